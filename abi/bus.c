@@ -1,0 +1,67 @@
+#include "handle.h"
+
+#include "error.h"
+
+#include <stdlib.h>
+
+static kca_error *new_bus(kca_bus **out, kca_system *s, const char *channel, int type) {
+    if (!s || !channel || !out)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "a bus needs a system, a channel and out");
+    *out = NULL;
+    kca_error *e = kca__system_check_process(s->core);
+    if (e)
+        return e;
+    kca__publisher *publisher = kca__system_find_publisher(s->core, channel);
+    if (!publisher)
+        return kca__error_new(KCA_ERROR_NOT_FOUND, "channel %s: no publisher of it is declared",
+                              channel);
+    kca_bus *bus = calloc(1, sizeof *bus);
+    if (!bus)
+        return kca__error_memory();
+    *bus = (kca_bus){s->core, publisher, type};
+    kca__system_hold_handle(s->core);
+    *out = bus;
+    return NULL;
+}
+
+kca_error *kca_system_event_bus(kca_system *s, const char *channel, kca_bus **out) {
+    return new_bus(out, s, channel, KCA_TYPE_EVENT);
+}
+
+kca_error *kca_system_command_bus(kca_system *s, const char *channel, kca_bus **out) {
+    return new_bus(out, s, channel, KCA_TYPE_COMMAND);
+}
+
+kca_error *kca_system_query_bus(kca_system *s, const char *channel, kca_bus **out) {
+    return new_bus(out, s, channel, KCA_TYPE_QUERY);
+}
+
+void kca_bus_free(kca_bus *bus) {
+    if (!bus)
+        return;
+    kca__system_release_handle(bus->system);
+    free(bus);
+}
+
+kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token) {
+    if (!bus || !m)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_bus_publish: %s is NULL",
+                              bus ? "message" : "bus");
+    if (kca__system_is_foreign(bus->system))
+        return kca__system_check_process(bus->system);
+    return kca__publisher_publish(bus->publisher, m, bus->type, token);
+}
+
+kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {
+    if (!bus)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_bus_flush: bus is NULL");
+    kca_error *e = kca__system_check_process(bus->system);
+    if (e)
+        return e;
+    int left = kca__publisher_flush(bus->publisher, kca__clock_deadline(timeout_ms));
+    if (left > 0)
+        return kca__error_new(KCA_ERROR_TIMEOUT,
+                              "publisher %s: %d messages are not answered after %d ms",
+                              bus->publisher->options->topic, left, timeout_ms);
+    return NULL;
+}

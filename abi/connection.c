@@ -1,0 +1,68 @@
+#include "connection.h"
+
+#include "error.h"
+#include "option.h"
+#include "text.h"
+
+#include <stdio.h>
+
+kca_error *kca_connection_new(kca_connection **out, const char *name, const char *hosts) {
+    if (!out)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_connection_new: out is NULL");
+    return kca__connection_new(out, name, hosts);
+}
+
+void kca_connection_free(kca_connection *c) {
+    kca__connection_free(c);
+}
+
+const kca_error *kca_connection_error(const kca_connection *c) {
+    return c ? c->error : NULL;
+}
+
+static void set(kca_connection *c, char **field, const char *value) {
+    if (!kca__text_set(field, value && *value ? value : NULL))
+        kca__error_keep_first(&c->error, kca__error_memory());
+}
+
+void kca_connection_with_tls(kca_connection *c, const char *ca, const char *certificate,
+                             const char *key) {
+    if (!c)
+        return;
+    c->tls = true;
+    set(c, &c->tls_ca, ca);
+    set(c, &c->tls_certificate, certificate);
+    set(c, &c->tls_key, key);
+    if (!c->tls_certificate != !c->tls_key)
+        kca__error_keep_first(
+            &c->error, kca__error_new(KCA_ERROR_ARGUMENT,
+                                      "connection %s: a TLS certificate and its key go together: %s "
+                                      "is missing",
+                                      c->name, c->tls_key ? "the certificate" : "the key"));
+}
+
+void kca_connection_with_tls_key_password(kca_connection *c, const char *password) {
+    if (c)
+        set(c, &c->tls_key_password, password);
+}
+
+void kca_connection_with_sasl(kca_connection *c, const char *mechanism, const char *user,
+                              const char *password) {
+    static const char *const mechanisms[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
+    if (!c)
+        return;
+    kca__option_owner owner = {"connection", c->name, &c->error};
+    kca__option_choice(&c->sasl_mechanism, owner, "SASL mechanism", mechanism, mechanisms);
+    kca__option_text(&c->sasl_user, owner, "SASL user", user);
+    kca__option_text(&c->sasl_password, owner, "SASL password", password);
+}
+
+void kca_connection_with_property(kca_connection *c, const char *name, const char *value) {
+    if (!c)
+        return;
+    char who[150];
+    snprintf(who, sizeof who, "connection %s", c->name);
+    kca_error *e = kca__properties_set(&c->properties, KCA__ON_CONNECTION, who, name, value);
+    if (e)
+        kca__error_keep_first(&c->error, e);
+}

@@ -1,0 +1,63 @@
+#include "handle.h"
+
+#include "error.h"
+#include "option.h"
+
+#include <stdlib.h>
+
+kca_error *kca_system_consumer(kca_system *s, const char *consumer, kca_consumer **out) {
+    if (!s || !consumer || !out)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "kca_system_consumer needs a system, a consumer's name and out");
+    *out = NULL;
+    kca_error *e = kca__system_check_process(s->core);
+    if (e)
+        return e;
+    kca__consumer *core = kca__system_find_consumer(s->core, consumer);
+    if (!core)
+        return kca__error_new(KCA_ERROR_NOT_FOUND, "consumer %s is not declared", consumer);
+    kca_consumer *c = calloc(1, sizeof *c);
+    if (!c)
+        return kca__error_memory();
+    *c = (kca_consumer){s->core, core};
+    kca__system_hold_handle(s->core);
+    *out = c;
+    return NULL;
+}
+
+void kca_consumer_free(kca_consumer *c) {
+    if (!c)
+        return;
+    kca__system_release_handle(c->system);
+    free(c);
+}
+
+static void set(kca_consumer *c, int *field, const char *option, int value, int least, int most) {
+    if (!c || kca__system_is_foreign(c->system))
+        return;
+    kca__option_owner owner = {"consumer", c->core->options->name, &c->core->error};
+    pthread_mutex_lock(&c->core->lock);
+    kca__option_int(field, owner, option, value, least, most);
+    pthread_mutex_unlock(&c->core->lock);
+}
+
+void kca_consumer_with_amount_of_processors(kca_consumer *c, int processors) {
+    set(c, c ? &c->core->processors : NULL, "amount_of_processors", processors, 1, 1024);
+}
+
+void kca_consumer_with_message_processing_timeout_ms(kca_consumer *c, int timeout_ms) {
+    set(c, c ? &c->core->processing_timeout_ms : NULL, "message_processing_timeout_ms", timeout_ms,
+        0, 86400000);
+}
+
+kca_error *kca_consumer_run(kca_consumer *c) {
+    if (!c)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_consumer_run: consumer is NULL");
+    kca_error *e = kca__system_check_process(c->system);
+    return e ? e : kca__consumer_run(c->core);
+}
+
+void kca_consumer_stop(kca_consumer *c) {
+    if (c && !kca__system_is_foreign(c->system))
+        kca__consumer_stop(c->core);
+}

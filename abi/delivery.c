@@ -1,0 +1,69 @@
+#include "error.h"
+#include "generation.h"
+#include "inbound_engine.h"
+#include "text.h"
+
+#include <stdlib.h>
+
+const kca_message *kca_delivery_message(const kca_delivery *d) {
+    return d ? &d->message : NULL;
+}
+
+const char *kca_delivery_consumer(const kca_delivery *d) {
+    return d ? d->engine->consumer : "";
+}
+
+const char *kca_delivery_topic(const kca_delivery *d) {
+    return d ? d->event.topic : "";
+}
+
+int kca_delivery_partition(const kca_delivery *d) {
+    return d ? d->event.partition : -1;
+}
+
+int64_t kca_delivery_offset(const kca_delivery *d) {
+    return d ? d->offset : -1;
+}
+
+int64_t kca_delivery_timestamp_ms(const kca_delivery *d) {
+    return d ? d->timestamp_ms : -1;
+}
+
+int kca_delivery_attempt(const kca_delivery *d) {
+    return d ? d->attempt : 0;
+}
+
+void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *text) {
+    if (!d)
+        return;
+    kca__text_set(&d->error_name, error_name);
+    kca__text_set(&d->error_text, text);
+}
+
+kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
+    if (!d)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_delivery_settle: delivery is NULL");
+    if (d->event.generation != kca__generation())
+        return kca__error_new(KCA_ERROR_FORKED, "this delivery is the parent process'");
+    if (verdict < KCA_DONE || verdict > KCA_REJECTED)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "delivery: verdict must be KCA_DONE, KCA_FAILED or KCA_REJECTED, got %d",
+                              verdict);
+    if (kca__engine_settle(d, verdict))
+        return NULL;
+    return kca__error_new(KCA_ERROR_STATE,
+                          "consumer %s: the delivery at %s[%d] offset %lld no longer counts: it was "
+                          "settled before, its time is over, or its partition is gone",
+                          d->engine->consumer, d->event.topic, d->event.partition,
+                          (long long)d->offset);
+}
+
+/* The event handed out is the delivery: only who frees it changes. */
+kca_delivery *kca_event_into_delivery(kca_event *e) {
+    return e && e->type == KCA_EVENT_DELIVERY ? (kca_delivery *)e : NULL;
+}
+
+void kca_delivery_free(kca_delivery *d) {
+    if (d && d->event.generation == kca__generation())
+        kca__engine_recycle(d);
+}

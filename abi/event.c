@@ -1,0 +1,47 @@
+#include "delivery.h"
+#include "generation.h"
+
+void kca_event_free(kca_event *e) {
+    if (e && e->generation == kca__generation())
+        e->release(e);
+}
+
+int kca_event_type(const kca_event *e) {
+    return e ? e->type : 0;
+}
+
+kca_delivery *kca_event_delivery(const kca_event *e) {
+    return e && e->type == KCA_EVENT_DELIVERY ? (kca_delivery *)(uintptr_t)e : NULL;
+}
+
+uint64_t kca_event_token(const kca_event *e) {
+    return e ? e->token : 0;
+}
+
+const kca_error *kca_event_error(const kca_event *e) {
+    return e ? e->error : NULL;
+}
+
+const char *kca_event_topic(const kca_event *e) {
+    return e && e->topic ? e->topic : "";
+}
+
+int kca_event_partition(const kca_event *e) {
+    return e ? e->partition : -1;
+}
+
+int64_t kca_event_offset(const kca_event *e) {
+    return e ? e->offset : -1;
+}
+
+int kca_event_log_level(const kca_event *e) {
+    return e ? e->level : KCA_LOG_OFF;
+}
+
+const char *kca_event_log_component(const kca_event *e) {
+    return e && e->component ? e->component : "";
+}
+
+const char *kca_event_log_text(const kca_event *e) {
+    return e && e->text ? e->text : "";
+}

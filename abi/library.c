@@ -1,0 +1,54 @@
+/* The library itself, texts and errors. */
+#include "error.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdlib.h>
+
+int kca_abi(void) {
+    return KCA_ABI;
+}
+
+const char *kca_version(void) {
+    return KCA_VERSION;
+}
+
+const char *kca_rdkafka_version(void) {
+    return rd_kafka_version_str();
+}
+
+void kca_string_free(char *text) {
+    free(text);
+}
+
+void kca_error_free(kca_error *e) {
+    kca__error_free(e);
+}
+
+int kca_error_code(const kca_error *e) {
+    return e ? e->code : KCA_OK;
+}
+
+const char *kca_error_name(const kca_error *e) {
+    static const char *const names[] = {
+        "ok",          "argument",      "state",         "memory",      "forked",
+        "timeout",     "unreachable",   "tls",           "authentication", "authorization",
+        "buffer_full", "not_stored",    "too_large",     "payload",     "not_found",
+        "duplicate",   "handler",       "stopped",       "broker"};
+    return names[e ? e->code : KCA_OK];
+}
+
+const char *kca_error_text(const kca_error *e) {
+    return e ? e->text : "";
+}
+
+int kca_error_rdkafka_code(const kca_error *e) {
+    return e ? e->rdkafka_code : 0;
+}
+
+int kca_error_retriable(const kca_error *e) {
+    return e ? e->retriable : 0;
+}
+
+int kca_error_fatal(const kca_error *e) {
+    return e ? e->fatal : 0;
+}

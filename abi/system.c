@@ -1,0 +1,118 @@
+#include "handle.h"
+
+#include "error.h"
+
+#include <stdlib.h>
+
+static kca_error *null_argument(const char *function, const char *argument) {
+    return kca__error_new(KCA_ERROR_ARGUMENT, "%s: %s is NULL", function, argument);
+}
+
+kca_error *kca_system_new(kca_system **out) {
+    if (!out)
+        return null_argument("kca_system_new", "out");
+    *out = NULL;
+    kca_system *s = calloc(1, sizeof *s);
+    if (!s)
+        return kca__error_memory();
+    kca_error *e = kca__system_new(&s->core);
+    if (e)
+        free(s);
+    else
+        *out = s;
+    return e;
+}
+
+void kca_system_free(kca_system *s) {
+    if (!s)
+        return;
+    kca__system_release_handle(s->core);
+    free(s);
+}
+
+kca_error *kca_system_add_connection(kca_system *s, const kca_connection *c) {
+    if (!s || !c)
+        return null_argument("kca_system_add_connection", s ? "connection" : "system");
+    kca_error *e = kca__system_check_process(s->core);
+    return e ? e : kca__system_add_connection(s->core, c);
+}
+
+kca_error *kca_system_add_publisher(kca_system *s, const kca_publisher_builder *b) {
+    if (!s || !b)
+        return null_argument("kca_system_add_publisher", s ? "builder" : "system");
+    kca_error *e = kca__system_check_process(s->core);
+    return e ? e : kca__system_add_publisher(s->core, b);
+}
+
+kca_error *kca_system_add_consumer(kca_system *s, const kca_consumer_builder *b) {
+    if (!s || !b)
+        return null_argument("kca_system_add_consumer", s ? "builder" : "system");
+    kca_error *e = kca__system_check_process(s->core);
+    return e ? e : kca__system_add_consumer(s->core, b);
+}
+
+kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_fn fn, void *user,
+                                  kca_free_fn free_user) {
+    kca_error *e = s ? kca__system_check_process(s->core)
+                     : null_argument("kca_system_add_handler", "system");
+    if (!e)
+        return kca__system_add_handler(s->core, name, fn, user, free_user);
+    if (free_user)
+        free_user(user);
+    return e;
+}
+
+kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event_fn fn, void *user,
+                                        kca_free_fn free_user) {
+    kca_error *e = s ? kca__system_check_process(s->core)
+                     : null_argument("kca_system_set_event_handler", "system");
+    if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_LOG))
+        e = kca__error_new(KCA_ERROR_ARGUMENT,
+                           "event handler: type must be KCA_EVENT_RECEIPT, _FAULT or _LOG, got %d",
+                           event_type);
+    if (!e)
+        return kca__system_set_event_handler(s->core, event_type, fn, user, free_user);
+    if (free_user)
+        free_user(user);
+    return e;
+}
+
+kca_error *kca_system_start(kca_system *s, int timeout_ms) {
+    if (!s)
+        return null_argument("kca_system_start", "system");
+    kca_error *e = kca__system_check_process(s->core);
+    return e ? e : kca__system_start(s->core, timeout_ms);
+}
+
+kca_error *kca_system_shutdown(kca_system *s, int timeout_ms) {
+    if (!s)
+        return null_argument("kca_system_shutdown", "system");
+    kca_error *e = kca__system_check_process(s->core);
+    return e ? e : kca__system_shutdown(s->core, timeout_ms);
+}
+
+kca_error *kca_system_describe(kca_system *s, int format, char **out) {
+    if (!s || !out)
+        return null_argument("kca_system_describe", s ? "out" : "system");
+    *out = NULL;
+    if (format != KCA_FORMAT_TEXT && format != KCA_FORMAT_JSON)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "describe: format must be KCA_FORMAT_TEXT or KCA_FORMAT_JSON, got %d",
+                              format);
+    kca_error *e = kca__system_check_process(s->core);
+    return e ? e : kca__system_describe(out, s->core, format);
+}
+
+static int level_of(int level) {
+    return level < KCA_LOG_OFF ? KCA_LOG_OFF : level > KCA_LOG_DEBUG ? KCA_LOG_DEBUG : level;
+}
+
+void kca_system_log_to_queue(kca_system *s, int level) {
+    if (s)
+        atomic_store(&s->core->log.queue_level, level_of(level));
+}
+
+void kca_system_log_to_stderr(kca_system *s, int level) {
+    if (s)
+        atomic_store(&s->core->log.stderr_level, level_of(level));
+}

@@ -1,0 +1,34 @@
+#include "workload.h"
+
+#include <stdio.h>
+
+const char workload_payload[] =
+    "{\"orderId\":\"ORD-000001\",\"amount\":299.99,\"customer\":{\"id\":\"CUST-1042\","
+    "\"name\":\"Maria Silva\",\"email\":\"maria@ex.com\"},\"items\":[{\"sku\":\"SKU-001\","
+    "\"qty\":1,\"price\":99.99},{\"sku\":\"SKU-002\",\"qty\":2,\"price\":101.36}]}";
+
+const size_t workload_payload_size = sizeof workload_payload - 1;
+
+const char workload_route[] = "orderCreated";
+
+const workload_header workload_headers[WORKLOAD_HEADERS] = {
+    {"messageId", "0b5a7f3e-9c41-4c52-8f0e-6a1d2b3c4d5e"},
+    {"messageType", "Event"},
+    {"timestamp", "2026-01-02 03:04:05"},
+    {"origin", "bench"},
+    {"version", "1.0"},
+    {"correlationId", "7d9f2c1a-5b3e-4f60-91a2-c3d4e5f60718"},
+    {"route", "orderCreated"},
+    {"channelName", "orders"},
+};
+
+const char *workload_key(long i) {
+    static char keys[WORKLOAD_KEYS][WORKLOAD_KEY_SIZE + 1];
+    char *key = keys[i % WORKLOAD_KEYS];
+    if (!*key) {
+        unsigned n = (unsigned)(i % WORKLOAD_KEYS);
+        (void)snprintf(key, WORKLOAD_KEY_SIZE + 1, "%08x-%04x-4%03x-8%03x-%012x", n * 2654435761U,
+                       n * 40503U & 0xffffU, n & 0xfffU, n * 7U & 0xfffU, n * 2246822519U);
+    }
+    return key;
+}

@@ -1,0 +1,40 @@
+# kca_dependencies: librdkafka, cJSON, OpenSSL and threads, or one clear line for what is missing.
+include(CMakeFindDependencyMacro)
+find_package(Threads REQUIRED)
+find_package(PkgConfig QUIET)
+
+set(KCA_RDKAFKA_ROOT "" CACHE PATH "librdkafka's install prefix; empty: the system's")
+if(KCA_RDKAFKA_ROOT)
+  set(ENV{PKG_CONFIG_PATH} "${KCA_RDKAFKA_ROOT}/lib/pkgconfig:${KCA_RDKAFKA_ROOT}/lib64/pkgconfig:$ENV{PKG_CONFIG_PATH}")
+endif()
+
+set(kca_missing "")
+
+# kca_find(<target of the result> <pkg-config module> <least version> <CMake package> <its target> <Debian package>)
+function(kca_find result module version package package_target debian)
+  if(PKG_CONFIG_FOUND)
+    pkg_check_modules(${result} QUIET IMPORTED_TARGET GLOBAL "${module}>=${version}")
+  endif()
+  if(${result}_FOUND)
+    set(${result}_target PkgConfig::${result} PARENT_SCOPE)
+    return()
+  endif()
+  find_package(${package} QUIET)
+  if(TARGET ${package_target} AND (NOT ${package}_VERSION OR NOT ${package}_VERSION VERSION_LESS ${version}))
+    set(${result}_target ${package_target} PARENT_SCOPE)
+    return()
+  endif()
+  set(kca_missing ${kca_missing} "${module} ${version} or later (Debian package ${debian})" PARENT_SCOPE)
+endfunction()
+
+kca_find(KCA_RDKAFKA rdkafka 2.0.2 RdKafka RdKafka::rdkafka librdkafka-dev)
+kca_find(KCA_CJSON libcjson 1.7.14 cJSON cjson libcjson-dev)
+kca_find(KCA_OPENSSL openssl 3.0 OpenSSL OpenSSL::SSL libssl-dev)
+if(kca_missing)
+  list(JOIN kca_missing "\n    " kca_missing_lines)
+  message(FATAL_ERROR "kca needs, and neither pkg-config nor CMake finds:\n    ${kca_missing_lines}")
+endif()
+
+add_library(kca_dependencies INTERFACE)
+target_link_libraries(kca_dependencies INTERFACE ${KCA_RDKAFKA_target} ${KCA_CJSON_target}
+                                                 ${KCA_OPENSSL_target} Threads::Threads)

@@ -1,0 +1,57 @@
+/*
+ * A librdkafka client (rd_kafka_t) with its logs, errors and, for producers, its reports.
+ *
+ * Who polls a producer's queue: its service thread as a rule. A caller that waits for the answer to its own message
+ * polls itself (kca__client_wait), because a hop through another thread would cost a synchronous publish a tenth of
+ * its time; the service thread steps aside meanwhile. One thread polls at a time; those who wait beside it are woken
+ * when it has handled something.
+ */
+#ifndef KCA_CORE_CLIENT_H
+#define KCA_CORE_CLIENT_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+#include "log.h"
+
+typedef struct kca__client {
+    struct kca__client *next; /* of the connection's list */
+    rd_kafka_t *rk;
+    char *name;        /* in logs */
+    char *fingerprint; /* settings, to find it again; NULL: not shared */
+    kca__log *log;
+    kca__event_queue *receipts;
+    void *owner; /* of a consumer: its inbound channel adapter */
+
+    pthread_mutex_t lock;
+    char trouble[512]; /* last error librdkafka told of, "" none since the last success */
+    int trouble_code;
+
+    /* producers */
+    rd_kafka_queue_t *queue;
+    pthread_t thread;
+    bool has_thread;
+    bool stopping;
+    bool polling;
+    int waiters;
+    int64_t last_wait_ms;
+    pthread_cond_t turn;    /* a waiter may poll, or its answer is there */
+    pthread_cond_t service; /* the service thread has to stop */
+} kca__client;
+
+/* Takes `conf`, also on failure. A producer gets its service thread. */
+kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                            const char *name, const char *who, kca__log *log,
+                            kca__event_queue *receipts);
+
+/* Drops what is buffered; a consumer must have been closed. */
+void kca__client_close(kca__client *client);
+
+/* Waits until *done, which delivery reports set under client->lock; false when the deadline is over first. */
+bool kca__client_wait(kca__client *client, const bool *done, int64_t deadline);
+
+/* The last trouble; its code, 0 for none. `out` has room for 512. */
+int kca__client_trouble(kca__client *client, char *out);
+void kca__client_forget_trouble(kca__client *client);
+
+#endif

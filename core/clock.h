@@ -1,0 +1,23 @@
+/* Monotonic time for deadlines, and condition variables that use it. */
+#ifndef KCA_CORE_CLOCK_H
+#define KCA_CORE_CLOCK_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#define KCA__CLOCK_NEVER INT64_MAX
+
+int64_t kca__clock_ms(void);
+
+/* The deadline for a timeout_ms: now + it, or KCA__CLOCK_NEVER for -1. */
+int64_t kca__clock_deadline(int timeout_ms);
+
+/* What is left until `deadline`, 0 to INT_MAX; -1 for KCA__CLOCK_NEVER. */
+int kca__clock_left_ms(int64_t deadline);
+
+void kca__clock_condition_init(pthread_cond_t *condition);
+
+/* Waits for the condition until `deadline` at most; 0 when it is over. Wakes may be spurious. */
+int kca__clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline);
+
+#endif

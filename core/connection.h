@@ -1,0 +1,66 @@
+/*
+ * Connection: a cluster and how to reach it.
+ *
+ * The application's object is a declaration. The system keeps a copy, which while the system is started also holds
+ * what runs: the embedded broker and the producer clients, which publishers of equal settings share.
+ */
+#ifndef KCA_CORE_CONNECTION_H
+#define KCA_CORE_CONNECTION_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+#include "client.h"
+#include "embedded_broker.h"
+#include "property.h"
+#include "tls.h"
+
+struct kca_connection {
+    char *name;
+    char *hosts;
+    bool tls;
+    char *tls_ca;
+    char *tls_certificate;
+    char *tls_key;
+    char *tls_key_password;
+    char *sasl_mechanism;
+    char *sasl_user;
+    char *sasl_password;
+    kca__properties properties;
+    kca_error *error;
+
+    /* of the system's copy, while started */
+    kca__log *log;
+    kca__event_queue *queue;
+    kca__embedded_broker *embedded;
+    kca__client *clients;
+    int certificate_fd; /* PEM text shown to librdkafka as a file; -1: none */
+};
+
+kca_error *kca__connection_new(kca_connection **out, const char *name, const char *hosts);
+kca_error *kca__connection_copy(kca_connection **out, const kca_connection *c);
+void kca__connection_free(kca_connection *c);
+
+/* Sets all that the connection decides in `conf`; `who` begins error texts. */
+kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, bool producer,
+                                     const char *who);
+
+/* Checks files, starts the embedded broker if it is one, and makes `topics` there. */
+kca_error *kca__connection_open(kca_connection *c, const char *const *topics, int topic_count);
+
+/* Really reaches the cluster, or says why not, within the deadline. */
+kca_error *kca__connection_reach(kca_connection *c, int64_t deadline);
+
+/* Whether the consumer's topic, and its one partition if it is not -1, exist. A topic that does not is only warned of:
+ * it may come. Brokers that create topics on demand create it now. */
+kca_error *kca__connection_look_for(kca_connection *c, const char *consumer, const char *topic,
+                                    int partition, int64_t deadline);
+
+/* Frees the clients and the embedded broker. */
+void kca__connection_close(kca_connection *c);
+
+/* A producer client with these settings, shared with those that ask for equal ones. Takes `conf`. */
+kca_error *kca__connection_client(kca__client **out, kca_connection *c, rd_kafka_conf_t *conf,
+                                  const char *fingerprint, const char *who);
+
+#endif

@@ -1,0 +1,265 @@
+#include "consumer.h"
+
+#include "error.h"
+#include "processors.h"
+#include "system.h"
+#include "text.h"
+#include "trace_context.h"
+
+#include <stdlib.h>
+
+kca_error *kca__consumer_new(kca__consumer **out, kca_consumer_builder *options,
+                             kca_connection *connection, const kca__handlers *handlers,
+                             struct kca__system *system) {
+    *out = NULL;
+    kca__consumer *c = calloc(1, sizeof *c);
+    if (!c) {
+        kca__consumer_builder_free(options);
+        return kca__error_memory();
+    }
+    *c = (kca__consumer){.options = options,
+                         .connection = connection,
+                         .handlers = handlers,
+                         .system = system,
+                         .processors = 1};
+    pthread_mutex_init(&c->lock, NULL);
+    kca__clock_condition_init(&c->changed);
+    *out = c;
+    return NULL;
+}
+
+void kca__consumer_free(kca__consumer *c) {
+    if (!c)
+        return;
+    kca__consumer_builder_free(c->options);
+    kca__error_free(c->error);
+    free(c->properties);
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+static void let_go_of_system(void *user) {
+    kca__system_release(user);
+}
+
+static kca_error *not_possible(const kca__consumer *c, const char *why) {
+    return kca__error_new(KCA_ERROR_STATE, "consumer %s: %s", c->options->name, why);
+}
+
+/* With the lock held: nothing runs, the system is started, the setters were right. */
+static kca_error *check_idle(const kca__consumer *c) {
+    if (c->error)
+        return kca__error_copy(c->error);
+    if (!c->open)
+        return not_possible(c, "the system is not started");
+    if (c->inbound)
+        return not_possible(c, c->running ? "it is running already"
+                                          : "its queue is open: free that before it runs again");
+    return NULL;
+}
+
+/* With the lock held. */
+static kca_error *join(kca__consumer *c, kca__event_queue *fault_queue) {
+    kca_error *e = check_idle(c);
+    if (e)
+        return e;
+    kca__system_hold(c->system);
+    return kca__inbound_open(&c->inbound, c->options, c->connection, &c->system->log,
+                             c->processing_timeout_ms, fault_queue, let_go_of_system, c->system);
+}
+
+/* With the lock held: the inbound, kept from being closed until done_with. */
+static kca__inbound *use(kca__consumer *c) {
+    if (c->inbound)
+        c->users++;
+    return c->inbound;
+}
+
+static void done_with(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    if (--c->users == 0)
+        pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Takes the inbound away from the consumer and closes it: waits for those who use it, and for what is out. */
+static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
+    *out_failure = NULL;
+    pthread_mutex_lock(&c->lock);
+    kca__inbound *in = c->inbound;
+    if (!in) {
+        pthread_mutex_unlock(&c->lock);
+        return 0;
+    }
+    kca__inbound_stop(in, deadline);
+    while (c->users > 0)
+        kca__clock_wait(&c->changed, &c->lock, KCA__CLOCK_NEVER);
+    if (c->inbound != in) {
+        pthread_mutex_unlock(&c->lock);
+        return 0;
+    }
+    kca__engine_hold(&in->engine);
+    c->inbound = NULL;
+    pthread_mutex_unlock(&c->lock);
+
+    int held = kca__inbound_close(in, deadline, out_failure);
+    pthread_mutex_lock(&c->lock);
+    c->counts.handled += in->engine.counts.handled;
+    c->counts.failed += in->engine.counts.failed;
+    c->counts.rejected += in->engine.counts.rejected;
+    c->counts.skipped += in->engine.counts.skipped;
+    c->running = false;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+    kca__engine_release(&in->engine);
+    return held;
+}
+
+kca_error *kca__consumer_check(kca__consumer *c) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    kca_error *e = kca__connection_configure(c->connection, conf, false, c->options->name);
+    if (!e)
+        e = kca__consumer_builder_configure(c->options, conf);
+    if (!e) {
+        free(c->properties);
+        c->properties = kca__property_dump(conf);
+    }
+    rd_kafka_conf_destroy(conf);
+    return e;
+}
+
+void kca__consumer_open(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    c->open = true;
+    pthread_mutex_unlock(&c->lock);
+}
+
+int kca__consumer_close(kca__consumer *c, int64_t deadline) {
+    pthread_mutex_lock(&c->lock);
+    c->open = false;
+    bool running = c->running;
+    if (c->inbound)
+        kca__inbound_stop(c->inbound, deadline);
+    while (running && c->running) {
+        /* run itself leaves, once its handlers are back */
+        if (!kca__clock_wait(&c->changed, &c->lock, deadline))
+            break;
+    }
+    int out = running && c->running && c->inbound ? kca__inbound_out(c->inbound) : 0;
+    bool left = c->running;
+    pthread_mutex_unlock(&c->lock);
+    if (running)
+        return left && out == 0 ? 1 : out;
+    kca_error *failure;
+    int held = leave(c, deadline, &failure);
+    kca__error_free(failure);
+    return held;
+}
+
+void kca__consumer_stop(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    if (c->inbound)
+        kca__inbound_stop(c->inbound, KCA__CLOCK_NEVER);
+    pthread_mutex_unlock(&c->lock);
+}
+
+kca_error *kca__consumer_run(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    kca_error *e = join(c, &c->system->events);
+    if (e) {
+        pthread_mutex_unlock(&c->lock);
+        return e;
+    }
+    c->running = true;
+    kca__inbound *in = use(c);
+    int processors = c->processors;
+    pthread_mutex_unlock(&c->lock);
+
+    e = kca__processors_run(c, in, processors);
+    done_with(c);
+    kca_error *failure;
+    leave(c, KCA__CLOCK_NEVER, &failure);
+    if (e)
+        kca__error_free(failure);
+    return e ? e : failure;
+}
+
+int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
+    const char *name = d->message.texts[KCA__TEXT_NAME];
+    const kca__handler *handler = kca__handlers_find(c->handlers, name);
+    if (!handler || !handler->fn) {
+        kca_delivery_explain(d, "unhandled",
+                             handler ? "its handler is declared without a function: it is to be pulled"
+                                     : "no handler has its name");
+        return KCA_REJECTED;
+    }
+    kca__trace_context_set_current(d->message.texts[KCA__TEXT_TRACEPARENT],
+                                   d->message.texts[KCA__TEXT_TRACESTATE]);
+    int verdict = handler->fn(d, handler->user);
+    kca__trace_context_set_current("", "");
+    if (verdict >= KCA_DONE && verdict <= KCA_DEFERRED)
+        return verdict;
+    kca_delivery_explain(d, "verdict", "its handler returned none of the KCA_ verdicts");
+    return KCA_FAILED;
+}
+
+/* ---- pull form ---- */
+
+kca_error *kca__consumer_start_pulling(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    kca_error *e = join(c, NULL);
+    pthread_mutex_unlock(&c->lock);
+    return e;
+}
+
+void kca__consumer_stop_pulling(kca__consumer *c) {
+    kca_error *failure;
+    leave(c, kca__clock_deadline(0), &failure);
+    kca__error_free(failure);
+}
+
+int kca__consumer_pull(kca__consumer *c, kca_event **out, int max, int timeout_ms) {
+    pthread_mutex_lock(&c->lock);
+    kca__inbound *in = use(c);
+    pthread_mutex_unlock(&c->lock);
+    if (!in)
+        return -KCA_ERROR_STOPPED;
+    int count = kca__inbound_pull(in, out, max, timeout_ms);
+    done_with(c);
+    return count;
+}
+
+int kca__consumer_fd(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    int fd = c->inbound ? kca__inbound_fd(c->inbound) : -1;
+    pthread_mutex_unlock(&c->lock);
+    return fd;
+}
+
+/* ---- looking ---- */
+
+kca__engine_counts kca__consumer_count(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    kca__engine_counts counts = c->counts;
+    if (c->inbound) {
+        kca__engine *e = &c->inbound->engine;
+        pthread_mutex_lock(&e->lock);
+        counts.handled += e->counts.handled;
+        counts.failed += e->counts.failed;
+        counts.rejected += e->counts.rejected;
+        counts.skipped += e->counts.skipped;
+        counts.held = e->held;
+        counts.out = e->out;
+        pthread_mutex_unlock(&e->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return counts;
+}
+
+const char *kca__consumer_form(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    const char *form = !c->inbound ? "idle" : c->running ? "running" : "pulling";
+    pthread_mutex_unlock(&c->lock);
+    return form;
+}

@@ -1,0 +1,65 @@
+/*
+ * Consumer: what lives as long as its system. While it runs, in callback or pull form, it has an inbound channel adapter;
+ * after a stop it may run again, with a new one.
+ */
+#ifndef KCA_CORE_CONSUMER_H
+#define KCA_CORE_CONSUMER_H
+
+#include "handlers.h"
+#include "inbound_channel_adapter.h"
+
+struct kca__system;
+
+typedef struct kca__consumer {
+    kca_consumer_builder *options;
+    kca_connection *connection; /* the system's copy */
+    const kca__handlers *handlers;
+    struct kca__system *system;
+    int processors;
+    int processing_timeout_ms;
+    kca_error *error; /* first failure of the setters */
+    char *properties; /* effective librdkafka settings, for describe; NULL before the first start */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool open;    /* the system is started */
+    bool running; /* inside kca__consumer_run */
+    int users;    /* threads that use `inbound` outside the lock */
+    kca__inbound *inbound;
+    kca__engine_counts counts; /* of inbounds that are closed */
+} kca__consumer;
+
+/* Takes `options`. */
+kca_error *kca__consumer_new(kca__consumer **out, kca_consumer_builder *options,
+                             kca_connection *connection, const kca__handlers *handlers,
+                             struct kca__system *system);
+void kca__consumer_free(kca__consumer *c);
+
+/* The properties are right; checked when the system starts, not when the consumer runs. */
+kca_error *kca__consumer_check(kca__consumer *c);
+
+/* The system is started: it may run. */
+void kca__consumer_open(kca__consumer *c);
+
+/* The system shuts down. Gives how many deliveries the application still has. */
+int kca__consumer_close(kca__consumer *c, int64_t deadline);
+
+/* See kca_consumer_run and kca_consumer_stop. */
+kca_error *kca__consumer_run(kca__consumer *c);
+void kca__consumer_stop(kca__consumer *c);
+
+/* Pull form: joins; takes; leaves. See kca_consumer_queue and kca_queue_next. */
+kca_error *kca__consumer_start_pulling(kca__consumer *c);
+int kca__consumer_pull(kca__consumer *c, kca_event **out, int max, int timeout_ms);
+void kca__consumer_stop_pulling(kca__consumer *c);
+int kca__consumer_fd(kca__consumer *c);
+
+/* Runs the handler of the delivery's name; gives its verdict. */
+int kca__consumer_handle(const kca__consumer *c, kca_delivery *d);
+
+kca__engine_counts kca__consumer_count(kca__consumer *c);
+
+/* "idle", "running" or "pulling". */
+const char *kca__consumer_form(kca__consumer *c);
+
+#endif

@@ -1,0 +1,222 @@
+#include "consumer_builder.h"
+
+#include "error.h"
+#include "option.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COOPERATIVE_FIXED = 0x020601ff, LEAST_QUEUED_KBYTES = 4096, UNWATCHED_MS = 700000 };
+
+kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *connection,
+                                     const char *topic, const char *consumer) {
+    *out = NULL;
+    kca_consumer_builder *b = calloc(1, sizeof *b);
+    if (!b)
+        return kca__error_memory();
+    *b = (kca_consumer_builder){
+        .partition = -1,
+        .queue_capacity = 1000,
+        .min_bytes = 1,
+        .max_bytes = 1048576,
+        .max_wait_ms = 100,
+        .read_batch_timeout_ms = 10000,
+        .heartbeat_interval_ms = 3000,
+        .commit_interval_ms = 5000,
+        .partition_watch_interval_ms = 300000,
+        .session_timeout_ms = 45000,
+        .rebalance_timeout_ms = 300000,
+    };
+    b->error = kca__option_check_name("consumer name", consumer, 249);
+    if (!b->error)
+        b->error = kca__option_check_name("connection name", connection, 100);
+    b->connection = kca__text_copy(connection ? connection : "");
+    b->name = kca__text_copy(consumer ? consumer : "");
+    if (!b->connection || !b->name) {
+        kca__consumer_builder_free(b);
+        return kca__error_memory();
+    }
+    kca__consumer_builder_add_topic(b, topic);
+    *out = b;
+    return NULL;
+}
+
+kca_error *kca__consumer_builder_copy(kca_consumer_builder **out, const kca_consumer_builder *b) {
+    kca_error *e = kca__consumer_builder_new(out, b->connection, b->topics[0], b->name);
+    if (e)
+        return e;
+    kca_consumer_builder *copy = *out, fresh = **out;
+    *copy = *b;
+    copy->connection = fresh.connection;
+    copy->name = fresh.name;
+    copy->topics = fresh.topics;
+    copy->topic_count = fresh.topic_count;
+    copy->error = fresh.error;
+    copy->start_offset = kca__text_copy(b->start_offset);
+    copy->isolation_level = kca__text_copy(b->isolation_level);
+    copy->group_id = kca__text_copy(b->group_id);
+    copy->failure_policy = kca__text_copy(b->failure_policy);
+    bool copied = kca__properties_copy(&copy->properties, &b->properties);
+    for (int i = 1; i < b->topic_count; i++)
+        kca__consumer_builder_add_topic(copy, b->topics[i]);
+    if (!copied || (b->start_offset && !copy->start_offset) ||
+        (b->isolation_level && !copy->isolation_level) || (b->group_id && !copy->group_id) ||
+        (b->failure_policy && !copy->failure_policy) || copy->topic_count != b->topic_count) {
+        kca__consumer_builder_free(copy);
+        *out = NULL;
+        return kca__error_memory();
+    }
+    return NULL;
+}
+
+void kca__consumer_builder_free(kca_consumer_builder *b) {
+    if (!b)
+        return;
+    for (int i = 0; i < b->topic_count; i++)
+        free(b->topics[i]);
+    free(b->topics);
+    free(b->connection);
+    free(b->name);
+    free(b->start_offset);
+    free(b->isolation_level);
+    free(b->group_id);
+    free(b->failure_policy);
+    kca__properties_close(&b->properties);
+    kca__error_free(b->error);
+    free(b);
+}
+
+void kca__consumer_builder_add_topic(kca_consumer_builder *b, const char *topic) {
+    kca_error *e = kca__option_check_topic(topic);
+    for (int i = 0; i < b->topic_count && !e; i++)
+        if (strcmp(b->topics[i], topic) == 0)
+            e = kca__error_new(KCA_ERROR_DUPLICATE, "consumer %s: topic %s is there twice", b->name,
+                               topic);
+    char *copy = kca__text_copy(topic ? topic : "");
+    char **grown = realloc(b->topics, (size_t)(b->topic_count + 1) * sizeof *grown);
+    if (grown)
+        b->topics = grown;
+    if (grown && copy)
+        b->topics[b->topic_count++] = copy;
+    else
+        free(copy);
+    if (!e && !(grown && copy))
+        e = kca__error_memory();
+    if (e)
+        kca__error_keep_first(&b->error, e);
+}
+
+void kca__consumer_builder_set_start_offset(kca_consumer_builder *b, const char *start) {
+    bool is_time = start && *start && strlen(start) <= 15 && start[strspn(start, "0123456789")] == '\0';
+    if (is_time || (start && (strcmp(start, "earliest") == 0 || strcmp(start, "latest") == 0))) {
+        if (!kca__text_set(&b->start_offset, start))
+            kca__error_keep_first(&b->error, kca__error_memory());
+        return;
+    }
+    kca__error_keep_first(&b->error, kca__error_new(KCA_ERROR_ARGUMENT,
+                                                    "consumer %s: start_offset must be earliest, latest or "
+                                                    "milliseconds since 1970, got %s",
+                                                    b->name, start ? start : "NULL"));
+}
+
+int64_t kca__consumer_builder_start_time(const kca_consumer_builder *b) {
+    return b->start_offset && *b->start_offset <= '9' ? strtoll(b->start_offset, NULL, 10) : -1;
+}
+
+const char *kca__consumer_builder_group(const kca_consumer_builder *b) {
+    return b->group_id ? b->group_id : b->name;
+}
+
+bool kca__consumer_builder_skips(const kca_consumer_builder *b) {
+    return b->failure_policy && strcmp(b->failure_policy, "skip") == 0;
+}
+
+kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
+    if (b->error)
+        return kca__error_copy(b->error);
+    if (b->heartbeat_interval_ms > b->session_timeout_ms / 3)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: heartbeat_interval_ms must be at most a third of "
+                              "session_timeout_ms (%d / 3 = %d), got %d",
+                              b->name, b->session_timeout_ms, b->session_timeout_ms / 3,
+                              b->heartbeat_interval_ms);
+    if (b->rebalance_timeout_ms < b->session_timeout_ms)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: rebalance_timeout_ms must be at least session_timeout_ms, %d, "
+                              "got %d",
+                              b->name, b->session_timeout_ms, b->rebalance_timeout_ms);
+    if (b->read_batch_timeout_ms < b->max_wait_ms + 1000)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: read_batch_timeout_ms must be at least max_wait_ms + 1000, %d, "
+                              "got %d",
+                              b->name, b->max_wait_ms + 1000, b->read_batch_timeout_ms);
+    if (b->partition >= 0 && b->topic_count > 1)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: partition %d of several topics: with_partition takes one topic",
+                              b->name, b->partition);
+    return NULL;
+}
+
+static kca_error *set_number(rd_kafka_conf_t *conf, const char *who, const char *name, int value) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", value);
+    return kca__property_apply(conf, who, name, text);
+}
+
+static kca_error *configure_numbers(const kca_consumer_builder *b, rd_kafka_conf_t *conf,
+                                    const char *who) {
+    int kbytes = b->max_bytes / 1024;
+    int refresh_ms = b->watch_partition_changes ? b->partition_watch_interval_ms : UNWATCHED_MS;
+    int receive = b->max_bytes < 99000000 ? 100000000 : b->max_bytes + 1000000;
+    const struct {
+        const char *name;
+        int value;
+    } numbers[] = {
+        {"queued.min.messages", b->queue_capacity},
+        {"queued.max.messages.kbytes", kbytes > LEAST_QUEUED_KBYTES ? kbytes : LEAST_QUEUED_KBYTES},
+        {"fetch.min.bytes", b->min_bytes},
+        {"fetch.max.bytes", b->max_bytes},
+        {"message.max.bytes", b->max_bytes < 1000000 ? b->max_bytes : 1000000},
+        {"fetch.message.max.bytes", b->max_bytes},
+        {"receive.message.max.bytes", receive},
+        {"fetch.wait.max.ms", b->max_wait_ms},
+        {"socket.timeout.ms", b->read_batch_timeout_ms},
+        {"heartbeat.interval.ms", b->heartbeat_interval_ms},
+        {"session.timeout.ms", b->session_timeout_ms},
+        {"max.poll.interval.ms", b->rebalance_timeout_ms},
+        {"topic.metadata.refresh.interval.ms", refresh_ms},
+        /* librdkafka multiplies it by 1000 in an int: past 2147483 every topic is unknown at once */
+        {"metadata.max.age.ms", refresh_ms < 300000 ? 900000 : refresh_ms * 3},
+    };
+    kca_error *e = NULL;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !e; i++)
+        e = set_number(conf, who, numbers[i].name, numbers[i].value);
+    return e;
+}
+
+kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, rd_kafka_conf_t *conf) {
+    char who[300];
+    snprintf(who, sizeof who, "consumer %s", b->name);
+    const char *reset = b->start_offset && strcmp(b->start_offset, "latest") == 0 ? "latest" : "earliest";
+    const char *const texts[][2] = {
+        {"group.id", kca__consumer_builder_group(b)},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"enable.partition.eof", "false"},
+        {"auto.offset.reset", reset},
+        {"isolation.level", b->isolation_level ? b->isolation_level : "read_committed"},
+        {"partition.assignment.strategy",
+         rd_kafka_version() < COOPERATIVE_FIXED ? "range,roundrobin" : "cooperative-sticky"},
+    };
+    kca_error *e = configure_numbers(b, conf, who);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && !e; i++)
+        e = kca__property_apply(conf, who, texts[i][0], texts[i][1]);
+    /* A full queue is looked at again soon, not after a second: the library's own pace is the consumer's. */
+    if (!e && kca__property_is_known("fetch.queue.backoff.ms"))
+        e = kca__property_apply(conf, who, "fetch.queue.backoff.ms", "10");
+    if (!e)
+        e = kca__properties_apply(&b->properties, conf, false, who);
+    return e;
+}

@@ -1,0 +1,26 @@
+/* What waits in a queue for the application. The owner of its memory says how it is given back. */
+#ifndef KCA_CORE_EVENT_H
+#define KCA_CORE_EVENT_H
+
+#include "kca.h"
+
+struct kca_event {
+    kca_event *next;
+    void (*release)(kca_event *e); /* returns it to its owner */
+    unsigned generation;           /* of forks; a child leaves its parent's events alone */
+    int type;                      /* KCA_EVENT_... */
+    int level;                     /* of a log line */
+    kca_error *error;              /* owned; release frees it */
+    uint64_t token;
+    const char *topic;
+    int64_t offset;
+    int partition;
+    const char *component;
+    const char *text;
+};
+
+/* A fault or a log line with memory of its own; NULL when that is out. Takes `error` in any case. */
+kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partition, int64_t offset);
+kca_event *kca__event_new_log(int level, const char *component, const char *text);
+
+#endif

@@ -1,0 +1,27 @@
+/* The application's handles: each holds its system, so that they may be freed in any order. */
+#ifndef KCA_CORE_HANDLE_H
+#define KCA_CORE_HANDLE_H
+
+#include "system.h"
+
+struct kca_system {
+    kca__system *core;
+};
+
+struct kca_bus {
+    kca__system *system;
+    kca__publisher *publisher;
+    int type; /* of messages that have none */
+};
+
+struct kca_consumer {
+    kca__system *system;
+    kca__consumer *core;
+};
+
+struct kca_queue {
+    kca__system *system;
+    kca__consumer *consumer; /* NULL: the system's queue */
+};
+
+#endif

@@ -1,0 +1,458 @@
+#include "inbound_channel_adapter.h"
+
+#include "error.h"
+#include "message_translator.h"
+#include "rebalance.h"
+#include "text.h"
+#include "wire_time.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BURST = 64, KEEPER_TICK_MS = 500, DRAIN_TICK_MS = 10, LOOK_MS = 2000, CLOSE_MS = 10000, LEAST_CLOSE_MS = 1000 };
+
+/* ---- records ---- */
+
+static void release_record(void *record) {
+    rd_kafka_message_destroy(record);
+}
+
+static void wake_fetcher(void *owner) {
+    kca__inbound *in = owner;
+    rd_kafka_queue_yield(in->fetch_queue);
+}
+
+/* Something that stands in the way of a topic or the group, but not of the process: told, and librdkafka goes on. */
+static void tell(kca__inbound *in, const rd_kafka_message_t *m) {
+    const char *topic = m->rkt ? rd_kafka_topic_name(m->rkt) : "";
+    int code = m->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+                       m->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+                   ? KCA_ERROR_AUTHORIZATION
+                   : KCA_ERROR_BROKER;
+    kca_error *e = kca__error_new(code, "consumer %s: %s: %s", in->options->name,
+                                  rd_kafka_err2name(m->err), rd_kafka_message_errstr(m));
+    if (e->code != KCA_ERROR_MEMORY)
+        e->rdkafka_code = m->err;
+    kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);
+    pthread_mutex_lock(&in->engine.lock);
+    kca__engine_fault_locked(&in->engine, e, topic, m->rkt ? m->partition : -1, -1);
+    pthread_mutex_unlock(&in->engine.lock);
+}
+
+static void end_by_fatal_error(kca__inbound *in) {
+    char reason[512];
+    rd_kafka_resp_err_t err = rd_kafka_fatal_error(in->client->rk, reason, sizeof reason);
+    kca_error *e = kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s: %s", in->options->name,
+                                  rd_kafka_err2name(err), reason);
+    if (e->code != KCA_ERROR_MEMORY) {
+        e->rdkafka_code = err;
+        e->fatal = 1;
+    }
+    pthread_mutex_lock(&in->engine.lock);
+    kca__engine_fail_locked(&in->engine, e);
+    pthread_mutex_unlock(&in->engine.lock);
+}
+
+/* An error that came instead of a record. It is never handed out as an empty delivery. */
+static void take_error(kca__inbound *in, const rd_kafka_message_t *m) {
+    switch (m->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        return;
+    case RD_KAFKA_RESP_ERR__FATAL:
+        end_by_fatal_error(in);
+        return;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        pthread_mutex_lock(&in->engine.lock);
+        in->topic_unknown = true;
+        pthread_mutex_unlock(&in->engine.lock);
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "%s: waiting for it",
+                       rd_kafka_message_errstr(m));
+        return;
+    default:
+        tell(in, m);
+    }
+}
+
+/* Up to `max` records from the fetch queue; waits for the first. */
+static int fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_ms) {
+    int count = 0;
+    while (count < max) {
+        rd_kafka_message_t *m = rd_kafka_consume_queue(in->fetch_queue, count ? 0 : timeout_ms);
+        if (!m)
+            break;
+        if (m->err) {
+            take_error(in, m);
+            rd_kafka_message_destroy(m);
+            break;
+        }
+        out[count++] = (kca__inbound_record){.record = m,
+                                             .topic = rd_kafka_topic_name(m->rkt),
+                                             .partition = m->partition,
+                                             .offset = m->offset,
+                                             .key = m->key,
+                                             .key_len = m->key_len};
+    }
+    return count;
+}
+
+/* The record's headers as the translator reads them; false when memory is out. */
+static bool read_headers(kca_delivery *d, kca__record *out, const rd_kafka_message_t *m) {
+    rd_kafka_headers_t *headers;
+    out->headers = d->headers;
+    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    size_t count = rd_kafka_header_cnt(headers);
+    if (count > KCA__DELIVERY_HEADERS) {
+        d->more_headers = malloc(count * sizeof *d->more_headers);
+        if (!d->more_headers)
+            return false;
+        out->headers = d->more_headers;
+    }
+    for (size_t i = 0; i < count; i++) {
+        kca__header *h = &out->headers[i];
+        const void *value = NULL;
+        rd_kafka_header_get_all(headers, i, &h->name, &value, &h->value_len);
+        h->value = value;
+    }
+    out->header_count = (int)count;
+    return true;
+}
+
+/* Makes the delivery readable. Outside the lock: only its taker knows it. */
+static bool prepare(kca_delivery *d) {
+    const rd_kafka_message_t *m = d->record;
+    rd_kafka_timestamp_type_t type;
+    d->timestamp_ms = rd_kafka_message_timestamp(m, &type);
+    kca__record record = {.key = m->key,
+                          .key_len = m->key_len,
+                          .value = m->payload,
+                          .value_len = m->len,
+                          .timestamp_ms = d->timestamp_ms};
+    kca__message_init_inbound(&d->message);
+    if (!read_headers(d, &record, m))
+        return false;
+    kca__translator_read(&d->message, &record, d->timestamp_ms >= 0 ? d->timestamp_ms : kca__wire_time_now_ms());
+    d->event.topic = d->partition->topic;
+    d->event.partition = d->partition->number;
+    d->event.offset = d->offset;
+    return true;
+}
+
+/* ---- taking ---- */
+
+/* With the lock held: settles and puts away what the processor brings back, as far as that needs no more than the lock. */
+static void put_away(kca__engine *e, kca__hand *hand) {
+    if (hand->spent) {
+        kca__engine_free_locked(e, hand->spent);
+        e->holders--;
+        hand->spent = NULL;
+    }
+    if (hand->done)
+        kca__engine_settle_locked(e, hand->done, hand->verdict);
+}
+
+/* A delivery that expired keeps its lane closed until its handler is back: now. */
+static void release_done(kca__engine *e, kca__hand *hand) {
+    kca_delivery *d = hand->done;
+    if (d->state == KCA__DELIVERY_EXPIRED) {
+        pthread_mutex_lock(&e->lock);
+        kca__engine_open_lane_locked(e, d);
+        pthread_mutex_unlock(&e->lock);
+    }
+    kca__engine_release_record(d);
+    hand->spent = d;
+    hand->done = NULL;
+}
+
+static int take_ready(kca__engine *e, kca_delivery **out, int max) {
+    int count = 0;
+    while (count < max && (out[count] = kca__engine_take_locked(e)))
+        count++;
+    return count;
+}
+
+/* With the lock held, given up meanwhile: this thread fetches, the others go on. */
+static void fetch_burst(kca__inbound *in, int64_t deadline) {
+    kca__engine *e = &in->engine;
+    kca__inbound_record records[BURST];
+    int room = kca__engine_room_locked(e);
+    e->fetching = true;
+    pthread_mutex_unlock(&e->lock);
+    int left = kca__clock_left_ms(deadline);
+    int count = fetch(in, records, room < BURST ? room : BURST, left < 0 || left > 1000 ? 1000 : left);
+    pthread_mutex_lock(&e->lock);
+    e->fetching = false;
+    kca__engine_accept_locked(e, records, count);
+}
+
+/* With the lock held: one step towards something to take; false when the deadline is over. */
+static bool wait_for_work(kca__inbound *in, int64_t deadline) {
+    kca__engine *e = &in->engine;
+    if (!e->fetching && kca__engine_room_locked(e) > 0) {
+        fetch_burst(in, deadline);
+        return e->lanes.ready_count > 0 || kca__clock_left_ms(deadline) != 0;
+    }
+    e->idle++;
+    bool in_time = kca__clock_wait(&e->work, &e->lock, deadline);
+    e->idle--;
+    return in_time;
+}
+
+int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int max,
+                      int64_t deadline) {
+    kca__engine *e = &in->engine;
+    kca__hand none = {0};
+    hand = hand ? hand : &none;
+    pthread_mutex_lock(&e->lock);
+    put_away(e, hand);
+    int count = take_ready(e, out, max);
+    if (count == 0 && hand->done) {
+        /* Before waiting, nothing is kept: the record's memory, its place in the bounded queue. */
+        pthread_mutex_unlock(&e->lock);
+        release_done(e, hand);
+        pthread_mutex_lock(&e->lock);
+        put_away(e, hand);
+    }
+    for (bool in_time = true; count == 0 && !e->stopping && in_time;) {
+        in_time = wait_for_work(in, deadline);
+        count = take_ready(e, out, max);
+    }
+    if (count == 0 && e->stopping)
+        count = -KCA_ERROR_STOPPED;
+    kca__engine_wake_locked(e);
+    pthread_mutex_unlock(&e->lock);
+
+    if (hand->done)
+        release_done(e, hand);
+    for (int i = 0; i < count; i++) {
+        if (prepare(out[i]))
+            continue;
+        pthread_mutex_lock(&e->lock);
+        kca__engine_fail_locked(e, kca__error_memory());
+        pthread_mutex_unlock(&e->lock);
+    }
+    return count;
+}
+
+void kca__inbound_put_away(kca__inbound *in, kca__hand *hand) {
+    kca__engine *e = &in->engine;
+    while (hand->done || hand->spent) {
+        pthread_mutex_lock(&e->lock);
+        put_away(e, hand);
+        pthread_mutex_unlock(&e->lock);
+        if (hand->done)
+            release_done(e, hand);
+    }
+}
+
+int kca__inbound_out(kca__inbound *in) {
+    pthread_mutex_lock(&in->engine.lock);
+    int out = in->engine.out;
+    pthread_mutex_unlock(&in->engine.lock);
+    return out;
+}
+
+int kca__inbound_fd(kca__inbound *in) {
+    kca__engine *e = &in->engine;
+    pthread_mutex_lock(&e->lock);
+    int fd = kca__notifier_fd(&e->notifier);
+    bool first = !in->watched;
+    in->watched = true;
+    pthread_mutex_unlock(&e->lock);
+    if (first)
+        kca__rebalance_watch(in);
+    return fd;
+}
+
+/* ---- keeper ---- */
+
+/* librdkafka looks for topics that did not exist only at its slow refresh; a question for all of them makes it look now. */
+static void look_for_topics(kca__inbound *in, int64_t now) {
+    pthread_mutex_lock(&in->engine.lock);
+    bool look = in->topic_unknown && now >= in->next_look_ms;
+    if (look)
+        in->topic_unknown = false;
+    pthread_mutex_unlock(&in->engine.lock);
+    if (!look)
+        return;
+    in->next_look_ms = now + LOOK_MS;
+    const struct rd_kafka_metadata *answer;
+    if (rd_kafka_metadata(in->client->rk, 1, NULL, &answer, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(answer);
+}
+
+/* True while the keeper has to go on. */
+static bool is_needed(kca__inbound *in, bool *draining) {
+    pthread_mutex_lock(&in->engine.lock);
+    *draining = in->engine.stopping;
+    bool needed =
+        !*draining || (in->engine.out > 0 && kca__clock_left_ms(in->drain_deadline) != 0);
+    pthread_mutex_unlock(&in->engine.lock);
+    return needed;
+}
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+static int tick_ms(const kca__inbound *in, bool draining) {
+    if (draining)
+        return DRAIN_TICK_MS;
+    int tick = least(KEEPER_TICK_MS, in->options->commit_interval_ms);
+    if (in->engine.processing_timeout_ms > 0)
+        tick = least(tick, in->engine.processing_timeout_ms / 4 + 1);
+    return tick;
+}
+
+static void keep(kca__inbound *in, int timeout_ms) {
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, timeout_ms);
+    if (m) {
+        take_error(in, m);
+        rd_kafka_message_destroy(m);
+    }
+    int64_t now = kca__clock_ms();
+    kca__engine_expire(&in->engine, now);
+    if (now >= in->next_commit_ms) {
+        kca__rebalance_commit(in, 0);
+        in->next_commit_ms = now + in->options->commit_interval_ms;
+    }
+    look_for_topics(in, now);
+}
+
+/* Leaves the group: librdkafka revokes the partitions on the way, and the rebalance callback commits them. */
+static void leave(kca__inbound *in) {
+    pthread_mutex_lock(&in->engine.lock);
+    int left = kca__clock_left_ms(in->drain_deadline);
+    pthread_mutex_unlock(&in->engine.lock);
+    int patience = left < 0 || left > CLOSE_MS ? CLOSE_MS : left < LEAST_CLOSE_MS ? LEAST_CLOSE_MS : left;
+    kca__rebalance_commit(in, patience);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(in->client->rk, in->main_queue);
+    if (error) {
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "leaving the group: %s",
+                       rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        return;
+    }
+    int64_t deadline = kca__clock_deadline(patience);
+    while (!rd_kafka_consumer_closed(in->client->rk) && kca__clock_left_ms(deadline) != 0) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, DRAIN_TICK_MS);
+        if (m)
+            rd_kafka_message_destroy(m);
+    }
+}
+
+static void *keeper(void *argument) {
+    kca__inbound *in = argument;
+    in->next_commit_ms = kca__clock_ms() + in->options->commit_interval_ms;
+    bool draining;
+    while (is_needed(in, &draining))
+        keep(in, tick_ms(in, draining));
+    leave(in);
+    kca__engine_shut(&in->engine);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static void let_go(void *owner) {
+    kca__inbound *in = owner;
+    if (in->fetch_queue)
+        rd_kafka_queue_destroy(in->fetch_queue);
+    if (in->main_queue)
+        rd_kafka_queue_destroy(in->main_queue);
+    kca__client_close(in->client);
+    kca__engine_close(&in->engine);
+    void (*then)(void *) = in->let_go;
+    void *user = in->user;
+    free(in);
+    then(user);
+}
+
+static kca_error *open_client(kca__inbound *in, kca_connection *connection) {
+    char *who = kca__text_format("consumer %s", in->options->name);
+    if (!who)
+        return kca__error_memory();
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    kca_error *e = kca__connection_configure(connection, conf, false, who);
+    if (!e)
+        e = kca__consumer_builder_configure(in->options, conf);
+    if (e) {
+        rd_kafka_conf_destroy(conf);
+    } else {
+        kca__rebalance_configure(conf);
+        e = kca__client_open(&in->client, RD_KAFKA_CONSUMER, conf, in->options->name, who, in->log,
+                             NULL);
+    }
+    free(who);
+    return e;
+}
+
+static kca_error *join(kca__inbound *in, kca_connection *connection) {
+    kca_error *e = open_client(in, connection);
+    if (e)
+        return e;
+    in->client->owner = in;
+    rd_kafka_poll_set_consumer(in->client->rk);
+    in->fetch_queue = rd_kafka_queue_new(in->client->rk);
+    in->main_queue = rd_kafka_queue_get_consumer(in->client->rk);
+    e = kca__rebalance_begin(in);
+    if (e)
+        return e;
+    if (pthread_create(&in->keeper, NULL, keeper, in) != 0)
+        return kca__error_new(KCA_ERROR_MEMORY, "consumer %s: no thread can be started",
+                              in->options->name);
+    in->has_keeper = true;
+    return NULL;
+}
+
+kca_error *kca__inbound_open(kca__inbound **out, const kca_consumer_builder *options,
+                             kca_connection *connection, kca__log *log, int processing_timeout_ms,
+                             kca__event_queue *fault_queue, void (*then)(void *), void *user) {
+    *out = NULL;
+    kca__inbound *in = calloc(1, sizeof *in);
+    if (!in || !kca__engine_init(&in->engine, options->name, options->queue_capacity)) {
+        free(in);
+        then(user);
+        return kca__error_memory();
+    }
+    in->options = options;
+    in->log = log;
+    in->let_go = then;
+    in->user = user;
+    in->drain_deadline = KCA__CLOCK_NEVER;
+    in->engine.skip = kca__consumer_builder_skips(options);
+    in->engine.processing_timeout_ms = processing_timeout_ms;
+    in->engine.fault_queue = fault_queue;
+    in->engine.owner = in;
+    in->engine.release_record = release_record;
+    in->engine.wake_fetcher = wake_fetcher;
+    in->engine.let_go = let_go;
+    kca_error *e = join(in, connection);
+    if (e)
+        let_go(in);
+    else
+        *out = in;
+    return e;
+}
+
+void kca__inbound_stop(kca__inbound *in, int64_t deadline) {
+    pthread_mutex_lock(&in->engine.lock);
+    if (deadline < in->drain_deadline)
+        in->drain_deadline = deadline;
+    pthread_mutex_unlock(&in->engine.lock);
+    kca__engine_stop(&in->engine);
+    rd_kafka_queue_yield(in->main_queue);
+}
+
+int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure) {
+    kca__inbound_stop(in, deadline);
+    pthread_join(in->keeper, NULL);
+    pthread_mutex_lock(&in->engine.lock);
+    int held = in->engine.held;
+    *out_failure = kca__error_copy(in->engine.failure);
+    pthread_mutex_unlock(&in->engine.lock);
+    kca__engine_release(&in->engine);
+    return held;
+}

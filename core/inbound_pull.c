@@ -1,0 +1,52 @@
+/* Pull form of the inbound channel adapter: deliveries and faults as events. */
+#include "inbound_channel_adapter.h"
+
+#include "error.h"
+
+/* With the lock held. */
+static int take_faults(kca__engine *e, kca_event **out, int max) {
+    int count = 0;
+    while (count < max && e->faults.first) {
+        out[count] = e->faults.first;
+        e->faults.first = out[count++]->next;
+        e->faults.count--;
+    }
+    if (!e->faults.first)
+        e->faults.end = &e->faults.first;
+    return count;
+}
+
+static int pull_faults(kca__engine *e, kca_event **out, int max) {
+    pthread_mutex_lock(&e->lock);
+    int count = e->faults.first ? take_faults(e, out, max) : 0;
+    pthread_mutex_unlock(&e->lock);
+    return count;
+}
+
+/* The descriptor stays readable while there may be more; when it is over, too, so that whoever polls it hears of it. */
+static void set_notifier(kca__engine *e, int count, int max) {
+    pthread_mutex_lock(&e->lock);
+    if (count == max || count < 0 || e->stopping || e->faults.first || e->lanes.ready_count > 0)
+        kca__notifier_raise(&e->notifier);
+    pthread_mutex_unlock(&e->lock);
+}
+
+int kca__inbound_pull(kca__inbound *in, kca_event **out, int max, int timeout_ms) {
+    enum { MOST = 1024 };
+    kca__engine *e = &in->engine;
+    kca_delivery *deliveries[MOST];
+    max = max > MOST ? MOST : max;
+    kca__notifier_clear(&e->notifier);
+    int count = pull_faults(e, out, max);
+    if (count == 0) {
+        count = kca__inbound_take(in, NULL, deliveries, max, kca__clock_deadline(timeout_ms));
+        for (int i = 0; i < count; i++)
+            out[i] = &deliveries[i]->event;
+        if (count <= 0) {
+            int faults = pull_faults(e, out, max);
+            count = faults > 0 ? faults : count;
+        }
+    }
+    set_notifier(e, count, max);
+    return count;
+}

@@ -1,0 +1,78 @@
+#include "log.h"
+
+#include "error.h"
+#include "text.h"
+#include "wire_time.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHORTEST_SECRET = 4, LONGEST_LINE = 2000 };
+
+void kca__log_init(kca__log *log, kca__event_queue *queue) {
+    memset(log, 0, sizeof *log);
+    log->queue = queue;
+    pthread_mutex_init(&log->lock, NULL);
+}
+
+void kca__log_close(kca__log *log) {
+    for (int i = 0; i < log->secret_count; i++)
+        free(log->secrets[i]);
+    free(log->secrets);
+    pthread_mutex_destroy(&log->lock);
+}
+
+void kca__log_add_secret(kca__log *log, const char *secret) {
+    if (!secret || strlen(secret) < SHORTEST_SECRET)
+        return;
+    char *copy = kca__text_copy(secret);
+    pthread_mutex_lock(&log->lock);
+    char **grown = realloc(log->secrets, (size_t)(log->secret_count + 1) * sizeof *grown);
+    if (grown && copy) {
+        log->secrets = grown;
+        log->secrets[log->secret_count++] = copy;
+        copy = NULL;
+    }
+    pthread_mutex_unlock(&log->lock);
+    free(copy);
+}
+
+void kca__log_blot(kca__log *log, char *text) {
+    pthread_mutex_lock(&log->lock);
+    for (int i = 0; i < log->secret_count; i++)
+        for (char *at = text; (at = strstr(at, log->secrets[i])); at += strlen(log->secrets[i]))
+            memset(at, '*', strlen(log->secrets[i]));
+    pthread_mutex_unlock(&log->lock);
+}
+
+static void write_stderr(int level, const char *component, const char *text) {
+    static const char *const names[] = {"", "ERROR", "WARN ", "INFO ", "DEBUG"};
+    char when[20];
+    kca__wire_time_write(when, kca__wire_time_now_ms());
+    fprintf(stderr, "%s %s %s: %s\n", when, names[level], component, text);
+}
+
+void kca__log_write(kca__log *log, int level, const char *component, const char *name,
+                    const char *format, ...) {
+    int to_stderr = atomic_load_explicit(&log->stderr_level, memory_order_relaxed);
+    int to_queue = atomic_load_explicit(&log->queue_level, memory_order_relaxed);
+    if (level > to_stderr && level > to_queue)
+        return;
+
+    char text[LONGEST_LINE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    kca__error_one_line(text);
+    kca__log_blot(log, text);
+
+    char who[200];
+    snprintf(who, sizeof who, "%s%s%s", component, name ? " " : "", name ? name : "");
+    if (level <= to_stderr)
+        write_stderr(level, who, text);
+    if (level <= to_queue)
+        kca__event_queue_push_note(log->queue, kca__event_new_log(level, who, text));
+}

@@ -1,0 +1,285 @@
+#include "outbound_channel_adapter.h"
+
+#include "error.h"
+#include "message_translator.h"
+#include "text.h"
+#include "trace_context.h"
+#include "wire_time.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FLUSH_SLICE_MS = 100, INLINE_HEADERS = 32, RECORD_FIELDS = 5 };
+
+kca_error *kca__publisher_new(kca__publisher **out, kca_publisher_builder *options,
+                              kca_connection *connection, kca__log *log) {
+    *out = NULL;
+    kca__publisher *p = calloc(1, sizeof *p);
+    kca__outbox *outbox =
+        kca__outbox_new(options->topic, options->buffer_messages, (size_t)options->buffer_bytes);
+    if (!p || !outbox) {
+        kca__publisher_builder_free(options);
+        kca__outbox_release(outbox);
+        free(p);
+        return kca__error_memory();
+    }
+    *p = (kca__publisher){
+        .options = options, .connection = connection, .log = log, .outbox = outbox};
+    *out = p;
+    return NULL;
+}
+
+void kca__publisher_free(kca__publisher *p) {
+    if (!p)
+        return;
+    kca__publisher_builder_free(p->options);
+    kca__outbox_release(p->outbox);
+    free(p->properties);
+    free(p);
+}
+
+/* The client, shared with publishers of equal settings over the same connection. Takes `conf`. */
+static kca_error *open_client(kca__publisher *p, rd_kafka_conf_t *conf, const char *who) {
+    char *fingerprint = NULL;
+    kca_error *e = kca__connection_configure(p->connection, conf, true, who);
+    if (!e)
+        e = kca__publisher_builder_configure(&fingerprint, p->options, conf);
+    if (!e) {
+        free(p->properties);
+        p->properties = kca__property_dump(conf);
+    }
+    if (e)
+        rd_kafka_conf_destroy(conf);
+    else
+        e = kca__connection_client(&p->client, p->connection, conf, fingerprint, who);
+    free(fingerprint);
+    return e;
+}
+
+kca_error *kca__publisher_open(kca__publisher *p) {
+    char *who = kca__text_format("publisher %s", p->options->topic);
+    if (!who)
+        return kca__error_memory();
+    kca_error *e = open_client(p, rd_kafka_conf_new(), who);
+    if (!e) {
+        /* Declared now, so that the first message need not wait for the topic's metadata. */
+        p->topic = rd_kafka_topic_new(p->client->rk, p->options->topic, NULL);
+        if (!p->topic)
+            e = kca__error_new(KCA_ERROR_BROKER, "%s: %s", who,
+                               rd_kafka_err2str(rd_kafka_last_error()));
+    }
+    free(who);
+    if (!e)
+        kca__outbox_open(p->outbox);
+    return e;
+}
+
+/* librdkafka's flush only ends the batches' wait here: the client's service thread takes the reports. */
+int kca__publisher_flush(kca__publisher *p, int64_t deadline) {
+    while (true) {
+        int left = kca__clock_left_ms(deadline);
+        int slice = left < 0 || left > FLUSH_SLICE_MS ? FLUSH_SLICE_MS : left;
+        if (kca__outbox_count(p->outbox).unanswered == 0)
+            return 0;
+        if (left == 0)
+            return kca__outbox_wait_answered(p->outbox, deadline);
+        rd_kafka_flush(p->client->rk, slice);
+    }
+}
+
+int kca__publisher_close(kca__publisher *p, int64_t deadline) {
+    kca__outbox_shut(p->outbox);
+    int left = 0;
+    if (p->client) {
+        left = kca__publisher_flush(p, deadline);
+        /* Again and again: a publish that had its slot already may come after a purge. */
+        for (int waiting = left; waiting > 0;) {
+            rd_kafka_purge(p->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+            waiting = kca__outbox_wait_answered(p->outbox, kca__clock_deadline(FLUSH_SLICE_MS));
+        }
+    }
+    if (p->topic)
+        rd_kafka_topic_destroy(p->topic);
+    p->topic = NULL;
+    p->client = NULL;
+    return left;
+}
+
+static int report_code(rd_kafka_resp_err_t err) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return KCA_ERROR_TOO_LARGE;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        return KCA_ERROR_AUTHORIZATION;
+    default:
+        return KCA_ERROR_NOT_STORED;
+    }
+}
+
+static kca_error *report_error(kca__client *client, const rd_kafka_message_t *m) {
+    const char *topic = rd_kafka_topic_name(m->rkt);
+    char trouble[512] = "";
+    if (m->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+        m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+        kca__client_trouble(client, trouble);
+    kca_error *e = kca__error_new(
+        report_code(m->err), "publisher %s: the broker did not confirm the message%s: %s%s%s%s",
+        topic,
+        rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
+            ? ", which may be stored all the same"
+            : "",
+        rd_kafka_err2str(m->err), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
+    if (e->code == KCA_ERROR_MEMORY)
+        return e;
+    e->rdkafka_code = m->err;
+    e->retriable = e->code == KCA_ERROR_NOT_STORED;
+    return e;
+}
+
+/* A failed message that nobody asked a receipt for, and nobody waits for, must not vanish in silence. */
+static void tell_fault(kca__client *client, const kca_error *error, const rd_kafka_message_t *m) {
+    kca__log_write(client->log, KCA_LOG_ERROR, "publisher", rd_kafka_topic_name(m->rkt), "%s",
+                   error->text);
+    kca__event_queue_push_note(client->receipts,
+                               kca__event_new_fault(kca__error_copy(error),
+                                                    rd_kafka_topic_name(m->rkt), m->partition, -1));
+}
+
+static void take_report(kca__client *client, const rd_kafka_message_t *m,
+                        kca__event_list *receipts) {
+    kca__slot *slot = m->_private;
+    kca__answer *answer = slot->answer;
+    kca_error *error = m->err ? report_error(client, m) : NULL;
+    if (error && !answer && slot->receipt.token == 0)
+        tell_fault(client, error, m);
+    kca_error *answer_error = answer ? kca__error_copy(error) : NULL;
+    kca__outbox_answer(slot, error, m->partition, m->offset, receipts);
+    if (answer) {
+        pthread_mutex_lock(&client->lock);
+        answer->error = answer_error;
+        answer->done = true;
+        pthread_mutex_unlock(&client->lock);
+    }
+}
+
+void kca__publisher_take_reports(kca__client *client, rd_kafka_event_t *event) {
+    kca__event_list receipts;
+    kca__event_list_init(&receipts);
+    kca__outbox *locked = NULL;
+    const rd_kafka_message_t *m;
+    while ((m = rd_kafka_event_message_next(event))) {
+        kca__outbox *outbox = ((kca__slot *)m->_private)->outbox;
+        if (outbox != locked) {
+            if (locked)
+                kca__outbox_end_answers(locked);
+            kca__outbox_begin_answers(outbox);
+            locked = outbox;
+        }
+        take_report(client, m, &receipts);
+    }
+    if (locked)
+        kca__outbox_end_answers(locked);
+    kca__event_queue_push_receipts(client->receipts, &receipts);
+}
+
+static void put_headers(rd_kafka_vu_t *out, const kca__header *headers, int count) {
+    for (int i = 0; i < count; i++) {
+        out[i].vtype = RD_KAFKA_VTYPE_HEADER;
+        out[i].u.header.name = headers[i].name;
+        out[i].u.header.val = headers[i].value;
+        out[i].u.header.size = (ssize_t)headers[i].value_len;
+    }
+}
+
+static kca_error *refused(const kca__publisher *p, const kca_message *m, rd_kafka_error_t *error) {
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    kca_error *e;
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        e = kca__error_new(KCA_ERROR_TOO_LARGE,
+                           "publisher %s: a message of %zu bytes is larger than batch_bytes, %d",
+                           p->options->topic, m->payload_len, p->options->batch_bytes);
+    else
+        e = kca__error_new(code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? KCA_ERROR_BUFFER_FULL
+                                                                 : KCA_ERROR_BROKER,
+                           "publisher %s: %s", p->options->topic, rd_kafka_error_string(error));
+    if (e->code != KCA_ERROR_MEMORY) {
+        e->rdkafka_code = code;
+        e->retriable = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
+        e->fatal = rd_kafka_error_is_fatal(error);
+    }
+    rd_kafka_error_destroy(error);
+    return e;
+}
+
+/* Hands the record to librdkafka, which copies it. */
+static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot) {
+    const kca__channel_defaults defaults = {
+        .channel = p->options->topic,
+        .reply_to = p->options->reply_channel ? p->options->reply_channel : "",
+        .type = type,
+        .traceparent = kca__trace_context_current_traceparent(),
+        .tracestate = kca__trace_context_current_tracestate(),
+    };
+    kca__wire wire;
+    kca__translator_write(&wire, m, &defaults, kca__wire_time_now_ms());
+
+    rd_kafka_vu_t room[RECORD_FIELDS + INLINE_HEADERS], *fields = room;
+    size_t count = RECORD_FIELDS + (size_t)wire.header_count + (size_t)m->header_count;
+    if (count > RECORD_FIELDS + INLINE_HEADERS && !(fields = malloc(count * sizeof *fields)))
+        return kca__error_memory();
+    fields[0].vtype = RD_KAFKA_VTYPE_RKT;
+    fields[0].u.rkt = p->topic;
+    fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    fields[1].u.i = RD_KAFKA_MSG_F_COPY;
+    fields[2].vtype = RD_KAFKA_VTYPE_OPAQUE;
+    fields[2].u.ptr = slot;
+    fields[3].vtype = RD_KAFKA_VTYPE_VALUE;
+    fields[3].u.mem.ptr = (void *)(uintptr_t)m->payload;
+    fields[3].u.mem.size = m->payload_len;
+    fields[4].vtype = RD_KAFKA_VTYPE_KEY;
+    fields[4].u.mem.ptr = (void *)(uintptr_t)wire.key;
+    fields[4].u.mem.size = wire.key_len;
+    put_headers(fields + RECORD_FIELDS, wire.headers, wire.header_count);
+    put_headers(fields + RECORD_FIELDS + wire.header_count, m->headers, m->header_count);
+
+    rd_kafka_error_t *error = rd_kafka_produceva(p->client->rk, fields, count);
+    if (fields != room)
+        free(fields);
+    return error ? refused(p, m, error) : NULL;
+}
+
+static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int type,
+                                   kca__slot *slot) {
+    kca__answer answer = {false, NULL};
+    kca__client *client = p->client;
+    slot->answer = &answer;
+    kca_error *e = produce(p, m, type, slot);
+    if (e) {
+        kca__outbox_give_back(slot);
+        return e;
+    }
+    /* Ends by itself: librdkafka answers each message within message.timeout.ms. */
+    kca__client_wait(client, &answer.done, KCA__CLOCK_NEVER);
+    return answer.error;
+}
+
+kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
+                                  uint64_t token) {
+    if (m->error)
+        return kca__error_copy(m->error);
+    kca__slot *slot;
+    kca_error *e = kca__outbox_take(&slot, p->outbox, m->payload_len + m->key_len,
+                                    p->options->buffer_timeout_ms);
+    if (e)
+        return e;
+    slot->receipt.token = token;
+    if (!p->options->async)
+        return publish_and_wait(p, m, type, slot);
+    slot->answer = NULL;
+    e = produce(p, m, type, slot);
+    if (e)
+        kca__outbox_give_back(slot);
+    return e;
+}

@@ -1,0 +1,48 @@
+/*
+ * Outbound channel adapter: a publisher while its system is started.
+ *
+ * message -> translator -> slot of the outbox -> librdkafka -> delivery report -> receipt. Payload and key are copied
+ * once, by librdkafka; the headers' values point into the message until then.
+ */
+#ifndef KCA_CORE_OUTBOUND_CHANNEL_ADAPTER_H
+#define KCA_CORE_OUTBOUND_CHANNEL_ADAPTER_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "client.h"
+#include "outbox.h"
+#include "publisher_builder.h"
+
+typedef struct kca__publisher {
+    kca_publisher_builder *options;
+    kca_connection *connection; /* the system's copy */
+    kca__log *log;
+    kca__outbox *outbox;
+    char *properties; /* effective librdkafka settings, for describe; NULL before the first start */
+
+    /* while started */
+    kca__client *client; /* the connection's */
+    rd_kafka_topic_t *topic;
+} kca__publisher;
+
+/* Takes `options`. */
+kca_error *kca__publisher_new(kca__publisher **out, kca_publisher_builder *options,
+                              kca_connection *connection, kca__log *log);
+void kca__publisher_free(kca__publisher *p);
+
+kca_error *kca__publisher_open(kca__publisher *p);
+
+/* Accepts nothing more, waits for answers until the deadline, and gives how many messages were left: those are dropped
+ * and get failed receipts. */
+int kca__publisher_close(kca__publisher *p, int64_t deadline);
+
+/* See kca_bus_publish. `type` is the bus' own. */
+kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type, uint64_t token);
+
+/* Gives the number still unanswered when the deadline is over. */
+int kca__publisher_flush(kca__publisher *p, int64_t deadline);
+
+/* Turns a delivery report event into receipts. */
+void kca__publisher_take_reports(kca__client *client, rd_kafka_event_t *event);
+
+#endif

@@ -1,0 +1,235 @@
+#include "outbox.h"
+
+#include "error.h"
+#include "generation.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct kca__outbox {
+    char *topic;
+    int capacity;
+    size_t byte_capacity;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int waiting;
+    bool open;
+    unsigned holders; /* the publisher, and each receipt handed out */
+    kca__slot *slots;
+    int used;        /* slots ever used: the rest of `slots` is untouched memory */
+    kca_event *free; /* linked by next */
+    size_t bytes;
+    kca__outbox_counts counts;
+};
+
+kca__outbox *kca__outbox_new(const char *topic, int messages, size_t bytes) {
+    kca__outbox *o = calloc(1, sizeof *o);
+    if (!o)
+        return NULL;
+    o->topic = kca__text_copy(topic);
+    o->slots = calloc((size_t)messages, sizeof *o->slots);
+    if (!o->topic || !o->slots) {
+        free(o->topic);
+        free(o->slots);
+        free(o);
+        return NULL;
+    }
+    o->capacity = messages;
+    o->byte_capacity = bytes;
+    o->holders = 1;
+    pthread_mutex_init(&o->lock, NULL);
+    kca__clock_condition_init(&o->changed);
+    return o;
+}
+
+/* Takes the lock held by the caller with it. */
+static void unlock_and_let_go(kca__outbox *o) {
+    bool last = --o->holders == 0;
+    pthread_mutex_unlock(&o->lock);
+    if (!last)
+        return;
+    pthread_cond_destroy(&o->changed);
+    pthread_mutex_destroy(&o->lock);
+    free(o->slots);
+    free(o->topic);
+    free(o);
+}
+
+void kca__outbox_release(kca__outbox *o) {
+    if (!o)
+        return;
+    pthread_mutex_lock(&o->lock);
+    unlock_and_let_go(o);
+}
+
+void kca__outbox_open(kca__outbox *o) {
+    pthread_mutex_lock(&o->lock);
+    o->open = true;
+    pthread_mutex_unlock(&o->lock);
+}
+
+void kca__outbox_shut(kca__outbox *o) {
+    pthread_mutex_lock(&o->lock);
+    o->open = false;
+    pthread_cond_broadcast(&o->changed);
+    pthread_mutex_unlock(&o->lock);
+}
+
+/* With the lock held. */
+static void announce(kca__outbox *o) {
+    if (o->waiting > 0)
+        pthread_cond_broadcast(&o->changed);
+}
+
+/* With the lock held. */
+static void free_slot(kca__slot *slot) {
+    kca__outbox *o = slot->outbox;
+    slot->receipt.next = o->free;
+    o->free = &slot->receipt;
+}
+
+/* The application frees a receipt. */
+static void release_receipt(kca_event *e) {
+    kca__slot *slot = (kca__slot *)e;
+    kca__outbox *o = slot->outbox;
+    kca__error_free(e->error);
+    e->error = NULL;
+    pthread_mutex_lock(&o->lock);
+    o->counts.receipts--;
+    free_slot(slot);
+    announce(o);
+    unlock_and_let_go(o);
+}
+
+/* With the lock held. A message larger than the whole buffer goes when nothing else is under way. */
+static bool has_room(const kca__outbox *o, size_t bytes) {
+    return (o->free || o->used < o->capacity) &&
+           (o->bytes == 0 || o->bytes + bytes <= o->byte_capacity);
+}
+
+static kca_error *full(const kca__outbox *o, int timeout_ms) {
+    kca_error *e;
+    if (o->counts.receipts > o->counts.unanswered)
+        e = kca__error_new(KCA_ERROR_BUFFER_FULL,
+                           "publisher %s: no room after %d ms: %d receipts wait to be read from the "
+                           "system's queue (publish with token 0 to get none)",
+                           o->topic, timeout_ms, o->counts.receipts);
+    else
+        e = kca__error_new(KCA_ERROR_BUFFER_FULL,
+                           "publisher %s: no room after %d ms: %d messages of %zu bytes wait for the "
+                           "broker's answer (buffer_messages %d, buffer_bytes %zu)",
+                           o->topic, timeout_ms, o->counts.unanswered, o->bytes, o->capacity,
+                           o->byte_capacity);
+    e->retriable = 1;
+    return e;
+}
+
+/* With the lock held. */
+static kca_error *wait_for_room(kca__outbox *o, size_t bytes, int timeout_ms) {
+    int64_t deadline = kca__clock_deadline(timeout_ms);
+    bool in_time = timeout_ms != 0;
+    o->waiting++;
+    while (in_time && o->open && !has_room(o, bytes))
+        in_time = kca__clock_wait(&o->changed, &o->lock, deadline);
+    o->waiting--;
+    if (o->open && !has_room(o, bytes))
+        return full(o, timeout_ms);
+    return NULL;
+}
+
+/* With the lock held. */
+static kca__slot *take_slot(kca__outbox *o) {
+    if (o->free) {
+        kca__slot *slot = (kca__slot *)o->free;
+        o->free = slot->receipt.next;
+        return slot;
+    }
+    kca__slot *slot = &o->slots[o->used++];
+    slot->outbox = o;
+    slot->receipt.type = KCA_EVENT_RECEIPT;
+    slot->receipt.release = release_receipt;
+    slot->receipt.generation = kca__generation();
+    slot->receipt.topic = o->topic;
+    return slot;
+}
+
+kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes, int timeout_ms) {
+    *out = NULL;
+    pthread_mutex_lock(&o->lock);
+    kca_error *e = NULL;
+    if (o->open && !has_room(o, bytes))
+        e = wait_for_room(o, bytes, timeout_ms);
+    if (!e && !o->open)
+        e = kca__error_new(KCA_ERROR_STATE, "publisher %s: the system is not started", o->topic);
+    if (!e) {
+        *out = take_slot(o);
+        (*out)->bytes = bytes;
+        o->bytes += bytes;
+        o->counts.unanswered++;
+    }
+    pthread_mutex_unlock(&o->lock);
+    return e;
+}
+
+void kca__outbox_give_back(kca__slot *slot) {
+    kca__outbox *o = slot->outbox;
+    pthread_mutex_lock(&o->lock);
+    o->bytes -= slot->bytes;
+    o->counts.unanswered--;
+    free_slot(slot);
+    announce(o);
+    pthread_mutex_unlock(&o->lock);
+}
+
+void kca__outbox_begin_answers(kca__outbox *o) {
+    pthread_mutex_lock(&o->lock);
+}
+
+void kca__outbox_end_answers(kca__outbox *o) {
+    announce(o);
+    pthread_mutex_unlock(&o->lock);
+}
+
+void kca__outbox_answer(kca__slot *slot, kca_error *error, int partition, int64_t offset,
+                        kca__event_list *receipts) {
+    kca__outbox *o = slot->outbox;
+    o->bytes -= slot->bytes;
+    o->counts.unanswered--;
+    o->counts.published++;
+    if (error)
+        o->counts.failed++;
+    else
+        o->counts.stored++;
+    if (slot->answer || slot->receipt.token == 0) {
+        kca__error_free(error);
+        free_slot(slot);
+        return;
+    }
+    slot->receipt.error = error;
+    slot->receipt.partition = partition;
+    slot->receipt.offset = offset;
+    o->counts.receipts++;
+    o->holders++;
+    kca__event_list_add(receipts, &slot->receipt);
+}
+
+int kca__outbox_wait_answered(kca__outbox *o, int64_t deadline) {
+    pthread_mutex_lock(&o->lock);
+    o->waiting++;
+    while (o->counts.unanswered > 0)
+        if (!kca__clock_wait(&o->changed, &o->lock, deadline))
+            break;
+    o->waiting--;
+    int unanswered = o->counts.unanswered;
+    pthread_mutex_unlock(&o->lock);
+    return unanswered;
+}
+
+kca__outbox_counts kca__outbox_count(kca__outbox *o) {
+    pthread_mutex_lock(&o->lock);
+    kca__outbox_counts counts = o->counts;
+    pthread_mutex_unlock(&o->lock);
+    return counts;
+}

@@ -1,0 +1,69 @@
+/*
+ * Outbox of one publisher: the bounded set of its messages under way.
+ *
+ * A message takes a slot before it is handed to librdkafka, and its slot travels with it (the record's opaque). The
+ * delivery report turns the slot into the receipt, without allocating; the slot is free again when the application
+ * frees the receipt, or at once when no receipt was asked for (token 0, synchronous). So an application that publishes
+ * faster than the broker stores, or that never reads its receipts, waits here instead of eating memory.
+ *
+ * The outbox outlives its publisher while receipts are out: it is counted.
+ */
+#ifndef KCA_CORE_OUTBOX_H
+#define KCA_CORE_OUTBOX_H
+
+#include <stdbool.h>
+
+#include "clock.h"
+#include "event_queue.h"
+
+typedef struct kca__outbox kca__outbox;
+
+/* Somebody waits for this message's answer; both are written under the client's lock. */
+typedef struct kca__answer {
+    bool done;
+    kca_error *error;
+} kca__answer;
+
+typedef struct kca__slot {
+    kca_event receipt; /* first: the receipt handed out is the slot */
+    kca__outbox *outbox;
+    kca__answer *answer; /* NULL: nobody waits */
+    size_t bytes;
+} kca__slot;
+
+typedef struct kca__outbox_counts {
+    int64_t published, stored, failed;
+    int unanswered; /* handed over, no report yet */
+    int receipts;   /* reports that the application has not freed */
+} kca__outbox_counts;
+
+kca__outbox *kca__outbox_new(const char *topic, int messages, size_t bytes);
+
+/* The publisher lets go of it. */
+void kca__outbox_release(kca__outbox *o);
+
+/* Opened by start, closed by shutdown: a closed outbox gives no slots. */
+void kca__outbox_open(kca__outbox *o);
+void kca__outbox_shut(kca__outbox *o);
+
+/* A slot for a message of that many bytes; waits for room up to timeout_ms. */
+kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes, int timeout_ms);
+
+/* The message was not accepted after all. */
+void kca__outbox_give_back(kca__slot *slot);
+
+/* Answers come in batches: begin, answer for each of the outbox' slots, end. */
+void kca__outbox_begin_answers(kca__outbox *o);
+
+/* The message of this slot was answered: counts it, and adds a receipt to `receipts` if one was asked for; else the slot is
+ * free again. Takes `error`. */
+void kca__outbox_answer(kca__slot *slot, kca_error *error, int partition, int64_t offset,
+                        kca__event_list *receipts);
+void kca__outbox_end_answers(kca__outbox *o);
+
+/* Waits until nothing is unanswered; gives how many are. */
+int kca__outbox_wait_answered(kca__outbox *o, int64_t deadline);
+
+kca__outbox_counts kca__outbox_count(kca__outbox *o);
+
+#endif

@@ -1,0 +1,428 @@
+#include "system.h"
+
+#include "error.h"
+#include "generation.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+kca_error *kca__system_new(kca__system **out) {
+    *out = NULL;
+    kca__system *s = calloc(1, sizeof *s);
+    if (!s)
+        return kca__error_memory();
+    kca__generation_watch();
+    s->generation = kca__generation();
+    atomic_init(&s->handles, 1);
+    atomic_init(&s->holders, 1);
+    kca__event_queue_init(&s->events);
+    kca__log_init(&s->log, &s->events);
+    pthread_mutex_init(&s->turning, NULL);
+    pthread_mutex_init(&s->lock, NULL);
+    *out = s;
+    return NULL;
+}
+
+static void free_system(kca__system *s) {
+    for (int i = 0; i < s->consumer_count; i++)
+        kca__consumer_free(s->consumers[i]);
+    for (int i = 0; i < s->publisher_count; i++)
+        kca__publisher_free(s->publishers[i]);
+    for (int i = 0; i < s->connection_count; i++)
+        kca__connection_free(s->connections[i]);
+    free(s->consumers);
+    free(s->publishers);
+    free(s->connections);
+    kca__event_queue_close(&s->events);
+    kca__log_close(&s->log);
+    pthread_mutex_destroy(&s->turning);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* The application's pointers go with its last handle, not with the memory, which a delivery may keep. */
+static void free_users(kca__system *s) {
+    kca__handlers_close(&s->handlers);
+    for (int i = 0; i < KCA__EVENT_TYPES; i++)
+        if (s->event_handlers[i].free_user)
+            s->event_handlers[i].free_user(s->event_handlers[i].user);
+}
+
+void kca__system_hold(kca__system *s) {
+    atomic_fetch_add(&s->holders, 1);
+}
+
+void kca__system_release(kca__system *s) {
+    if (atomic_fetch_sub(&s->holders, 1) == 1)
+        free_system(s);
+}
+
+void kca__system_hold_handle(kca__system *s) {
+    atomic_fetch_add(&s->handles, 1);
+}
+
+void kca__system_release_handle(kca__system *s) {
+    if (atomic_fetch_sub(&s->handles, 1) != 1)
+        return;
+    /* In a forked child the threads are gone and locks may be taken for ever: the memory is left alone. */
+    if (kca__system_is_foreign(s))
+        return;
+    kca__error_free(kca__system_shutdown(s, 0));
+    free_users(s);
+    kca__system_release(s);
+}
+
+bool kca__system_is_foreign(const kca__system *s) {
+    return s->generation != kca__generation();
+}
+
+kca_error *kca__system_check_process(const kca__system *s) {
+    if (!kca__system_is_foreign(s))
+        return NULL;
+    return kca__error_new(KCA_ERROR_FORKED,
+                          "this system was made before fork: make and start a system in the child");
+}
+
+/* ---- declarations ---- */
+
+static kca_connection *find_connection(const kca__system *s, const char *name) {
+    for (int i = 0; i < s->connection_count; i++)
+        if (strcmp(s->connections[i]->name, name) == 0)
+            return s->connections[i];
+    return NULL;
+}
+
+static kca__publisher *find_publisher(const kca__system *s, const char *channel) {
+    for (int i = 0; i < s->publisher_count; i++)
+        if (strcmp(s->publishers[i]->options->topic, channel) == 0)
+            return s->publishers[i];
+    return NULL;
+}
+
+static kca__consumer *find_consumer(const kca__system *s, const char *name) {
+    for (int i = 0; i < s->consumer_count; i++)
+        if (strcmp(s->consumers[i]->options->name, name) == 0)
+            return s->consumers[i];
+    return NULL;
+}
+
+kca__publisher *kca__system_find_publisher(kca__system *s, const char *channel) {
+    pthread_mutex_lock(&s->lock);
+    kca__publisher *p = find_publisher(s, channel);
+    pthread_mutex_unlock(&s->lock);
+    return p;
+}
+
+kca__consumer *kca__system_find_consumer(kca__system *s, const char *name) {
+    pthread_mutex_lock(&s->lock);
+    kca__consumer *c = find_consumer(s, name);
+    pthread_mutex_unlock(&s->lock);
+    return c;
+}
+
+static kca_error *check_not_started(const kca__system *s, const char *what) {
+    if (!s->started)
+        return NULL;
+    return kca__error_new(KCA_ERROR_STATE, "%s: the system is started: declare before start", what);
+}
+
+/* Both locks: nothing is added while the system starts or shuts down, and nobody looks meanwhile. */
+static void lock_for_adding(kca__system *s) {
+    pthread_mutex_lock(&s->turning);
+    pthread_mutex_lock(&s->lock);
+}
+
+static void unlock_after_adding(kca__system *s) {
+    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->turning);
+}
+
+/* One more pointer in a list of them. */
+static bool append(void ***list, int *count, void *item) {
+    void **grown = realloc(*list, (size_t)(*count + 1) * sizeof *grown);
+    if (!grown)
+        return false;
+    *list = grown;
+    grown[(*count)++] = item;
+    return true;
+}
+
+static void add_secrets(kca__system *s, const kca_connection *c) {
+    kca__log_add_secret(&s->log, c->sasl_password);
+    kca__log_add_secret(&s->log, c->tls_key_password);
+    for (int i = 0; i < c->properties.count; i++)
+        if (kca__property_is_secret(c->properties.items[i].name))
+            kca__log_add_secret(&s->log, c->properties.items[i].value);
+}
+
+static kca_error *add_connection(kca__system *s, const kca_connection *c) {
+    kca_error *e = kca__error_copy(c->error);
+    if (!e)
+        e = check_not_started(s, "connection");
+    if (!e && find_connection(s, c->name))
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "connection %s is there already", c->name);
+    kca_connection *copy = NULL;
+    if (!e)
+        e = kca__connection_copy(&copy, c);
+    if (e)
+        return e;
+    copy->log = &s->log;
+    copy->queue = &s->events;
+    add_secrets(s, copy);
+    if (!append((void ***)&s->connections, &s->connection_count, copy)) {
+        kca__connection_free(copy);
+        return kca__error_memory();
+    }
+    return NULL;
+}
+
+kca_error *kca__system_add_connection(kca__system *s, const kca_connection *c) {
+    lock_for_adding(s);
+    kca_error *e = add_connection(s, c);
+    unlock_after_adding(s);
+    return e;
+}
+
+static kca_error *unknown_connection(const char *kind, const char *name, const char *connection) {
+    return kca__error_new(KCA_ERROR_NOT_FOUND, "%s %s: connection %s is not declared", kind, name,
+                          connection);
+}
+
+static kca_error *add_publisher(kca__system *s, const kca_publisher_builder *b) {
+    kca_error *e = kca__publisher_builder_check(b);
+    if (!e)
+        e = check_not_started(s, "publisher");
+    if (!e && find_publisher(s, b->topic))
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "publisher %s is there already", b->topic);
+    kca_publisher_builder *options = NULL;
+    if (!e)
+        e = kca__publisher_builder_copy(&options, b);
+    kca__publisher *p = NULL;
+    if (!e)
+        e = kca__publisher_new(&p, options, NULL, &s->log);
+    if (!e && !append((void ***)&s->publishers, &s->publisher_count, p)) {
+        kca__publisher_free(p);
+        e = kca__error_memory();
+    }
+    return e;
+}
+
+kca_error *kca__system_add_publisher(kca__system *s, const kca_publisher_builder *b) {
+    lock_for_adding(s);
+    kca_error *e = add_publisher(s, b);
+    unlock_after_adding(s);
+    return e;
+}
+
+static kca_error *add_consumer(kca__system *s, const kca_consumer_builder *b) {
+    kca_error *e = kca__consumer_builder_check(b);
+    if (!e)
+        e = check_not_started(s, "consumer");
+    if (!e && find_consumer(s, b->name))
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "consumer %s is there already", b->name);
+    kca_consumer_builder *options = NULL;
+    if (!e)
+        e = kca__consumer_builder_copy(&options, b);
+    kca__consumer *c = NULL;
+    if (!e)
+        e = kca__consumer_new(&c, options, NULL, &s->handlers, s);
+    if (!e && !append((void ***)&s->consumers, &s->consumer_count, c)) {
+        kca__consumer_free(c);
+        e = kca__error_memory();
+    }
+    return e;
+}
+
+kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *b) {
+    lock_for_adding(s);
+    kca_error *e = add_consumer(s, b);
+    unlock_after_adding(s);
+    return e;
+}
+
+kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler_fn fn, void *user,
+                                   kca_free_fn free_user) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started(s, "handler");
+    if (e && free_user)
+        free_user(user);
+    else if (!e)
+        e = kca__handlers_add(&s->handlers, name, fn, user, free_user);
+    unlock_after_adding(s);
+    return e;
+}
+
+kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,
+                                         void *user, kca_free_fn free_user) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started(s, "event handler");
+    kca__event_handler *handler = &s->event_handlers[event_type];
+    kca__event_handler old = *handler;
+    if (!e)
+        *handler = (kca__event_handler){fn, user, free_user};
+    unlock_after_adding(s);
+    if (e && free_user)
+        free_user(user);
+    else if (!e && old.free_user)
+        old.free_user(old.user);
+    return e;
+}
+
+const kca__event_handler *kca__system_event_handler(const kca__system *s, int event_type) {
+    const kca__event_handler *handler = &s->event_handlers[event_type];
+    return handler->fn ? handler : NULL;
+}
+
+/* ---- start ---- */
+
+static kca_error *resolve_connections(kca__system *s) {
+    for (int i = 0; i < s->publisher_count; i++) {
+        kca__publisher *p = s->publishers[i];
+        if (!(p->connection = find_connection(s, p->options->connection)))
+            return unknown_connection("publisher", p->options->topic, p->options->connection);
+    }
+    for (int i = 0; i < s->consumer_count; i++) {
+        kca__consumer *c = s->consumers[i];
+        if (!(c->connection = find_connection(s, c->options->connection)))
+            return unknown_connection("consumer", c->options->name, c->options->connection);
+        if (s->handlers.count == 0)
+            return kca__error_new(KCA_ERROR_STATE,
+                                  "consumer %s has no handler: declare one for the names it reads",
+                                  c->options->name);
+    }
+    return NULL;
+}
+
+/* The topics of all that refers to the connection. Borrowed texts; free the list. */
+static const char **topics_of(const kca__system *s, const kca_connection *connection, int *count) {
+    int most = s->publisher_count;
+    for (int i = 0; i < s->consumer_count; i++)
+        most += s->consumers[i]->options->topic_count;
+    const char **topics = calloc((size_t)most + 1, sizeof *topics);
+    *count = 0;
+    for (int i = 0; topics && i < s->publisher_count; i++)
+        if (s->publishers[i]->connection == connection)
+            topics[(*count)++] = s->publishers[i]->options->topic;
+    for (int i = 0; topics && i < s->consumer_count; i++) {
+        const kca__consumer *c = s->consumers[i];
+        for (int t = 0; c->connection == connection && t < c->options->topic_count; t++)
+            topics[(*count)++] = c->options->topics[t];
+    }
+    return topics;
+}
+
+static kca_error *open_connections(kca__system *s) {
+    kca_error *e = NULL;
+    for (int i = 0; i < s->connection_count && !e; i++) {
+        int count;
+        const char **topics = topics_of(s, s->connections[i], &count);
+        e = topics ? kca__connection_open(s->connections[i], topics, count) : kca__error_memory();
+        free(topics);
+    }
+    return e;
+}
+
+static kca_error *open_publishers(kca__system *s) {
+    kca_error *e = NULL;
+    for (int i = 0; i < s->publisher_count && !e; i++) {
+        const kca_publisher_builder *o = s->publishers[i]->options;
+        e = kca__publisher_open(s->publishers[i]);
+        if (!e && o->required_acks == 0)
+            kca__log_write(&s->log, KCA_LOG_WARN, "publisher", o->topic,
+                           "required_acks is 0: no broker confirms anything, records may be lost "
+                           "unseen");
+    }
+    return e;
+}
+
+static kca_error *check_consumers(kca__system *s, int64_t deadline) {
+    kca_error *e = NULL;
+    for (int i = 0; i < s->consumer_count && !e; i++) {
+        kca__consumer *c = s->consumers[i];
+        e = kca__consumer_check(c);
+        for (int t = 0; t < c->options->topic_count && !e; t++)
+            e = kca__connection_look_for(c->connection, c->options->name, c->options->topics[t],
+                                         c->options->partition, deadline);
+    }
+    return e;
+}
+
+static kca_error *start(kca__system *s, int64_t deadline) {
+    kca_error *e = resolve_connections(s);
+    if (!e)
+        e = open_connections(s);
+    if (!e)
+        e = open_publishers(s);
+    for (int i = 0; i < s->connection_count && !e; i++)
+        e = kca__connection_reach(s->connections[i], deadline);
+    if (!e)
+        e = check_consumers(s, deadline);
+    return e;
+}
+
+/* What was opened, also only half. Gives how many messages were not sent. */
+static int close_all(kca__system *s, int64_t deadline) {
+    int left = 0;
+    for (int i = 0; i < s->publisher_count; i++)
+        left += kca__publisher_close(s->publishers[i], deadline);
+    for (int i = 0; i < s->connection_count; i++)
+        kca__connection_close(s->connections[i]);
+    return left;
+}
+
+kca_error *kca__system_start(kca__system *s, int timeout_ms) {
+    pthread_mutex_lock(&s->turning);
+    kca_error *e = check_not_started(s, "start");
+    if (!e) {
+        e = start(s, kca__clock_deadline(timeout_ms));
+        if (e)
+            close_all(s, kca__clock_deadline(0));
+        for (int i = 0; i < s->consumer_count && !e; i++)
+            kca__consumer_open(s->consumers[i]);
+        s->started = !e;
+    }
+    pthread_mutex_unlock(&s->turning);
+    if (e)
+        kca__log_write(&s->log, KCA_LOG_ERROR, "system", NULL, "start: %s", e->text);
+    return e;
+}
+
+/* ---- shutdown ---- */
+
+enum { FLUSH_RESERVE_MS = 5000 };
+
+/* Consumers end first, and leave some of the time for what their handlers published. */
+static int64_t consumers_deadline(int timeout_ms) {
+    if (timeout_ms <= 0)
+        return kca__clock_deadline(timeout_ms);
+    int reserve = timeout_ms / 4 < FLUSH_RESERVE_MS ? timeout_ms / 4 : FLUSH_RESERVE_MS;
+    return kca__clock_deadline(timeout_ms - reserve);
+}
+
+static int close_consumers(kca__system *s, int64_t deadline) {
+    int held = 0;
+    for (int i = 0; i < s->consumer_count; i++)
+        kca__consumer_stop(s->consumers[i]);
+    for (int i = 0; i < s->consumer_count; i++)
+        held += kca__consumer_close(s->consumers[i], deadline);
+    return held;
+}
+
+kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
+    pthread_mutex_lock(&s->turning);
+    kca_error *e = NULL;
+    if (s->started) {
+        int64_t deadline = kca__clock_deadline(timeout_ms);
+        int held = close_consumers(s, consumers_deadline(timeout_ms));
+        int unsent = close_all(s, deadline);
+        s->started = false;
+        if (held > 0 || unsent > 0)
+            e = kca__error_new(KCA_ERROR_TIMEOUT,
+                               "shutdown after %d ms: %d deliveries were not settled (they come "
+                               "again), %d messages were not confirmed",
+                               timeout_ms, held, unsent);
+    }
+    pthread_mutex_unlock(&s->turning);
+    return e;
+}

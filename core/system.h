@@ -1,0 +1,81 @@
+/*
+ * System: connections, publishers, consumers and handlers, started and shut down together.
+ *
+ * Two counts. `handles`: what the application has (system, buses, consumers, queues); when the last is freed, a started
+ * system is shut down. `holders`: whoever needs this memory; a consumer's adapter is one as long as the application keeps
+ * a delivery of it.
+ */
+#ifndef KCA_CORE_SYSTEM_H
+#define KCA_CORE_SYSTEM_H
+
+#include <stdatomic.h>
+
+#include "consumer.h"
+#include "outbound_channel_adapter.h"
+
+typedef struct kca__event_handler {
+    kca_event_fn fn;
+    void *user;
+    kca_free_fn free_user;
+} kca__event_handler;
+
+enum { KCA__EVENT_TYPES = 5 };
+
+typedef struct kca__system {
+    atomic_int handles;
+    atomic_int holders;
+    unsigned generation; /* of forks; see generation.h */
+    kca__event_queue events;
+    kca__log log;
+
+    pthread_mutex_t turning; /* held through start and shutdown; before `lock` */
+    bool started;
+
+    pthread_mutex_t lock; /* guards the lists; held briefly */
+    kca_connection **connections;
+    int connection_count;
+    kca__publisher **publishers;
+    int publisher_count;
+    kca__consumer **consumers;
+    int consumer_count;
+    kca__handlers handlers;
+    kca__event_handler event_handlers[KCA__EVENT_TYPES];
+} kca__system;
+
+kca_error *kca__system_new(kca__system **out);
+
+void kca__system_hold(kca__system *s);
+void kca__system_release(kca__system *s);
+
+/* NULL, or KCA_ERROR_FORKED. */
+kca_error *kca__system_check_process(const kca__system *s);
+bool kca__system_is_foreign(const kca__system *s);
+
+/* Another handle of the application's; the end of one. */
+void kca__system_hold_handle(kca__system *s);
+void kca__system_release_handle(kca__system *s);
+
+kca_error *kca__system_add_connection(kca__system *s, const kca_connection *c);
+kca_error *kca__system_add_publisher(kca__system *s, const kca_publisher_builder *b);
+kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *b);
+kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler_fn fn, void *user,
+                                   kca_free_fn free_user);
+
+kca_error *kca__system_start(kca__system *s, int timeout_ms);
+kca_error *kca__system_shutdown(kca__system *s, int timeout_ms);
+
+/* NULL: none of that name. */
+kca__publisher *kca__system_find_publisher(kca__system *s, const char *channel);
+kca__consumer *kca__system_find_consumer(kca__system *s, const char *name);
+
+/* The endpoints, as kca_system_describe gives them. Free with free(). */
+kca_error *kca__system_describe(char **out, kca__system *s, int format);
+
+/* Takes `user`: on failure free_user has run. */
+kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,
+                                         void *user, kca_free_fn free_user);
+
+/* NULL: none set. */
+const kca__event_handler *kca__system_event_handler(const kca__system *s, int event_type);
+
+#endif

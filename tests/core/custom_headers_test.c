@@ -1,0 +1,149 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "messages.h"
+
+static void test_headers_keep_their_order_and_replace_by_name(void **state) {
+    (void)state;
+    kca_message *m = new_message("orderCreated");
+    for (int i = 0; i < 50; i++) {
+        char name[16], value[16];
+        snprintf(name, sizeof name, "h%d", i);
+        snprintf(value, sizeof value, "v%d", i);
+        kca_message_set_header(m, name, value);
+    }
+    kca_message_set_header(m, "h7", "a much longer value than it had before");
+    kca_message_set_header(m, "h20", NULL);
+    kca_message_set_header(m, "h21", "");
+    kca_message_set_header(m, "never set", NULL);
+    kca_message_set_header(m, "H7", "names differ by case");
+
+    assert_null(kca_message_error(m));
+    assert_int_equal(kca_message_header_count(m), 49);
+    assert_string_equal(kca_message_header_name(m, 0), "h0");
+    assert_string_equal(kca_message_header_value(m, 7), "a much longer value than it had before");
+    assert_string_equal(kca_message_header_name(m, 20), "h22");
+    assert_string_equal(kca_message_header_value(m, 20), "v22");
+    assert_string_equal(kca_message_header_name(m, 48), "H7");
+    assert_null(kca_message_header(m, "h20"));
+    kca_message_free(m);
+}
+
+static void test_a_binary_header_keeps_its_bytes(void **state) {
+    (void)state;
+    kca_message *m = new_message("orderCreated");
+    kca_message_set_binary_header(m, "hash", "\0\1\xff\0", 4);
+    assert_int_equal(kca_message_header_value_len(m, 0), 4);
+    assert_memory_equal(kca_message_header_value(m, 0), "\0\1\xff\0", 5);
+    kca_message_set_binary_header(m, "hash", "", 0);
+    assert_int_equal(kca_message_header_count(m), 0);
+    assert_null(kca_message_error(m));
+    kca_message_free(m);
+}
+
+static void test_a_header_index_out_of_range_gives_nothing(void **state) {
+    (void)state;
+    kca_message *m = new_message("orderCreated");
+    kca_message_set_header(m, "tenant", "acme");
+    static const int indexes[] = {-1, 1, 2, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
+        assert_null(kca_message_header_name(m, indexes[i]));
+        assert_null(kca_message_header_value(m, indexes[i]));
+        assert_int_equal(kca_message_header_value_len(m, indexes[i]), 0);
+    }
+    assert_null(kca_message_header(m, "other"));
+    assert_null(kca_message_header(m, NULL));
+    kca_message_free(m);
+}
+
+static void test_header_names_have_1_to_1000_characters(void **state) {
+    (void)state;
+    char name[1002];
+    memset(name, 'n', sizeof name);
+    name[1000] = '\0';
+    kca_message *m = new_message("orderCreated");
+    kca_message_set_header(m, name, "v");
+    assert_null(kca_message_error(m));
+    name[1000] = 'n';
+    name[1001] = '\0';
+    kca_message_set_header(m, name, "v");
+    assert_failed(m, KCA_ERROR_ARGUMENT,
+                  "message orderCreated: header name must be 1 to 1000 characters, got 1001");
+
+    m = new_message("orderCreated");
+    kca_message_set_header(m, "", "v");
+    assert_failed(m, KCA_ERROR_ARGUMENT,
+                  "message orderCreated: header name must be 1 to 1000 characters, got 0");
+
+    m = new_message(NULL);
+    kca_message_set_header(m, NULL, "v");
+    assert_failed(m, KCA_ERROR_ARGUMENT,
+                  "message: header name must be 1 to 1000 characters, got 0");
+
+    m = new_message("orderCreated");
+    kca_message_set_header(m, "two\nlines", "v");
+    assert_failed(m, KCA_ERROR_ARGUMENT,
+                  "message orderCreated: header name must be without control characters, got one "
+                  "(code 10) in \"two lines\"");
+}
+
+static void test_the_wires_own_names_are_refused_with_the_setter_to_use(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *setter;
+    } cases[] = {
+        {"messageId", "kca_message_set_message_id"},
+        {"messageType", "kca_message_set_type"},
+        {"timestamp", "kca_message_set_timestamp_ms"},
+        {"origin", "kca_message_set_origin"},
+        {"version", "kca_message_set_version"},
+        {"correlationId", "kca_message_set_correlation_id"},
+        {"route", "kca_message_new"},
+        {"channelName", "the publisher's topic"},
+        {"replyTo", "kca_message_set_reply_to"},
+        {"traceparent", "kca_message_set_trace_context"},
+        {"Traceparent", "kca_message_set_trace_context"},
+        {"TRACESTATE", "kca_message_set_trace_context"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "message m: header %s belongs to the wire; it is set by %s",
+                 cases[i].name, cases[i].setter);
+        kca_message *m = new_message("m");
+        kca_message_set_header(m, cases[i].name, "v");
+        assert_int_equal(kca_message_header_count(m), 0);
+        assert_failed(m, KCA_ERROR_ARGUMENT, text);
+    }
+}
+
+static void test_names_like_the_wires_are_free(void **state) {
+    (void)state;
+    static const char *const names[] = {
+        "MessageId",     "messageid", "Route",     "routes",       "type", "replyChannel",
+        "customHeaders", "replyto",   "tracepath", "traceparents", "x",    "é"};
+    kca_message *m = new_message("m");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        kca_message_set_header(m, names[i], "v");
+    assert_null(kca_message_error(m));
+    assert_int_equal(kca_message_header_count(m), sizeof names / sizeof names[0]);
+    kca_message_free(m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_headers_keep_their_order_and_replace_by_name),
+        cmocka_unit_test(test_a_binary_header_keeps_its_bytes),
+        cmocka_unit_test(test_a_header_index_out_of_range_gives_nothing),
+        cmocka_unit_test(test_header_names_have_1_to_1000_characters),
+        cmocka_unit_test(test_the_wires_own_names_are_refused_with_the_setter_to_use),
+        cmocka_unit_test(test_names_like_the_wires_are_free),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
