@@ -423,7 +423,7 @@ void kca_message_set_binary_header(kca_message *m, const char *name, const void 
  */
 void kca_message_set_trace_context(kca_message *m, const char *traceparent, const char *tracestate);
 
-/* Takes the trace context of `cause`, typically the message being handled. */
+/* Takes the trace context of `cause`, typically the message being handled; none when that has none. */
 void kca_message_follow(kca_message *m, const kca_message *cause);
 
 /* Accessors. A missing text is "" (never NULL but for a NULL message). */
@@ -431,7 +431,7 @@ const char *kca_message_name(const kca_message *m);
 int kca_message_type(const kca_message *m);
 const char *kca_message_message_id(const kca_message *m);
 const char *kca_message_correlation_id(const kca_message *m);
-int64_t kca_message_timestamp_ms(const kca_message *m); /* of the header; without a readable one, of the record */
+int64_t kca_message_timestamp_ms(const kca_message *m); /* header's, else the record's; -1: not set */
 const char *kca_message_origin(const kca_message *m);
 const char *kca_message_version(const kca_message *m);
 const char *kca_message_channel(const kca_message *m); /* header `channelName` */
@@ -455,8 +455,8 @@ const char *kca_message_header(const kca_message *m, const char *name);
 
 /*
  * The payload as JSON, parsed when first asked, kept until the payload changes. `pointer` is a JSON pointer (RFC
- * 6901): "/items/0/sku"; "" is the whole. KCA_ERROR_PAYLOAD: not JSON, or another type; KCA_ERROR_NOT_FOUND:
- * nothing there.
+ * 6901): "/items/0/sku"; "" is the whole; of duplicate members the last. KCA_ERROR_PAYLOAD: not JSON (RFC 8259, strictly),
+ * another type, or a string with \u0000, which a C text cannot hold; KCA_ERROR_NOT_FOUND: nothing there.
  */
 int kca_message_is_json(const kca_message *m);
 kca_error *kca_message_check_json(const kca_message *m); /* says where the JSON breaks */

@@ -14,8 +14,8 @@ typedef struct kca__buffer {
  * out; then nothing changes. */
 bool kca__buffer_set(kca__buffer *b, const void *bytes, size_t len);
 
-/* The same for two parts, each with a NUL after it; one that lies in the buffer must not be overwritten
- * by what is copied before it. */
+/* The same for two parts, each with a NUL after it; one that lies in the buffer must not be
+ * overwritten by what is copied before it. */
 bool kca__buffer_set_pair(kca__buffer *b, const char *first, const void *second, size_t second_len);
 
 void kca__buffer_free(kca__buffer *b);

@@ -9,9 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PROBE_SLICE_MS = 250, DIAGNOSIS_MS = 2000, SCRAM_FIXED = 0x020601ff, CHAIN_FIXED = 0x020800ff };
+enum {
+    PROBE_SLICE_MS = 250,
+    DIAGNOSIS_MS = 2000,
+    CREATION_MS = 1000,
+    SCRAM_FIXED = 0x020601ff,
+    CHAIN_FIXED = 0x020800ff
+};
 
 kca_error *kca__connection_new(kca_connection **out, const char *name, const char *hosts) {
     *out = NULL;
@@ -21,9 +28,9 @@ kca_error *kca__connection_new(kca_connection **out, const char *name, const cha
     c->certificate_fd = -1;
     c->error = kca__option_check_name("connection name", name, 100);
     if (!c->error && (!hosts || !*hosts))
-        c->error = kca__error_new(KCA_ERROR_ARGUMENT,
-                                  "connection %s: hosts must be \"host:port,...\" or \"embedded://\"",
-                                  name);
+        c->error = kca__error_new(
+            KCA_ERROR_ARGUMENT, "connection %s: hosts must be \"host:port,...\" or \"embedded://\"",
+            name);
     if (!c->error && strstr(hosts, "://") && !kca__embedded_broker_is_meant(hosts))
         c->error = kca__error_new(
             KCA_ERROR_ARGUMENT,
@@ -64,8 +71,10 @@ void kca__connection_free(kca_connection *c) {
     if (!c)
         return;
     kca__connection_close(c);
-    char *texts[] = {c->name,    c->hosts,            c->tls_ca,         c->tls_certificate,
-                     c->tls_key, c->tls_key_password, c->sasl_mechanism, c->sasl_user,
+    char *texts[] = {c->name,           c->hosts,
+                     c->tls_ca,         c->tls_certificate,
+                     c->tls_key,        c->tls_key_password,
+                     c->sasl_mechanism, c->sasl_user,
                      c->sasl_password};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
@@ -86,8 +95,8 @@ static const char *protocol(const kca_connection *c) {
 }
 
 /*
- * librdkafka below 2.8.0 sends only the first certificate of PEM text, without its chain, but all of a file. So text is
- * shown to it as a file: one in memory, without a name.
+ * librdkafka below 2.8.0 sends only the first certificate of PEM text, without its chain, but all
+ * of a file. So text is shown to it as a file: one in memory, without a name.
  */
 static kca_error *set_certificate_text(kca_connection *c, rd_kafka_conf_t *conf, const char *who) {
     if (rd_kafka_version() >= CHAIN_FIXED)
@@ -214,7 +223,8 @@ kca_error *kca__connection_client(kca__client **out, kca_connection *c, rd_kafka
 }
 
 static const char *user_of(const kca_connection *c) {
-    const char *user = c->sasl_user ? c->sasl_user : kca__properties_get(&c->properties, "sasl.username");
+    const char *user =
+        c->sasl_user ? c->sasl_user : kca__properties_get(&c->properties, "sasl.username");
     return user ? user : "(none)";
 }
 
@@ -232,7 +242,8 @@ static kca_error *authentication_error(const kca_connection *c, const char *trou
                           c->name, user_of(c), trouble);
 }
 
-/* A broker whose security protocol is the other one just hangs up; SASL adds its own kinds of silence. */
+/* A broker whose security protocol is the other one just hangs up; SASL adds its own kinds of
+ * silence. */
 static kca_error *other_error(const kca_connection *c, const char *trouble, bool timed_out) {
     kca_error *e =
         kca__error_new(timed_out ? KCA_ERROR_TIMEOUT : KCA_ERROR_UNREACHABLE,
@@ -255,8 +266,10 @@ static rd_kafka_resp_err_t ask(kca__client *client, int64_t deadline) {
     return err;
 }
 
-/* Why it does not answer; sets *definite when waiting on cannot help. NULL: nothing is known yet. */
-static kca_error *why_not(kca_connection *c, kca__client *client, int64_t deadline, bool *definite) {
+/* Why it does not answer; sets *definite when waiting on cannot help. NULL: nothing is known yet.
+ */
+static kca_error *why_not(kca_connection *c, kca__client *client, int64_t deadline,
+                          bool *definite) {
     char trouble[512];
     int code = kca__client_trouble(client, trouble);
     *definite = code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
@@ -264,8 +277,8 @@ static kca_error *why_not(kca_connection *c, kca__client *client, int64_t deadli
         return authentication_error(c, trouble);
     kca__tls tls = tls_of(c);
     int left = kca__clock_left_ms(deadline);
-    kca__diagnosis found =
-        kca__diagnose(c->name, c->hosts, &tls, left < 0 || left > DIAGNOSIS_MS ? DIAGNOSIS_MS : left);
+    kca__diagnosis found = kca__diagnose(c->name, c->hosts, &tls,
+                                         left < 0 || left > DIAGNOSIS_MS ? DIAGNOSIS_MS : left);
     *definite = found.definite;
     if (!found.error && code)
         return other_error(c, trouble, false);
@@ -310,22 +323,34 @@ kca_error *kca__connection_reach(kca_connection *c, int64_t deadline) {
     return reason ? reason : other_error(c, "", true);
 }
 
-/* The number of the topic's partitions; 0: it does not exist, or nothing is known in time. */
+/* One look at the topic; its partitions, or 0 with what is in the way. */
+static int ask_partitions(kca_connection *c, rd_kafka_topic_t *topic, int timeout_ms,
+                          rd_kafka_resp_err_t *err) {
+    const struct rd_kafka_metadata *answer;
+    *err = rd_kafka_metadata(c->clients->rk, 0, topic, &answer, timeout_ms);
+    if (*err)
+        return 0;
+    *err = answer->topics[0].err;
+    int count = *err ? 0 : answer->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(answer);
+    return count;
+}
+
+/* The number of the topic's partitions; 0: it does not exist. A broker that creates it on demand
+ * takes a moment. */
 static int count_partitions(kca_connection *c, const char *topic, int64_t deadline) {
+    const struct timespec pause = {0, 20000000};
+    int64_t patience = kca__clock_deadline(CREATION_MS);
     rd_kafka_topic_t *handle = rd_kafka_topic_new(c->clients->rk, topic, NULL);
-    int count = 0;
-    bool again = handle != NULL;
-    while (again) {
-        const struct rd_kafka_metadata *answer;
-        int left = kca__clock_left_ms(deadline);
-        int slice = left < 0 || left > 1000 ? 1000 : left;
-        again = left != 0;
-        if (rd_kafka_metadata(c->clients->rk, 0, handle, &answer, slice) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            continue;
-        rd_kafka_resp_err_t err = answer->topics[0].err;
-        count = err ? 0 : answer->topics[0].partition_cnt;
-        again = again && err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-        rd_kafka_metadata_destroy(answer);
+    int count = 0, left = 1;
+    while (handle && count == 0 && left != 0) {
+        rd_kafka_resp_err_t err;
+        left = kca__clock_left_ms(patience < deadline ? patience : deadline);
+        count = ask_partitions(c, handle, left, &err);
+        if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+            break;
+        if (count == 0)
+            nanosleep(&pause, NULL);
     }
     if (handle)
         rd_kafka_topic_destroy(handle);
@@ -339,9 +364,10 @@ kca_error *kca__connection_look_for(kca_connection *c, const char *consumer, con
         kca__log_write(c->log, KCA_LOG_WARN, "consumer", consumer,
                        "topic %s does not exist yet, or may not be seen", topic);
     if (count > 0 && partition >= count)
-        return kca__error_new(KCA_ERROR_NOT_FOUND,
-                              "consumer %s: topic %s has partitions 0 to %d, there is no partition %d",
-                              consumer, topic, count - 1, partition);
+        return kca__error_new(
+            KCA_ERROR_NOT_FOUND,
+            "consumer %s: topic %s has partitions 0 to %d, there is no partition %d", consumer,
+            topic, count - 1, partition);
     return NULL;
 }
 

@@ -18,10 +18,10 @@ static kca_error *check_name(const kca_message *m, const char *name) {
                                   len);
     for (const unsigned char *p = (const unsigned char *)name; *p; p++)
         if (*p < ' ' || *p == 0x7f)
-            return kca__message_error(m, KCA_ERROR_ARGUMENT,
-                                      "header name must be without control characters, got one "
-                                      "(code %d) in \"%s\"",
-                                      *p, name);
+            return kca__message_error(
+                m, KCA_ERROR_ARGUMENT,
+                "header name must be without control characters, got one (code %d) in \"%s\"", *p,
+                name);
     const char *setter = kca__wire_name_setter(name);
     if (setter)
         return kca__message_error(m, KCA_ERROR_ARGUMENT,
@@ -32,10 +32,10 @@ static kca_error *check_name(const kca_message *m, const char *name) {
 static kca_error *check_value(const kca_message *m, const char *name, const void *value,
                               size_t len) {
     if (len > INT32_MAX || (!value && len > 0))
-        return kca__message_error(m, KCA_ERROR_ARGUMENT,
-                                  "header value must be at most %d bytes and not NULL, got %zu "
-                                  "bytes%s for %s",
-                                  INT32_MAX, len, value ? "" : " at NULL", name);
+        return kca__message_error(
+            m, KCA_ERROR_ARGUMENT,
+            "header value must be at most %d bytes and not NULL, got %zu bytes%s for %s", INT32_MAX,
+            len, value ? "" : " at NULL", name);
     return NULL;
 }
 
@@ -88,14 +88,14 @@ void kca__custom_headers_set(kca_message *m, const char *name, const void *value
     if (!e)
         e = check_value(m, name, value, len);
     if (e) {
-        kca__message_fail(m, e);
+        kca__error_keep_first(&m->error, e);
         return;
     }
     const kca__header *found = kca__custom_headers_find(m, name);
     int index = found ? (int)(found - m->headers) : m->header_count;
     if (len > 0) {
         if (!put(m, index, name, value, len))
-            kca__message_fail(m, kca__error_memory());
+            kca__error_keep_first(&m->error, kca__error_memory());
     } else if (found) {
         take_away(m, index);
     }

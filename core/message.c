@@ -54,19 +54,27 @@ static int clip(const char *text, size_t most) {
     return (int)len;
 }
 
-kca_error *kca__message_error(const kca_message *m, int code, const char *format, ...) {
+static kca_error *new_error(const kca_message *m, int code, const char *format, va_list args) {
     char what[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
     const char *name = m->texts[KCA__TEXT_NAME];
+    vsnprintf(what, sizeof what, format, args);
     return kca__error_new(code, "message%s%.*s: %.*s", name[0] ? " " : "", clip(name, 100), name,
                           clip(what, sizeof what - 4), what);
 }
 
-void kca__message_fail(kca_message *m, kca_error *e) {
-    kca__error_keep_first(&m->error, e);
+kca_error *kca__message_error(const kca_message *m, int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    kca_error *e = new_error(m, code, format, args);
+    va_end(args);
+    return e;
+}
+
+void kca__message_fail(kca_message *m, int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    kca__error_keep_first(&m->error, new_error(m, code, format, args));
+    va_end(args);
 }
 
 /* ---- inbound views ---- */
@@ -137,31 +145,29 @@ void kca__message_set_text(kca_message *m, int text, const char *value) {
     }
     int position = control_character(value);
     if (position >= 0) {
-        kca__message_fail(m, kca__message_error(m, KCA_ERROR_ARGUMENT,
-                                                "%s must be without control characters, got one "
-                                                "(code %d) at offset %d",
-                                                text_noun(text), value[position], position));
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "%s must be without control characters, got one (code %d) at offset %d",
+                          text_noun(text), value[position], position);
         return;
     }
     kca__buffer *b = &m->store->texts[text];
     if (kca__buffer_set(b, value, strlen(value)))
         m->texts[text] = b->data;
     else
-        kca__message_fail(m, kca__error_memory());
+        kca__error_keep_first(&m->error, kca__error_memory());
 }
 
 /* Copies bytes into the buffer; `*out` is then the copy, or NULL for NULL. */
 static void set_bytes(kca_message *m, const char *noun, kca__buffer *b, const void **out,
                       size_t *out_len, const void *bytes, size_t len) {
     if (len > INT32_MAX || (!bytes && len > 0)) {
-        kca__message_fail(m, kca__message_error(m, KCA_ERROR_ARGUMENT,
-                                                "%s must be at most %d bytes and not NULL, got "
-                                                "%zu bytes%s",
-                                                noun, INT32_MAX, len, bytes ? "" : " at NULL"));
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "%s must be at most %d bytes and not NULL, got %zu bytes%s", noun,
+                          INT32_MAX, len, bytes ? "" : " at NULL");
         return;
     }
     if (bytes && !kca__buffer_set(b, bytes, len)) {
-        kca__message_fail(m, kca__error_memory());
+        kca__error_keep_first(&m->error, kca__error_memory());
         return;
     }
     *out = bytes ? b->data : NULL;
@@ -179,20 +185,17 @@ void kca__message_set_key(kca_message *m, const void *key, size_t len) {
 
 void kca__message_set_type(kca_message *m, int type) {
     if (type < KCA_TYPE_NONE || type > KCA_TYPE_DOCUMENT)
-        kca__message_fail(m, kca__message_error(m, KCA_ERROR_ARGUMENT,
-                                                "type must be KCA_TYPE_NONE to KCA_TYPE_DOCUMENT "
-                                                "(0 to 4), got %d",
-                                                type));
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "type must be KCA_TYPE_NONE to KCA_TYPE_DOCUMENT (0 to 4), got %d", type);
     else
         m->type = type;
 }
 
 void kca__message_set_timestamp_ms(kca_message *m, int64_t ms) {
     if (ms < 0 || ms > KCA__WIRE_TIME_MAX_MS)
-        kca__message_fail(m, kca__message_error(m, KCA_ERROR_ARGUMENT,
-                                                "timestamp must be 0 to %lld ms (year 9999), got "
-                                                "%lld",
-                                                (long long)KCA__WIRE_TIME_MAX_MS, (long long)ms));
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "timestamp must be 0 to %lld ms (year 9999), got %lld",
+                          (long long)KCA__WIRE_TIME_MAX_MS, (long long)ms);
     else
         m->timestamp_ms = ms;
 }
@@ -201,11 +204,10 @@ void kca__message_set_trace_context(kca_message *m, const char *traceparent,
                                     const char *tracestate) {
     bool none = !traceparent || !traceparent[0];
     if (!none && !kca__trace_context_is_valid(traceparent)) {
-        kca__message_fail(m, kca__message_error(m, KCA_ERROR_ARGUMENT,
-                                                "traceparent must be W3C's 00-<32 hex>-<16 hex>-<2 "
-                                                "hex> in lowercase with ids other than 0, got "
-                                                "\"%s\"",
-                                                traceparent));
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "traceparent must be W3C's 00-<32 hex>-<16 hex>-<2 hex> in lowercase "
+                          "with ids other than 0, got \"%s\"",
+                          traceparent);
         return;
     }
     kca__message_set_text(m, KCA__TEXT_TRACEPARENT, traceparent);

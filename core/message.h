@@ -94,7 +94,8 @@ void kca__message_set_trace_context(kca_message *m, const char *traceparent,
 kca_error *kca__message_error(const kca_message *m, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Keeps such an error as the message's own. */
-void kca__message_fail(kca_message *m, kca_error *e);
+/* Keeps such an error as the message's own, if it is the first. */
+void kca__message_fail(kca_message *m, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -128,7 +128,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_wire_names_among_the_members_fill_gaps_only,
                                         reading_setup, reading_teardown),
         cmocka_unit_test_setup_teardown(test_a_reply_channel_of_the_new_wire_comes_first,
- reading_setup, reading_teardown),
+                                        reading_setup, reading_teardown),
         cmocka_unit_test_setup_teardown(test_in_the_new_wire_the_old_names_are_custom,
                                         reading_setup, reading_teardown),
     };
