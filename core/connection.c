@@ -1,6 +1,5 @@
 #include "connection.h"
 
-#include "diagnosis.h"
 #include "error.h"
 #include "option.h"
 #include "text.h"
@@ -9,16 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-enum {
-    PROBE_SLICE_MS = 250,
-    DIAGNOSIS_MS = 2000,
-    CREATION_MS = 1000,
-    SCRAM_FIXED = 0x020601ff,
-    CHAIN_FIXED = 0x020800ff
-};
+enum { CHAIN_FIXED = 0x020800ff };
 
 kca_error *kca__connection_new(kca_connection **out, const char *name, const char *hosts) {
     *out = NULL;
@@ -83,13 +75,13 @@ void kca__connection_free(kca_connection *c) {
     free(c);
 }
 
-static bool uses_sasl(const kca_connection *c) {
+bool kca__connection_uses_sasl(const kca_connection *c) {
     return c->sasl_mechanism || kca__properties_get(&c->properties, "sasl.mechanism") ||
            kca__properties_get(&c->properties, "sasl.mechanisms");
 }
 
-static const char *protocol(const kca_connection *c) {
-    if (uses_sasl(c))
+const char *kca__connection_protocol(const kca_connection *c) {
+    if (kca__connection_uses_sasl(c))
         return c->tls ? "sasl_ssl" : "sasl_plaintext";
     return c->tls ? "ssl" : "plaintext";
 }
@@ -151,7 +143,7 @@ kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, b
         {"reconnect.backoff.max.ms", "1000"},
         {"socket.timeout.ms", "10000"},
         {"socket.nagle.disable", "true"},
-        {"security.protocol", protocol(c)},
+        {"security.protocol", kca__connection_protocol(c)},
     };
     kca_error *e = NULL;
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && !e; i++)
@@ -165,12 +157,12 @@ kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, b
     return e;
 }
 
-static kca__tls tls_of(const kca_connection *c) {
+kca__tls kca__connection_tls(const kca_connection *c) {
     return (kca__tls){c->tls, c->tls_ca, c->tls_certificate, c->tls_key, c->tls_key_password};
 }
 
 static kca_error *open_embedded(kca_connection *c, const char *const *topics, int topic_count) {
-    if (c->tls || uses_sasl(c))
+    if (c->tls || kca__connection_uses_sasl(c))
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "connection %s: the embedded broker speaks neither TLS nor SASL",
                               c->name);
@@ -191,11 +183,11 @@ kca_error *kca__connection_open(kca_connection *c, const char *const *topics, in
     if (kca__embedded_broker_is_meant(c->hosts))
         return open_embedded(c, topics, topic_count);
     if (c->sasl_mechanism && strncmp(c->sasl_mechanism, "SCRAM", 5) == 0 &&
-        rd_kafka_version() < SCRAM_FIXED)
+        rd_kafka_version() < KCA__SCRAM_FIXED)
         kca__log_write(c->log, KCA_LOG_WARN, "connection", c->name,
                        "SCRAM needs librdkafka 2.6.1 or later on Kafka 4 (this is %s)",
                        rd_kafka_version_str());
-    kca__tls tls = tls_of(c);
+    kca__tls tls = kca__connection_tls(c);
     return c->tls ? kca__tls_check(c->name, &tls) : NULL;
 }
 
@@ -219,155 +211,6 @@ kca_error *kca__connection_client(kca__client **out, kca_connection *c, rd_kafka
     }
     (*out)->next = c->clients;
     c->clients = *out;
-    return NULL;
-}
-
-static const char *user_of(const kca_connection *c) {
-    const char *user =
-        c->sasl_user ? c->sasl_user : kca__properties_get(&c->properties, "sasl.username");
-    return user ? user : "(none)";
-}
-
-static kca_error *authentication_error(const kca_connection *c, const char *trouble) {
-    bool scram = c->sasl_mechanism && strncmp(c->sasl_mechanism, "SCRAM", 5) == 0;
-    if (scram && rd_kafka_version() < SCRAM_FIXED)
-        return kca__error_new(
-            KCA_ERROR_AUTHENTICATION,
-            "connection %s: authentication refused for user %s: SCRAM with librdkafka %s does not "
-            "work on Kafka 4; use librdkafka 2.6.1 or later, or PLAIN over TLS (%s)",
-            c->name, user_of(c), rd_kafka_version_str(), trouble);
-    return kca__error_new(KCA_ERROR_AUTHENTICATION,
-                          "connection %s: authentication refused for user %s: check user, password "
-                          "and mechanism (%s)",
-                          c->name, user_of(c), trouble);
-}
-
-/* A broker whose security protocol is the other one just hangs up; SASL adds its own kinds of
- * silence. */
-static kca_error *other_error(const kca_connection *c, const char *trouble, bool timed_out) {
-    kca_error *e =
-        kca__error_new(timed_out ? KCA_ERROR_TIMEOUT : KCA_ERROR_UNREACHABLE,
-                       "connection %s: no broker of %s answers as Kafka with %s%s%s%s", c->name,
-                       c->hosts, protocol(c), *trouble ? " (" : ": check the listener's protocol",
-                       trouble, *trouble ? ")" : "");
-    if (e->code != KCA_ERROR_MEMORY)
-        e->retriable = 1;
-    return e;
-}
-
-/* One question to the cluster; NULL when it answered. */
-static rd_kafka_resp_err_t ask(kca__client *client, int64_t deadline) {
-    const struct rd_kafka_metadata *answer;
-    int left = kca__clock_left_ms(deadline);
-    int slice = left < 0 || left > 2 * PROBE_SLICE_MS ? PROBE_SLICE_MS : left / 2 + 1;
-    rd_kafka_resp_err_t err = rd_kafka_metadata(client->rk, 0, NULL, &answer, slice);
-    if (!err)
-        rd_kafka_metadata_destroy(answer);
-    return err;
-}
-
-/* Why it does not answer; sets *definite when waiting on cannot help. NULL: nothing is known yet.
- */
-static kca_error *why_not(kca_connection *c, kca__client *client, int64_t deadline,
-                          bool *definite) {
-    char trouble[512];
-    int code = kca__client_trouble(client, trouble);
-    *definite = code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
-    if (*definite)
-        return authentication_error(c, trouble);
-    kca__tls tls = tls_of(c);
-    int left = kca__clock_left_ms(deadline);
-    kca__diagnosis found = kca__diagnose(c->name, c->hosts, &tls,
-                                         left < 0 || left > DIAGNOSIS_MS ? DIAGNOSIS_MS : left);
-    *definite = found.definite;
-    if (!found.error && code)
-        return other_error(c, trouble, false);
-    return found.error;
-}
-
-/* Without publishers, a client of the connection's own asks. */
-static kca_error *need_client(kca_connection *c) {
-    if (c->clients)
-        return NULL;
-    char *who = kca__text_format("connection %s", c->name);
-    if (!who)
-        return kca__error_memory();
-    kca__client *client;
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    kca_error *e = kca__connection_configure(c, conf, true, who);
-    if (e)
-        rd_kafka_conf_destroy(conf);
-    else
-        e = kca__connection_client(&client, c, conf, "", who);
-    free(who);
-    return e;
-}
-
-kca_error *kca__connection_reach(kca_connection *c, int64_t deadline) {
-    kca_error *reason = need_client(c);
-    if (reason)
-        return reason;
-    kca__client *client = c->clients;
-    bool definite = false;
-    while (!definite) {
-        if (ask(client, deadline) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            kca__error_free(reason);
-            kca__client_forget_trouble(client);
-            return NULL;
-        }
-        kca__error_free(reason);
-        reason = why_not(c, client, deadline, &definite);
-        if (kca__clock_left_ms(deadline) == 0)
-            break;
-    }
-    return reason ? reason : other_error(c, "", true);
-}
-
-/* One look at the topic; its partitions, or 0 with what is in the way. */
-static int ask_partitions(kca_connection *c, rd_kafka_topic_t *topic, int timeout_ms,
-                          rd_kafka_resp_err_t *err) {
-    const struct rd_kafka_metadata *answer;
-    *err = rd_kafka_metadata(c->clients->rk, 0, topic, &answer, timeout_ms);
-    if (*err)
-        return 0;
-    *err = answer->topics[0].err;
-    int count = *err ? 0 : answer->topics[0].partition_cnt;
-    rd_kafka_metadata_destroy(answer);
-    return count;
-}
-
-/* The number of the topic's partitions; 0: it does not exist. A broker that creates it on demand
- * takes a moment. */
-static int count_partitions(kca_connection *c, const char *topic, int64_t deadline) {
-    const struct timespec pause = {0, 20000000};
-    int64_t patience = kca__clock_deadline(CREATION_MS);
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(c->clients->rk, topic, NULL);
-    int count = 0, left = 1;
-    while (handle && count == 0 && left != 0) {
-        rd_kafka_resp_err_t err;
-        left = kca__clock_left_ms(patience < deadline ? patience : deadline);
-        count = ask_partitions(c, handle, left, &err);
-        if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-            break;
-        if (count == 0)
-            nanosleep(&pause, NULL);
-    }
-    if (handle)
-        rd_kafka_topic_destroy(handle);
-    return count;
-}
-
-kca_error *kca__connection_look_for(kca_connection *c, const char *consumer, const char *topic,
-                                    int partition, int64_t deadline) {
-    int count = count_partitions(c, topic, deadline);
-    if (count == 0)
-        kca__log_write(c->log, KCA_LOG_WARN, "consumer", consumer,
-                       "topic %s does not exist yet, or may not be seen", topic);
-    if (count > 0 && partition >= count)
-        return kca__error_new(
-            KCA_ERROR_NOT_FOUND,
-            "consumer %s: topic %s has partitions 0 to %d, there is no partition %d", consumer,
-            topic, count - 1, partition);
     return NULL;
 }
 

@@ -1,8 +1,9 @@
 /*
  * Connection: a cluster and how to reach it.
  *
- * The application's object is a declaration. The system keeps a copy, which while the system is started also holds
- * what runs: the embedded broker and the producer clients, which publishers of equal settings share.
+ * The application's object is a declaration. The system keeps a copy, which while the system is
+ * started also holds what runs: the embedded broker and the producer clients, which publishers of
+ * equal settings share.
  */
 #ifndef KCA_CORE_CONNECTION_H
 #define KCA_CORE_CONNECTION_H
@@ -45,21 +46,31 @@ void kca__connection_free(kca_connection *c);
 kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, bool producer,
                                      const char *who);
 
+bool kca__connection_uses_sasl(const kca_connection *c);
+kca__tls kca__connection_tls(const kca_connection *c);
+
+/* security.protocol */
+const char *kca__connection_protocol(const kca_connection *c);
+
+/* librdkafka below this cannot do SCRAM with Kafka 4. */
+enum { KCA__SCRAM_FIXED = 0x020601ff };
+
 /* Checks files, starts the embedded broker if it is one, and makes `topics` there. */
 kca_error *kca__connection_open(kca_connection *c, const char *const *topics, int topic_count);
 
 /* Really reaches the cluster, or says why not, within the deadline. */
 kca_error *kca__connection_reach(kca_connection *c, int64_t deadline);
 
-/* Whether the consumer's topic, and its one partition if it is not -1, exist. A topic that does not is only warned of:
- * it may come. Brokers that create topics on demand create it now. */
+/* Whether the consumer's topic, and its one partition if it is not -1, exist. A topic that does not
+ * is only warned of: it may come. Brokers that create topics on demand create it now. */
 kca_error *kca__connection_look_for(kca_connection *c, const char *consumer, const char *topic,
                                     int partition, int64_t deadline);
 
 /* Frees the clients and the embedded broker. */
 void kca__connection_close(kca_connection *c);
 
-/* A producer client with these settings, shared with those that ask for equal ones. Takes `conf`. */
+/* A producer client with these settings, shared with those that ask for equal ones. Takes `conf`.
+ */
 kca_error *kca__connection_client(kca__client **out, kca_connection *c, rd_kafka_conf_t *conf,
                                   const char *fingerprint, const char *who);
 
