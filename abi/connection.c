@@ -35,10 +35,11 @@ void kca_connection_with_tls(kca_connection *c, const char *ca, const char *cert
     set(c, &c->tls_key, key);
     if (!c->tls_certificate != !c->tls_key)
         kca__error_keep_first(
-            &c->error, kca__error_new(KCA_ERROR_ARGUMENT,
-                                      "connection %s: a TLS certificate and its key go together: %s "
-                                      "is missing",
-                                      c->name, c->tls_key ? "the certificate" : "the key"));
+            &c->error,
+            kca__error_new(KCA_ERROR_ARGUMENT,
+                           "connection %s: a TLS certificate and its key go together: %s "
+                           "is missing",
+                           c->name, c->tls_key ? "the certificate" : "the key"));
 }
 
 void kca_connection_with_tls_key_password(kca_connection *c, const char *password) {

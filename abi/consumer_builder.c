@@ -52,37 +52,45 @@ void kca_consumer_builder_with_max_wait_ms(kca_consumer_builder *b, int max_wait
 
 void kca_consumer_builder_with_read_batch_timeout_ms(kca_consumer_builder *b, int timeout_ms) {
     if (b)
-        kca__option_int(&b->read_batch_timeout_ms, owner_of(b), "read_batch_timeout_ms", timeout_ms, 2000, 300000);
+        kca__option_int(&b->read_batch_timeout_ms, owner_of(b), "read_batch_timeout_ms", timeout_ms,
+                        2000, 300000);
 }
 
 void kca_consumer_builder_with_heartbeat_interval_ms(kca_consumer_builder *b, int interval_ms) {
     if (b)
-        kca__option_int(&b->heartbeat_interval_ms, owner_of(b), "heartbeat_interval_ms", interval_ms, 1, 3600000);
+        kca__option_int(&b->heartbeat_interval_ms, owner_of(b), "heartbeat_interval_ms",
+                        interval_ms, 1, 3600000);
 }
 
 void kca_consumer_builder_with_commit_interval_ms(kca_consumer_builder *b, int interval_ms) {
     if (b)
-        kca__option_int(&b->commit_interval_ms, owner_of(b), "commit_interval_ms", interval_ms, 1, 86400000);
+        kca__option_int(&b->commit_interval_ms, owner_of(b), "commit_interval_ms", interval_ms, 1,
+                        86400000);
 }
 
-void kca_consumer_builder_with_partition_watch_interval_ms(kca_consumer_builder *b, int interval_ms) {
+void kca_consumer_builder_with_partition_watch_interval_ms(kca_consumer_builder *b,
+                                                           int interval_ms) {
     if (b)
-        kca__option_int(&b->partition_watch_interval_ms, owner_of(b), "partition_watch_interval_ms", interval_ms, 10, 700000);
+        kca__option_int(&b->partition_watch_interval_ms, owner_of(b), "partition_watch_interval_ms",
+                        interval_ms, 10, 700000);
 }
 
 void kca_consumer_builder_with_watch_partition_changes(kca_consumer_builder *b, int watch) {
     if (b)
-        kca__option_int(&b->watch_partition_changes, owner_of(b), "watch_partition_changes", watch, 0, 1);
+        kca__option_int(&b->watch_partition_changes, owner_of(b), "watch_partition_changes", watch,
+                        0, 1);
 }
 
 void kca_consumer_builder_with_session_timeout_ms(kca_consumer_builder *b, int timeout_ms) {
     if (b)
-        kca__option_int(&b->session_timeout_ms, owner_of(b), "session_timeout_ms", timeout_ms, 1000, 3600000);
+        kca__option_int(&b->session_timeout_ms, owner_of(b), "session_timeout_ms", timeout_ms, 1000,
+                        3600000);
 }
 
 void kca_consumer_builder_with_rebalance_timeout_ms(kca_consumer_builder *b, int timeout_ms) {
     if (b)
-        kca__option_int(&b->rebalance_timeout_ms, owner_of(b), "rebalance_timeout_ms", timeout_ms, 1000, 86400000);
+        kca__option_int(&b->rebalance_timeout_ms, owner_of(b), "rebalance_timeout_ms", timeout_ms,
+                        1000, 86400000);
 }
 
 void kca_consumer_builder_with_group_topic(kca_consumer_builder *b, const char *topic) {

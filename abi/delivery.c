@@ -46,16 +46,16 @@ kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
     if (d->event.generation != kca__generation())
         return kca__error_new(KCA_ERROR_FORKED, "this delivery is the parent process'");
     if (verdict < KCA_DONE || verdict > KCA_REJECTED)
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "delivery: verdict must be KCA_DONE, KCA_FAILED or KCA_REJECTED, got %d",
-                              verdict);
+        return kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "delivery: verdict must be KCA_DONE, KCA_FAILED or KCA_REJECTED, got %d", verdict);
     if (kca__engine_settle(d, verdict))
         return NULL;
-    return kca__error_new(KCA_ERROR_STATE,
-                          "consumer %s: the delivery at %s[%d] offset %lld no longer counts: it was "
-                          "settled before, its time is over, or its partition is gone",
-                          d->engine->consumer, d->event.topic, d->event.partition,
-                          (long long)d->offset);
+    return kca__error_new(
+        KCA_ERROR_STATE,
+        "consumer %s: the delivery at %s[%d] offset %lld no longer counts: it was "
+        "settled before, its time is over, or its partition is gone",
+        d->engine->consumer, d->event.topic, d->event.partition, (long long)d->offset);
 }
 
 /* The event handed out is the delivery: only who frees it changes. */

@@ -30,10 +30,10 @@ int kca_error_code(const kca_error *e) {
 
 const char *kca_error_name(const kca_error *e) {
     static const char *const names[] = {
-        "ok",          "argument",      "state",         "memory",      "forked",
-        "timeout",     "unreachable",   "tls",           "authentication", "authorization",
-        "buffer_full", "not_stored",    "too_large",     "payload",     "not_found",
-        "duplicate",   "handler",       "stopped",       "broker"};
+        "ok",          "argument",    "state",     "memory",         "forked",
+        "timeout",     "unreachable", "tls",       "authentication", "authorization",
+        "buffer_full", "not_stored",  "too_large", "payload",        "not_found",
+        "duplicate",   "handler",     "stopped",   "broker"};
     return names[e ? e->code : KCA_OK];
 }
 

@@ -67,7 +67,8 @@ void kca_publisher_builder_with_buffer_bytes(kca_publisher_builder *b, int bytes
 
 void kca_publisher_builder_with_buffer_timeout_ms(kca_publisher_builder *b, int timeout_ms) {
     if (b)
-        kca__option_int(&b->buffer_timeout_ms, owner_of(b), "buffer_timeout_ms", timeout_ms, -1, INT_MAX);
+        kca__option_int(&b->buffer_timeout_ms, owner_of(b), "buffer_timeout_ms", timeout_ms, -1,
+                        INT_MAX);
 }
 
 void kca_publisher_builder_with_required_acks(kca_publisher_builder *b, int acks) {

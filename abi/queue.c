@@ -18,7 +18,8 @@ static kca_error *new_queue(kca_queue **out, kca__system *s, kca__consumer *c) {
 
 kca_error *kca_system_queue(kca_system *s, kca_queue **out) {
     if (!s || !out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_system_queue: %s is NULL", s ? "out" : "system");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_system_queue: %s is NULL",
+                              s ? "out" : "system");
     *out = NULL;
     kca_error *e = kca__system_check_process(s->core);
     return e ? e : new_queue(out, s->core, NULL);
@@ -87,7 +88,8 @@ static void dispatch(const kca_queue *q, kca_event *event) {
 
 int kca_queue_dispatch(kca_queue *q, int max, int timeout_ms) {
     kca_event *events[DISPATCH_AT_ONCE];
-    /* Deliveries one at a time: one that waits behind a slow handler would use up its processing time here. */
+    /* Deliveries one at a time: one that waits behind a slow handler would use up its processing
+     * time here. */
     int at_once = q && q->consumer ? 1 : DISPATCH_AT_ONCE;
     int total = 0;
     while (total < max || max < 1) {

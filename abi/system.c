@@ -53,8 +53,8 @@ kca_error *kca_system_add_consumer(kca_system *s, const kca_consumer_builder *b)
 
 kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_fn fn, void *user,
                                   kca_free_fn free_user) {
-    kca_error *e = s ? kca__system_check_process(s->core)
-                     : null_argument("kca_system_add_handler", "system");
+    kca_error *e =
+        s ? kca__system_check_process(s->core) : null_argument("kca_system_add_handler", "system");
     if (!e)
         return kca__system_add_handler(s->core, name, fn, user, free_user);
     if (free_user)

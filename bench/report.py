@@ -111,7 +111,9 @@ def text(results: Results) -> str:
     lines = table(results)
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     lines.insert(1, ["─" * width for width in widths])
-    aligned = ("  ".join(part.ljust(width) for part, width in zip(line, widths)).rstrip() for line in lines)
+    aligned = (
+        "  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
     return "\n".join([where(results), how(results), "", *aligned])
 
 

@@ -22,8 +22,8 @@ static int log_level(int syslog_level) {
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     kca__client *client = rk ? rd_kafka_opaque(rk) : NULL;
     if (client)
-        kca__log_write(client->log, log_level(level), "librdkafka", client->name, "%s: %s", facility,
-                       text);
+        kca__log_write(client->log, log_level(level), "librdkafka", client->name, "%s: %s",
+                       facility, text);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque) {
@@ -48,6 +48,10 @@ static void handle_event(kca__client *client, rd_kafka_event_t *event) {
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
         kca__client_forget_trouble(client);
         kca__publisher_take_reports(client, event);
+    } else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
+        /* polled as an event, an error does not reach the callback */
+        on_error(client->rk, rd_kafka_event_error(event), rd_kafka_event_error_string(event),
+                 client);
     }
     rd_kafka_event_destroy(event);
 }
@@ -82,27 +86,45 @@ static void *serve(void *argument) {
     return NULL;
 }
 
-bool kca__client_wait(kca__client *client, const bool *done, int64_t deadline) {
-    pthread_mutex_lock(&client->lock);
+/* With the lock held: a caller comes, and the service thread steps aside. */
+static void begin_waiting(kca__client *client) {
     client->waiters++;
     if (client->polling && client->waiters == 1)
         rd_kafka_queue_yield(client->queue);
-    while (!*done) {
-        int left = kca__clock_left_ms(deadline);
-        if (left == 0)
-            break;
-        if (client->polling)
-            kca__clock_wait(&client->turn, &client->lock, deadline);
-        else
-            poll_once(client, left < 0 || left > SERVICE_POLL_MS ? SERVICE_POLL_MS : left);
-    }
+}
+
+static void end_waiting(kca__client *client) {
     client->waiters--;
     client->last_wait_ms = kca__clock_ms();
     if (client->waiters > 0)
         pthread_cond_broadcast(&client->turn);
+}
+
+/* With the lock held: polls, or waits for who polls. */
+static void wait_once(kca__client *client, int timeout_ms) {
+    if (!client->polling)
+        poll_once(client, timeout_ms);
+    else if (timeout_ms > 0)
+        kca__clock_wait(&client->turn, &client->lock, kca__clock_deadline(timeout_ms));
+}
+
+bool kca__client_wait(kca__client *client, const bool *done, int64_t deadline) {
+    pthread_mutex_lock(&client->lock);
+    begin_waiting(client);
+    for (int left; !*done && (left = kca__clock_left_ms(deadline)) != 0;)
+        wait_once(client, left < 0 || left > SERVICE_POLL_MS ? SERVICE_POLL_MS : left);
+    end_waiting(client);
     bool was_done = *done;
     pthread_mutex_unlock(&client->lock);
     return was_done;
+}
+
+void kca__client_serve(kca__client *client, int timeout_ms) {
+    pthread_mutex_lock(&client->lock);
+    begin_waiting(client);
+    wait_once(client, timeout_ms);
+    end_waiting(client);
+    pthread_mutex_unlock(&client->lock);
 }
 
 int kca__client_trouble(kca__client *client, char *out) {

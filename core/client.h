@@ -1,10 +1,12 @@
 /*
  * A librdkafka client (rd_kafka_t) with its logs, errors and, for producers, its reports.
  *
- * Who polls a producer's queue: its service thread as a rule. A caller that waits for the answer to its own message
- * polls itself (kca__client_wait), because a hop through another thread would cost a synchronous publish a tenth of
- * its time; the service thread steps aside meanwhile. One thread polls at a time; those who wait beside it are woken
- * when it has handled something.
+ * Who polls a producer's queue: its service thread, but an application's thread that waits for what
+ * comes out of it anyway (the answer to its own message, receipts, room in the buffer) polls
+ * itself, and the service thread steps aside. A hop through another thread would cost a synchronous
+ * publish a tenth of its time, and freeing a message on another thread than the one that made it
+ * costs the allocator more than all of kca does. One thread polls at a time; those who wait beside
+ * it are woken when it has handled something.
  */
 #ifndef KCA_CORE_CLIENT_H
 #define KCA_CORE_CLIENT_H
@@ -47,8 +49,12 @@ kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_co
 /* Drops what is buffered; a consumer must have been closed. */
 void kca__client_close(kca__client *client);
 
-/* Waits until *done, which delivery reports set under client->lock; false when the deadline is over first. */
+/* Waits until *done, which delivery reports set under client->lock; false when the deadline is over
+ * first. */
 bool kca__client_wait(kca__client *client, const bool *done, int64_t deadline);
+
+/* Waits for one event, at most timeout_ms, and handles it. */
+void kca__client_serve(kca__client *client, int timeout_ms);
 
 /* The last trouble; its code, 0 for none. `out` has room for 512. */
 int kca__client_trouble(kca__client *client, char *out);

@@ -83,7 +83,8 @@ static void done_with(kca__consumer *c) {
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Takes the inbound away from the consumer and closes it: waits for those who use it, and for what is out. */
+/* Takes the inbound away from the consumer and closes it: waits for those who use it, and for what
+ * is out. */
 static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
     *out_failure = NULL;
     pthread_mutex_lock(&c->lock);
@@ -190,8 +191,9 @@ int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
     const kca__handler *handler = kca__handlers_find(c->handlers, name);
     if (!handler || !handler->fn) {
         kca_delivery_explain(d, "unhandled",
-                             handler ? "its handler is declared without a function: it is to be pulled"
-                                     : "no handler has its name");
+                             handler
+                                 ? "its handler is declared without a function: it is to be pulled"
+                                 : "no handler has its name");
         return KCA_REJECTED;
     }
     kca__trace_context_set_current(d->message.texts[KCA__TEXT_TRACEPARENT],

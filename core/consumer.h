@@ -1,6 +1,6 @@
 /*
- * Consumer: what lives as long as its system. While it runs, in callback or pull form, it has an inbound channel adapter;
- * after a stop it may run again, with a new one.
+ * Consumer: what lives as long as its system. While it runs, in callback or pull form, it has an
+ * inbound channel adapter; after a stop it may run again, with a new one.
  */
 #ifndef KCA_CORE_CONSUMER_H
 #define KCA_CORE_CONSUMER_H

@@ -109,16 +109,18 @@ void kca__consumer_builder_add_topic(kca_consumer_builder *b, const char *topic)
 }
 
 void kca__consumer_builder_set_start_offset(kca_consumer_builder *b, const char *start) {
-    bool is_time = start && *start && strlen(start) <= 15 && start[strspn(start, "0123456789")] == '\0';
+    bool is_time =
+        start && *start && strlen(start) <= 15 && start[strspn(start, "0123456789")] == '\0';
     if (is_time || (start && (strcmp(start, "earliest") == 0 || strcmp(start, "latest") == 0))) {
         if (!kca__text_set(&b->start_offset, start))
             kca__error_keep_first(&b->error, kca__error_memory());
         return;
     }
-    kca__error_keep_first(&b->error, kca__error_new(KCA_ERROR_ARGUMENT,
-                                                    "consumer %s: start_offset must be earliest, latest or "
-                                                    "milliseconds since 1970, got %s",
-                                                    b->name, start ? start : "NULL"));
+    kca__error_keep_first(&b->error,
+                          kca__error_new(KCA_ERROR_ARGUMENT,
+                                         "consumer %s: start_offset must be earliest, latest or "
+                                         "milliseconds since 1970, got %s",
+                                         b->name, start ? start : "NULL"));
 }
 
 int64_t kca__consumer_builder_start_time(const kca_consumer_builder *b) {
@@ -143,19 +145,22 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
                               b->name, b->session_timeout_ms, b->session_timeout_ms / 3,
                               b->heartbeat_interval_ms);
     if (b->rebalance_timeout_ms < b->session_timeout_ms)
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "consumer %s: rebalance_timeout_ms must be at least session_timeout_ms, %d, "
-                              "got %d",
-                              b->name, b->session_timeout_ms, b->rebalance_timeout_ms);
+        return kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "consumer %s: rebalance_timeout_ms must be at least session_timeout_ms, %d, "
+            "got %d",
+            b->name, b->session_timeout_ms, b->rebalance_timeout_ms);
     if (b->read_batch_timeout_ms < b->max_wait_ms + 1000)
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "consumer %s: read_batch_timeout_ms must be at least max_wait_ms + 1000, %d, "
-                              "got %d",
-                              b->name, b->max_wait_ms + 1000, b->read_batch_timeout_ms);
+        return kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "consumer %s: read_batch_timeout_ms must be at least max_wait_ms + 1000, %d, "
+            "got %d",
+            b->name, b->max_wait_ms + 1000, b->read_batch_timeout_ms);
     if (b->partition >= 0 && b->topic_count > 1)
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "consumer %s: partition %d of several topics: with_partition takes one topic",
-                              b->name, b->partition);
+        return kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "consumer %s: partition %d of several topics: with_partition takes one topic", b->name,
+            b->partition);
     return NULL;
 }
 
@@ -187,7 +192,8 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, rd_kafka_conf
         {"session.timeout.ms", b->session_timeout_ms},
         {"max.poll.interval.ms", b->rebalance_timeout_ms},
         {"topic.metadata.refresh.interval.ms", refresh_ms},
-        /* librdkafka multiplies it by 1000 in an int: past 2147483 every topic is unknown at once */
+        /* librdkafka multiplies it by 1000 in an int: past 2147483 every topic is unknown at once
+         */
         {"metadata.max.age.ms", refresh_ms < 300000 ? 900000 : refresh_ms * 3},
     };
     kca_error *e = NULL;
@@ -199,7 +205,8 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, rd_kafka_conf
 kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, rd_kafka_conf_t *conf) {
     char who[300];
     snprintf(who, sizeof who, "consumer %s", b->name);
-    const char *reset = b->start_offset && strcmp(b->start_offset, "latest") == 0 ? "latest" : "earliest";
+    const char *reset =
+        b->start_offset && strcmp(b->start_offset, "latest") == 0 ? "latest" : "earliest";
     const char *const texts[][2] = {
         {"group.id", kca__consumer_builder_group(b)},
         {"enable.auto.commit", "false"},
@@ -213,9 +220,10 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, rd_kaf
     kca_error *e = configure_numbers(b, conf, who);
     for (size_t i = 0; i < sizeof texts / sizeof *texts && !e; i++)
         e = kca__property_apply(conf, who, texts[i][0], texts[i][1]);
-    /* A full queue is looked at again soon, not after a second: the library's own pace is the consumer's. */
+    /* A full queue is looked at again soon, not after a second: the library's own pace is the
+     * consumer's. */
     if (!e && kca__property_is_known("fetch.queue.backoff.ms"))
-        e = kca__property_apply(conf, who, "fetch.queue.backoff.ms", "10");
+        e = kca__property_apply(conf, who, "fetch.queue.backoff.ms", "2");
     if (!e)
         e = kca__properties_apply(&b->properties, conf, false, who);
     return e;

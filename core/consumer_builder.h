@@ -1,4 +1,5 @@
-/* Consumer builder: the declared options of an inbound channel adapter, and their librdkafka properties. */
+/* Consumer builder: the declared options of an inbound channel adapter, and their librdkafka
+ * properties. */
 #ifndef KCA_CORE_CONSUMER_BUILDER_H
 #define KCA_CORE_CONSUMER_BUILDER_H
 

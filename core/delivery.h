@@ -1,4 +1,5 @@
-/* A delivery: one record on its way through the application. Its memory is the engine's and is used again. */
+/* A delivery: one record on its way through the application. Its memory is the engine's and is used
+ * again. */
 #ifndef KCA_CORE_DELIVERY_H
 #define KCA_CORE_DELIVERY_H
 

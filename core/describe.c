@@ -158,8 +158,7 @@ static void print(FILE *out, const cJSON *root) {
                 number(o, "required_acks"), number(o, "stored"), number(o, "failed"),
                 number(o, "unanswered"));
     fprintf(out, "consumers\n");
-    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "consumers"))
-        print_consumer(out, o);
+    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "consumers")) print_consumer(out, o);
     fprintf(out, "handlers\n");
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "handlers"))
         fprintf(out, "  %s\n", o->valuestring);
@@ -180,7 +179,8 @@ static char *as_text(const cJSON *root) {
 }
 
 kca_error *kca__system_describe(char **out, kca__system *s, int format) {
-    /* A handler that asks while the system waits for it to shut down must not wait for the system. */
+    /* A handler that asks while the system waits for it to shut down must not wait for the system.
+     */
     bool steady = pthread_mutex_trylock(&s->turning) == 0;
     pthread_mutex_lock(&s->lock);
     cJSON *root = endpoints(s, steady);

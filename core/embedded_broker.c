@@ -9,8 +9,7 @@
 
 /* librdkafka 2.4 and later: the first member of a group need not wait three seconds for others. */
 extern void rd_kafka_mock_group_initial_rebalance_delay_ms(rd_kafka_mock_cluster_t *cluster,
-                                                           int32_t delay_ms)
-    __attribute__((weak));
+                                                           int32_t delay_ms) __attribute__((weak));
 
 struct kca__embedded_broker {
     rd_kafka_t *host; /* a client that only lends its threads to the cluster */
@@ -42,8 +41,9 @@ kca_error *kca__embedded_broker_open(kca__embedded_broker **out, const char *con
         b->cluster = rd_kafka_mock_cluster_new(b->host, 1);
     if (!b->cluster) {
         kca__embedded_broker_close(b);
-        return kca__error_new(KCA_ERROR_BROKER, "connection %s: the embedded broker cannot start: %s",
-                              connection, reason);
+        return kca__error_new(KCA_ERROR_BROKER,
+                              "connection %s: the embedded broker cannot start: %s", connection,
+                              reason);
     }
     if (rd_kafka_mock_group_initial_rebalance_delay_ms)
         rd_kafka_mock_group_initial_rebalance_delay_ms(b->cluster, 0);
@@ -69,7 +69,8 @@ kca_error *kca__embedded_broker_add_topic(kca__embedded_broker *b, const char *t
     rd_kafka_resp_err_t err =
         rd_kafka_mock_topic_create(b->cluster, topic, KCA__EMBEDDED_PARTITIONS, 1);
     if (err && err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        return kca__error_new(KCA_ERROR_BROKER, "topic %s: the embedded broker does not create it: %s",
-                              topic, rd_kafka_err2str(err));
+        return kca__error_new(KCA_ERROR_BROKER,
+                              "topic %s: the embedded broker does not create it: %s", topic,
+                              rd_kafka_err2str(err));
     return NULL;
 }

@@ -12,8 +12,9 @@ struct kca_error {
     const char *text; /* one line */
 };
 
-/* A new error; the format's text should name the thing, what is wrong and what is allowed. Never NULL: when memory is
- * out it is the static out-of-memory error, which kca_error_free leaves alone. */
+/* A new error; the format's text should name the thing, what is wrong and what is allowed. Never
+ * NULL: when memory is out it is the static out-of-memory error, which kca_error_free leaves alone.
+ */
 kca_error *kca__error_new(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 kca_error *kca__error_memory(void);
@@ -26,7 +27,8 @@ kca_error *kca__error_copy(const kca_error *e);
 /* A text for one line: control characters become spaces. In place. */
 void kca__error_one_line(char *text);
 
-/* Keeps `e` in `*first` if that is empty, else frees it: how setters remember their first failure. */
+/* Keeps `e` in `*first` if that is empty, else frees it: how setters remember their first failure.
+ */
 void kca__error_keep_first(kca_error **first, kca_error *e);
 
 #endif

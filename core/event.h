@@ -19,7 +19,8 @@ struct kca_event {
     const char *text;
 };
 
-/* A fault or a log line with memory of its own; NULL when that is out. Takes `error` in any case. */
+/* A fault or a log line with memory of its own; NULL when that is out. Takes `error` in any case.
+ */
 kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partition, int64_t offset);
 kca_event *kca__event_new_log(int level, const char *component, const char *text);
 

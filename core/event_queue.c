@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { SERVE_MS = 1000 };
+
 void kca__event_list_init(kca__event_list *l) {
     l->first = NULL;
     l->end = &l->first;
@@ -71,6 +73,8 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
     kca_event *oldest = q->notes.count >= KCA__EVENT_QUEUE_NOTES ? list_take(&q->notes) : NULL;
     kca__event_list_add(&q->notes, e);
     announce(q);
+    if (q->serving > 0)
+        q->source.wake(q->source.owner);
     pthread_mutex_unlock(&q->lock);
     if (oldest)
         oldest->release(oldest);
@@ -89,18 +93,51 @@ static int take_now(kca__event_queue *q, kca_event **out, int max) {
     return count;
 }
 
+/* With the lock held, given up meanwhile. */
+static void serve_source(kca__event_queue *q, int timeout_ms) {
+    kca__event_source source = q->source;
+    q->serving++;
+    pthread_mutex_unlock(&q->lock);
+    source.serve(source.owner, timeout_ms);
+    pthread_mutex_lock(&q->lock);
+    if (--q->serving == 0)
+        pthread_cond_broadcast(&q->arrived);
+}
+
+void kca__event_queue_set_source(kca__event_queue *q, kca__event_source source) {
+    pthread_mutex_lock(&q->lock);
+    kca__event_source old = q->source;
+    q->source.owner = NULL;
+    if (old.owner && q->serving > 0)
+        old.wake(old.owner);
+    while (q->serving > 0)
+        kca__clock_wait(&q->arrived, &q->lock, KCA__CLOCK_NEVER);
+    q->source = source;
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* With the lock held. False when the deadline is over. */
+static bool wait_for_event(kca__event_queue *q, int64_t deadline) {
+    if (!q->source.owner || kca__notifier_is_watched(&q->notifier)) {
+        q->waiting++;
+        bool in_time = kca__clock_wait(&q->arrived, &q->lock, deadline);
+        q->waiting--;
+        return in_time;
+    }
+    int left = kca__clock_left_ms(deadline);
+    serve_source(q, left < 0 || left > SERVE_MS ? SERVE_MS : left);
+    return left != 0;
+}
+
 int kca__event_queue_take(kca__event_queue *q, kca_event **out, int max, int timeout_ms) {
     pthread_mutex_lock(&q->lock);
     int count = take_now(q, out, max);
-    if (count == 0 && timeout_ms != 0) {
+    if (count == 0) {
         int64_t deadline = kca__clock_deadline(timeout_ms);
-        int in_time = 1;
-        q->waiting++;
-        while (count == 0 && in_time) {
-            in_time = kca__clock_wait(&q->arrived, &q->lock, deadline);
+        for (bool in_time = true; count == 0 && in_time;) {
+            in_time = wait_for_event(q, deadline);
             count = take_now(q, out, max);
         }
-        q->waiting--;
     }
     pthread_mutex_unlock(&q->lock);
     return count;

@@ -1,8 +1,13 @@
 /*
  * The system's queue: receipts, faults and log lines wait here for the application.
  *
- * Many threads push, many may take; one lock for each push or take of any number of events. Receipts are bounded by
- * their publisher's buffer, log lines and faults by KCA__EVENT_QUEUE_NOTES: the oldest of them make room.
+ * Many threads push, many may take; one lock for each push or take of any number of events.
+ * Receipts are bounded by their publisher's buffer, log lines and faults by KCA__EVENT_QUEUE_NOTES:
+ * the oldest of them make room.
+ *
+ * Where all receipts come from one source (a producer client), a thread that waits here serves the
+ * source itself instead of being woken by the thread that does; see client.h. Not when somebody
+ * polls the descriptor: then the source must be served while nobody waits here.
  */
 #ifndef KCA_CORE_EVENT_QUEUE_H
 #define KCA_CORE_EVENT_QUEUE_H
@@ -21,10 +26,18 @@ typedef struct kca__event_list {
     int count;
 } kca__event_list;
 
+typedef struct kca__event_source {
+    void (*serve)(void *owner, int timeout_ms); /* waits for something and pushes it */
+    void (*wake)(void *owner);                  /* makes serve return */
+    void *owner;                                /* NULL: no source */
+} kca__event_source;
+
 typedef struct kca__event_queue {
     pthread_mutex_t lock;
     pthread_cond_t arrived;
     int waiting;
+    kca__event_source source;
+    int serving; /* threads inside source.serve */
     kca__event_list receipts;
     kca__event_list notes; /* faults and logs */
     kca__notifier notifier;
@@ -37,6 +50,9 @@ void kca__event_queue_init(kca__event_queue *q);
 
 /* Releases what is left in it. */
 void kca__event_queue_close(kca__event_queue *q);
+
+/* Sets the one source, or none (owner NULL); then nobody is inside the old one any more. */
+void kca__event_queue_set_source(kca__event_queue *q, kca__event_source source);
 
 /* Moves all of `receipts` to the queue. */
 void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receipts);

@@ -1,9 +1,10 @@
 /*
- * Frontier of one partition: the offset below which everything is settled; the only thing ever committed.
+ * Frontier of one partition: the offset below which everything is settled; the only thing ever
+ * committed.
  *
- * Records enter in offset order and are numbered 0, 1, 2 ... (offsets themselves have gaps: compaction, transactions).
- * A ring keeps those from the first unsettled one on. Settling the first moves the frontier over all that are settled
- * behind it; it never moves back.
+ * Records enter in offset order and are numbered 0, 1, 2 ... (offsets themselves have gaps:
+ * compaction, transactions). A ring keeps those from the first unsettled one on. Settling the first
+ * moves the frontier over all that are settled behind it; it never moves back.
  *
  * Pure: no threads, no librdkafka. The owner locks.
  */

@@ -1,4 +1,5 @@
-/* Fork safety: handles remember the generation they were made in; a fork's child has the next one. */
+/* Fork safety: handles remember the generation they were made in; a fork's child has the next one.
+ */
 #ifndef KCA_CORE_GENERATION_H
 #define KCA_CORE_GENERATION_H
 

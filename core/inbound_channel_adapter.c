@@ -1,6 +1,7 @@
 #include "inbound_channel_adapter.h"
 
 #include "error.h"
+#include "fetch.h"
 #include "message_translator.h"
 #include "rebalance.h"
 #include "text.h"
@@ -9,7 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BURST = 64, KEEPER_TICK_MS = 500, DRAIN_TICK_MS = 10, LOOK_MS = 2000, CLOSE_MS = 10000, LEAST_CLOSE_MS = 1000 };
+enum {
+    BURST = 64,
+    KEEPER_TICK_MS = 500,
+    DRAIN_TICK_MS = 10,
+    LOOK_MS = 2000,
+    CLOSE_MS = 10000,
+    LEAST_CLOSE_MS = 1000
+};
 
 /* ---- records ---- */
 
@@ -20,81 +28,6 @@ static void release_record(void *record) {
 static void wake_fetcher(void *owner) {
     kca__inbound *in = owner;
     rd_kafka_queue_yield(in->fetch_queue);
-}
-
-/* Something that stands in the way of a topic or the group, but not of the process: told, and librdkafka goes on. */
-static void tell(kca__inbound *in, const rd_kafka_message_t *m) {
-    const char *topic = m->rkt ? rd_kafka_topic_name(m->rkt) : "";
-    int code = m->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
-                       m->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
-                   ? KCA_ERROR_AUTHORIZATION
-                   : KCA_ERROR_BROKER;
-    kca_error *e = kca__error_new(code, "consumer %s: %s: %s", in->options->name,
-                                  rd_kafka_err2name(m->err), rd_kafka_message_errstr(m));
-    if (e->code != KCA_ERROR_MEMORY)
-        e->rdkafka_code = m->err;
-    kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_fault_locked(&in->engine, e, topic, m->rkt ? m->partition : -1, -1);
-    pthread_mutex_unlock(&in->engine.lock);
-}
-
-static void end_by_fatal_error(kca__inbound *in) {
-    char reason[512];
-    rd_kafka_resp_err_t err = rd_kafka_fatal_error(in->client->rk, reason, sizeof reason);
-    kca_error *e = kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s: %s", in->options->name,
-                                  rd_kafka_err2name(err), reason);
-    if (e->code != KCA_ERROR_MEMORY) {
-        e->rdkafka_code = err;
-        e->fatal = 1;
-    }
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_fail_locked(&in->engine, e);
-    pthread_mutex_unlock(&in->engine.lock);
-}
-
-/* An error that came instead of a record. It is never handed out as an empty delivery. */
-static void take_error(kca__inbound *in, const rd_kafka_message_t *m) {
-    switch (m->err) {
-    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        return;
-    case RD_KAFKA_RESP_ERR__FATAL:
-        end_by_fatal_error(in);
-        return;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        pthread_mutex_lock(&in->engine.lock);
-        in->topic_unknown = true;
-        pthread_mutex_unlock(&in->engine.lock);
-        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "%s: waiting for it",
-                       rd_kafka_message_errstr(m));
-        return;
-    default:
-        tell(in, m);
-    }
-}
-
-/* Up to `max` records from the fetch queue; waits for the first. */
-static int fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_ms) {
-    int count = 0;
-    while (count < max) {
-        rd_kafka_message_t *m = rd_kafka_consume_queue(in->fetch_queue, count ? 0 : timeout_ms);
-        if (!m)
-            break;
-        if (m->err) {
-            take_error(in, m);
-            rd_kafka_message_destroy(m);
-            break;
-        }
-        out[count++] = (kca__inbound_record){.record = m,
-                                             .topic = rd_kafka_topic_name(m->rkt),
-                                             .partition = m->partition,
-                                             .offset = m->offset,
-                                             .key = m->key,
-                                             .key_len = m->key_len};
-    }
-    return count;
 }
 
 /* The record's headers as the translator reads them; false when memory is out. */
@@ -133,7 +66,8 @@ static bool prepare(kca_delivery *d) {
     kca__message_init_inbound(&d->message);
     if (!read_headers(d, &record, m))
         return false;
-    kca__translator_read(&d->message, &record, d->timestamp_ms >= 0 ? d->timestamp_ms : kca__wire_time_now_ms());
+    kca__translator_read(&d->message, &record,
+                         d->timestamp_ms >= 0 ? d->timestamp_ms : kca__wire_time_now_ms());
     d->event.topic = d->partition->topic;
     d->event.partition = d->partition->number;
     d->event.offset = d->offset;
@@ -142,7 +76,8 @@ static bool prepare(kca_delivery *d) {
 
 /* ---- taking ---- */
 
-/* With the lock held: settles and puts away what the processor brings back, as far as that needs no more than the lock. */
+/* With the lock held: settles and puts away what the processor brings back, as far as that needs no
+ * more than the lock. */
 static void put_away(kca__engine *e, kca__hand *hand) {
     if (hand->spent) {
         kca__engine_free_locked(e, hand->spent);
@@ -181,7 +116,8 @@ static void fetch_burst(kca__inbound *in, int64_t deadline) {
     e->fetching = true;
     pthread_mutex_unlock(&e->lock);
     int left = kca__clock_left_ms(deadline);
-    int count = fetch(in, records, room < BURST ? room : BURST, left < 0 || left > 1000 ? 1000 : left);
+    int count =
+        kca__fetch(in, records, room < BURST ? room : BURST, left < 0 || left > 1000 ? 1000 : left);
     pthread_mutex_lock(&e->lock);
     e->fetching = false;
     kca__engine_accept_locked(e, records, count);
@@ -268,7 +204,8 @@ int kca__inbound_fd(kca__inbound *in) {
 
 /* ---- keeper ---- */
 
-/* librdkafka looks for topics that did not exist only at its slow refresh; a question for all of them makes it look now. */
+/* librdkafka looks for topics that did not exist only at its slow refresh; a question for all of
+ * them makes it look now. */
 static void look_for_topics(kca__inbound *in, int64_t now) {
     pthread_mutex_lock(&in->engine.lock);
     bool look = in->topic_unknown && now >= in->next_look_ms;
@@ -287,8 +224,7 @@ static void look_for_topics(kca__inbound *in, int64_t now) {
 static bool is_needed(kca__inbound *in, bool *draining) {
     pthread_mutex_lock(&in->engine.lock);
     *draining = in->engine.stopping;
-    bool needed =
-        !*draining || (in->engine.out > 0 && kca__clock_left_ms(in->drain_deadline) != 0);
+    bool needed = !*draining || (in->engine.out > 0 && kca__clock_left_ms(in->drain_deadline) != 0);
     pthread_mutex_unlock(&in->engine.lock);
     return needed;
 }
@@ -309,7 +245,7 @@ static int tick_ms(const kca__inbound *in, bool draining) {
 static void keep(kca__inbound *in, int timeout_ms) {
     rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, timeout_ms);
     if (m) {
-        take_error(in, m);
+        kca__fetch_take_error(in, m);
         rd_kafka_message_destroy(m);
     }
     int64_t now = kca__clock_ms();
@@ -321,17 +257,20 @@ static void keep(kca__inbound *in, int timeout_ms) {
     look_for_topics(in, now);
 }
 
-/* Leaves the group: librdkafka revokes the partitions on the way, and the rebalance callback commits them. */
+/* Leaves the group: librdkafka revokes the partitions on the way, and the rebalance callback
+ * commits them. */
 static void leave(kca__inbound *in) {
     pthread_mutex_lock(&in->engine.lock);
     int left = kca__clock_left_ms(in->drain_deadline);
     pthread_mutex_unlock(&in->engine.lock);
-    int patience = left < 0 || left > CLOSE_MS ? CLOSE_MS : left < LEAST_CLOSE_MS ? LEAST_CLOSE_MS : left;
+    int patience = left < 0 || left > CLOSE_MS ? CLOSE_MS
+                   : left < LEAST_CLOSE_MS     ? LEAST_CLOSE_MS
+                                               : left;
     kca__rebalance_commit(in, patience);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(in->client->rk, in->main_queue);
     if (error) {
-        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "leaving the group: %s",
-                       rd_kafka_error_string(error));
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
+                       "leaving the group: %s", rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
         return;
     }
@@ -421,6 +360,7 @@ kca_error *kca__inbound_open(kca__inbound **out, const kca_consumer_builder *opt
     in->log = log;
     in->let_go = then;
     in->user = user;
+    in->needs_nudges = !kca__property_is_known("fetch.queue.backoff.ms");
     in->drain_deadline = KCA__CLOCK_NEVER;
     in->engine.skip = kca__consumer_builder_skips(options);
     in->engine.processing_timeout_ms = processing_timeout_ms;

@@ -1,14 +1,16 @@
 /*
  * Inbound channel adapter: a consumer while it runs, from joining the group to leaving it.
  *
- * Threads. The keeper, one for each adapter, polls librdkafka's main queue without pause: rebalances, errors, commits at
- * the interval, processing timeouts; so the group never takes a slow handler for a dead member. The records themselves
- * bypass it: each partition's queue is forwarded to one fetch queue (not the main one), from which whoever has nothing
- * to do takes a burst, one thread at a time. With one processor nothing is handed between threads at all, and what is
- * not taken stays in librdkafka's own bounded queue: that is the whole back-pressure.
+ * Threads. The keeper, one for each adapter, polls librdkafka's main queue without pause:
+ * rebalances, errors, commits at the interval, processing timeouts; so the group never takes a slow
+ * handler for a dead member. The records themselves bypass it: each partition's queue is forwarded
+ * to one fetch queue (not the main one), from which whoever has nothing to do takes a burst, one
+ * thread at a time. With one processor nothing is handed between threads at all, and what is not
+ * taken stays in librdkafka's own bounded queue: that is the whole back-pressure.
  *
- * Life. Opened by the consumer; closes by itself after kca__inbound_stop, when nothing is out any more or the deadline is
- * over. Its memory, and librdkafka's client, stay until the last delivery that the application holds is freed.
+ * Life. Opened by the consumer; closes by itself after kca__inbound_stop, when nothing is out any
+ * more or the deadline is over. Its memory, and librdkafka's client, stay until the last delivery
+ * that the application holds is freed.
  */
 #ifndef KCA_CORE_INBOUND_CHANNEL_ADAPTER_H
 #define KCA_CORE_INBOUND_CHANNEL_ADAPTER_H
@@ -29,17 +31,21 @@ typedef struct kca__inbound {
     kca__client *client;
     rd_kafka_queue_t *fetch_queue;
     rd_kafka_queue_t *main_queue;
+    bool needs_nudges; /* see fetch.c; `taken` and `taken_bytes` since the last, the fetching
+                          thread's */
+    int taken;
+    int64_t taken_bytes;
     pthread_t keeper;
     bool has_keeper;
-    bool watched;            /* somebody polls the notifier */
-    int64_t drain_deadline;  /* guarded by the engine's lock, as the next */
+    bool watched;           /* somebody polls the notifier */
+    int64_t drain_deadline; /* guarded by the engine's lock, as the next */
     bool topic_unknown;
-    int64_t next_look_ms;    /* the keeper's: when to look for unknown topics */
-    int64_t next_commit_ms;  /* the keeper's */
+    int64_t next_look_ms;   /* the keeper's: when to look for unknown topics */
+    int64_t next_commit_ms; /* the keeper's */
 } kca__inbound;
 
-/* What a processor brings back when it asks for the next: its last delivery, to be settled by `verdict` (done == NULL:
- * none), and the one before, whose record is released already. */
+/* What a processor brings back when it asks for the next: its last delivery, to be settled by
+ * `verdict` (done == NULL: none), and the one before, whose record is released already. */
 typedef struct kca__hand {
     kca_delivery *done;
     int verdict;
@@ -51,8 +57,8 @@ kca_error *kca__inbound_open(kca__inbound **out, const kca_consumer_builder *opt
                              kca_connection *connection, kca__log *log, int processing_timeout_ms,
                              kca__event_queue *fault_queue, void (*let_go)(void *), void *user);
 
-/* Up to `max` deliveries, ready to be read; waits for the first until the deadline. 0: none came; -KCA_ERROR_STOPPED. `hand`
- * may be NULL. */
+/* Up to `max` deliveries, ready to be read; waits for the first until the deadline. 0: none came;
+ * -KCA_ERROR_STOPPED. `hand` may be NULL. */
 int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int max,
                       int64_t deadline);
 
@@ -68,8 +74,8 @@ int kca__inbound_out(kca__inbound *in);
 /* Begins the end; what is out is waited for until the deadline. Later calls can only shorten it. */
 void kca__inbound_stop(kca__inbound *in, int64_t deadline);
 
-/* Stops, waits for the end, and lets go. Gives how many deliveries the application still has, and the error that ended it
- * (the caller's; NULL: it was stopped). */
+/* Stops, waits for the end, and lets go. Gives how many deliveries the application still has, and
+ * the error that ended it (the caller's; NULL: it was stopped). */
 int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure);
 
 int kca__inbound_fd(kca__inbound *in);

@@ -268,7 +268,8 @@ static kca_delivery *new_delivery(kca__engine *e) {
     return d;
 }
 
-/* A partition begins anew when its offsets go back: its topic was made again, or its end was cut off. */
+/* A partition begins anew when its offsets go back: its topic was made again, or its end was cut
+ * off. */
 static kca__partition *partition_of(kca__engine *e, const kca__inbound_record *r) {
     kca__partition *p = find_for(e, r);
     if (!p || r->offset > p->last_offset)
@@ -318,8 +319,8 @@ static kca_delivery *delivery_of(kca__lane_entry *entry) {
 
 static void put_out(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_OUT;
-    d->deadline_ms =
-        e->processing_timeout_ms > 0 ? kca__clock_ms() + e->processing_timeout_ms : KCA__CLOCK_NEVER;
+    d->deadline_ms = e->processing_timeout_ms > 0 ? kca__clock_ms() + e->processing_timeout_ms
+                                                  : KCA__CLOCK_NEVER;
     d->next = NULL;
     d->previous = e->out_last;
     if (e->out_last)
@@ -443,7 +444,8 @@ bool kca__engine_settle(kca_delivery *d, int verdict) {
     return counted;
 }
 
-/* The lane stays closed until the application lets go of it: its key's next must not run beside it. */
+/* The lane stays closed until the application lets go of it: its key's next must not run beside it.
+ */
 static void expire(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_EXPIRED;
     take_back(e, d);

@@ -1,14 +1,16 @@
 /*
- * Inbound engine: which record is handed out when, and what may be committed. Knows nothing of librdkafka: a record is
- * a pointer with a key and an offset.
+ * Inbound engine: which record is handed out when, and what may be committed. Knows nothing of
+ * librdkafka: a record is a pointer with a key and an offset.
  *
  *   accept -> lanes by key -> take -> the application -> settle -> frontier
  *
- * One lock guards all of it; accept, take and settle hold it for a few dozen instructions. At most `capacity` records
- * are held: from accept until the application has let go of the delivery. Records of a revoked partition are dropped
- * when their turn comes, and settling them no longer moves anything.
+ * One lock guards all of it; accept, take and settle hold it for a few dozen instructions. At most
+ * `capacity` records are held: from accept until the application has let go of the delivery.
+ * Records of a revoked partition are dropped when their turn comes, and settling them no longer
+ * moves anything.
  *
- * The engine lives until its owner and all deliveries that the application holds have let go of it (`holders`).
+ * The engine lives until its owner and all deliveries that the application holds have let go of it
+ * (`holders`).
  */
 #ifndef KCA_CORE_INBOUND_ENGINE_H
 #define KCA_CORE_INBOUND_ENGINE_H
@@ -26,10 +28,10 @@ typedef struct kca__partition {
     kca__frontier frontier;
     int64_t last_offset; /* of the last record that came; -1: none */
     int64_t committed;   /* what the group was last told; -1: nothing */
-    bool draining; /* nothing more of it is given out */
-    bool revoked;  /* settling its deliveries no longer counts */
-    int held; /* records of it that the engine holds */
-    int out;  /* of these, given out and not settled */
+    bool draining;       /* nothing more of it is given out */
+    bool revoked;        /* settling its deliveries no longer counts */
+    int held;            /* records of it that the engine holds */
+    int out;             /* of these, given out and not settled */
 } kca__partition;
 
 /* A record that came. */
@@ -54,8 +56,8 @@ typedef struct kca__engine {
     bool skip; /* failure policy */
     int processing_timeout_ms;
     void (*release_record)(void *record);
-    void (*wake_fetcher)(void *owner);    /* the thread that waits for records must look again */
-    void (*let_go)(void *owner);          /* the last holder has gone; frees the engine's owner */
+    void (*wake_fetcher)(void *owner); /* the thread that waits for records must look again */
+    void (*let_go)(void *owner);       /* the last holder has gone; frees the engine's owner */
     void *owner;
 
     pthread_mutex_t lock;
@@ -77,7 +79,8 @@ typedef struct kca__engine {
     bool stopping; /* nothing more is given out */
     bool closed;   /* and the group has been left */
     kca_error *failure;
-    kca__event_queue *fault_queue; /* where faults go; NULL: `faults`, for the consumer's own queue */
+    kca__event_queue
+        *fault_queue; /* where faults go; NULL: `faults`, for the consumer's own queue */
     kca__event_list faults;
     kca__notifier notifier;
     kca__engine_counts counts;
@@ -95,10 +98,12 @@ bool kca__engine_assign(kca__engine *e, const char *topic, int partition);
 void kca__engine_revoke(kca__engine *e, const char *topic, int partition);
 void kca__engine_forget(kca__engine *e, const char *topic, int partition);
 
-/* Waits until nothing of the revoked partitions is out, or the deadline. Gives how many still are. */
+/* Waits until nothing of the revoked partitions is out, or the deadline. Gives how many still are.
+ */
 int kca__engine_drain_revoked(kca__engine *e, int64_t deadline);
 
-/* Calls fn for each partition whose frontier is ahead of what was committed, and notes it as committed. */
+/* Calls fn for each partition whose frontier is ahead of what was committed, and notes it as
+ * committed. */
 typedef void (*kca__commit_fn)(void *user, const char *topic, int partition, int64_t offset);
 void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user);
 
@@ -117,19 +122,21 @@ kca_delivery *kca__engine_take_locked(kca__engine *e);
 /* KCA_DONE, KCA_FAILED or KCA_REJECTED. False: it does not count any more. */
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict);
 
-/* The application has let go of `d`: gives back its record (outside the lock) and its place. Settles it as failed if it is
- * still out. May free the engine: the caller must hold it in another way or not touch it again. */
+/* The application has let go of `d`: gives back its record (outside the lock) and its place.
+ * Settles it as failed if it is still out. May free the engine: the caller must hold it in another
+ * way or not touch it again. */
 void kca__engine_recycle(kca_delivery *d);
 
-/* The parts of it for processors, which save a lock: the lane of one that expired, the record, and at the next lock the
- * place. */
+/* The parts of it for processors, which save a lock: the lane of one that expired, the record, and
+ * at the next lock the place. */
 void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d);
 void kca__engine_release_record(kca_delivery *d);
 void kca__engine_free_locked(kca__engine *e, kca_delivery *d);
 
 bool kca__engine_settle(kca_delivery *d, int verdict);
 
-/* After settling or taking: if there is more to do than this thread does, another thread is woken. */
+/* After settling or taking: if there is more to do than this thread does, another thread is woken.
+ */
 void kca__engine_wake_locked(kca__engine *e);
 
 /* Deliveries whose processing time is over count as failed. Gives the next deadline. */

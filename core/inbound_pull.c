@@ -23,7 +23,8 @@ static int pull_faults(kca__engine *e, kca_event **out, int max) {
     return count;
 }
 
-/* The descriptor stays readable while there may be more; when it is over, too, so that whoever polls it hears of it. */
+/* The descriptor stays readable while there may be more; when it is over, too, so that whoever
+ * polls it hears of it. */
 static void set_notifier(kca__engine *e, int count, int max) {
     pthread_mutex_lock(&e->lock);
     if (count == max || count < 0 || e->stopping || e->faults.first || e->lanes.ready_count > 0)

@@ -1,12 +1,14 @@
 /*
  * Lanes: deliveries of one key one after another, of different keys side by side.
  *
- * An entry is in one of three states: ready (in the ready queue), out (given to a processor), or behind another entry
- * of its lane. A lane exists while it has entries: its head is ready or out, the others are chained behind the head,
- * and the head is found by partition and key in a hash table. So memory is that of the entries, however many keys
- * there are; nothing is allocated after kca__lanes_init. An entry without a key is a lane of its own.
+ * An entry is in one of three states: ready (in the ready queue), out (given to a processor), or
+ * behind another entry of its lane. A lane exists while it has entries: its head is ready or out,
+ * the others are chained behind the head, and the head is found by partition and key in a hash
+ * table. So memory is that of the entries, however many keys there are; nothing is allocated after
+ * kca__lanes_init. An entry without a key is a lane of its own.
  *
- * Pure: no threads, no time, no librdkafka. The owner locks. An entry's key must stay readable until it is finished.
+ * Pure: no threads, no time, no librdkafka. The owner locks. An entry's key must stay readable
+ * until it is finished.
  */
 #ifndef KCA_CORE_LANES_H
 #define KCA_CORE_LANES_H

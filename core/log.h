@@ -1,6 +1,7 @@
 /*
- * Logs of one system, librdkafka's included: to stderr when asked, to the system's queue when asked, else nowhere.
- * Any thread may write. Whatever was declared a secret is blotted out of every line.
+ * Logs of one system, librdkafka's included: to stderr when asked, to the system's queue when
+ * asked, else nowhere. Any thread may write. Whatever was declared a secret is blotted out of every
+ * line.
  */
 #ifndef KCA_CORE_LOG_H
 #define KCA_CORE_LOG_H
@@ -27,7 +28,8 @@ void kca__log_add_secret(kca__log *log, const char *secret);
 /* Blots the secrets out of `text`, in place. */
 void kca__log_blot(kca__log *log, char *text);
 
-/* `component`: "system", "connection", "publisher", "consumer" or "librdkafka"; `name` may be NULL. */
+/* `component`: "system", "connection", "publisher", "consumer" or "librdkafka"; `name` may be NULL.
+ */
 void kca__log_write(kca__log *log, int level, const char *component, const char *name,
                     const char *format, ...) __attribute__((format(printf, 5, 6)));
 

@@ -1,13 +1,16 @@
 /*
- * A file descriptor that is readable while something waits (nng's pollable: level-triggered for whoever polls it).
+ * A file descriptor that is readable while something waits (nng's pollable: level-triggered for
+ * whoever polls it).
  *
- * An eventfd, made when first asked for, so that those who never poll pay nothing. An atomic flag keeps the number of
- * system calls at one for each change of state: raise writes only when not raised, clear reads only when raised.
+ * An eventfd, made when first asked for, so that those who never poll pay nothing. An atomic flag
+ * keeps the number of system calls at one for each change of state: raise writes only when not
+ * raised, clear reads only when raised.
  */
 #ifndef KCA_CORE_NOTIFIER_H
 #define KCA_CORE_NOTIFIER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 typedef struct kca__notifier {
     atomic_int fd; /* -1: nobody asked yet */
@@ -19,6 +22,9 @@ void kca__notifier_close(kca__notifier *n);
 
 /* The descriptor, raised when it is new; -1 when none can be had. Calls must not overlap. */
 int kca__notifier_fd(kca__notifier *n);
+
+/* Somebody has asked for the descriptor. */
+bool kca__notifier_is_watched(const kca__notifier *n);
 
 /* Any thread. */
 void kca__notifier_raise(kca__notifier *n);

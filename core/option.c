@@ -11,9 +11,9 @@ void kca__option_int(int *field, kca__option_owner owner, const char *option, in
     if (value >= least && value <= most)
         *field = value;
     else
-        kca__error_keep_first(owner.error,
-                              kca__error_new(KCA_ERROR_ARGUMENT, "%s %s: %s must be %d to %d, got %d",
-                                             owner.kind, owner.name, option, least, most, value));
+        kca__error_keep_first(
+            owner.error, kca__error_new(KCA_ERROR_ARGUMENT, "%s %s: %s must be %d to %d, got %d",
+                                        owner.kind, owner.name, option, least, most, value));
 }
 
 void kca__option_text(char **field, kca__option_owner owner, const char *option,
@@ -36,9 +36,10 @@ void kca__option_choice(char **field, kca__option_owner owner, const char *optio
         size_t used = strlen(allowed);
         snprintf(allowed + used, sizeof allowed - used, "%s%s", used ? ", " : "", *choice);
     }
-    kca__error_keep_first(owner.error, kca__error_new(KCA_ERROR_ARGUMENT, "%s %s: %s must be one of %s, got %s",
-                                                      owner.kind, owner.name, option, allowed,
-                                                      value ? value : "NULL"));
+    kca__error_keep_first(owner.error,
+                          kca__error_new(KCA_ERROR_ARGUMENT, "%s %s: %s must be one of %s, got %s",
+                                         owner.kind, owner.name, option, allowed,
+                                         value ? value : "NULL"));
 }
 
 kca_error *kca__option_check_name(const char *what, const char *name, int most) {

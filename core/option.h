@@ -1,4 +1,5 @@
-/* Checks of option values: what is out of range becomes the builder's error, with what was allowed. */
+/* Checks of option values: what is out of range becomes the builder's error, with what was allowed.
+ */
 #ifndef KCA_CORE_OPTION_H
 #define KCA_CORE_OPTION_H
 
@@ -24,7 +25,8 @@ void kca__option_text(char **field, kca__option_owner owner, const char *option,
 void kca__option_choice(char **field, kca__option_owner owner, const char *option,
                         const char *value, const char *const *choices);
 
-/* A topic's, group's or connection's name: not empty, at most `most` characters, no control characters. */
+/* A topic's, group's or connection's name: not empty, at most `most` characters, no control
+ * characters. */
 kca_error *kca__option_check_name(const char *what, const char *name, int most);
 
 /* Kafka's rule for topic names: letters, digits, '.', '_', '-', at most 249. */

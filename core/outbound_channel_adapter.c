@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLUSH_SLICE_MS = 100, INLINE_HEADERS = 32, RECORD_FIELDS = 5 };
+enum { FLUSH_SLICE_MS = 100, ROOM_SLICE_MS = 20, INLINE_HEADERS = 32, RECORD_FIELDS = 5 };
 
 kca_error *kca__publisher_new(kca__publisher **out, kca_publisher_builder *options,
                               kca_connection *connection, kca__log *log) {
@@ -74,8 +74,9 @@ kca_error *kca__publisher_open(kca__publisher *p) {
     return e;
 }
 
-/* librdkafka's flush only ends the batches' wait here: the client's service thread takes the reports. */
-int kca__publisher_flush(kca__publisher *p, int64_t deadline) {
+/* librdkafka's flush only ends the batches' wait here: the client's service thread takes the
+ * reports. */
+static int flush(kca__publisher *p, int64_t deadline) {
     while (true) {
         int left = kca__clock_left_ms(deadline);
         int slice = left < 0 || left > FLUSH_SLICE_MS ? FLUSH_SLICE_MS : left;
@@ -87,11 +88,19 @@ int kca__publisher_flush(kca__publisher *p, int64_t deadline) {
     }
 }
 
+int kca__publisher_flush(kca__publisher *p, int64_t deadline) {
+    if (!kca__outbox_enter(p->outbox))
+        return kca__outbox_count(p->outbox).unanswered;
+    int left = flush(p, deadline);
+    kca__outbox_leave(p->outbox);
+    return left;
+}
+
 int kca__publisher_close(kca__publisher *p, int64_t deadline) {
     kca__outbox_shut(p->outbox);
     int left = 0;
     if (p->client) {
-        left = kca__publisher_flush(p, deadline);
+        left = flush(p, deadline);
         /* Again and again: a publish that had its slot already may come after a purge. */
         for (int waiting = left; waiting > 0;) {
             rd_kafka_purge(p->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -138,7 +147,8 @@ static kca_error *report_error(kca__client *client, const rd_kafka_message_t *m)
     return e;
 }
 
-/* A failed message that nobody asked a receipt for, and nobody waits for, must not vanish in silence. */
+/* A failed message that nobody asked a receipt for, and nobody waits for, must not vanish in
+ * silence. */
 static void tell_fault(kca__client *client, const kca_error *error, const rd_kafka_message_t *m) {
     kca__log_write(client->log, KCA_LOG_ERROR, "publisher", rd_kafka_topic_name(m->rkt), "%s",
                    error->text);
@@ -265,13 +275,40 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
     return answer.error;
 }
 
+/* One wait for room: for the broker by polling the client, whose reports make room; for the
+ * application by waiting. */
+static void wait_for_room(kca__publisher *p, size_t bytes, int64_t deadline) {
+    int64_t slice = kca__clock_deadline(ROOM_SLICE_MS);
+    if (deadline < slice)
+        slice = deadline;
+    if (kca__outbox_filled_by(p->outbox) == KCA__FILLED_BY_RECEIPTS)
+        kca__outbox_wait_for_room(p->outbox, bytes, slice);
+    else
+        kca__client_serve(p->client, kca__clock_left_ms(slice));
+}
+
+static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes) {
+    kca_error *e = kca__outbox_take(out, p->outbox, bytes);
+    if (*out || e)
+        return e;
+    int timeout_ms = p->options->buffer_timeout_ms;
+    int64_t deadline = kca__clock_deadline(timeout_ms);
+    while (!*out && !e && kca__clock_left_ms(deadline) != 0) {
+        if (kca__outbox_enter(p->outbox)) {
+            wait_for_room(p, bytes, deadline);
+            kca__outbox_leave(p->outbox);
+        }
+        e = kca__outbox_take(out, p->outbox, bytes);
+    }
+    return *out || e ? e : kca__outbox_full(p->outbox, timeout_ms);
+}
+
 kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
                                   uint64_t token) {
     if (m->error)
         return kca__error_copy(m->error);
     kca__slot *slot;
-    kca_error *e = kca__outbox_take(&slot, p->outbox, m->payload_len + m->key_len,
-                                    p->options->buffer_timeout_ms);
+    kca_error *e = take_slot(&slot, p, m->payload_len + m->key_len);
     if (e)
         return e;
     slot->receipt.token = token;

@@ -1,8 +1,8 @@
 /*
  * Outbound channel adapter: a publisher while its system is started.
  *
- * message -> translator -> slot of the outbox -> librdkafka -> delivery report -> receipt. Payload and key are copied
- * once, by librdkafka; the headers' values point into the message until then.
+ * message -> translator -> slot of the outbox -> librdkafka -> delivery report -> receipt. Payload
+ * and key are copied once, by librdkafka; the headers' values point into the message until then.
  */
 #ifndef KCA_CORE_OUTBOUND_CHANNEL_ADAPTER_H
 #define KCA_CORE_OUTBOUND_CHANNEL_ADAPTER_H
@@ -32,12 +32,13 @@ void kca__publisher_free(kca__publisher *p);
 
 kca_error *kca__publisher_open(kca__publisher *p);
 
-/* Accepts nothing more, waits for answers until the deadline, and gives how many messages were left: those are dropped
- * and get failed receipts. */
+/* Accepts nothing more, waits for answers until the deadline, and gives how many messages were
+ * left: those are dropped and get failed receipts. */
 int kca__publisher_close(kca__publisher *p, int64_t deadline);
 
 /* See kca_bus_publish. `type` is the bus' own. */
-kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type, uint64_t token);
+kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
+                                  uint64_t token);
 
 /* Gives the number still unanswered when the deadline is over. */
 int kca__publisher_flush(kca__publisher *p, int64_t deadline);

@@ -16,6 +16,7 @@ struct kca__outbox {
     pthread_cond_t changed;
     int waiting;
     bool open;
+    int visitors;
     unsigned holders; /* the publisher, and each receipt handed out */
     kca__slot *slots;
     int used;        /* slots ever used: the rest of `slots` is untouched memory */
@@ -74,6 +75,25 @@ void kca__outbox_shut(kca__outbox *o) {
     pthread_mutex_lock(&o->lock);
     o->open = false;
     pthread_cond_broadcast(&o->changed);
+    o->waiting++;
+    while (o->visitors > 0)
+        kca__clock_wait(&o->changed, &o->lock, KCA__CLOCK_NEVER);
+    o->waiting--;
+    pthread_mutex_unlock(&o->lock);
+}
+
+bool kca__outbox_enter(kca__outbox *o) {
+    pthread_mutex_lock(&o->lock);
+    bool open = o->open;
+    o->visitors += open;
+    pthread_mutex_unlock(&o->lock);
+    return open;
+}
+
+void kca__outbox_leave(kca__outbox *o) {
+    pthread_mutex_lock(&o->lock);
+    o->visitors--;
+    pthread_cond_broadcast(&o->changed);
     pthread_mutex_unlock(&o->lock);
 }
 
@@ -103,40 +123,54 @@ static void release_receipt(kca_event *e) {
     unlock_and_let_go(o);
 }
 
-/* With the lock held. A message larger than the whole buffer goes when nothing else is under way. */
+/* With the lock held. A message larger than the whole buffer goes when nothing else is under way.
+ */
 static bool has_room(const kca__outbox *o, size_t bytes) {
     return (o->free || o->used < o->capacity) &&
            (o->bytes == 0 || o->bytes + bytes <= o->byte_capacity);
 }
 
-static kca_error *full(const kca__outbox *o, int timeout_ms) {
+static kca__outbox_fill filled_by(const kca__outbox *o) {
+    return o->counts.receipts > o->counts.unanswered ? KCA__FILLED_BY_RECEIPTS
+                                                     : KCA__FILLED_BY_MESSAGES;
+}
+
+kca__outbox_fill kca__outbox_filled_by(kca__outbox *o) {
+    pthread_mutex_lock(&o->lock);
+    kca__outbox_fill fill = filled_by(o);
+    pthread_mutex_unlock(&o->lock);
+    return fill;
+}
+
+kca_error *kca__outbox_full(kca__outbox *o, int timeout_ms) {
     kca_error *e;
-    if (o->counts.receipts > o->counts.unanswered)
-        e = kca__error_new(KCA_ERROR_BUFFER_FULL,
-                           "publisher %s: no room after %d ms: %d receipts wait to be read from the "
-                           "system's queue (publish with token 0 to get none)",
-                           o->topic, timeout_ms, o->counts.receipts);
+    pthread_mutex_lock(&o->lock);
+    if (filled_by(o) == KCA__FILLED_BY_RECEIPTS)
+        e = kca__error_new(
+            KCA_ERROR_BUFFER_FULL,
+            "publisher %s: no room after %d ms: %d receipts wait to be read from the "
+            "system's queue (publish with token 0 to get none)",
+            o->topic, timeout_ms, o->counts.receipts);
     else
-        e = kca__error_new(KCA_ERROR_BUFFER_FULL,
-                           "publisher %s: no room after %d ms: %d messages of %zu bytes wait for the "
-                           "broker's answer (buffer_messages %d, buffer_bytes %zu)",
-                           o->topic, timeout_ms, o->counts.unanswered, o->bytes, o->capacity,
-                           o->byte_capacity);
-    e->retriable = 1;
+        e = kca__error_new(
+            KCA_ERROR_BUFFER_FULL,
+            "publisher %s: no room after %d ms: %d messages of %zu bytes wait for the "
+            "broker's answer (buffer_messages %d, buffer_bytes %zu)",
+            o->topic, timeout_ms, o->counts.unanswered, o->bytes, o->capacity, o->byte_capacity);
+    pthread_mutex_unlock(&o->lock);
+    if (e->code != KCA_ERROR_MEMORY)
+        e->retriable = 1;
     return e;
 }
 
-/* With the lock held. */
-static kca_error *wait_for_room(kca__outbox *o, size_t bytes, int timeout_ms) {
-    int64_t deadline = kca__clock_deadline(timeout_ms);
-    bool in_time = timeout_ms != 0;
+void kca__outbox_wait_for_room(kca__outbox *o, size_t bytes, int64_t deadline) {
+    pthread_mutex_lock(&o->lock);
     o->waiting++;
-    while (in_time && o->open && !has_room(o, bytes))
-        in_time = kca__clock_wait(&o->changed, &o->lock, deadline);
+    while (o->open && !has_room(o, bytes))
+        if (!kca__clock_wait(&o->changed, &o->lock, deadline))
+            break;
     o->waiting--;
-    if (o->open && !has_room(o, bytes))
-        return full(o, timeout_ms);
-    return NULL;
+    pthread_mutex_unlock(&o->lock);
 }
 
 /* With the lock held. */
@@ -155,15 +189,13 @@ static kca__slot *take_slot(kca__outbox *o) {
     return slot;
 }
 
-kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes, int timeout_ms) {
+kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes) {
+    kca_error *e = NULL;
     *out = NULL;
     pthread_mutex_lock(&o->lock);
-    kca_error *e = NULL;
-    if (o->open && !has_room(o, bytes))
-        e = wait_for_room(o, bytes, timeout_ms);
-    if (!e && !o->open)
+    if (!o->open)
         e = kca__error_new(KCA_ERROR_STATE, "publisher %s: the system is not started", o->topic);
-    if (!e) {
+    if (!e && has_room(o, bytes)) {
         *out = take_slot(o);
         (*out)->bytes = bytes;
         o->bytes += bytes;

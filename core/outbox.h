@@ -1,10 +1,11 @@
 /*
  * Outbox of one publisher: the bounded set of its messages under way.
  *
- * A message takes a slot before it is handed to librdkafka, and its slot travels with it (the record's opaque). The
- * delivery report turns the slot into the receipt, without allocating; the slot is free again when the application
- * frees the receipt, or at once when no receipt was asked for (token 0, synchronous). So an application that publishes
- * faster than the broker stores, or that never reads its receipts, waits here instead of eating memory.
+ * A message takes a slot before it is handed to librdkafka, and its slot travels with it (the
+ * record's opaque). The delivery report turns the slot into the receipt, without allocating; the
+ * slot is free again when the application frees the receipt, or at once when no receipt was asked
+ * for (token 0, synchronous). So an application that publishes faster than the broker stores, or
+ * that never reads its receipts, waits here instead of eating memory.
  *
  * The outbox outlives its publisher while receipts are out: it is counted.
  */
@@ -42,12 +43,32 @@ kca__outbox *kca__outbox_new(const char *topic, int messages, size_t bytes);
 /* The publisher lets go of it. */
 void kca__outbox_release(kca__outbox *o);
 
-/* Opened by start, closed by shutdown: a closed outbox gives no slots. */
+/* Opened by start, closed by shutdown: a closed outbox gives no slots. Shutting waits until no
+ * visitor is inside. */
 void kca__outbox_open(kca__outbox *o);
 void kca__outbox_shut(kca__outbox *o);
 
-/* A slot for a message of that many bytes; waits for room up to timeout_ms. */
-kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes, int timeout_ms);
+/* A visitor uses the publisher's client without having a slot; while it is inside, the client
+ * stays. False: shut. */
+bool kca__outbox_enter(kca__outbox *o);
+void kca__outbox_leave(kca__outbox *o);
+
+/* A slot for a message of that many bytes. NULL, without an error, when there is no room. */
+kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes);
+
+/* What fills a buffer that has no room. */
+typedef enum kca__outbox_fill {
+    KCA__FILLED_BY_MESSAGES, /* the broker has to answer */
+    KCA__FILLED_BY_RECEIPTS  /* the application has to read */
+} kca__outbox_fill;
+
+kca__outbox_fill kca__outbox_filled_by(kca__outbox *o);
+
+/* Waits until there may be room. */
+void kca__outbox_wait_for_room(kca__outbox *o, size_t bytes, int64_t deadline);
+
+/* KCA_ERROR_BUFFER_FULL, with what fills it. */
+kca_error *kca__outbox_full(kca__outbox *o, int timeout_ms);
 
 /* The message was not accepted after all. */
 void kca__outbox_give_back(kca__slot *slot);
@@ -55,8 +76,8 @@ void kca__outbox_give_back(kca__slot *slot);
 /* Answers come in batches: begin, answer for each of the outbox' slots, end. */
 void kca__outbox_begin_answers(kca__outbox *o);
 
-/* The message of this slot was answered: counts it, and adds a receipt to `receipts` if one was asked for; else the slot is
- * free again. Takes `error`. */
+/* The message of this slot was answered: counts it, and adds a receipt to `receipts` if one was
+ * asked for; else the slot is free again. Takes `error`. */
 void kca__outbox_answer(kca__slot *slot, kca_error *error, int partition, int64_t offset,
                         kca__event_list *receipts);
 void kca__outbox_end_answers(kca__outbox *o);

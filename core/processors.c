@@ -38,7 +38,8 @@ kca_error *kca__processors_run(const kca__consumer *c, kca__inbound *in, int cou
     for (; started < count && !e; started++) {
         all[started] = (processor){.consumer = c, .inbound = in};
         if (pthread_create(&all[started].thread, NULL, process, &all[started]) != 0) {
-            e = kca__error_new(KCA_ERROR_MEMORY, "consumer %s: processor %d of %d: no thread can be started",
+            e = kca__error_new(KCA_ERROR_MEMORY,
+                               "consumer %s: processor %d of %d: no thread can be started",
                                c->options->name, started + 1, count);
             kca__inbound_stop(in, KCA__CLOCK_NEVER);
             break;

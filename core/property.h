@@ -23,8 +23,9 @@ typedef struct kca__properties {
 void kca__properties_close(kca__properties *p);
 bool kca__properties_copy(kca__properties *out, const kca__properties *p);
 
-/* Sets or replaces. `on` is one of KCA__ON_...; `who` begins the error's text ("publisher order.events"). Refused: unknown
- * names (the nearest known is named), names that an option of kca stands for, names of the other side, bad values. */
+/* Sets or replaces. `on` is one of KCA__ON_...; `who` begins the error's text ("publisher
+ * order.events"). Refused: unknown names (the nearest known is named), names that an option of kca
+ * stands for, names of the other side, bad values. */
 kca_error *kca__properties_set(kca__properties *p, int on, const char *who, const char *name,
                                const char *value);
 

@@ -27,7 +27,8 @@ static void add_line(char *line) {
     count += table[count].name != NULL;
 }
 
-/* The table as librdkafka prints it: "name | scope | range | default | ..." with a line for each property. */
+/* The table as librdkafka prints it: "name | scope | range | default | ..." with a line for each
+ * property. */
 static void make(void) {
     char *page = NULL, *save;
     size_t size = 0;

@@ -1,4 +1,5 @@
-/* The properties that the librdkafka in use knows, read from its own documentation table at run time. */
+/* The properties that the librdkafka in use knows, read from its own documentation table at run
+ * time. */
 #ifndef KCA_CORE_PROPERTY_TABLE_H
 #define KCA_CORE_PROPERTY_TABLE_H
 

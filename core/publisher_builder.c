@@ -9,7 +9,7 @@
 
 /* The outbox bounds what is under way; librdkafka's own bounds must never be met first. */
 #define UNBOUNDED_MESSAGES "10000000"
-#define UNBOUNDED_KBYTES "2147483647"
+#define UNBOUNDED_KBYTES   "2147483647"
 
 enum { DEFAULT_LINGER_MS = 5 };
 
@@ -55,8 +55,8 @@ kca_error *kca__publisher_builder_copy(kca_publisher_builder **out,
     copy->compression = kca__text_copy(b->compression);
     copy->error = kca__error_copy(b->error);
     bool copied = kca__properties_copy(&copy->properties, &b->properties);
-    if (!copied || !copy->connection || !copy->topic || (b->reply_channel && !copy->reply_channel) ||
-        (b->compression && !copy->compression)) {
+    if (!copied || !copy->connection || !copy->topic ||
+        (b->reply_channel && !copy->reply_channel) || (b->compression && !copy->compression)) {
         kca__publisher_builder_free(copy);
         return kca__error_memory();
     }

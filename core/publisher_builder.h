@@ -1,4 +1,5 @@
-/* Publisher builder: the declared options of an outbound channel adapter, and their librdkafka properties. */
+/* Publisher builder: the declared options of an outbound channel adapter, and their librdkafka
+ * properties. */
 #ifndef KCA_CORE_PUBLISHER_BUILDER_H
 #define KCA_CORE_PUBLISHER_BUILDER_H
 
@@ -31,8 +32,8 @@ void kca__publisher_builder_free(kca_publisher_builder *b);
 /* What no single setter can check. */
 kca_error *kca__publisher_builder_check(const kca_publisher_builder *b);
 
-/* Sets the options' properties in `conf`, and gives them as text: publishers of equal text may share a client. Free it with
- * free(). */
+/* Sets the options' properties in `conf`, and gives them as text: publishers of equal text may
+ * share a client. Free it with free(). */
 kca_error *kca__publisher_builder_configure(char **out_fingerprint, const kca_publisher_builder *b,
                                             rd_kafka_conf_t *conf);
 

@@ -58,7 +58,8 @@ void kca__rebalance_commit(kca__inbound *in, int wait_ms) {
 
 /* ---- where a group without a committed offset begins ---- */
 
-/* Gives those partitions of `list` without a committed offset the first offset at or after the start time. */
+/* Gives those partitions of `list` without a committed offset the first offset at or after the
+ * start time. */
 static rd_kafka_resp_err_t look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
                                          int64_t start_time) {
     rd_kafka_topic_partition_list_t *wanted = rd_kafka_topic_partition_list_copy(list);
@@ -93,7 +94,8 @@ static void set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
 
 /* ---- assignments ---- */
 
-/* Records bypass the main queue: see inbound_channel_adapter.h. Before the assignment, so that none gets there. */
+/* Records bypass the main queue: see inbound_channel_adapter.h. Before the assignment, so that none
+ * gets there. */
 static void forward_records(kca__inbound *in, const rd_kafka_topic_partition_t *p) {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(in->client->rk, p->topic, p->partition);
     if (!queue)

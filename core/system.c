@@ -41,7 +41,8 @@ static void free_system(kca__system *s) {
     free(s);
 }
 
-/* The application's pointers go with its last handle, not with the memory, which a delivery may keep. */
+/* The application's pointers go with its last handle, not with the memory, which a delivery may
+ * keep. */
 static void free_users(kca__system *s) {
     kca__handlers_close(&s->handlers);
     for (int i = 0; i < KCA__EVENT_TYPES; i++)
@@ -65,7 +66,8 @@ void kca__system_hold_handle(kca__system *s) {
 void kca__system_release_handle(kca__system *s) {
     if (atomic_fetch_sub(&s->handles, 1) != 1)
         return;
-    /* In a forked child the threads are gone and locks may be taken for ever: the memory is left alone. */
+    /* In a forked child the threads are gone and locks may be taken for ever: the memory is left
+     * alone. */
     if (kca__system_is_foreign(s))
         return;
     kca__error_free(kca__system_shutdown(s, 0));
@@ -127,7 +129,8 @@ static kca_error *check_not_started(const kca__system *s, const char *what) {
     return kca__error_new(KCA_ERROR_STATE, "%s: the system is started: declare before start", what);
 }
 
-/* Both locks: nothing is added while the system starts or shuts down, and nobody looks meanwhile. */
+/* Both locks: nothing is added while the system starts or shuts down, and nobody looks meanwhile.
+ */
 static void lock_for_adding(kca__system *s) {
     pthread_mutex_lock(&s->turning);
     pthread_mutex_lock(&s->lock);
@@ -348,6 +351,26 @@ static kca_error *check_consumers(kca__system *s, int64_t deadline) {
     return e;
 }
 
+static void serve_client(void *owner, int timeout_ms) {
+    kca__client_serve(owner, timeout_ms);
+}
+
+static void wake_client(void *owner) {
+    rd_kafka_queue_yield(((kca__client *)owner)->queue);
+}
+
+/* When all publishers share one producer client, who waits on the system's queue serves it. */
+static void set_source(kca__system *s) {
+    kca__event_source source = {serve_client, wake_client, NULL};
+    int clients = 0;
+    for (int i = 0; i < s->publisher_count; i++) {
+        clients += source.owner != s->publishers[i]->client;
+        source.owner = s->publishers[i]->client;
+    }
+    if (clients == 1)
+        kca__event_queue_set_source(&s->events, source);
+}
+
 static kca_error *start(kca__system *s, int64_t deadline) {
     kca_error *e = resolve_connections(s);
     if (!e)
@@ -364,6 +387,7 @@ static kca_error *start(kca__system *s, int64_t deadline) {
 /* What was opened, also only half. Gives how many messages were not sent. */
 static int close_all(kca__system *s, int64_t deadline) {
     int left = 0;
+    kca__event_queue_set_source(&s->events, (kca__event_source){0});
     for (int i = 0; i < s->publisher_count; i++)
         left += kca__publisher_close(s->publishers[i], deadline);
     for (int i = 0; i < s->connection_count; i++)
@@ -381,6 +405,8 @@ kca_error *kca__system_start(kca__system *s, int timeout_ms) {
         for (int i = 0; i < s->consumer_count && !e; i++)
             kca__consumer_open(s->consumers[i]);
         s->started = !e;
+        if (!e)
+            set_source(s);
     }
     pthread_mutex_unlock(&s->turning);
     if (e)

@@ -1,9 +1,9 @@
 /*
  * System: connections, publishers, consumers and handlers, started and shut down together.
  *
- * Two counts. `handles`: what the application has (system, buses, consumers, queues); when the last is freed, a started
- * system is shut down. `holders`: whoever needs this memory; a consumer's adapter is one as long as the application keeps
- * a delivery of it.
+ * Two counts. `handles`: what the application has (system, buses, consumers, queues); when the last
+ * is freed, a started system is shut down. `holders`: whoever needs this memory; a consumer's
+ * adapter is one as long as the application keeps a delivery of it.
  */
 #ifndef KCA_CORE_SYSTEM_H
 #define KCA_CORE_SYSTEM_H

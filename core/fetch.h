@@ -1,0 +1,13 @@
+/* Records, and errors that come instead of records, from librdkafka. */
+#ifndef KCA_CORE_FETCH_H
+#define KCA_CORE_FETCH_H
+
+#include "inbound_channel_adapter.h"
+
+/* Up to `max` records from the fetch queue; waits for the first. By one thread at a time. */
+int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_ms);
+
+/* An error that came instead of a record. It is never handed out as an empty delivery. */
+void kca__fetch_take_error(kca__inbound *in, const rd_kafka_message_t *m);
+
+#endif
