@@ -313,9 +313,10 @@ static void test_never_shows_keys_or_passwords(void **state) {
     char lines[1000];
     const char *begin = strchr(key_text, '\n') + 1;
     snprintf(lines, sizeof lines, "%.*s", (int)(strstr(begin, "-----END") - begin), begin);
+    size_t body_len = 0;
     for (const char *p = lines; *p; p++)
         if (*p != '\n')
-            strncat(body, p, 1);
+            body[body_len++] = *p;
     char secret[21];
     snprintf(secret, sizeof secret, "%.20s", body + 40);
 
