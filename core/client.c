@@ -46,7 +46,6 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 
 static void handle_event(kca__client *client, rd_kafka_event_t *event) {
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
-        kca__client_forget_trouble(client);
         kca__publisher_take_reports(client, event);
     } else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
         /* polled as an event, an error does not reach the callback */

@@ -32,21 +32,12 @@ bool kca__engine_init(kca__engine *e, const char *consumer, int capacity) {
     return true;
 }
 
-static void free_partition(kca__partition *p) {
-    kca__frontier_close(&p->frontier);
-    free(p->topic);
-    free(p);
-}
-
 void kca__engine_close(kca__engine *e) {
     for (kca_event *fault = e->faults.first, *next; fault; fault = next) {
         next = fault->next;
         fault->release(fault);
     }
-    for (kca__partition *p = e->partitions, *next; p; p = next) {
-        next = p->next;
-        free_partition(p);
-    }
+    kca__partitions_close(&e->partitions);
     for (int i = 0; i < e->made; i++)
         free(e->all[i]);
     free(e->all);
@@ -61,8 +52,7 @@ void kca__engine_close(kca__engine *e) {
 
 /* ---- waking ---- */
 
-/* Work appeared: one idle thread looks, or the one that waits for records. */
-static void wake_one(kca__engine *e) {
+void kca__engine_wake_one_locked(kca__engine *e) {
     kca__notifier_raise(&e->notifier);
     if (e->idle > 0)
         pthread_cond_signal(&e->work);
@@ -73,7 +63,7 @@ static void wake_one(kca__engine *e) {
 void kca__engine_wake_locked(kca__engine *e) {
     bool fetch = !e->fetching && e->idle > 0 && kca__engine_room_locked(e) > 0;
     if (e->lanes.ready_count > 0 || fetch)
-        wake_one(e);
+        kca__engine_wake_one_locked(e);
 }
 
 static void wake_all(kca__engine *e) {
@@ -100,7 +90,7 @@ void kca__engine_fault_locked(kca__engine *e, kca_error *error, const char *topi
         e->faults.count--;
         oldest->release(oldest);
     }
-    wake_one(e);
+    kca__engine_wake_one_locked(e);
 }
 
 void kca__engine_fail_locked(kca__engine *e, kca_error *error) {
@@ -138,63 +128,26 @@ void kca__engine_release(kca__engine *e) {
 
 /* ---- partitions ---- */
 
-static kca__partition *find(kca__engine *e, const char *topic, int number) {
-    for (kca__partition *p = e->partitions; p; p = p->next)
-        if (!p->revoked && p->number == number && strcmp(p->topic, topic) == 0)
-            return p;
-    return NULL;
-}
-
-/* The partition of a record: mostly that of the record before. */
-static kca__partition *find_for(kca__engine *e, const kca__inbound_record *r) {
-    kca__partition *p = e->last_found;
-    if (p && p->number == r->partition && strcmp(p->topic, r->topic) == 0)
-        return p;
-    return e->last_found = find(e, r->topic, r->partition);
-}
-
-static kca__partition *add_partition(kca__engine *e, const char *topic, int number) {
-    kca__partition *p = calloc(1, sizeof *p);
-    if (!p || !(p->topic = kca__text_copy(topic))) {
-        free(p);
-        return NULL;
-    }
-    p->number = number;
-    p->last_offset = p->committed = -1;
-    kca__frontier_init(&p->frontier);
-    p->next = e->partitions;
-    e->partitions = p;
-    return p;
-}
-
-static void remove_partition(kca__engine *e, kca__partition *p) {
-    kca__partition **at = &e->partitions;
-    while (*at != p)
-        at = &(*at)->next;
-    *at = p->next;
-    free_partition(p);
-}
-
 /* Its place in the list stays until no record of it is held. */
 static void retire(kca__engine *e, kca__partition *p) {
     p->revoked = true;
-    e->last_found = NULL;
     e->out -= p->out;
     p->out = 0;
     if (p->held == 0)
-        remove_partition(e, p);
+        kca__partitions_remove(&e->partitions, p);
 }
 
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
-    bool added = find(e, topic, partition) || add_partition(e, topic, partition);
+    bool added = kca__partitions_find(&e->partitions, topic, partition) ||
+                 kca__partitions_add(&e->partitions, topic, partition);
     pthread_mutex_unlock(&e->lock);
     return added;
 }
 
 void kca__engine_revoke(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
-    kca__partition *p = find(e, topic, partition);
+    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
     if (p)
         p->draining = true;
     pthread_mutex_unlock(&e->lock);
@@ -202,23 +155,16 @@ void kca__engine_revoke(kca__engine *e, const char *topic, int partition) {
 
 void kca__engine_forget(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
-    kca__partition *p = find(e, topic, partition);
+    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
     if (p)
         retire(e, p);
     pthread_mutex_unlock(&e->lock);
 }
 
-static int count_draining(const kca__engine *e) {
-    int out = 0;
-    for (const kca__partition *p = e->partitions; p; p = p->next)
-        out += p->draining && !p->revoked ? p->out : 0;
-    return out;
-}
-
 int kca__engine_drain_revoked(kca__engine *e, int64_t deadline) {
     pthread_mutex_lock(&e->lock);
     int out;
-    while ((out = count_draining(e)) > 0)
+    while ((out = kca__partitions_count_draining(&e->partitions)) > 0)
         if (!kca__clock_wait(&e->settled, &e->lock, deadline))
             break;
     pthread_mutex_unlock(&e->lock);
@@ -227,7 +173,7 @@ int kca__engine_drain_revoked(kca__engine *e, int64_t deadline) {
 
 void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) {
     pthread_mutex_lock(&e->lock);
-    for (kca__partition *p = e->partitions; p; p = p->next) {
+    for (kca__partition *p = e->partitions.first; p; p = p->next) {
         if (p->revoked || p->frontier.offset <= p->committed)
             continue;
         p->committed = p->frontier.offset;
@@ -238,7 +184,7 @@ void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) 
 
 void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
-    kca__partition *p = find(e, topic, partition);
+    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
     if (p)
         p->committed = -1;
     pthread_mutex_unlock(&e->lock);
@@ -271,11 +217,11 @@ static kca_delivery *new_delivery(kca__engine *e) {
 /* A partition begins anew when its offsets go back: its topic was made again, or its end was cut
  * off. */
 static kca__partition *partition_of(kca__engine *e, const kca__inbound_record *r) {
-    kca__partition *p = find_for(e, r);
+    kca__partition *p = kca__partitions_find(&e->partitions, r->topic, r->partition);
     if (!p || r->offset > p->last_offset)
         return p;
     retire(e, p);
-    return add_partition(e, r->topic, r->partition);
+    return kca__partitions_add(&e->partitions, r->topic, r->partition);
 }
 
 /* False: the record was not taken over. */
@@ -333,22 +279,6 @@ static void put_out(kca__engine *e, kca_delivery *d) {
     d->partition->out++;
 }
 
-static void take_back(kca__engine *e, kca_delivery *d) {
-    *(d->previous ? &d->previous->next : &e->out_first) = d->next;
-    *(d->next ? &d->next->previous : &e->out_last) = d->previous;
-    if (!d->partition->revoked) {
-        d->partition->out--;
-        e->out--;
-    }
-    pthread_cond_broadcast(&e->settled);
-}
-
-void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d) {
-    if (d->in_lane)
-        kca__lanes_finish(&e->lanes, &d->lane);
-    d->in_lane = false;
-}
-
 /* A record whose partition is gone, or going, by the time it would be given out. */
 static void drop(kca__engine *e, kca_delivery *d) {
     kca__engine_open_lane_locked(e, d);
@@ -373,145 +303,6 @@ kca_delivery *kca__engine_take_locked(kca__engine *e) {
     return NULL;
 }
 
-/* ---- settling ---- */
-
-static kca_error *explain(const kca__engine *e, const kca_delivery *d, const char *what) {
-    const char *name = d->message.texts[KCA__TEXT_NAME];
-    return kca__error_new(KCA_ERROR_HANDLER, "consumer %s: %s %s at %s[%d] offset %lld%s%s: %s",
-                          e->consumer, name && *name ? name : "a message without a name", what,
-                          d->partition->topic, d->partition->number, (long long)d->offset,
-                          d->error_name ? ", " : "", d->error_name ? d->error_name : "",
-                          d->error_text ? d->error_text : "no reason given");
-}
-
-/* The handler still runs: what it writes into the delivery must not be read. */
-static kca_error *explain_expired(const kca__engine *e, const kca_delivery *d) {
-    return kca__error_new(KCA_ERROR_HANDLER,
-                          "consumer %s: the message at %s[%d] offset %lld took longer than its "
-                          "processing time, %d ms",
-                          e->consumer, d->partition->topic, d->partition->number,
-                          (long long)d->offset, e->processing_timeout_ms);
-}
-
-/* What failed for good; the policy decides. True: it counts as settled. Takes `error`. */
-static bool give_up(kca__engine *e, kca_delivery *d, kca_error *error) {
-    const kca__partition *p = d->partition;
-    if (!e->skip) {
-        kca__engine_fault_locked(e, kca__error_copy(error), p->topic, p->number, d->offset);
-        kca__engine_fail_locked(e, error);
-        return false;
-    }
-    e->counts.skipped++;
-    kca__engine_fault_locked(e, error, p->topic, p->number, d->offset);
-    return true;
-}
-
-static void pass_frontier(kca_delivery *d) {
-    kca__frontier_settle(&d->partition->frontier, d->number);
-}
-
-bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
-    if (d->state != KCA__DELIVERY_OUT)
-        return false;
-    d->state = KCA__DELIVERY_SETTLED;
-    take_back(e, d);
-    if (d->partition->revoked) {
-        kca__engine_open_lane_locked(e, d);
-        return false;
-    }
-    bool settled = true;
-    if (verdict == KCA_DONE) {
-        e->counts.handled++;
-    } else if (verdict == KCA_REJECTED) {
-        e->counts.rejected++;
-        settled = give_up(e, d, explain(e, d, "was rejected"));
-    } else {
-        e->counts.failed++;
-        settled = give_up(e, d, explain(e, d, "failed"));
-    }
-    if (settled)
-        pass_frontier(d);
-    kca__engine_open_lane_locked(e, d);
-    return true;
-}
-
-bool kca__engine_settle(kca_delivery *d, int verdict) {
-    kca__engine *e = d->engine;
-    pthread_mutex_lock(&e->lock);
-    bool counted = kca__engine_settle_locked(e, d, verdict);
-    kca__engine_wake_locked(e);
-    pthread_mutex_unlock(&e->lock);
-    return counted;
-}
-
-/* The lane stays closed until the application lets go of it: its key's next must not run beside it.
- */
-static void expire(kca__engine *e, kca_delivery *d) {
-    d->state = KCA__DELIVERY_EXPIRED;
-    take_back(e, d);
-    e->counts.failed++;
-    if (!d->partition->revoked && give_up(e, d, explain_expired(e, d)))
-        pass_frontier(d);
-}
-
-int64_t kca__engine_expire(kca__engine *e, int64_t now_ms) {
-    pthread_mutex_lock(&e->lock);
-    while (e->out_first && e->out_first->deadline_ms <= now_ms)
-        expire(e, e->out_first);
-    int64_t next = e->out_first ? e->out_first->deadline_ms : KCA__CLOCK_NEVER;
-    pthread_mutex_unlock(&e->lock);
-    return next;
-}
-
-/* ---- the end of a delivery ---- */
-
-void kca__engine_release_record(kca_delivery *d) {
-    kca__message_clear_inbound(&d->message);
-    free(d->more_headers);
-    free(d->error_name);
-    free(d->error_text);
-    d->more_headers = NULL;
-    d->error_name = d->error_text = NULL;
-    if (d->record)
-        d->engine->release_record(d->record);
-    d->record = NULL;
-}
-
-void kca__engine_free_locked(kca__engine *e, kca_delivery *d) {
-    kca__partition *p = d->partition;
-    d->state = KCA__DELIVERY_FREE;
-    d->partition = NULL;
-    d->next = e->free;
-    e->free = d;
-    e->held--;
-    if (p && --p->held == 0 && p->revoked)
-        remove_partition(e, p);
-}
-
-void kca__engine_recycle(kca_delivery *d) {
-    kca__engine *e = d->engine;
-    pthread_mutex_lock(&e->lock);
-    if (d->state == KCA__DELIVERY_OUT) {
-        if (!d->error_text)
-            d->error_text = kca__text_copy("it was freed without being settled");
-        kca__engine_settle_locked(e, d, KCA_FAILED);
-    }
-    kca__engine_open_lane_locked(e, d);
-    pthread_mutex_unlock(&e->lock);
-
-    kca__engine_release_record(d);
-
-    pthread_mutex_lock(&e->lock);
-    bool was_full = e->held == e->capacity;
-    kca__engine_free_locked(e, d);
-    if (was_full)
-        wake_one(e);
-    else
-        kca__engine_wake_locked(e);
-    pthread_mutex_unlock(&e->lock);
-    kca__engine_release(e);
-}
-
 int kca__engine_shut(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
     e->stopping = e->closed = true;
@@ -526,7 +317,7 @@ int kca__engine_shut(kca__engine *e) {
         while ((entry = kca__lanes_take(&e->lanes)))
             drop(e, delivery_of(entry));
     }
-    for (kca__partition *p = e->partitions, *next; p; p = next) {
+    for (kca__partition *p = e->partitions.first, *next; p; p = next) {
         next = p->next;
         if (!p->revoked)
             retire(e, p);

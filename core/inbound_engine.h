@@ -18,21 +18,8 @@
 #include "clock.h"
 #include "delivery.h"
 #include "event_queue.h"
-#include "frontier.h"
 #include "notifier.h"
-
-typedef struct kca__partition {
-    struct kca__partition *next;
-    char *topic;
-    int number;
-    kca__frontier frontier;
-    int64_t last_offset; /* of the last record that came; -1: none */
-    int64_t committed;   /* what the group was last told; -1: nothing */
-    bool draining;       /* nothing more of it is given out */
-    bool revoked;        /* settling its deliveries no longer counts */
-    int held;            /* records of it that the engine holds */
-    int out;             /* of these, given out and not settled */
-} kca__partition;
+#include "partition.h"
 
 /* A record that came. */
 typedef struct kca__inbound_record {
@@ -66,8 +53,7 @@ typedef struct kca__engine {
     int idle;               /* threads that wait for work */
     bool fetching;          /* a thread waits for records outside the lock */
     kca__lanes lanes;
-    kca__partition *partitions; /* also revoked ones that are still held */
-    kca__partition *last_found;
+    kca__partitions partitions; /* also revoked ones that are still held */
     kca_delivery **all;
     int made;
     kca_delivery *free;
@@ -134,6 +120,9 @@ void kca__engine_release_record(kca_delivery *d);
 void kca__engine_free_locked(kca__engine *e, kca_delivery *d);
 
 bool kca__engine_settle(kca_delivery *d, int verdict);
+
+/* Work or room appeared: one idle thread looks, or the one that waits for records. */
+void kca__engine_wake_one_locked(kca__engine *e);
 
 /* After settling or taking: if there is more to do than this thread does, another thread is woken.
  */

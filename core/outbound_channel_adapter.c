@@ -165,7 +165,7 @@ static void take_report(kca__client *client, const rd_kafka_message_t *m,
     if (error && !answer && slot->receipt.token == 0)
         tell_fault(client, error, m);
     kca_error *answer_error = answer ? kca__error_copy(error) : NULL;
-    kca__outbox_answer(slot, error, m->partition, m->offset, receipts);
+    kca__outbox_answer(slot, error, m->partition, m->offset < 0 ? -1 : m->offset, receipts);
     if (answer) {
         pthread_mutex_lock(&client->lock);
         answer->error = answer_error;
@@ -178,8 +178,10 @@ void kca__publisher_take_reports(kca__client *client, rd_kafka_event_t *event) {
     kca__event_list receipts;
     kca__event_list_init(&receipts);
     kca__outbox *locked = NULL;
+    bool stored = false;
     const rd_kafka_message_t *m;
     while ((m = rd_kafka_event_message_next(event))) {
+        stored |= !m->err;
         kca__outbox *outbox = ((kca__slot *)m->_private)->outbox;
         if (outbox != locked) {
             if (locked)
@@ -191,6 +193,8 @@ void kca__publisher_take_reports(kca__client *client, rd_kafka_event_t *event) {
     }
     if (locked)
         kca__outbox_end_answers(locked);
+    if (stored)
+        kca__client_forget_trouble(client);
     kca__event_queue_push_receipts(client->receipts, &receipts);
 }
 
