@@ -5,9 +5,10 @@
 #include <stdlib.h>
 
 static kca_error *new_bus(kca_bus **out, kca_system *s, const char *channel, int type) {
+    if (out)
+        *out = NULL;
     if (!s || !channel || !out)
         return kca__error_new(KCA_ERROR_ARGUMENT, "a bus needs a system, a channel and out");
-    *out = NULL;
     kca_error *e = kca__system_check_process(s->core);
     if (e)
         return e;

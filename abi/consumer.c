@@ -6,10 +6,11 @@
 #include <stdlib.h>
 
 kca_error *kca_system_consumer(kca_system *s, const char *consumer, kca_consumer **out) {
+    if (out)
+        *out = NULL;
     if (!s || !consumer || !out)
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "kca_system_consumer needs a system, a consumer's name and out");
-    *out = NULL;
     kca_error *e = kca__system_check_process(s->core);
     if (e)
         return e;

@@ -57,6 +57,7 @@ void kca_string_free(char *text);
 
 /* ---- errors ----------------------------------------------------------------------------------------------- */
 
+/* What kca_error_code answers. */
 enum {
     KCA_OK = 0,
     KCA_ERROR_ARGUMENT = 1,       /* an argument or option is not allowed; the text says what is */
@@ -355,6 +356,7 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms);
  */
 kca_error *kca_system_shutdown(kca_system *s, int timeout_ms);
 
+/* How kca_system_describe writes: lines to read, or one JSON object. */
 enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
 
 /*
@@ -363,6 +365,7 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  */
 kca_error *kca_system_describe(kca_system *s, int format, char **out);
 
+/* Levels of the log; each includes those before it. */
 enum { KCA_LOG_OFF = 0, KCA_LOG_ERROR = 1, KCA_LOG_WARN = 2, KCA_LOG_INFO = 3, KCA_LOG_DEBUG = 4 };
 
 /* Logs up to `level`, librdkafka's included, become KCA_EVENT_LOG on the system's queue, which keeps the newest
@@ -395,6 +398,7 @@ kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms);
 
 /* ---- messages --------------------------------------------------------------------------------------------- */
 
+/* What kind of message it is; NONE, to publish: the bus' kind. */
 enum { KCA_TYPE_NONE = 0, KCA_TYPE_COMMAND = 1, KCA_TYPE_QUERY = 2, KCA_TYPE_EVENT = 3, KCA_TYPE_DOCUMENT = 4 };
 
 /* A message of this name (the wire's `route`; handlers are found by it); NULL or "": none, as replies have. */
@@ -466,6 +470,7 @@ kca_error *kca_message_json_double(const kca_message *m, const char *pointer, do
 kca_error *kca_message_json_bool(const kca_message *m, const char *pointer, int *out);
 kca_error *kca_message_json_count(const kca_message *m, const char *pointer, int *out); /* of array or object */
 
+/* What kca_message_json_type answers. */
 enum {
     KCA_JSON_MISSING = 0,
     KCA_JSON_NULL = 1,
@@ -561,6 +566,7 @@ enum {
     KCA_EVENT_LOG = 4       /* level, component, text */
 };
 
+/* Sees an event, borrowed: the library frees it. */
 typedef void (*kca_event_fn)(const kca_event *e, void *user);
 
 /* The function that kca_queue_dispatch calls for events of this type (not KCA_EVENT_DELIVERY: handlers get those). */
@@ -576,6 +582,7 @@ int kca_queue_dispatch(kca_queue *q, int max, int timeout_ms);
 /* Frees an event. Its delivery, if it has one that is not settled, counts as failed. */
 void kca_event_free(kca_event *e);
 
+/* One of KCA_EVENT_...; 0 for NULL. */
 int kca_event_type(const kca_event *e);
 
 /* The delivery, borrowed from the event. */

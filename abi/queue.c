@@ -6,38 +6,42 @@
 
 enum { DISPATCH_AT_ONCE = 64 };
 
-static kca_error *new_queue(kca_queue **out, kca__system *s, kca__consumer *c) {
+static kca_error *new_queue(kca_queue **out, kca__system *s, kca__consumer *c,
+                            uint64_t run_number) {
     kca_queue *q = calloc(1, sizeof *q);
     if (!q)
         return kca__error_memory();
-    *q = (kca_queue){s, c};
+    *q = (kca_queue){s, c, run_number};
     kca__system_hold_handle(s);
     *out = q;
     return NULL;
 }
 
 kca_error *kca_system_queue(kca_system *s, kca_queue **out) {
+    if (out)
+        *out = NULL;
     if (!s || !out)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_system_queue: %s is NULL",
                               s ? "out" : "system");
-    *out = NULL;
     kca_error *e = kca__system_check_process(s->core);
-    return e ? e : new_queue(out, s->core, NULL);
+    return e ? e : new_queue(out, s->core, NULL, 0);
 }
 
 kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out) {
+    if (out)
+        *out = NULL;
     if (!c || !out)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_consumer_queue: %s is NULL",
                               c ? "out" : "consumer");
-    *out = NULL;
     kca_error *e = kca__system_check_process(c->system);
+    uint64_t run_number = 0;
     if (!e)
-        e = kca__consumer_start_pulling(c->core);
+        e = kca__consumer_start_pulling(&run_number, c->core);
     if (e)
         return e;
-    e = new_queue(out, c->system, c->core);
+    e = new_queue(out, c->system, c->core, run_number);
     if (e)
-        kca__consumer_stop_pulling(c->core);
+        kca__consumer_stop_pulling(c->core, run_number);
     return e;
 }
 
@@ -45,7 +49,7 @@ void kca_queue_free(kca_queue *q) {
     if (!q)
         return;
     if (q->consumer && !kca__system_is_foreign(q->system))
-        kca__consumer_stop_pulling(q->consumer);
+        kca__consumer_stop_pulling(q->consumer, q->run_number);
     kca__system_release_handle(q->system);
     free(q);
 }
@@ -53,7 +57,8 @@ void kca_queue_free(kca_queue *q) {
 int kca_queue_fd(kca_queue *q) {
     if (!q || kca__system_is_foreign(q->system))
         return -1;
-    return q->consumer ? kca__consumer_fd(q->consumer) : kca__event_queue_fd(&q->system->events);
+    return q->consumer ? kca__consumer_fd(q->consumer, q->run_number)
+                       : kca__event_queue_fd(&q->system->events);
 }
 
 int kca_queue_next(kca_queue *q, kca_event **out, int max, int timeout_ms) {
@@ -62,7 +67,7 @@ int kca_queue_next(kca_queue *q, kca_event **out, int max, int timeout_ms) {
     if (kca__system_is_foreign(q->system))
         return -KCA_ERROR_FORKED;
     if (q->consumer)
-        return kca__consumer_pull(q->consumer, out, max, timeout_ms);
+        return kca__consumer_pull(q->consumer, q->run_number, out, max, timeout_ms);
     return kca__event_queue_take(&q->system->events, out, max, timeout_ms);
 }
 

@@ -92,9 +92,10 @@ kca_error *kca_system_shutdown(kca_system *s, int timeout_ms) {
 }
 
 kca_error *kca_system_describe(kca_system *s, int format, char **out) {
+    if (out)
+        *out = NULL;
     if (!s || !out)
         return null_argument("kca_system_describe", s ? "out" : "system");
-    *out = NULL;
     if (format != KCA_FORMAT_TEXT && format != KCA_FORMAT_JSON)
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "describe: format must be KCA_FORMAT_TEXT or KCA_FORMAT_JSON, got %d",

@@ -4,6 +4,11 @@ include(CMakePackageConfigHelpers)
 install(TARGETS kca kca_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES abi/kca.h abi/kca_abi.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
+# The installation may be moved as a whole: kca.pc finds its prefix from its own place.
+file(RELATIVE_PATH KCA_PC_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+string(REGEX REPLACE "/$" "" KCA_PC_PREFIX "${KCA_PC_PREFIX}")
+cmake_path(APPEND KCA_PC_LIBDIR "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
+cmake_path(APPEND KCA_PC_INCLUDEDIR "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
 configure_file(abi/kca.pc.in kca.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/kca.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

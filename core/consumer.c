@@ -65,6 +65,7 @@ static kca_error *join(kca__consumer *c, kca__event_queue *fault_queue) {
     if (e)
         return e;
     kca__system_hold(c->system);
+    c->run_number++;
     return kca__inbound_open(&c->inbound, c->options, c->connection, &c->system->log,
                              c->processing_timeout_ms, fault_queue, let_go_of_system, c->system);
 }
@@ -208,22 +209,29 @@ int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
 
 /* ---- pull form ---- */
 
-kca_error *kca__consumer_start_pulling(kca__consumer *c) {
+kca_error *kca__consumer_start_pulling(uint64_t *out_run_number, kca__consumer *c) {
     pthread_mutex_lock(&c->lock);
     kca_error *e = join(c, NULL);
+    *out_run_number = c->run_number;
     pthread_mutex_unlock(&c->lock);
     return e;
 }
 
-void kca__consumer_stop_pulling(kca__consumer *c) {
+void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number) {
+    pthread_mutex_lock(&c->lock);
+    bool is_mine = c->run_number == run_number;
+    pthread_mutex_unlock(&c->lock);
+    if (!is_mine)
+        return;
     kca_error *failure;
     leave(c, kca__clock_deadline(0), &failure);
     kca__error_free(failure);
 }
 
-int kca__consumer_pull(kca__consumer *c, kca_event **out, int max, int timeout_ms) {
+int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca_event **out, int max,
+                       int timeout_ms) {
     pthread_mutex_lock(&c->lock);
-    kca__inbound *in = use(c);
+    kca__inbound *in = c->run_number == run_number ? use(c) : NULL;
     pthread_mutex_unlock(&c->lock);
     if (!in)
         return -KCA_ERROR_STOPPED;
@@ -232,9 +240,9 @@ int kca__consumer_pull(kca__consumer *c, kca_event **out, int max, int timeout_m
     return count;
 }
 
-int kca__consumer_fd(kca__consumer *c) {
+int kca__consumer_fd(kca__consumer *c, uint64_t run_number) {
     pthread_mutex_lock(&c->lock);
-    int fd = c->inbound ? kca__inbound_fd(c->inbound) : -1;
+    int fd = c->inbound && c->run_number == run_number ? kca__inbound_fd(c->inbound) : -1;
     pthread_mutex_unlock(&c->lock);
     return fd;
 }

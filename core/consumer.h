@@ -26,6 +26,8 @@ typedef struct kca__consumer {
     bool running; /* inside kca__consumer_run */
     int users;    /* threads that use `inbound` outside the lock */
     kca__inbound *inbound;
+    uint64_t run_number; /* of the present or last inbound: a queue left over from an earlier one is
+                            stopped */
     kca__engine_counts counts; /* of inbounds that are closed */
 } kca__consumer;
 
@@ -48,11 +50,13 @@ int kca__consumer_close(kca__consumer *c, int64_t deadline);
 kca_error *kca__consumer_run(kca__consumer *c);
 void kca__consumer_stop(kca__consumer *c);
 
-/* Pull form: joins; takes; leaves. See kca_consumer_queue and kca_queue_next. */
-kca_error *kca__consumer_start_pulling(kca__consumer *c);
-int kca__consumer_pull(kca__consumer *c, kca_event **out, int max, int timeout_ms);
-void kca__consumer_stop_pulling(kca__consumer *c);
-int kca__consumer_fd(kca__consumer *c);
+/* Pull form: joins; takes; leaves. See kca_consumer_queue and kca_queue_next. `run_number` is the
+ * queue's. */
+kca_error *kca__consumer_start_pulling(uint64_t *out_run_number, kca__consumer *c);
+int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca_event **out, int max,
+                       int timeout_ms);
+void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number);
+int kca__consumer_fd(kca__consumer *c, uint64_t run_number);
 
 /* Runs the handler of the delivery's name; gives its verdict. */
 int kca__consumer_handle(const kca__consumer *c, kca_delivery *d);

@@ -22,6 +22,7 @@ struct kca_consumer {
 struct kca_queue {
     kca__system *system;
     kca__consumer *consumer; /* NULL: the system's queue */
+    uint64_t run_number;     /* of the consumer, when the queue was made */
 };
 
 #endif

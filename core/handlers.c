@@ -56,8 +56,6 @@ kca_error *kca__handlers_add(kca__handlers *h, const char *name, kca_handler_fn 
         e = kca__error_memory();
     if (e) {
         free(handler);
-        if (free_user)
-            free_user(user);
         return e;
     }
     handler->fn = fn;

@@ -22,7 +22,7 @@ typedef struct kca__handlers {
 
 void kca__handlers_close(kca__handlers *h);
 
-/* Takes `user`: on failure free_user has run. */
+/* On failure the caller still has `user`. */
 kca_error *kca__handlers_add(kca__handlers *h, const char *name, kca_handler_fn fn, void *user,
                              kca_free_fn free_user);
 

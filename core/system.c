@@ -248,11 +248,12 @@ kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler
                                    kca_free_fn free_user) {
     lock_for_adding(s);
     kca_error *e = check_not_started(s, "handler");
-    if (e && free_user)
-        free_user(user);
-    else if (!e)
+    if (!e)
         e = kca__handlers_add(&s->handlers, name, fn, user, free_user);
     unlock_after_adding(s);
+    /* Outside the locks: a finalizer may call the library. */
+    if (e && free_user)
+        free_user(user);
     return e;
 }
 
