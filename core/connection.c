@@ -34,6 +34,11 @@ kca_error *kca__connection_new(kca_connection **out, const char *name, const cha
         kca__connection_free(c);
         return kca__error_memory();
     }
+    if (c->error) {
+        kca_error *e = kca__error_copy(c->error);
+        kca__connection_free(c);
+        return e;
+    }
     *out = c;
     return NULL;
 }

@@ -39,6 +39,11 @@ kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *con
         return kca__error_memory();
     }
     kca__consumer_builder_add_topic(b, topic);
+    if (b->error) {
+        kca_error *e = kca__error_copy(b->error);
+        kca__consumer_builder_free(b);
+        return e;
+    }
     *out = b;
     return NULL;
 }

@@ -38,6 +38,11 @@ kca_error *kca__publisher_builder_new(kca_publisher_builder **out, const char *c
         kca__publisher_builder_free(b);
         return kca__error_memory();
     }
+    if (b->error) {
+        kca_error *e = kca__error_copy(b->error);
+        kca__publisher_builder_free(b);
+        return e;
+    }
     *out = b;
     return NULL;
 }
