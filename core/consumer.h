@@ -43,7 +43,7 @@ kca_error *kca__consumer_check(kca__consumer *c);
 /* The system is started: it may run. */
 void kca__consumer_open(kca__consumer *c);
 
-/* The system shuts down. Gives how many deliveries the application still has. */
+/* The system shuts down. Gives how many deliveries the application has not settled. */
 int kca__consumer_close(kca__consumer *c, int64_t deadline);
 
 /* See kca_consumer_run and kca_consumer_stop. */

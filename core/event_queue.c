@@ -73,7 +73,7 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
     kca_event *oldest = q->notes.count >= KCA__EVENT_QUEUE_NOTES ? list_take(&q->notes) : NULL;
     kca__event_list_add(&q->notes, e);
     announce(q);
-    if (q->serving > 0)
+    if (q->serving > 0 && q->source.owner)
         q->source.wake(q->source.owner);
     pthread_mutex_unlock(&q->lock);
     if (oldest)

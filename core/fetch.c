@@ -95,7 +95,7 @@ int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_
         if (m->err) {
             kca__fetch_take_error(in, m);
             rd_kafka_message_destroy(m);
-            break;
+            continue;
         }
         in->taken++;
         in->taken_bytes += (int64_t)m->len;

@@ -94,6 +94,7 @@ static void release_done(kca__engine *e, kca__hand *hand) {
     if (d->state == KCA__DELIVERY_EXPIRED) {
         pthread_mutex_lock(&e->lock);
         kca__engine_open_lane_locked(e, d);
+        kca__engine_wake_locked(e);
         pthread_mutex_unlock(&e->lock);
     }
     kca__engine_release_record(d);
@@ -108,6 +109,23 @@ static int take_ready(kca__engine *e, kca_delivery **out, int max) {
     return count;
 }
 
+/* Gives how many are ready to be read. A half-read message must not be handed out: the consumer
+ * ends with it unsettled. */
+static int prepare_all(kca__engine *e, kca_delivery **all, int count) {
+    int prepared = 0;
+    for (int i = 0; i < count; i++) {
+        if (prepare(all[i])) {
+            all[prepared++] = all[i];
+            continue;
+        }
+        pthread_mutex_lock(&e->lock);
+        kca__engine_fail_locked(e, kca__error_memory());
+        pthread_mutex_unlock(&e->lock);
+        kca__engine_withdraw(all[i]);
+    }
+    return prepared == 0 && count > 0 ? -KCA_ERROR_STOPPED : prepared;
+}
+
 /* With the lock held, given up meanwhile: this thread fetches, the others go on. */
 static void fetch_burst(kca__inbound *in, int64_t deadline) {
     kca__engine *e = &in->engine;
@@ -119,8 +137,8 @@ static void fetch_burst(kca__inbound *in, int64_t deadline) {
     int count =
         kca__fetch(in, records, room < BURST ? room : BURST, left < 0 || left > 1000 ? 1000 : left);
     pthread_mutex_lock(&e->lock);
-    e->fetching = false;
     kca__engine_accept_locked(e, records, count);
+    kca__engine_end_fetch_locked(e);
 }
 
 /* With the lock held: one step towards something to take; false when the deadline is over. */
@@ -151,7 +169,8 @@ int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int
         pthread_mutex_lock(&e->lock);
         put_away(e, hand);
     }
-    for (bool in_time = true; count == 0 && !e->stopping && in_time;) {
+    /* `faults` has some only when they are pulled too. */
+    for (bool in_time = true; count == 0 && !e->stopping && !e->faults.first && in_time;) {
         in_time = wait_for_work(in, deadline);
         count = take_ready(e, out, max);
     }
@@ -162,14 +181,7 @@ int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int
 
     if (hand->done)
         release_done(e, hand);
-    for (int i = 0; i < count; i++) {
-        if (prepare(out[i]))
-            continue;
-        pthread_mutex_lock(&e->lock);
-        kca__engine_fail_locked(e, kca__error_memory());
-        pthread_mutex_unlock(&e->lock);
-    }
-    return count;
+    return count < 0 ? count : prepare_all(e, out, count);
 }
 
 void kca__inbound_put_away(kca__inbound *in, kca__hand *hand) {
@@ -390,9 +402,9 @@ int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failu
     kca__inbound_stop(in, deadline);
     pthread_join(in->keeper, NULL);
     pthread_mutex_lock(&in->engine.lock);
-    int held = in->engine.held;
+    int unsettled = in->engine.unsettled;
     *out_failure = kca__error_copy(in->engine.failure);
     pthread_mutex_unlock(&in->engine.lock);
     kca__engine_release(&in->engine);
-    return held;
+    return unsettled;
 }

@@ -74,7 +74,7 @@ int kca__inbound_out(kca__inbound *in);
 /* Begins the end; what is out is waited for until the deadline. Later calls can only shorten it. */
 void kca__inbound_stop(kca__inbound *in, int64_t deadline);
 
-/* Stops, waits for the end, and lets go. Gives how many deliveries the application still has, and
+/* Stops, waits for the end, and lets go. Gives how many deliveries the application has not settled, and
  * the error that ended it (the caller's; NULL: it was stopped). */
 int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure);
 

@@ -137,6 +137,22 @@ static void retire(kca__engine *e, kca__partition *p) {
         kca__partitions_remove(&e->partitions, p);
 }
 
+void kca__engine_await_fetch(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    uint64_t fetches = e->fetches;
+    if (e->fetching)
+        e->wake_fetcher(e->owner);
+    while (e->fetching && e->fetches == fetches)
+        kca__clock_wait(&e->settled, &e->lock, KCA__CLOCK_NEVER);
+    pthread_mutex_unlock(&e->lock);
+}
+
+void kca__engine_end_fetch_locked(kca__engine *e) {
+    e->fetching = false;
+    e->fetches++;
+    pthread_cond_broadcast(&e->settled);
+}
+
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
     bool added = kca__partitions_find(&e->partitions, topic, partition) ||
@@ -220,8 +236,14 @@ static kca__partition *partition_of(kca__engine *e, const kca__inbound_record *r
     kca__partition *p = kca__partitions_find(&e->partitions, r->topic, r->partition);
     if (!p || r->offset > p->last_offset)
         return p;
+    bool draining = p->draining;
     retire(e, p);
-    return kca__partitions_add(&e->partitions, r->topic, r->partition);
+    p = kca__partitions_add(&e->partitions, r->topic, r->partition);
+    if (p)
+        p->draining = draining;
+    else
+        kca__engine_fail_locked(e, kca__error_memory());
+    return p;
 }
 
 /* False: the record was not taken over. */
@@ -317,13 +339,13 @@ int kca__engine_shut(kca__engine *e) {
         while ((entry = kca__lanes_take(&e->lanes)))
             drop(e, delivery_of(entry));
     }
+    e->unsettled = e->out;
     for (kca__partition *p = e->partitions.first, *next; p; p = next) {
         next = p->next;
         if (!p->revoked)
             retire(e, p);
     }
-    int held = e->held;
     wake_all(e);
     pthread_mutex_unlock(&e->lock);
-    return held;
+    return e->unsettled;
 }

@@ -52,6 +52,7 @@ typedef struct kca__engine {
     pthread_cond_t settled; /* `out` went down, or it is over */
     int idle;               /* threads that wait for work */
     bool fetching;          /* a thread waits for records outside the lock */
+    uint64_t fetches;       /* that ended */
     kca__lanes lanes;
     kca__partitions partitions; /* also revoked ones that are still held */
     kca_delivery **all;
@@ -64,6 +65,7 @@ typedef struct kca__engine {
     int holders;
     bool stopping; /* nothing more is given out */
     bool closed;   /* and the group has been left */
+    int unsettled; /* what the application had not settled by then */
     kca_error *failure;
     kca__event_queue
         *fault_queue; /* where faults go; NULL: `faults`, for the consumer's own queue */
@@ -79,6 +81,13 @@ void kca__engine_close(kca__engine *e);
 
 /* ---- partitions: the adapter's rebalances; all lock by themselves ---- */
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition);
+
+/* Waits for the burst that is being fetched. Before an assignment: the burst may be of the last one,
+ * and settling its records would move the new frontier over what has yet to come. */
+void kca__engine_await_fetch(kca__engine *e);
+
+/* With the lock held: the burst is accepted. */
+void kca__engine_end_fetch_locked(kca__engine *e);
 
 /* Nothing more of it is given out; what is out may still be settled until kca__engine_forget. */
 void kca__engine_revoke(kca__engine *e, const char *topic, int partition);
@@ -113,6 +122,9 @@ bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict);
  * way or not touch it again. */
 void kca__engine_recycle(kca_delivery *d);
 
+/* Likewise, of a delivery that was taken but not handed out: it counts as nothing. */
+void kca__engine_withdraw(kca_delivery *d);
+
 /* The parts of it for processors, which save a lock: the lane of one that expired, the record, and
  * at the next lock the place. */
 void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d);
@@ -137,7 +149,7 @@ int64_t kca__engine_expire(kca__engine *e, int64_t now_ms);
 void kca__engine_fail_locked(kca__engine *e, kca_error *error);
 void kca__engine_stop(kca__engine *e);
 
-/* Drops what waits, gives how many deliveries the application still has. */
+/* Drops what waits, gives how many deliveries the application has not settled. */
 int kca__engine_shut(kca__engine *e);
 
 void kca__engine_hold(kca__engine *e);

@@ -23,11 +23,18 @@ static int pull_faults(kca__engine *e, kca_event **out, int max) {
     return count;
 }
 
-/* The descriptor stays readable while there may be more; when it is over, too, so that whoever
- * polls it hears of it. */
-static void set_notifier(kca__engine *e, int count, int max) {
+/* Under the lock, because two clearing at once would leave it readable with nothing to read. */
+static void clear_notifier(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
-    if (count == max || count < 0 || e->stopping || e->faults.first || e->lanes.ready_count > 0)
+    kca__notifier_clear(&e->notifier);
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* The descriptor stays readable until a look finds nothing, for librdkafka tells only of the first
+ * record that waits; when it is over, too, so that whoever polls it hears of it. */
+static void set_notifier(kca__engine *e, int count) {
+    pthread_mutex_lock(&e->lock);
+    if (count != 0 || e->stopping || e->faults.first || e->lanes.ready_count > 0)
         kca__notifier_raise(&e->notifier);
     pthread_mutex_unlock(&e->lock);
 }
@@ -37,7 +44,7 @@ int kca__inbound_pull(kca__inbound *in, kca_event **out, int max, int timeout_ms
     kca__engine *e = &in->engine;
     kca_delivery *deliveries[MOST];
     max = max > MOST ? MOST : max;
-    kca__notifier_clear(&e->notifier);
+    clear_notifier(e);
     int count = pull_faults(e, out, max);
     if (count == 0) {
         count = kca__inbound_take(in, NULL, deliveries, max, kca__clock_deadline(timeout_ms));
@@ -48,6 +55,6 @@ int kca__inbound_pull(kca__inbound *in, kca_event **out, int max, int timeout_ms
             count = faults > 0 ? faults : count;
         }
     }
-    set_notifier(e, count, max);
+    set_notifier(e, count);
     return count;
 }

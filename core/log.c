@@ -24,6 +24,7 @@ void kca__log_close(kca__log *log) {
     pthread_mutex_destroy(&log->lock);
 }
 
+/* Kept longest first: one that is part of another must not be blotted out before it. */
 void kca__log_add_secret(kca__log *log, const char *secret) {
     if (!secret || strlen(secret) < SHORTEST_SECRET)
         return;
@@ -32,7 +33,10 @@ void kca__log_add_secret(kca__log *log, const char *secret) {
     char **grown = realloc(log->secrets, (size_t)(log->secret_count + 1) * sizeof *grown);
     if (grown && copy) {
         log->secrets = grown;
-        log->secrets[log->secret_count++] = copy;
+        int at = log->secret_count++;
+        for (; at > 0 && strlen(grown[at - 1]) < strlen(copy); at--)
+            grown[at] = grown[at - 1];
+        grown[at] = copy;
         copy = NULL;
     }
     pthread_mutex_unlock(&log->lock);

@@ -29,7 +29,8 @@ bool kca__notifier_is_watched(const kca__notifier *n);
 /* Any thread. */
 void kca__notifier_raise(kca__notifier *n);
 
-/* Clear first, then look again whether something waits: a raise between the two is not lost. */
+/* Clear first, then look again whether something waits: a raise between the two is not lost.
+ * Calls must not overlap: two might leave the descriptor readable with nothing to read. */
 void kca__notifier_clear(kca__notifier *n);
 
 #endif

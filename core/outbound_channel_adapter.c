@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLUSH_SLICE_MS = 100, ROOM_SLICE_MS = 20, INLINE_HEADERS = 32, RECORD_FIELDS = 5 };
+enum { FLUSH_SLICE_MS = 100, ROOM_SLICE_MS = 20 };
 
 kca_error *kca__publisher_new(kca__publisher **out, kca_publisher_builder *options,
                               kca_connection *connection, kca__log *log) {
@@ -106,6 +106,7 @@ int kca__publisher_close(kca__publisher *p, int64_t deadline) {
             rd_kafka_purge(p->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
             waiting = kca__outbox_wait_answered(p->outbox, kca__clock_deadline(FLUSH_SLICE_MS));
         }
+        kca__outbox_wait_left(p->outbox);
     }
     if (p->topic)
         rd_kafka_topic_destroy(p->topic);
@@ -198,13 +199,10 @@ void kca__publisher_take_reports(kca__client *client, rd_kafka_event_t *event) {
     kca__event_queue_push_receipts(client->receipts, &receipts);
 }
 
-static void put_headers(rd_kafka_vu_t *out, const kca__header *headers, int count) {
-    for (int i = 0; i < count; i++) {
-        out[i].vtype = RD_KAFKA_VTYPE_HEADER;
-        out[i].u.header.name = headers[i].name;
-        out[i].u.header.val = headers[i].value;
-        out[i].u.header.size = (ssize_t)headers[i].value_len;
-    }
+static void add_headers(rd_kafka_headers_t *list, const kca__header *headers, int count) {
+    for (int i = 0; i < count; i++)
+        rd_kafka_header_add(list, headers[i].name, -1, headers[i].value,
+                            (ssize_t)headers[i].value_len);
 }
 
 static kca_error *refused(const kca__publisher *p, const kca_message *m, rd_kafka_error_t *error) {
@@ -216,7 +214,9 @@ static kca_error *refused(const kca__publisher *p, const kca_message *m, rd_kafk
                            p->options->topic, m->payload_len, p->options->batch_bytes);
     else
         e = kca__error_new(code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? KCA_ERROR_BUFFER_FULL
-                                                                 : KCA_ERROR_BROKER,
+                           : code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+                               ? KCA_ERROR_AUTHORIZATION
+                               : KCA_ERROR_BROKER,
                            "publisher %s: %s", p->options->topic, rd_kafka_error_string(error));
     if (e->code != KCA_ERROR_MEMORY) {
         e->rdkafka_code = code;
@@ -239,10 +239,13 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     kca__wire wire;
     kca__translator_write(&wire, m, &defaults, kca__wire_time_now_ms());
 
-    rd_kafka_vu_t room[RECORD_FIELDS + INLINE_HEADERS], *fields = room;
-    size_t count = RECORD_FIELDS + (size_t)wire.header_count + (size_t)m->header_count;
-    if (count > RECORD_FIELDS + INLINE_HEADERS && !(fields = malloc(count * sizeof *fields)))
-        return kca__error_memory();
+    /* A list of our own: given one by one, librdkafka below 2.12 frees them twice when it refuses the record. */
+    rd_kafka_headers_t *headers =
+        rd_kafka_headers_new((size_t)wire.header_count + (size_t)m->header_count);
+    add_headers(headers, wire.headers, wire.header_count);
+    add_headers(headers, m->headers, m->header_count);
+
+    rd_kafka_vu_t fields[6];
     fields[0].vtype = RD_KAFKA_VTYPE_RKT;
     fields[0].u.rkt = p->topic;
     fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
@@ -255,12 +258,12 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     fields[4].vtype = RD_KAFKA_VTYPE_KEY;
     fields[4].u.mem.ptr = (void *)(uintptr_t)wire.key;
     fields[4].u.mem.size = wire.key_len;
-    put_headers(fields + RECORD_FIELDS, wire.headers, wire.header_count);
-    put_headers(fields + RECORD_FIELDS + wire.header_count, m->headers, m->header_count);
+    fields[5].vtype = RD_KAFKA_VTYPE_HEADERS;
+    fields[5].u.headers = headers;
 
-    rd_kafka_error_t *error = rd_kafka_produceva(p->client->rk, fields, count);
-    if (fields != room)
-        free(fields);
+    rd_kafka_error_t *error = rd_kafka_produceva(p->client->rk, fields, 6);
+    if (error)
+        rd_kafka_headers_destroy(headers);
     return error ? refused(p, m, error) : NULL;
 }
 
@@ -307,6 +310,15 @@ static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes) {
     return *out || e ? e : kca__outbox_full(p->outbox, timeout_ms);
 }
 
+static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int type,
+                                 kca__slot *slot) {
+    slot->answer = NULL;
+    kca_error *e = produce(p, m, type, slot);
+    if (e)
+        kca__outbox_give_back(slot);
+    return e;
+}
+
 kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
                                   uint64_t token) {
     if (m->error)
@@ -316,11 +328,7 @@ kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int t
     if (e)
         return e;
     slot->receipt.token = token;
-    if (!p->options->async)
-        return publish_and_wait(p, m, type, slot);
-    slot->answer = NULL;
-    e = produce(p, m, type, slot);
-    if (e)
-        kca__outbox_give_back(slot);
+    e = p->options->async ? publish_and_go(p, m, type, slot) : publish_and_wait(p, m, type, slot);
+    kca__outbox_leave(p->outbox);
     return e;
 }

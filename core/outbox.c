@@ -4,8 +4,12 @@
 #include "generation.h"
 #include "text.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { LOOK_NS = 200000 };
 
 struct kca__outbox {
     char *topic;
@@ -16,7 +20,7 @@ struct kca__outbox {
     pthread_cond_t changed;
     int waiting;
     bool open;
-    int visitors;
+    atomic_int visitors;
     unsigned holders; /* the publisher, and each receipt handed out */
     kca__slot *slots;
     int used;        /* slots ever used: the rest of `slots` is untouched memory */
@@ -75,26 +79,27 @@ void kca__outbox_shut(kca__outbox *o) {
     pthread_mutex_lock(&o->lock);
     o->open = false;
     pthread_cond_broadcast(&o->changed);
-    o->waiting++;
-    while (o->visitors > 0)
-        kca__clock_wait(&o->changed, &o->lock, KCA__CLOCK_NEVER);
-    o->waiting--;
     pthread_mutex_unlock(&o->lock);
 }
 
 bool kca__outbox_enter(kca__outbox *o) {
     pthread_mutex_lock(&o->lock);
     bool open = o->open;
-    o->visitors += open;
+    if (open)
+        atomic_fetch_add(&o->visitors, 1);
     pthread_mutex_unlock(&o->lock);
     return open;
 }
 
+/* Without the lock: each publish ends here. So who waits for it has to look. */
 void kca__outbox_leave(kca__outbox *o) {
-    pthread_mutex_lock(&o->lock);
-    o->visitors--;
-    pthread_cond_broadcast(&o->changed);
-    pthread_mutex_unlock(&o->lock);
+    atomic_fetch_sub(&o->visitors, 1);
+}
+
+void kca__outbox_wait_left(kca__outbox *o) {
+    const struct timespec pause = {0, LOOK_NS};
+    while (atomic_load(&o->visitors) > 0)
+        nanosleep(&pause, NULL);
 }
 
 /* With the lock held. */
@@ -198,6 +203,7 @@ kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes) {
     if (!e && has_room(o, bytes)) {
         *out = take_slot(o);
         (*out)->bytes = bytes;
+        atomic_fetch_add(&o->visitors, 1);
         o->bytes += bytes;
         o->counts.unanswered++;
     }

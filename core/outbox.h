@@ -43,17 +43,20 @@ kca__outbox *kca__outbox_new(const char *topic, int messages, size_t bytes);
 /* The publisher lets go of it. */
 void kca__outbox_release(kca__outbox *o);
 
-/* Opened by start, closed by shutdown: a closed outbox gives no slots. Shutting waits until no
- * visitor is inside. */
+/* Opened by start, closed by shutdown: a closed outbox gives no slots. */
 void kca__outbox_open(kca__outbox *o);
 void kca__outbox_shut(kca__outbox *o);
 
-/* A visitor uses the publisher's client without having a slot; while it is inside, the client
- * stays. False: shut. */
+/* A visitor uses the publisher's client; while one is inside, the client stays. False: shut. */
 bool kca__outbox_enter(kca__outbox *o);
 void kca__outbox_leave(kca__outbox *o);
 
-/* A slot for a message of that many bytes. NULL, without an error, when there is no room. */
+/* Waits until no visitor is inside; once shut, and with everything answered, none stays for long.
+ */
+void kca__outbox_wait_left(kca__outbox *o);
+
+/* A slot for a message of that many bytes. NULL, without an error, when there is no room. Who gets
+ * a slot is a visitor, also after the answer, until kca__outbox_leave. */
 kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes);
 
 /* What fills a buffer that has no room. */

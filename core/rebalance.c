@@ -13,15 +13,23 @@ static void add_commit(void *user, const char *topic, int partition, int64_t off
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
 }
 
-/* What the broker did not take is tried again at the next interval. */
+/* What the broker did not take is tried again at the next interval: all of it, or, when only some
+ * partitions were refused, those. */
 static void commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
                           const rd_kafka_topic_partition_list_t *list) {
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR__NO_OFFSET)
+    if (err == RD_KAFKA_RESP_ERR__NO_OFFSET)
         return;
-    kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "commit: %s",
-                   rd_kafka_err2str(err));
-    for (int i = 0; list && i < list->cnt; i++)
-        kca__engine_commit_failed(&in->engine, list->elems[i].topic, list->elems[i].partition);
+    rd_kafka_resp_err_t why = err;
+    for (int i = 0; list && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &list->elems[i];
+        if (!err && !p->err)
+            continue;
+        why = err ? err : p->err;
+        kca__engine_commit_failed(&in->engine, p->topic, p->partition);
+    }
+    if (why)
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "commit: %s",
+                       rd_kafka_err2str(why));
 }
 
 static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err,
@@ -36,13 +44,12 @@ static void commit_and_wait(kca__inbound *in, const rd_kafka_topic_partition_lis
                             int wait_ms) {
     rd_kafka_queue_t *answers = rd_kafka_queue_new(in->client->rk);
     rd_kafka_resp_err_t err = rd_kafka_commit_queue(in->client->rk, list, answers, NULL, NULL);
-    if (!err) {
-        rd_kafka_event_t *answer = rd_kafka_queue_poll(answers, wait_ms);
+    rd_kafka_event_t *answer = err ? NULL : rd_kafka_queue_poll(answers, wait_ms);
+    if (!err)
         err = answer ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-        if (answer)
-            rd_kafka_event_destroy(answer);
-    }
-    commit_failed(in, err, list);
+    commit_failed(in, err, err ? list : rd_kafka_event_topic_partition_list(answer));
+    if (answer)
+        rd_kafka_event_destroy(answer);
     rd_kafka_queue_destroy(answers);
 }
 
@@ -130,6 +137,7 @@ static void check(kca__inbound *in, const char *what, rd_kafka_resp_err_t err,
 
 static void assign(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     rd_kafka_t *rk = in->client->rk;
+    kca__engine_await_fetch(&in->engine);
     kca_error *e = take_on(in, list);
     if (e) {
         pthread_mutex_lock(&in->engine.lock);
@@ -142,15 +150,20 @@ static void assign(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
         check(in, "assign", rd_kafka_assign(rk, list), NULL);
 }
 
-/* Lets what is out of them be settled, up to half the time that the group waits for us. */
-static void drain(kca__inbound *in) {
-    int bound = in->options->rebalance_timeout_ms / 2;
-    int64_t end = kca__clock_deadline(bound < LONGEST_DRAIN_MS ? bound : LONGEST_DRAIN_MS);
+/* A stop that came meanwhile may want it sooner. */
+static int64_t sooner_stop(kca__inbound *in, int64_t end) {
     pthread_mutex_lock(&in->engine.lock);
     if (in->engine.stopping && in->drain_deadline < end)
         end = in->drain_deadline;
     pthread_mutex_unlock(&in->engine.lock);
-    while (kca__clock_left_ms(end) != 0) {
+    return end;
+}
+
+/* Lets what is out of them be settled, up to half the time that the group waits for us. */
+static void drain(kca__inbound *in) {
+    int bound = in->options->rebalance_timeout_ms / 2;
+    int64_t end = kca__clock_deadline(bound < LONGEST_DRAIN_MS ? bound : LONGEST_DRAIN_MS);
+    while (kca__clock_left_ms(end = sooner_stop(in, end)) != 0) {
         int64_t slice = kca__clock_deadline(DRAIN_SLICE_MS);
         if (kca__engine_drain_revoked(&in->engine, slice < end ? slice : end) == 0)
             return;

@@ -135,14 +135,8 @@ void kca__engine_free_locked(kca__engine *e, kca_delivery *d) {
         kca__partitions_remove(&e->partitions, p);
 }
 
-void kca__engine_recycle(kca_delivery *d) {
-    kca__engine *e = d->engine;
-    pthread_mutex_lock(&e->lock);
-    if (d->state == KCA__DELIVERY_OUT) {
-        if (!d->error_text)
-            d->error_text = kca__text_copy("it was freed without being settled");
-        kca__engine_settle_locked(e, d, KCA_FAILED);
-    }
+/* With the lock held, given up at the end. */
+static void give_back(kca__engine *e, kca_delivery *d) {
     kca__engine_open_lane_locked(e, d);
     pthread_mutex_unlock(&e->lock);
 
@@ -157,4 +151,25 @@ void kca__engine_recycle(kca_delivery *d) {
         kca__engine_wake_locked(e);
     pthread_mutex_unlock(&e->lock);
     kca__engine_release(e);
+}
+
+void kca__engine_recycle(kca_delivery *d) {
+    kca__engine *e = d->engine;
+    pthread_mutex_lock(&e->lock);
+    if (d->state == KCA__DELIVERY_OUT) {
+        if (!d->error_text)
+            d->error_text = kca__text_copy("it was freed without being settled");
+        kca__engine_settle_locked(e, d, KCA_FAILED);
+    }
+    give_back(e, d);
+}
+
+void kca__engine_withdraw(kca_delivery *d) {
+    kca__engine *e = d->engine;
+    pthread_mutex_lock(&e->lock);
+    if (d->state == KCA__DELIVERY_OUT) {
+        d->state = KCA__DELIVERY_SETTLED;
+        take_back(e, d);
+    }
+    give_back(e, d);
 }

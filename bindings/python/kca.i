@@ -1,0 +1,160 @@
+/*
+ * The low-level module kca._kca: the functions of kca_abi.h under their own names, with Python's ways of failing,
+ * returning and freeing. The package kca is written over it.
+ */
+%module(package = "kca") swig
+
+%{
+#include <kca.h>
+#include <stdlib.h>
+
+/* kca.errors.make(code, name, text, rdkafka_code, retriable, fatal): an exception. */
+static PyObject *kca_py_exception(int code, const char *name, const char *text, int rdkafka_code, int retriable,
+                                  int fatal) {
+  PyObject *module = PyImport_ImportModule("kca.errors");
+  if (!module)
+    return NULL;
+  PyObject *exception = PyObject_CallMethod(module, "make", "issiii", code, name, text, rdkafka_code, retriable, fatal);
+  Py_DECREF(module);
+  return exception;
+}
+
+static PyObject *kca_py_error(const kca_error *e) {
+  return kca_py_exception(kca_error_code(e), kca_error_name(e), kca_error_text(e), kca_error_rdkafka_code(e),
+                          kca_error_retriable(e), kca_error_fatal(e));
+}
+
+/* kca_queue_next fails with a code only. */
+static PyObject *kca_py_queue_error(int code) {
+  switch (code) {
+  case KCA_ERROR_STOPPED:
+    return kca_py_exception(code, "stopped", "queue: the consumer has stopped", 0, 0, 0);
+  case KCA_ERROR_FORKED:
+    return kca_py_exception(code, "forked", "queue: it is the parent process'", 0, 0, 0);
+  default:
+    return kca_py_exception(code, "argument", "queue: it is closed, or max is below 1 or timeout_ms below -1", 0, 0, 0);
+  }
+}
+
+static void kca_py_raise(PyObject *exception) {
+  if (!exception)
+    return;
+  PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+  Py_DECREF(exception);
+}
+
+static PyObject *kca_py_bytes(const void *bytes, size_t len) {
+  if (!bytes)
+    Py_RETURN_NONE;
+  return PyBytes_FromStringAndSize(bytes, (Py_ssize_t)len);
+}
+%}
+
+/* ---- failures ---- */
+
+%typemap(out) kca_error * %{
+  if ($1) {
+    PyObject *exception = kca_py_error($1);
+    kca_error_free($1);
+    kca_py_raise(exception);
+    SWIG_fail;
+  }
+  $result = SWIG_Py_Void();
+%}
+%typemap(out) const kca_error * %{
+  if ($1) {
+    $result = kca_py_error($1);
+    if (!$result)
+      SWIG_fail;
+  } else {
+    $result = SWIG_Py_Void();
+  }
+%}
+
+/* ---- results ---- */
+
+%typemap(argout) SWIGTYPE **out %{
+  $result = SWIG_Python_AppendOutput($result, SWIG_NewPointerObj(*$1, $*1_descriptor, SWIG_POINTER_OWN));
+%}
+%typemap(argout) char **out %{
+  $result = SWIG_Python_AppendOutput($result, SWIG_FromCharPtr(*$1));
+  kca_string_free(*$1);
+%}
+%typemap(argout) const char **out %{
+  $result = SWIG_Python_AppendOutput($result, SWIG_FromCharPtr(*$1));
+%}
+%typemap(argout) int64_t *out %{
+  $result = SWIG_Python_AppendOutput($result, PyLong_FromLongLong(*$1));
+%}
+%typemap(argout) double *out %{
+  $result = SWIG_Python_AppendOutput($result, PyFloat_FromDouble(*$1));
+%}
+%typemap(argout) int *out %{
+  $result = SWIG_Python_AppendOutput($result, PyLong_FromLong(*$1));
+%}
+%typemap(out) const void *kca_message_payload %{
+  $result = kca_py_bytes($1, kca_message_payload_len(arg1));
+%}
+%typemap(out) const void *kca_message_key %{
+  $result = kca_py_bytes($1, kca_message_key_len(arg1));
+%}
+%typemap(out) const void *kca_message_header_value %{
+  $result = kca_py_bytes($1, kca_message_header_value_len(arg1, arg2));
+%}
+
+/* ---- bytes in: anything with a buffer, None takes the value away ---- */
+
+%typemap(in) (const void *BYTES, size_t len) (Py_buffer view) {
+  memset(&view, 0, sizeof view);
+  if ($input != Py_None && PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) != 0)
+    SWIG_fail;
+  $1 = view.buf;
+  $2 = (size_t)view.len;
+}
+%typemap(freearg) (const void *BYTES, size_t len) %{
+  PyBuffer_Release(&view$argnum);
+%}
+%apply (const void *BYTES, size_t len) {
+  (const void *payload, size_t len), (const void *key, size_t len), (const void *value, size_t len)
+};
+
+/* ---- freeing now ---- */
+
+%typemap(in) SWIGTYPE *RELEASED {
+  void *released = NULL;
+  int res = SWIG_ConvertPtr($input, &released, $1_descriptor, SWIG_POINTER_RELEASE);
+  if (!SWIG_IsOK(res) && res != SWIG_ERROR_RELEASE_NOT_OWNED)
+    SWIG_exception_fail(SWIG_ArgError(res), "$symname: argument 1 is of another type");
+  $1 = ($1_ltype)released;
+}
+%typemap(argout) kca_event *USED_UP %{
+  void *used;
+  if (result)
+    SWIG_ConvertPtr(swig_obj[0], &used, $1_descriptor, SWIG_POINTER_RELEASE);
+%}
+
+/* ---- events ---- */
+
+%typemap(in) (kca_event **out, int max) {
+  long max = PyLong_AsLong($input);
+  if (max == -1 && PyErr_Occurred())
+    SWIG_fail;
+  $2 = max > 1024 ? 1024 : (int)max;
+  $1 = calloc($2 > 0 ? (size_t)$2 : 1, sizeof *$1);
+}
+%typemap(freearg) (kca_event **out, int max) %{
+  free($1);
+%}
+%typemap(out) int kca_queue_next %{
+  if ($1 < 0) {
+    kca_py_raise(kca_py_queue_error(-$1));
+    SWIG_fail;
+  }
+  $result = PyList_New($1);
+%}
+%typemap(argout) (kca_event **out, int max) %{
+  for (int i = 0; $result && i < result; i++)
+    PyList_SET_ITEM($result, i, SWIG_NewPointerObj($1[i], $descriptor(kca_event *), SWIG_POINTER_OWN));
+%}
+
+%include "../kca.i"

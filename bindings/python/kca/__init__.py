@@ -1,0 +1,98 @@
+"""Kafka channel adapters: declare connections, publishers and consumers, handle messages by their names."""
+
+from __future__ import annotations
+
+from . import _kca
+
+if _kca.kca_abi() != 1:
+    raise ImportError(f"kca: this package speaks ABI 1, libkca speaks {_kca.kca_abi()}")
+
+# Registers the handle types, and who frees them.
+from . import swig as _swig  # noqa: F401
+from .builders import Connection, ConsumerBuilder, PublisherBuilder
+from .errors import (
+    ArgumentError,
+    AuthenticationError,
+    AuthorizationError,
+    BrokerError,
+    BufferFullError,
+    DuplicateError,
+    Error,
+    ForkedError,
+    HandlerError,
+    NotFoundError,
+    NotStoredError,
+    OutOfMemoryError,
+    PayloadError,
+    Rejected,
+    StateError,
+    StoppedError,
+    TimedOutError,
+    TlsError,
+    TooLargeError,
+    UnreachableError,
+)
+from .message import DEFERRED, DONE, FAILED, REJECTED, Delivery, Message
+from .system import Bus, Consumer, Event, Fault, Handler, Log, Queue, Receipt, System
+
+__version__: str = _kca.kca_version()
+
+# The enums of kca_abi.h.
+LOG_OFF, LOG_ERROR, LOG_WARN = _kca.KCA_LOG_OFF, _kca.KCA_LOG_ERROR, _kca.KCA_LOG_WARN
+LOG_INFO, LOG_DEBUG = _kca.KCA_LOG_INFO, _kca.KCA_LOG_DEBUG
+TYPE_NONE, TYPE_COMMAND, TYPE_QUERY = _kca.KCA_TYPE_NONE, _kca.KCA_TYPE_COMMAND, _kca.KCA_TYPE_QUERY
+TYPE_EVENT, TYPE_DOCUMENT = _kca.KCA_TYPE_EVENT, _kca.KCA_TYPE_DOCUMENT
+FORMAT_TEXT, FORMAT_JSON = _kca.KCA_FORMAT_TEXT, _kca.KCA_FORMAT_JSON
+
+__all__ = [
+    "ArgumentError",
+    "AuthenticationError",
+    "AuthorizationError",
+    "BrokerError",
+    "BufferFullError",
+    "Bus",
+    "Connection",
+    "Consumer",
+    "ConsumerBuilder",
+    "DEFERRED",
+    "DONE",
+    "Delivery",
+    "DuplicateError",
+    "Error",
+    "Event",
+    "FAILED",
+    "FORMAT_JSON",
+    "FORMAT_TEXT",
+    "Fault",
+    "ForkedError",
+    "Handler",
+    "HandlerError",
+    "LOG_DEBUG",
+    "LOG_ERROR",
+    "LOG_INFO",
+    "LOG_OFF",
+    "LOG_WARN",
+    "Log",
+    "Message",
+    "NotFoundError",
+    "NotStoredError",
+    "OutOfMemoryError",
+    "PayloadError",
+    "PublisherBuilder",
+    "Queue",
+    "REJECTED",
+    "Receipt",
+    "Rejected",
+    "StateError",
+    "StoppedError",
+    "System",
+    "TYPE_COMMAND",
+    "TYPE_DOCUMENT",
+    "TYPE_EVENT",
+    "TYPE_NONE",
+    "TYPE_QUERY",
+    "TimedOutError",
+    "TlsError",
+    "TooLargeError",
+    "UnreachableError",
+]

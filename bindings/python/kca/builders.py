@@ -1,0 +1,207 @@
+"""Declarations, built by chaining: each `with_` method returns its object.
+
+A wrong value is kept as the object's first failure; adding the object to a system raises it. What each option
+means, and which property of librdkafka it stands for, is said in kca_abi.h.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _kca
+
+
+class Connection:
+    """A cluster and how to reach it."""
+
+    def __init__(self, name: str, hosts: str) -> None:
+        self._handle: Any = _kca.kca_connection_new(name, hosts)
+
+    def with_tls(self, ca: str | None = None, certificate: str | None = None, key: str | None = None) -> Connection:
+        """TLS; each is a file's path or PEM text, None leaves it out."""
+        _kca.kca_connection_with_tls(self._handle, ca, certificate, key)
+        return self
+
+    def with_tls_key_password(self, password: str) -> Connection:
+        """Password of the TLS key."""
+        _kca.kca_connection_with_tls_key_password(self._handle, password)
+        return self
+
+    def with_sasl(self, mechanism: str, user: str, password: str) -> Connection:
+        """SASL: "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512"."""
+        _kca.kca_connection_with_sasl(self._handle, mechanism, user, password)
+        return self
+
+    def with_property(self, name: str, value: str) -> Connection:
+        """Any other property of librdkafka."""
+        _kca.kca_connection_with_property(self._handle, name, value)
+        return self
+
+
+class PublisherBuilder:
+    """A publisher (outbound channel adapter) of `topic` over the connection of that name."""
+
+    def __init__(self, connection: str, topic: str) -> None:
+        self._handle: Any = _kca.kca_publisher_builder_new(connection, topic)
+
+    def with_max_attempts(self, attempts: int) -> PublisherBuilder:
+        """Times a message is sent before it fails: 10."""
+        _kca.kca_publisher_builder_with_max_attempts(self._handle, attempts)
+        return self
+
+    def with_batch_size(self, messages: int) -> PublisherBuilder:
+        """Messages per batch: 100."""
+        _kca.kca_publisher_builder_with_batch_size(self._handle, messages)
+        return self
+
+    def with_batch_bytes(self, size: int) -> PublisherBuilder:
+        """Largest batch, and so the largest message: 1 MiB."""
+        _kca.kca_publisher_builder_with_batch_bytes(self._handle, size)
+        return self
+
+    def with_async(self, asynchronous: bool) -> PublisherBuilder:
+        """Whether publish returns once the message is buffered, and a receipt follows: True."""
+        _kca.kca_publisher_builder_with_async(self._handle, asynchronous)
+        return self
+
+    def with_required_acks(self, acks: int) -> PublisherBuilder:
+        """0 none (default), 1 the partition's leader, -1 all in-sync replicas."""
+        _kca.kca_publisher_builder_with_required_acks(self._handle, acks)
+        return self
+
+    def with_reply_channel(self, channel: str) -> PublisherBuilder:
+        """Channel that replies are to go to: none."""
+        _kca.kca_publisher_builder_with_reply_channel(self._handle, channel)
+        return self
+
+    def with_compression(self, codec: str) -> PublisherBuilder:
+        """Codec: "none" (default), "gzip", "snappy", "lz4" or "zstd"."""
+        _kca.kca_publisher_builder_with_compression(self._handle, codec)
+        return self
+
+    def with_linger_ms(self, linger_ms: int) -> PublisherBuilder:
+        """Time that a message may wait for its batch to fill: 5."""
+        _kca.kca_publisher_builder_with_linger_ms(self._handle, linger_ms)
+        return self
+
+    def with_idempotence(self, idempotence: bool) -> PublisherBuilder:
+        """Whether the broker drops the duplicates that retries make: False."""
+        _kca.kca_publisher_builder_with_idempotence(self._handle, idempotence)
+        return self
+
+    def with_buffer_messages(self, messages: int) -> PublisherBuilder:
+        """Most messages under way: 2000."""
+        _kca.kca_publisher_builder_with_buffer_messages(self._handle, messages)
+        return self
+
+    def with_buffer_bytes(self, size: int) -> PublisherBuilder:
+        """Most payload and key bytes under way: 32 MiB."""
+        _kca.kca_publisher_builder_with_buffer_bytes(self._handle, size)
+        return self
+
+    def with_buffer_timeout_ms(self, timeout_ms: int) -> PublisherBuilder:
+        """How long publish waits while the buffer is full: 10000; -1 for ever."""
+        _kca.kca_publisher_builder_with_buffer_timeout_ms(self._handle, timeout_ms)
+        return self
+
+    def with_property(self, name: str, value: str) -> PublisherBuilder:
+        """Any other property of librdkafka."""
+        _kca.kca_publisher_builder_with_property(self._handle, name, value)
+        return self
+
+
+class ConsumerBuilder:
+    """A consumer (inbound channel adapter) of `topic`; `consumer` is its name and its group."""
+
+    def __init__(self, connection: str, topic: str, consumer: str) -> None:
+        self._handle: Any = _kca.kca_consumer_builder_new(connection, topic, consumer)
+
+    def with_partition(self, partition: int) -> ConsumerBuilder:
+        """Read this partition only, without a group; -1 (default): all that the group assigns."""
+        _kca.kca_consumer_builder_with_partition(self._handle, partition)
+        return self
+
+    def with_group_topic(self, topic: str) -> ConsumerBuilder:
+        """Read this topic too; repeatable."""
+        _kca.kca_consumer_builder_with_group_topic(self._handle, topic)
+        return self
+
+    def with_queue_capacity(self, records: int) -> ConsumerBuilder:
+        """Most records held: 1000."""
+        _kca.kca_consumer_builder_with_queue_capacity(self._handle, records)
+        return self
+
+    def with_min_bytes(self, size: int) -> ConsumerBuilder:
+        """The broker waits for this much: 1."""
+        _kca.kca_consumer_builder_with_min_bytes(self._handle, size)
+        return self
+
+    def with_max_bytes(self, size: int) -> ConsumerBuilder:
+        """Most bytes of one fetch: 1 MiB."""
+        _kca.kca_consumer_builder_with_max_bytes(self._handle, size)
+        return self
+
+    def with_max_wait_ms(self, max_wait_ms: int) -> ConsumerBuilder:
+        """The broker waits for min_bytes at most this long: 100."""
+        _kca.kca_consumer_builder_with_max_wait_ms(self._handle, max_wait_ms)
+        return self
+
+    def with_read_batch_timeout_ms(self, timeout_ms: int) -> ConsumerBuilder:
+        """A batch that takes longer to read is asked for again: 10000."""
+        _kca.kca_consumer_builder_with_read_batch_timeout_ms(self._handle, timeout_ms)
+        return self
+
+    def with_heartbeat_interval_ms(self, interval_ms: int) -> ConsumerBuilder:
+        """At most a third of the session timeout: 3000."""
+        _kca.kca_consumer_builder_with_heartbeat_interval_ms(self._handle, interval_ms)
+        return self
+
+    def with_commit_interval_ms(self, interval_ms: int) -> ConsumerBuilder:
+        """Finished work is committed this often: 5000."""
+        _kca.kca_consumer_builder_with_commit_interval_ms(self._handle, interval_ms)
+        return self
+
+    def with_partition_watch_interval_ms(self, interval_ms: int) -> ConsumerBuilder:
+        """How often new partitions are looked for: 300000."""
+        _kca.kca_consumer_builder_with_partition_watch_interval_ms(self._handle, interval_ms)
+        return self
+
+    def with_watch_partition_changes(self, watch: bool) -> ConsumerBuilder:
+        """Whether new partitions are looked for."""
+        _kca.kca_consumer_builder_with_watch_partition_changes(self._handle, watch)
+        return self
+
+    def with_start_offset(self, start: str) -> ConsumerBuilder:
+        """Where a new group begins: "earliest" (default), "latest", or ms since 1970."""
+        _kca.kca_consumer_builder_with_start_offset(self._handle, start)
+        return self
+
+    def with_isolation_level(self, level: str) -> ConsumerBuilder:
+        """Isolation level: "read_committed" (default) or "read_uncommitted"."""
+        _kca.kca_consumer_builder_with_isolation_level(self._handle, level)
+        return self
+
+    def with_session_timeout_ms(self, timeout_ms: int) -> ConsumerBuilder:
+        """The group takes a silent member for dead after this: 45000."""
+        _kca.kca_consumer_builder_with_session_timeout_ms(self._handle, timeout_ms)
+        return self
+
+    def with_rebalance_timeout_ms(self, timeout_ms: int) -> ConsumerBuilder:
+        """How long the group waits for its members: 300000."""
+        _kca.kca_consumer_builder_with_rebalance_timeout_ms(self._handle, timeout_ms)
+        return self
+
+    def with_group_id(self, group_id: str) -> ConsumerBuilder:
+        """The group on the broker when it must differ from the consumer's name."""
+        _kca.kca_consumer_builder_with_group_id(self._handle, group_id)
+        return self
+
+    def with_failure_policy(self, policy: str) -> ConsumerBuilder:
+        """When a delivery has failed for good: "stop" (default) or "skip"."""
+        _kca.kca_consumer_builder_with_failure_policy(self._handle, policy)
+        return self
+
+    def with_property(self, name: str, value: str) -> ConsumerBuilder:
+        """Any other property of librdkafka."""
+        _kca.kca_consumer_builder_with_property(self._handle, name, value)
+        return self

@@ -1,0 +1,150 @@
+"""What goes wrong: one class for each kind of failure, all of them `Error`."""
+
+from __future__ import annotations
+
+from . import _kca
+
+
+class Error(Exception):
+    """A failure that the library reports; its text is one line.
+
+    Attributes:
+        code: one of the `KCA_ERROR_...` numbers of kca_abi.h.
+        name: the code's name for programs and logs, such as "unreachable".
+        rdkafka_code: librdkafka's code when it came from there, else 0.
+        retriable: the same call may succeed later.
+        fatal: the object concerned cannot be used any more.
+    """
+
+    code: int = 0
+    name: str = ""
+    rdkafka_code: int = 0
+    retriable: bool = False
+    fatal: bool = False
+
+
+class ArgumentError(Error):
+    """An argument or option is not allowed; the text says what is."""
+
+    code = _kca.KCA_ERROR_ARGUMENT
+
+
+class StateError(Error):
+    """Not possible now: not started, already started, already settled."""
+
+    code = _kca.KCA_ERROR_STATE
+
+
+class OutOfMemoryError(Error):
+    """Out of memory."""
+
+    code = _kca.KCA_ERROR_MEMORY
+
+
+class ForkedError(Error):
+    """The handle was made before fork; start a system in the child."""
+
+    code = _kca.KCA_ERROR_FORKED
+
+
+class TimedOutError(Error):
+    """The time given was not enough."""
+
+    code = _kca.KCA_ERROR_TIMEOUT
+
+
+class UnreachableError(Error):
+    """Nobody listens there, the name does not resolve, or nobody answers."""
+
+    code = _kca.KCA_ERROR_UNREACHABLE
+
+
+class TlsError(Error):
+    """Certificates, keys, or one side speaks TLS and the other does not."""
+
+    code = _kca.KCA_ERROR_TLS
+
+
+class AuthenticationError(Error):
+    """User, password or mechanism refused."""
+
+    code = _kca.KCA_ERROR_AUTHENTICATION
+
+
+class AuthorizationError(Error):
+    """The cluster's access rules forbid it."""
+
+    code = _kca.KCA_ERROR_AUTHORIZATION
+
+
+class BufferFullError(Error):
+    """The publisher's buffer stayed full; try again later."""
+
+    code = _kca.KCA_ERROR_BUFFER_FULL
+
+
+class NotStoredError(Error):
+    """The broker did not confirm the message; it may or may not be stored."""
+
+    code = _kca.KCA_ERROR_NOT_STORED
+
+
+class TooLargeError(Error):
+    """The message is larger than the publisher or the broker takes."""
+
+    code = _kca.KCA_ERROR_TOO_LARGE
+
+
+class PayloadError(Error):
+    """The payload is not JSON, or the value there has another type."""
+
+    code = _kca.KCA_ERROR_PAYLOAD
+
+
+class NotFoundError(Error):
+    """No such channel, consumer, header or JSON value."""
+
+    code = _kca.KCA_ERROR_NOT_FOUND
+
+
+class DuplicateError(Error):
+    """The name is taken."""
+
+    code = _kca.KCA_ERROR_DUPLICATE
+
+
+class HandlerError(Error):
+    """A handler failed, rejected or took too long."""
+
+    code = _kca.KCA_ERROR_HANDLER
+
+
+class StoppedError(Error):
+    """The consumer or system has stopped."""
+
+    code = _kca.KCA_ERROR_STOPPED
+
+
+class BrokerError(Error):
+    """Anything else the cluster or librdkafka reports."""
+
+    code = _kca.KCA_ERROR_BROKER
+
+
+class Rejected(Exception):
+    """Raised by a handler for a message that will never work; its class is the error's name."""
+
+
+_BY_CODE: dict[int, type[Error]] = {kind.code: kind for kind in Error.__subclasses__()}
+
+
+def make(code: int, name: str, text: str, rdkafka_code: int, retriable: int, fatal: int) -> Error:
+    """The exception for a `kca_error`; the module in C calls this."""
+    kind = _BY_CODE.get(code, Error)
+    error = kind(text)
+    error.code = code
+    error.name = name
+    error.rdkafka_code = rdkafka_code
+    error.retriable = bool(retriable)
+    error.fatal = bool(fatal)
+    return error

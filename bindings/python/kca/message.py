@@ -1,0 +1,218 @@
+"""Messages, and deliveries: messages handed to the application."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from . import _kca
+
+Payload = bytes | bytearray | memoryview | str | None
+
+DONE: int = _kca.KCA_DONE
+FAILED: int = _kca.KCA_FAILED
+REJECTED: int = _kca.KCA_REJECTED
+DEFERRED: int = _kca.KCA_DEFERRED
+
+# The low-level message that a handler of this thread or task is at: what it publishes continues its trace.
+handled: ContextVar[Any] = ContextVar("handled", default=None)
+
+
+def encoded(value: Any) -> Any:
+    """Bytes as they are, a text as UTF-8, None as none, and anything else as JSON."""
+    if value is None or isinstance(value, bytes | bytearray | memoryview):
+        return value
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+
+
+class Message:
+    """A message: name, payload, ids and headers. A `payload` that is no text or bytes becomes JSON."""
+
+    _handle: Any
+
+    def __init__(
+        self,
+        name: str | None,
+        payload: Any = None,
+        *,
+        key: bytes | str | None = None,
+        type: int | None = None,
+        message_id: str | None = None,
+        correlation_id: str | None = None,
+        timestamp_ms: int | None = None,
+        origin: str | None = None,
+        version: str | None = None,
+        reply_to: str | None = None,
+        headers: Mapping[str, bytes | str] | None = None,
+        trace_context: tuple[str, str | None] | None = None,
+    ) -> None:
+        self._handle = m = _kca.kca_message_new(name)
+        _kca.kca_message_set_payload(m, encoded(payload))
+        _kca.kca_message_set_key(m, encoded(key))
+        if type is not None:
+            _kca.kca_message_set_type(m, type)
+        if timestamp_ms is not None:
+            _kca.kca_message_set_timestamp_ms(m, timestamp_ms)
+        for field, value in [
+            (_kca.kca_message_set_message_id, message_id),
+            (_kca.kca_message_set_correlation_id, correlation_id),
+            (_kca.kca_message_set_origin, origin),
+            (_kca.kca_message_set_version, version),
+            (_kca.kca_message_set_reply_to, reply_to),
+        ]:
+            if value is not None:
+                field(m, value)
+        for header, content in (headers or {}).items():
+            if isinstance(content, str):
+                _kca.kca_message_set_header(m, header, content)
+            else:
+                _kca.kca_message_set_binary_header(m, header, content)
+        if trace_context:
+            _kca.kca_message_set_trace_context(m, *trace_context)
+
+    @property
+    def name(self) -> str:
+        """What handlers are found by; "" when it has none."""
+        return _kca.kca_message_name(self._handle)
+
+    @property
+    def type(self) -> int:
+        """One of the `KCA_TYPE_...`."""
+        return _kca.kca_message_type(self._handle)
+
+    @property
+    def message_id(self) -> str:
+        """Its id; "" before it is published without one of its own."""
+        return _kca.kca_message_message_id(self._handle)
+
+    @property
+    def correlation_id(self) -> str:
+        """The id that belongs to the conversation."""
+        return _kca.kca_message_correlation_id(self._handle)
+
+    @property
+    def timestamp_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return _kca.kca_message_timestamp_ms(self._handle)
+
+    @property
+    def origin(self) -> str:
+        """Who made it."""
+        return _kca.kca_message_origin(self._handle)
+
+    @property
+    def version(self) -> str:
+        """Version of its form."""
+        return _kca.kca_message_version(self._handle)
+
+    @property
+    def channel(self) -> str:
+        """The channel it was published through."""
+        return _kca.kca_message_channel(self._handle)
+
+    @property
+    def reply_to(self) -> str:
+        """The channel that replies are to go to."""
+        return _kca.kca_message_reply_to(self._handle)
+
+    @property
+    def trace_context(self) -> tuple[str, str]:
+        """W3C `traceparent` and `tracestate`."""
+        return _kca.kca_message_traceparent(self._handle), _kca.kca_message_tracestate(self._handle)
+
+    @property
+    def payload(self) -> bytes | None:
+        """The payload as it is on the wire; None: it has none."""
+        return _kca.kca_message_payload(self._handle)
+
+    @property
+    def key(self) -> bytes | None:
+        """The record's key."""
+        return _kca.kca_message_key(self._handle)
+
+    @property
+    def headers(self) -> dict[str, bytes]:
+        """The custom headers."""
+        m = self._handle
+        return {
+            _kca.kca_message_header_name(m, i): _kca.kca_message_header_value(m, i) or b""
+            for i in range(_kca.kca_message_header_count(m))
+        }
+
+    def header(self, name: str) -> str | None:
+        """The custom header of this name as text."""
+        return _kca.kca_message_header(self._handle, name)
+
+    def json(self) -> Any:
+        """The payload as Python values.
+
+        Raises:
+            PayloadError: it is not JSON; the text says where it breaks.
+        """
+        payload = self.payload
+        try:
+            return None if payload is None else json.loads(payload)
+        except ValueError:
+            _kca.kca_message_check_json(self._handle)
+            raise
+
+
+class Delivery(Message):
+    """A message handed to the application, which must settle it.
+
+    A handler settles it by returning or raising, unless it returns `DEFERRED`: then whoever keeps the delivery settles
+    it, from any thread. One that goes without being settled counts as failed.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._delivery = handle
+        self._handle = _kca.kca_delivery_message(handle)
+
+    @property
+    def consumer(self) -> str:
+        """The consumer's name."""
+        return _kca.kca_delivery_consumer(self._delivery)
+
+    @property
+    def topic(self) -> str:
+        """The record's topic."""
+        return _kca.kca_delivery_topic(self._delivery)
+
+    @property
+    def partition(self) -> int:
+        """The record's partition."""
+        return _kca.kca_delivery_partition(self._delivery)
+
+    @property
+    def offset(self) -> int:
+        """The record's offset."""
+        return _kca.kca_delivery_offset(self._delivery)
+
+    @property
+    def attempt(self) -> int:
+        """1, 2, ..."""
+        return _kca.kca_delivery_attempt(self._delivery)
+
+    def settle(self, verdict: int, error_name: str = "", text: str = "") -> None:
+        """Settles it: `DONE`, `FAILED` or `REJECTED`, with a short name and a line of text that say why.
+
+        Raises:
+            StateError: it no longer counts: it was settled before, its time is over, or its partition is gone.
+        """
+        if error_name or text:
+            _kca.kca_delivery_explain(self._delivery, error_name, text)
+        _kca.kca_delivery_settle(self._delivery, verdict)
+
+    def done(self) -> None:
+        """Settles it: handled."""
+        self.settle(DONE)
+
+    def failed(self, error_name: str, text: str) -> None:
+        """Settles it: it may work another time."""
+        self.settle(FAILED, error_name, text)
+
+    def rejected(self, error_name: str, text: str) -> None:
+        """Settles it: it will never work."""
+        self.settle(REJECTED, error_name, text)

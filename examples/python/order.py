@@ -1,0 +1,77 @@
+"""The order example of the document: publish orderCreated events, handle them with four processors, shut down cleanly.
+
+python3 examples/python/order.py [bootstrap] [events]        defaults: embedded://  20
+"""
+
+from __future__ import annotations
+
+import sys
+from threading import Lock
+from typing import Any
+
+import kca
+
+
+def declare(system: kca.System, bootstrap: str) -> None:
+    """Declares the connection, a publisher and a consumer of order.events."""
+    system.add_connection(kca.Connection("kafka", bootstrap))
+    system.add_publisher(
+        kca.PublisherBuilder("kafka", "order.events").with_batch_size(100).with_max_attempts(5).with_required_acks(-1)
+    )
+    system.add_consumer(
+        kca.ConsumerBuilder("kafka", "order.events", "order-service-group")
+        .with_heartbeat_interval_ms(5000)
+        .with_commit_interval_ms(10000)
+    )
+
+
+def publish_orders(system: kca.System, count: int) -> None:
+    """Publishes the orders, and waits for the receipt of each."""
+    bus = system.event_bus("order.events")
+    for i in range(1, count + 1):
+        order = {"orderId": f"ORD-{i:05}", "amount": round(i * 9.99, 2)}
+        bus.publish("orderCreated", order, token=i, correlation_id=f"customer-{i % 5}")
+    receipts: list[kca.Receipt] = []
+    for event in system.queue():
+        if isinstance(event, kca.Receipt):
+            receipts.append(event)
+        if len(receipts) == count:
+            break
+    print(f"published {count} orderCreated events, {sum(r.error is None for r in receipts)} stored")
+
+
+def main(bootstrap: str = "embedded://", events: str = "20") -> None:
+    """Runs the example."""
+    count = int(events)
+    system = kca.System().log_to_stderr(kca.LOG_WARN)
+    declare(system, bootstrap)
+    lock = Lock()
+    left = count
+
+    @system.handler("orderCreated")
+    def handle_order_created(order: Any, message: kca.Delivery) -> None:
+        """Runs on one of the four processors; orders of one customer (the key) come one after another."""
+        nonlocal left
+        where = f"{message.topic}[{message.partition}] offset {message.offset}"
+        with lock:
+            print(f"handled   {order['orderId']}  amount {order['amount']:8.2f}  from {where}")
+            left -= 1
+            if left == 0:
+                consumer.stop()
+
+    system.start()
+    print(f"started on {bootstrap}")
+    publish_orders(system, count)
+
+    consumer = (
+        system.consumer("order-service-group").with_amount_of_processors(4).with_message_processing_timeout_ms(30000)
+    )
+    consumer.run()
+
+    print(system.describe(), end="")
+    system.shutdown()
+    print("shut down cleanly")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,49 @@
+# Tests of the bindings: python.<file>, lua.<file>.<interpreter>, and bindings.cross, which needs a real Kafka.
+set(python_folder ${PROJECT_BINARY_DIR}/bindings/python)
+set(lua_folder ${PROJECT_BINARY_DIR}/bindings/lua)
+
+function(kca_add_pytest name label file)
+  add_test(NAME ${name} COMMAND ${KCA_PYTHON} -m pytest -q -p no:cacheprovider ${file})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${KCA_TEST_SECONDS} ENVIRONMENT
+    "PYTHONPATH=${python_folder}:${CMAKE_CURRENT_SOURCE_DIR}/python;PYTHONDONTWRITEBYTECODE=1;${ARGN}")
+endfunction()
+
+if(KCA_BUILD_PYTHON)
+  file(GLOB sources CONFIGURE_DEPENDS python/test_*.py)
+  foreach(source ${sources})
+    string(REGEX REPLACE "^.*/test_(.*)\\.py$" "\\1" name ${source})
+    kca_add_pytest(python.${name} python ${source})
+  endforeach()
+endif()
+
+# kca_add_lua_tests(<interpreter> <ABI of its modules> <module>)
+function(kca_add_lua_tests interpreter abi module)
+  find_program(KCA_${interpreter} ${interpreter})
+  if(NOT KCA_${interpreter} OR NOT TARGET kca_lua${abi})
+    message(STATUS "${interpreter} is not here: no tests of ${module} with it")
+    return()
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS lua/*_test.lua)
+  foreach(source ${sources})
+    string(REGEX REPLACE "^.*/(.*)_test\\.lua$" "\\1" name ${source})
+    set(test lua.${name}.${interpreter}.${module})
+    add_test(NAME ${test} COMMAND ${KCA_${interpreter}} ${CMAKE_CURRENT_SOURCE_DIR}/lua/check.lua ${source})
+    set_tests_properties(${test} PROPERTIES LABELS lua TIMEOUT ${KCA_TEST_SECONDS} ENVIRONMENT
+      "KCA_LUA_MODULE=${module};LUA_PATH=${lua_folder}/?.lua;LUA_CPATH=${lua_folder}/${abi}/?.so")
+  endforeach()
+endfunction()
+
+if(KCA_BUILD_LUA)
+  kca_add_lua_tests(lua5.1 5.1 kca)
+  kca_add_lua_tests(lua5.4 5.4 kca)
+  kca_add_lua_tests(luajit 5.1 kca)
+  kca_add_lua_tests(luajit 5.1 kca_ffi)
+endif()
+
+if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)
+  add_executable(bindings_peer bindings/peer.c)
+  target_link_libraries(bindings_peer PRIVATE kca kca_options)
+  kca_add_pytest(bindings.cross bindings ${CMAKE_CURRENT_SOURCE_DIR}/bindings/cross_test.py
+    KCA_PEER_C=$<TARGET_FILE:bindings_peer> KCA_LUA=${KCA_lua5.1} KCA_LUAJIT=${KCA_luajit}
+    LUA_PATH=${lua_folder}/?.lua LUA_CPATH=${lua_folder}/5.1/?.so)
+endif()

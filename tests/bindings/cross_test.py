@@ -1,0 +1,78 @@
+"""Publishes from each of C, Python, Lua (SWIG) and LuaJIT (FFI), and handles in each other, on one real Kafka."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PEERS = {
+    "c": [os.environ.get("KCA_PEER_C", "")],
+    "python": [sys.executable, str(HERE / "peer.py")],
+    "lua": [os.environ.get("KCA_LUA", "lua5.1"), str(HERE / "peer.lua")],
+    "luajit": [os.environ.get("KCA_LUAJIT", "luajit"), str(HERE / "peer.lua")],
+}
+PAYLOAD = '{"orderId": "ORD-00001",  "amount": 9.990, "note": "Ação\\n \\u0000 \'π\'", "big": 9007199254740993}'
+
+Message = tuple[str, ...]
+
+
+def run(peer: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [*PEERS[peer], *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def output(peer: str, process: subprocess.Popen[str]) -> list[str]:
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (0, ""), f"{peer} ends with {process.returncode}: {err}"
+    return out.splitlines()
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, Message]:
+    """What each language publishes."""
+    return {
+        peer: (
+            f"orderCreated.{peer}",
+            str(uuid.uuid4()),
+            f"customer-{peer}",
+            f"{peer} ação",
+            f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01",
+            f"sender={peer}",
+            PAYLOAD,
+        )
+        for peer in PEERS
+    }
+
+
+@pytest.fixture(scope="module")
+def handled(published: dict[str, Message]) -> dict[str, dict[str, Message]]:
+    """What each language handled, by who published it."""
+    bootstrap = os.environ.get("KCA_BROKER_PLAINTEXT")
+    assert bootstrap, 'no broker: eval "$(tests/broker/kafka env)"'
+    run_id = uuid.uuid4().hex[:12]
+    topic = f"cross.{run_id}"
+    for peer, message in published.items():
+        output(peer, run(peer, "publish", bootstrap, topic, *message))
+    handlers = {peer: run(peer, "handle", bootstrap, topic, f"{peer}.{run_id}", str(len(PEERS))) for peer in PEERS}
+    found: dict[str, dict[str, Message]] = {}
+    for peer, process in handlers.items():
+        messages = [tuple(line.split("\t")) for line in output(peer, process)]
+        found[peer] = {m[0].removeprefix("orderCreated."): (*m[:-1], bytes.fromhex(m[-1]).decode()) for m in messages}
+    return found
+
+
+@pytest.mark.parametrize("handler", PEERS)
+@pytest.mark.parametrize("publisher", PEERS)
+def test_each_handles_what_each_publishes(
+    publisher: str, handler: str, published: dict[str, Message], handled: dict[str, dict[str, Message]]
+) -> None:
+    assert handled[handler][publisher] == published[publisher]

@@ -1,0 +1,152 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lanes.h"
+
+enum { MANY = 3000 };
+
+static const char first_partition, second_partition;
+
+static kca__lane_entry entry(const void *partition, const char *key) {
+    return (kca__lane_entry){.partition = partition, .key = key, .key_len = key ? strlen(key) : 0};
+}
+
+static void test_entries_of_one_key_leave_one_after_another(void **state) {
+    (void)state;
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 4));
+    kca__lane_entry a = entry(&first_partition, "k"), b = a, c = a;
+    kca__lanes_add(&l, &a);
+    kca__lanes_add(&l, &b);
+    kca__lanes_add(&l, &c);
+    assert_int_equal(l.ready_count, 1);
+    assert_ptr_equal(kca__lanes_take(&l), &a);
+    assert_null(kca__lanes_take(&l));
+    assert_true(kca__lanes_finish(&l, &a));
+    assert_ptr_equal(kca__lanes_take(&l), &b);
+    assert_true(kca__lanes_finish(&l, &b));
+    assert_ptr_equal(kca__lanes_take(&l), &c);
+    assert_false(kca__lanes_finish(&l, &c));
+    assert_null(kca__lanes_take(&l));
+    kca__lanes_close(&l);
+}
+
+static void test_an_entry_that_comes_while_its_key_is_out_waits(void **state) {
+    (void)state;
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 4));
+    kca__lane_entry a = entry(&first_partition, "k"), b = a;
+    kca__lanes_add(&l, &a);
+    assert_ptr_equal(kca__lanes_take(&l), &a);
+    kca__lanes_add(&l, &b);
+    assert_null(kca__lanes_take(&l));
+    assert_true(kca__lanes_finish(&l, &a));
+    assert_ptr_equal(kca__lanes_take(&l), &b);
+    assert_false(kca__lanes_finish(&l, &b));
+    kca__lanes_close(&l);
+}
+
+static void test_equal_keys_of_two_partitions_go_side_by_side(void **state) {
+    (void)state;
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 4));
+    kca__lane_entry a = entry(&first_partition, "k"), b = entry(&second_partition, "k");
+    kca__lanes_add(&l, &a);
+    kca__lanes_add(&l, &b);
+    assert_ptr_equal(kca__lanes_take(&l), &a);
+    assert_ptr_equal(kca__lanes_take(&l), &b);
+    kca__lanes_close(&l);
+}
+
+static void test_entries_without_a_key_go_side_by_side(void **state) {
+    (void)state;
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 4));
+    kca__lane_entry a = entry(&first_partition, NULL), b = a;
+    kca__lanes_add(&l, &a);
+    kca__lanes_add(&l, &b);
+    assert_ptr_equal(kca__lanes_take(&l), &a);
+    assert_ptr_equal(kca__lanes_take(&l), &b);
+    assert_false(kca__lanes_finish(&l, &a));
+    assert_false(kca__lanes_finish(&l, &b));
+    kca__lanes_close(&l);
+}
+
+static void test_what_is_ready_longest_leaves_first(void **state) {
+    (void)state;
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 4));
+    kca__lane_entry a = entry(&first_partition, "a"), a2 = a, b = entry(&first_partition, "b");
+    kca__lanes_add(&l, &a);
+    kca__lanes_add(&l, &a2);
+    assert_ptr_equal(kca__lanes_take(&l), &a);
+    kca__lanes_add(&l, &b);
+    assert_true(kca__lanes_finish(&l, &a));
+    assert_ptr_equal(kca__lanes_take(&l), &b);
+    assert_ptr_equal(kca__lanes_take(&l), &a2);
+    kca__lanes_close(&l);
+}
+
+/* Far more keys than buckets, with tails of 1 to 7 bytes after each word. */
+static void test_many_keys_share_few_buckets(void **state) {
+    (void)state;
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 1));
+    kca__lane_entry *entries = calloc(MANY * 2, sizeof *entries);
+    char(*keys)[24] = calloc(MANY, sizeof *keys);
+    for (int i = 0; i < MANY; i++) {
+        memcpy(keys[i], &i, sizeof i);
+        for (int j = 0; j < 2; j++)
+            entries[2 * i + j] = (kca__lane_entry){
+                .partition = &first_partition, .key = keys[i], .key_len = (size_t)(4 + i % 20)};
+    }
+    for (int i = 0; i < MANY * 2; i++)
+        kca__lanes_add(&l, &entries[i]);
+    assert_int_equal(l.ready_count, MANY);
+    for (int i = 0; i < MANY; i++)
+        assert_ptr_equal(kca__lanes_take(&l), &entries[2 * i]);
+    for (int i = MANY - 1; i >= 0; i--)
+        assert_true(kca__lanes_finish(&l, &entries[2 * i]));
+    for (int i = MANY - 1; i >= 0; i--)
+        assert_ptr_equal(kca__lanes_take(&l), &entries[2 * i + 1]);
+    for (int i = 0; i < MANY; i++)
+        assert_false(kca__lanes_finish(&l, &entries[2 * i + 1]));
+    free(keys);
+    free(entries);
+    kca__lanes_close(&l);
+}
+
+/* A key inside a record is binary, and one may be the beginning of another. */
+static void test_keys_are_compared_whole(void **state) {
+    (void)state;
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 4));
+    kca__lane_entry a = {.partition = &first_partition, .key = "a\0b", .key_len = 3};
+    kca__lane_entry b = {.partition = &first_partition, .key = "a\0c", .key_len = 3};
+    kca__lane_entry c = {.partition = &first_partition, .key = "a\0", .key_len = 2};
+    kca__lanes_add(&l, &a);
+    kca__lanes_add(&l, &b);
+    kca__lanes_add(&l, &c);
+    assert_int_equal(l.ready_count, 3);
+    kca__lanes_close(&l);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_entries_of_one_key_leave_one_after_another),
+        cmocka_unit_test(test_an_entry_that_comes_while_its_key_is_out_waits),
+        cmocka_unit_test(test_equal_keys_of_two_partitions_go_side_by_side),
+        cmocka_unit_test(test_entries_without_a_key_go_side_by_side),
+        cmocka_unit_test(test_what_is_ready_longest_leaves_first),
+        cmocka_unit_test(test_many_keys_share_few_buckets),
+        cmocka_unit_test(test_keys_are_compared_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,114 @@
+"""Declarations chain, keep their first failure, and cover every option of the header."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import kca
+import pytest
+from kca import _kca, errors
+
+BUILDERS: dict[str, Callable[[], Any]] = {
+    "kca_connection_with_": lambda: kca.Connection("local", "embedded://"),
+    "kca_publisher_builder_with_": lambda: kca.PublisherBuilder("local", "orders"),
+    "kca_consumer_builder_with_": lambda: kca.ConsumerBuilder("local", "orders", "shop"),
+}
+SAMPLES = {"int": 1, "bool": True, "str": "1", "str | None": None}
+
+
+def options(prefix: str) -> list[str]:
+    return [name.removeprefix(prefix) for name in dir(_kca) if name.startswith(prefix)]
+
+
+@pytest.mark.parametrize("prefix", BUILDERS)
+def test_every_option_returns_the_same_object(prefix: str) -> None:
+    assert options(prefix)
+    for option in options(prefix):
+        builder = BUILDERS[prefix]()
+        method = getattr(builder, f"with_{option}")
+        arguments = [SAMPLES[p.annotation] for p in inspect.signature(method).parameters.values()]
+        assert method(*arguments) is builder, option
+
+
+def test_consumer_options_return_the_same_object() -> None:
+    system = kca.System().add_connection(kca.Connection("local", "embedded://"))
+    consumer = system.add_consumer(kca.ConsumerBuilder("local", "orders", "shop")).consumer("shop")
+    assert consumer.with_amount_of_processors(4).with_message_processing_timeout_ms(1000) is consumer
+
+
+def test_first_failure_of_a_builder_is_raised_when_it_is_added() -> None:
+    builder = kca.PublisherBuilder("local", "orders").with_batch_size(0).with_compression("zip")
+    with pytest.raises(kca.ArgumentError) as raised:
+        kca.System().add_publisher(builder)
+    assert str(raised.value) == "publisher orders: batch_size must be 1 to 1000000, got 0"
+    error = raised.value
+    assert (error.code, error.name, error.retriable, error.fatal) == (1, "argument", False, False)
+
+
+def test_a_bad_name_is_raised_where_the_object_is_made_or_added() -> None:
+    with pytest.raises(kca.ArgumentError):
+        kca.System().add_publisher(kca.PublisherBuilder("local", ""))
+
+
+def test_start_names_what_is_missing() -> None:
+    system = kca.System().add_publisher(kca.PublisherBuilder("nowhere", "orders"))
+    with pytest.raises(kca.Error, match="nowhere"):
+        system.start()
+
+
+def test_taken_names_are_refused() -> None:
+    system = kca.System().add_connection(kca.Connection("local", "embedded://"))
+    with pytest.raises(kca.DuplicateError):
+        system.add_connection(kca.Connection("local", "embedded://"))
+    with pytest.raises(kca.NotFoundError):
+        system.consumer("shop")
+    system.handler("orderCreated", lambda order, message: None)
+    with pytest.raises(kca.DuplicateError):
+        system.handler("orderCreated", lambda order, message: None)
+
+
+def test_nobody_listening_is_unreachable() -> None:
+    system = kca.System().add_connection(kca.Connection("far", "127.0.0.1:1"))
+    system.add_publisher(kca.PublisherBuilder("far", "orders"))
+    with pytest.raises(kca.UnreachableError):
+        system.start(1000)
+
+
+def test_each_kind_of_error_has_its_class() -> None:
+    codes = {getattr(_kca, name) for name in dir(_kca) if name.startswith("KCA_ERROR_")}
+    assert {kind.code for kind in errors.Error.__subclasses__()} == codes
+
+
+def test_messages_keep_what_they_are_given() -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    message = kca.Message(
+        "orderCreated",
+        {"id": "ä", "n": 9007199254740993},
+        key=b"k\0k",
+        type=kca.TYPE_COMMAND,
+        message_id="m-1",
+        correlation_id="c-1",
+        timestamp_ms=1767225600123,
+        origin="shop",
+        version="2.0",
+        reply_to="replies",
+        headers={"tenant": "acme", "bin": b"\0\xff"},
+        trace_context=(trace, "a=1"),
+    )
+    assert (message.name, message.type, message.key) == ("orderCreated", kca.TYPE_COMMAND, b"k\0k")
+    assert (message.message_id, message.correlation_id, message.timestamp_ms) == ("m-1", "c-1", 1767225600123)
+    assert (message.origin, message.version, message.reply_to) == ("shop", "2.0", "replies")
+    assert message.headers == {"tenant": b"acme", "bin": b"\0\xff"}
+    assert (message.header("tenant"), message.header("none")) == ("acme", None)
+    assert message.trace_context == (trace, "a=1")
+    assert message.json() == {"id": "ä", "n": 9007199254740993}
+
+
+def test_a_payload_may_be_bytes_of_any_kind_or_none() -> None:
+    for payload in b"\0x", bytearray(b"\0x"), memoryview(b"\0x"):
+        assert kca.Message("m", payload).payload == b"\0x"
+    assert kca.Message("m").payload is None
+    with pytest.raises(kca.PayloadError):
+        kca.Message("m", "{").json()

@@ -1,0 +1,171 @@
+"""Publishing and handling on the embedded broker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import kca
+import pytest
+from support import KEY, declared, events
+
+
+class NegativeAmount(kca.Rejected):
+    pass
+
+
+@pytest.fixture
+def system() -> Iterator[kca.System]:
+    """Skips what fails for good, so that a consumer survives it."""
+    made = declared(failure_policy="skip")
+    yield made
+    made.shutdown()
+
+
+def publish(system: kca.System, *orders: Any, **fields: Any) -> None:
+    bus = system.event_bus("orders")
+    for order in orders:
+        bus.publish("orderCreated", order, key=KEY, **fields)
+    bus.flush(10000)
+
+
+def faults(queue: kca.Queue, count: int) -> list[str]:
+    found: list[str] = []
+    for event in events(queue):
+        if isinstance(event, kca.Fault):
+            assert isinstance(event.error, kca.HandlerError)
+            found.append(str(event.error))
+        if len(found) == count:
+            return found
+    raise AssertionError
+
+
+def test_returning_is_done_and_raising_is_not(system: kca.System) -> None:
+    @system.handler("orderCreated")
+    def handle(order: Any, message: kca.Delivery) -> None:
+        if order["amount"] < 0:
+            raise NegativeAmount("it is below 0")
+        if order["amount"] == 0:
+            raise ValueError("it is 0")
+        consumer.stop()
+
+    system.start()
+    publish(system, {"amount": -1}, {"amount": 0}, "{", {"amount": 1})
+    consumer = system.consumer("shop")
+    consumer.run()
+    assert "1 handled, 1 failed, 2 rejected" in system.describe()
+
+
+def test_a_failure_ends_a_consumer_that_stops() -> None:
+    system = declared(failure_policy="stop")
+
+    @system.handler("orderCreated")
+    def handle(order: Any, message: kca.Delivery) -> None:
+        raise NegativeAmount("it is below 0")
+
+    system.start()
+    publish(system, {})
+    with pytest.raises(kca.HandlerError, match=r"orders\[0\] offset 0, NegativeAmount: it is below 0"):
+        system.consumer("shop").run()
+
+
+def test_receipts_carry_the_tokens(system: kca.System) -> None:
+    system.handler("*", lambda order, message: None)
+    system.start()
+    tokens = [1, 2**53 + 1, 2**64 - 1]
+    for token in tokens:
+        publish(system, {}, token=token)
+    receipts = [event for event in islice(events(system.queue()), 3) if isinstance(event, kca.Receipt)]
+    assert [r.token for r in receipts] == tokens
+    assert [(r.error, r.topic, r.partition, r.offset) for r in receipts] == [(None, "orders", 0, i) for i in range(3)]
+
+
+def test_handlers_run_in_threads_of_run(system: kca.System) -> None:
+    meet = threading.Barrier(3, timeout=30)
+
+    @system.handler("orderCreated")
+    def handle(order: Any, message: kca.Delivery) -> None:
+        meet.wait()
+        consumer.stop()
+
+    system.start()
+    bus = system.event_bus("orders")
+    for key in "k3", "k4", "k5":
+        bus.publish("orderCreated", {}, key=key)
+    consumer = system.consumer("shop").with_amount_of_processors(3)
+    threads = threading.active_count()
+    consumer.run()
+    assert threading.active_count() == threads
+    assert "3 handled" in system.describe()
+
+
+def test_a_deferred_delivery_is_settled_from_another_thread(system: kca.System) -> None:
+    kept: list[kca.Delivery] = []
+    deferred = threading.Event()
+
+    @system.handler("orderCreated")
+    def handle(order: Any, message: kca.Delivery) -> int:
+        kept.append(message)
+        deferred.set()
+        return kca.DEFERRED
+
+    def settle() -> None:
+        assert deferred.wait(30)
+        kept[0].done()
+        consumer.stop()
+
+    system.start()
+    publish(system, {"id": 7})
+    consumer = system.consumer("shop")
+    other = threading.Thread(target=settle)
+    other.start()
+    consumer.run()
+    other.join()
+    assert kept[0].json() == {"id": 7}
+    with pytest.raises(kca.StateError):
+        kept[0].done()
+    assert "1 handled, 0 failed" in system.describe()
+
+
+def test_what_a_handler_publishes_continues_the_trace(system: kca.System) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    traces: dict[str, str] = {}
+
+    @system.handler("*")
+    def handle(order: Any, message: kca.Delivery) -> None:
+        traces[message.name] = message.trace_context[0]
+        if message.name == "orderCreated":
+            bus.publish("orderBilled", {}, key=KEY)
+        else:
+            consumer.stop()
+
+    system.start()
+    bus = system.event_bus("orders")
+    publish(system, {}, trace_context=(trace, None))
+    consumer = system.consumer("shop")
+    consumer.run()
+    assert traces["orderCreated"] == trace
+    assert traces["orderBilled"].split("-")[1] == trace.split("-")[1]
+
+
+def test_a_queue_can_be_polled_and_runs_again(system: kca.System) -> None:
+    system.handler("*", lambda order, message: None)
+    system.start()
+    consumer = system.consumer("shop")
+    queue = consumer.queue()
+    assert queue.fileno() >= 0
+    assert queue.next(1, 0) == []
+    with pytest.raises(kca.StateError):
+        consumer.queue()
+    consumer.stop()
+    with pytest.raises(kca.StoppedError):
+        queue.next(1, 30000)
+    queue.close()
+    again = consumer.queue()
+    publish(system, {"id": 1})
+    [delivery] = again.next(10, 30000)
+    assert isinstance(delivery, kca.Delivery)
+    delivery.failed("Broken", "it broke")
+    assert "orderCreated failed at orders[0] offset 0, Broken: it broke" in faults(again, 1)[0]

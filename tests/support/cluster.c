@@ -1,0 +1,210 @@
+#include "cluster.h"
+
+#include "behaviour.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 20000 };
+
+static const char *environment(const char *name) {
+    const char *value = getenv(name);
+    if (!value || !*value)
+        fail_msg("%s is not set: these tests need a broker; run tests/run, or tests/broker/kafka "
+                 "start and eval \"$(tests/broker/kafka env)\"",
+                 name);
+    return value;
+}
+
+const char *listener(const char *name) {
+    char variable[60];
+    snprintf(variable, sizeof variable, "KCA_BROKER_%s", name);
+    return environment(variable);
+}
+
+const char *certificate_file(const char *name) {
+    enum { MOST = 64, LONGEST = 400 };
+    static char paths[MOST][LONGEST];
+    static int used;
+    assert_true(used < MOST);
+    snprintf(paths[used], LONGEST, "%s/%s", environment("KCA_CERTS"), name);
+    if (access(paths[used], R_OK) != 0)
+        fail_msg("%s is not there", paths[used]);
+    return paths[used++];
+}
+
+char *text_of(const char *path) {
+    FILE *file = fopen(path, "r");
+    if (!file)
+        fail_msg("%s cannot be read", path);
+    char *text = calloc(1, 65536);
+    assert_non_null(text);
+    assert_true(fread(text, 1, 65535, file) > 0);
+    fclose(file);
+    return text;
+}
+
+void cluster_do(const char *words) {
+    char command[1000];
+    snprintf(command, sizeof command, "timeout 100 '%s' %s >/dev/null", environment("KCA_KAFKA"),
+             words);
+    if (system(command) != 0)
+        fail_msg("%s did not work", command);
+}
+
+/* ---- clients: one to ask, for the life of the process ---- */
+
+static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
+    char reason[300];
+    if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) != RD_KAFKA_CONF_OK)
+        fail_msg("%s", reason);
+}
+
+static rd_kafka_t *open_client(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
+    char reason[300];
+    set(conf, "bootstrap.servers", listener("PLAINTEXT"));
+    set(conf, "reconnect.backoff.max.ms", "500");
+    set(conf, "log_level", "0");
+    rd_kafka_t *rk = rd_kafka_new(type, conf, reason, sizeof reason);
+    if (!rk)
+        fail_msg("%s", reason);
+    return rk;
+}
+
+static rd_kafka_t *asker(void) {
+    static rd_kafka_t *rk;
+    static pid_t owner;
+    if (!rk || owner != getpid())
+        rk = open_client(RD_KAFKA_PRODUCER, rd_kafka_conf_new());
+    owner = getpid();
+    return rk;
+}
+
+static void check(rd_kafka_resp_err_t err, const char *what, const char *topic) {
+    if (err)
+        fail_msg("%s %s: %s", what, topic, rd_kafka_err2str(err));
+}
+
+/* ---- topics ---- */
+
+static void wait_for_answer(rd_kafka_queue_t *queue, const char *what, const char *topic) {
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, PATIENCE_MS);
+    if (!event)
+        fail_msg("%s %s: no answer", what, topic);
+    check(rd_kafka_event_error(event), what, topic);
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+}
+
+typedef struct growth {
+    const char *topic;
+    int partitions;
+} growth;
+
+static int has_partitions(void *argument) {
+    growth *wanted = argument;
+    const struct rd_kafka_metadata *answer;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(asker(), wanted->topic, NULL);
+    bool has = false;
+    if (rd_kafka_metadata(asker(), 0, handle, &answer, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        has = !answer->topics[0].err && answer->topics[0].partition_cnt == wanted->partitions;
+        for (int i = 0; has && i < wanted->partitions; i++)
+            has = answer->topics[0].partitions[i].leader >= 0;
+        rd_kafka_metadata_destroy(answer);
+    }
+    rd_kafka_topic_destroy(handle);
+    return has;
+}
+
+void topic_create(const char *topic, int partitions) {
+    topic_create_with(topic, partitions, NULL, NULL);
+}
+
+void topic_create_with(const char *topic, int partitions, const char *setting, const char *value) {
+    char reason[300];
+    rd_kafka_NewTopic_t *wish = rd_kafka_NewTopic_new(topic, partitions, -1, reason, sizeof reason);
+    assert_non_null(wish);
+    if (setting)
+        check(rd_kafka_NewTopic_set_config(wish, setting, value), setting, topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
+    rd_kafka_CreateTopics(asker(), &wish, 1, NULL, queue);
+    wait_for_answer(queue, "create", topic);
+    rd_kafka_NewTopic_destroy(wish);
+    must_become(has_partitions, &(growth){topic, partitions}, PATIENCE_MS, "the topic is there");
+}
+
+void topic_grow(const char *topic, int partitions) {
+    char reason[300];
+    rd_kafka_NewPartitions_t *wish =
+        rd_kafka_NewPartitions_new(topic, (size_t)partitions, reason, sizeof reason);
+    assert_non_null(wish);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
+    rd_kafka_CreatePartitions(asker(), &wish, 1, NULL, queue);
+    wait_for_answer(queue, "grow", topic);
+    rd_kafka_NewPartitions_destroy(wish);
+    must_become(has_partitions, &(growth){topic, partitions}, PATIENCE_MS, "the topic has grown");
+}
+
+typedef struct end_of {
+    const char *topic;
+    int partition;
+    int64_t low, high;
+    rd_kafka_resp_err_t err;
+} end_of;
+
+/* A broker that has just come back does not know its partitions yet. */
+static int knows_end(void *argument) {
+    end_of *e = argument;
+    e->err = rd_kafka_query_watermark_offsets(asker(), e->topic, e->partition, &e->low, &e->high,
+                                              PATIENCE_MS);
+    return !e->err;
+}
+
+int64_t topic_end(const char *topic, int partition) {
+    end_of e = {.topic = topic, .partition = partition};
+    if (!wait_until(knows_end, &e, PATIENCE_MS))
+        check(e.err, "end of", topic);
+    return e.high;
+}
+
+int64_t topic_count(const char *topic, int partitions) {
+    int64_t count = 0;
+    for (int i = 0; i < partitions; i++)
+        count += topic_end(topic, i);
+    return count;
+}
+
+int64_t topic_bytes(const char *topic, int partition) {
+    char path[600];
+    struct stat about;
+    snprintf(path, sizeof path, "%s/node-1/data/%s-%d/00000000000000000000.log",
+             environment("KCA_KAFKA_DIR"), topic, partition);
+    if (stat(path, &about) != 0)
+        fail_msg("%s is not there", path);
+    return about.st_size;
+}
+
+/* ---- groups ---- */
+
+int64_t group_committed(const char *group, const char *topic, int partition) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    set(conf, "group.id", group);
+    rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, conf);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    check(rd_kafka_committed(rk, list, PATIENCE_MS), "committed", topic);
+    int64_t offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+    return offset < 0 ? -1 : offset;
+}
+
+int64_t group_committed_sum(const char *group, const char *topic, int partitions) {
+    int64_t sum = 0;
+    for (int i = 0; i < partitions; i++) {
+        int64_t offset = group_committed(group, topic, i);
+        sum += offset > 0 ? offset : 0;
+    }
+    return sum;
+}

@@ -1,0 +1,71 @@
+/* The real Kafka that tests/broker/kafka started, seen from outside through librdkafka. All of it
+ * fails the test when it does not work. */
+#ifndef KCA_TESTS_CLUSTER_H
+#define KCA_TESTS_CLUSTER_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* host:port of a listener: "PLAINTEXT", "TLS", "MTLS" ... */
+const char *listener(const char *name);
+
+/* Path of a file that tests/broker/certificates made; borrowed, for the life of the process. */
+const char *certificate_file(const char *name);
+
+/* A file's text, freed with free(). */
+char *text_of(const char *path);
+
+/* Runs tests/broker/kafka with these words, such as cluster_do("acl --add ..."). */
+void cluster_do(const char *words);
+
+/* ---- topics ---- */
+void topic_create(const char *topic, int partitions);
+void topic_create_with(const char *topic, int partitions, const char *setting, const char *value);
+void topic_grow(const char *topic, int partitions);
+
+/* Records between the partition's first and last offset; of partition -1: of all `partitions`. */
+int64_t topic_end(const char *topic, int partition);
+int64_t topic_count(const char *topic, int partitions);
+
+/* Bytes that the partition takes on the disk of node 1. */
+int64_t topic_bytes(const char *topic, int partition);
+
+/* ---- records ---- */
+typedef struct raw_record {
+    int partition;
+    int64_t offset, timestamp_ms;
+    char *key, *value; /* end with NUL */
+    size_t key_len, value_len;
+    struct {
+        char *name, *value;
+    } headers[32];
+    int header_count;
+} raw_record;
+
+/* All records of the partitions 0 .. partitions - 1, as they stand; by partition and offset. */
+raw_record *topic_read(int *out_count, const char *topic, int partitions);
+void records_free(raw_record *records, int count);
+
+/* The value of the last header of this name; NULL: none. */
+const char *record_header(const raw_record *r, const char *name);
+
+/* Writes records as another program does: header `route` is "thing" unless NULL is given; partition
+ * -1: by key. */
+typedef struct raw_writer raw_writer;
+raw_writer *raw_writer_open(const char *transactional_id);
+void raw_write(raw_writer *w, const char *topic, int partition, const char *route, const char *key,
+               const char *value);
+void raw_write_headers(raw_writer *w, const char *topic, const char *key, const char *value,
+                       const char *const (*headers)[2], int count);
+rd_kafka_t *raw_writer_client(raw_writer *w);
+void raw_writer_close(raw_writer *w); /* flushes */
+
+/* `count` records with values {"id":0} ... and keys k0 ... k<keys - 1>; keys 0: none. */
+void topic_fill(const char *topic, int partition, int count, int keys);
+
+/* What the group committed; -1: nothing. */
+int64_t group_committed(const char *group, const char *topic, int partition);
+int64_t group_committed_sum(const char *group, const char *topic, int partitions);
+
+#endif

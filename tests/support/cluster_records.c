@@ -1,0 +1,187 @@
+/* Reading and writing records from outside. */
+#include "behaviour.h"
+#include "cluster.h"
+
+#include <stdio.h>
+
+enum { PATIENCE_MS = 20000 };
+
+static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
+    char reason[300];
+    if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) != RD_KAFKA_CONF_OK)
+        fail_msg("%s", reason);
+}
+
+static char *copy(const void *data, size_t len) {
+    char *text = malloc(len + 1);
+    assert_non_null(text);
+    if (len)
+        memcpy(text, data, len);
+    text[len] = '\0';
+    return text;
+}
+
+static void take(raw_record *out, const rd_kafka_message_t *m) {
+    rd_kafka_headers_t *headers;
+    *out = (raw_record){.partition = m->partition,
+                        .offset = m->offset,
+                        .timestamp_ms = rd_kafka_message_timestamp(m, NULL),
+                        .key = m->key ? copy(m->key, m->key_len) : NULL,
+                        .key_len = m->key_len,
+                        .value = m->payload ? copy(m->payload, m->len) : NULL,
+                        .value_len = m->len};
+    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    size_t count = rd_kafka_header_cnt(headers);
+    assert_true(count <= sizeof out->headers / sizeof *out->headers);
+    for (size_t i = 0; i < count; i++) {
+        const char *name;
+        const void *value;
+        size_t len;
+        rd_kafka_header_get_all(headers, i, &name, &value, &len);
+        out->headers[i].name = copy(name, strlen(name));
+        out->headers[i].value = copy(value, len);
+    }
+    out->header_count = (int)count;
+}
+
+static rd_kafka_t *open_reader(void) {
+    char reason[300];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    set(conf, "bootstrap.servers", listener("PLAINTEXT"));
+    set(conf, "group.id", "kca-tests-outside");
+    set(conf, "enable.auto.commit", "false");
+    set(conf, "auto.offset.reset", "earliest");
+    set(conf, "log_level", "0");
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+    if (!rk)
+        fail_msg("%s", reason);
+    return rk;
+}
+
+static void read_partition(raw_record *out, rd_kafka_t *rk, const char *topic, int partition,
+                           int64_t count) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = 0;
+    rd_kafka_assign(rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    for (int64_t i = 0; i < count; i++) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, PATIENCE_MS);
+        if (!m)
+            fail_msg("%s[%d]: record %lld of %lld does not come", topic, partition, (long long)i,
+                     (long long)count);
+        if (m->err)
+            fail_msg("%s[%d]: %s", topic, partition, rd_kafka_message_errstr(m));
+        take(&out[i], m);
+        rd_kafka_message_destroy(m);
+    }
+    rd_kafka_assign(rk, NULL);
+}
+
+raw_record *topic_read(int *out_count, const char *topic, int partitions) {
+    rd_kafka_t *rk = open_reader();
+    int64_t total = topic_count(topic, partitions);
+    raw_record *records = calloc((size_t)total + 1, sizeof *records);
+    assert_non_null(records);
+    int64_t at = 0;
+    for (int i = 0; i < partitions; i++) {
+        int64_t end = topic_end(topic, i);
+        end = end > total - at ? total - at : end;
+        read_partition(records + at, rk, topic, i, end);
+        at += end;
+    }
+    rd_kafka_destroy(rk);
+    *out_count = (int)at;
+    return records;
+}
+
+void records_free(raw_record *records, int count) {
+    for (int i = 0; i < count; i++) {
+        free(records[i].key);
+        free(records[i].value);
+        for (int h = 0; h < records[i].header_count; h++) {
+            free(records[i].headers[h].name);
+            free(records[i].headers[h].value);
+        }
+    }
+    free(records);
+}
+
+const char *record_header(const raw_record *r, const char *name) {
+    for (int i = r->header_count - 1; i >= 0; i--)
+        if (strcmp(r->headers[i].name, name) == 0)
+            return r->headers[i].value;
+    return NULL;
+}
+
+/* ---- writing ---- */
+
+struct raw_writer {
+    rd_kafka_t *rk;
+};
+
+raw_writer *raw_writer_open(const char *transactional_id) {
+    char reason[300];
+    raw_writer *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    set(conf, "bootstrap.servers", listener("PLAINTEXT"));
+    set(conf, "linger.ms", "5");
+    set(conf, "log_level", "0");
+    set(conf, "partitioner", "murmur2_random");
+    if (transactional_id)
+        set(conf, "transactional.id", transactional_id);
+    w->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+    if (!w->rk)
+        fail_msg("%s", reason);
+    return w;
+}
+
+void raw_write(raw_writer *w, const char *topic, int partition, const char *route, const char *key,
+               const char *value) {
+    rd_kafka_resp_err_t err = rd_kafka_producev(
+        w->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK),
+        RD_KAFKA_V_KEY(key, (key ? strlen(key) : 0)),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)value, (value ? strlen(value) : 0)),
+        RD_KAFKA_V_HEADER("route", (route ? route : "thing"), -1), RD_KAFKA_V_END);
+    if (err)
+        fail_msg("%s: %s", topic, rd_kafka_err2str(err));
+}
+
+void raw_write_headers(raw_writer *w, const char *topic, const char *key, const char *value,
+                       const char *const (*headers)[2], int count) {
+    rd_kafka_headers_t *list = rd_kafka_headers_new((size_t)count);
+    for (int i = 0; i < count; i++)
+        rd_kafka_header_add(list, headers[i][0], -1, headers[i][1], -1);
+    rd_kafka_resp_err_t err =
+        rd_kafka_producev(w->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_KEY(key, (key ? strlen(key) : 0)),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)value, (value ? strlen(value) : 0)),
+                          RD_KAFKA_V_HEADERS(list), RD_KAFKA_V_END);
+    if (err)
+        fail_msg("%s: %s", topic, rd_kafka_err2str(err));
+}
+
+rd_kafka_t *raw_writer_client(raw_writer *w) {
+    return w->rk;
+}
+
+void raw_writer_close(raw_writer *w) {
+    rd_kafka_resp_err_t err = rd_kafka_flush(w->rk, PATIENCE_MS);
+    if (err)
+        fail_msg("writing from outside: %s", rd_kafka_err2str(err));
+    rd_kafka_destroy(w->rk);
+    free(w);
+}
+
+void topic_fill(const char *topic, int partition, int count, int keys) {
+    raw_writer *w = raw_writer_open(NULL);
+    for (int i = 0; i < count; i++) {
+        char key[20], value[40];
+        snprintf(key, sizeof key, "k%d", keys ? i % keys : 0);
+        snprintf(value, sizeof value, "{\"id\":%d}", i);
+        raw_write(w, topic, partition, NULL, keys ? key : NULL, value);
+    }
+    raw_writer_close(w);
+}
