@@ -504,7 +504,8 @@ void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *t
 /*
  * Settles a delivery that was pulled or deferred: KCA_DONE, KCA_FAILED or KCA_REJECTED. Once; a second time gives
  * KCA_ERROR_STATE, and so does a delivery whose processing time is over or whose partition has gone to another
- * consumer: what is done then no longer counts, and the message comes again.
+ * consumer: what is done then no longer counts, and the message comes again. A settled delivery has its place in the
+ * queue_capacity until it is freed.
  */
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict);
 
@@ -559,6 +560,13 @@ int kca_queue_fd(kca_queue *q);
  */
 int kca_queue_next(kca_queue *q, kca_event **out, int max, int timeout_ms);
 
+/*
+ * Why kca_queue_next answers below 0, as an error of the caller's: what ended the consumer; KCA_ERROR_STOPPED when it was
+ * stopped or shut down; KCA_ERROR_FORKED. NULL while the queue goes on.
+ */
+kca_error *kca_queue_error(kca_queue *q);
+
+/* What kca_event_type answers. */
 enum {
     KCA_EVENT_DELIVERY = 1, /* a message to handle: kca_event_delivery */
     KCA_EVENT_RECEIPT = 2,  /* what became of a published message: token, error, topic, partition, offset */

@@ -71,6 +71,15 @@ int kca_queue_next(kca_queue *q, kca_event **out, int max, int timeout_ms) {
     return kca__event_queue_take(&q->system->events, out, max, timeout_ms);
 }
 
+kca_error *kca_queue_error(kca_queue *q) {
+    if (!q)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_queue_error: queue is NULL");
+    kca_error *e = kca__system_check_process(q->system);
+    if (e || !q->consumer)
+        return e;
+    return kca__consumer_why_ended(q->consumer, q->run_number);
+}
+
 static void dispatch_delivery(const kca_queue *q, kca_event *event) {
     kca_delivery *d = (kca_delivery *)event;
     int verdict = kca__consumer_handle(q->consumer, d);

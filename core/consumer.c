@@ -247,6 +247,23 @@ int kca__consumer_fd(kca__consumer *c, uint64_t run_number) {
     return fd;
 }
 
+kca_error *kca__consumer_why_ended(kca__consumer *c, uint64_t run_number) {
+    pthread_mutex_lock(&c->lock);
+    kca_error *e = NULL;
+    bool goes_on = false;
+    if (c->inbound && c->run_number == run_number) {
+        kca__engine *engine = &c->inbound->engine;
+        pthread_mutex_lock(&engine->lock);
+        goes_on = !engine->stopping;
+        e = kca__error_copy(engine->failure);
+        pthread_mutex_unlock(&engine->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!e && !goes_on)
+        e = kca__error_new(KCA_ERROR_STOPPED, "consumer %s has stopped", c->options->name);
+    return e;
+}
+
 /* ---- looking ---- */
 
 kca__engine_counts kca__consumer_count(kca__consumer *c) {

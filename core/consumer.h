@@ -57,6 +57,7 @@ int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca_event **out, i
                        int timeout_ms);
 void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number);
 int kca__consumer_fd(kca__consumer *c, uint64_t run_number);
+kca_error *kca__consumer_why_ended(kca__consumer *c, uint64_t run_number);
 
 /* Runs the handler of the delivery's name; gives its verdict. */
 int kca__consumer_handle(const kca__consumer *c, kca_delivery *d);

@@ -94,6 +94,12 @@ void kca__engine_fault_locked(kca__engine *e, kca_error *error, const char *topi
 }
 
 void kca__engine_fail_locked(kca__engine *e, kca_error *error) {
+    if (!e->failure)
+        kca__engine_fault_locked(e, kca__error_copy(error), NULL, -1, -1);
+    kca__engine_end_locked(e, error);
+}
+
+void kca__engine_end_locked(kca__engine *e, kca_error *error) {
     if (e->failure) {
         kca__error_free(error);
         return;

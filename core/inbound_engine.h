@@ -145,8 +145,12 @@ int64_t kca__engine_expire(kca__engine *e, int64_t now_ms);
 
 /* ---- end ---- */
 
-/* Ends it with this error (taken), unless it has one. */
+/* Ends it with this error (taken), unless it has one; with a fault, for who pulls hears of it in no
+ * other way. */
 void kca__engine_fail_locked(kca__engine *e, kca_error *error);
+
+/* Likewise, when there was a fault already. */
+void kca__engine_end_locked(kca__engine *e, kca_error *error);
 void kca__engine_stop(kca__engine *e);
 
 /* Drops what waits, gives how many deliveries the application has not settled. */

@@ -45,7 +45,7 @@ static bool give_up(kca__engine *e, kca_delivery *d, kca_error *error) {
     const kca__partition *p = d->partition;
     if (!e->skip) {
         kca__engine_fault_locked(e, kca__error_copy(error), p->topic, p->number, d->offset);
-        kca__engine_fail_locked(e, error);
+        kca__engine_end_locked(e, error);
         return false;
     }
     e->counts.skipped++;

@@ -273,7 +273,6 @@ local function new_consumer_class(M, core, Queue, handled)
 
   --- Joins the group: the queue of its deliveries and faults, for those who handle without `run`.
   function Consumer:queue()
-    self.stopped = false
     return new(Queue, core.kca_consumer_queue(self.handle))
   end
 
@@ -297,27 +296,25 @@ local function new_consumer_class(M, core, Queue, handled)
   -- @return true, or nil and what ended the consumer
   function Consumer:run()
     local queue, err = self:queue()
-    local fault
     while queue do
       local events, over = queue:next(1, WAIT_MS)
       local event = events and events[1]
       if over then
         err = over
         break
-      elseif event and event.kind == "fault" then
-        fault = event.error
-      elseif event then
+      elseif event and event.kind == "delivery" then
         local verdict, error_name, text = handle(self.handlers, event)
         if verdict ~= M.DEFERRED then
           event:settle(verdict, error_name, text) -- a failure: it no longer counts, and comes again
         end
       end
     end
+    if queue and err.code == core.KCA_ERROR_STOPPED then
+      local _, why = fallible(core.kca_queue_error(queue.handle))
+      err = why and why.code ~= core.KCA_ERROR_STOPPED and why or nil
+    end
     if queue then
       queue:close()
-    end
-    if queue and err.code == core.KCA_ERROR_STOPPED then
-      err = not self.stopped and fault or nil
     end
     if err then
       return nil, err
@@ -327,7 +324,6 @@ local function new_consumer_class(M, core, Queue, handled)
 
   --- Ends run, also from a handler. Does not wait itself.
   function Consumer:stop()
-    self.stopped = true
     core.kca_consumer_stop(self.handle)
   end
   return Consumer

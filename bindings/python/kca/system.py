@@ -133,7 +133,6 @@ class Consumer:
         self._handle = handle
         self._handlers = handlers
         self._processors = 1
-        self._stopped = False
 
     def with_amount_of_processors(self, processors: int) -> Consumer:
         """Handlers that run at once, each on its thread: 1. Before run."""
@@ -148,7 +147,6 @@ class Consumer:
 
     def queue(self) -> Queue:
         """Joins the group: the queue of its deliveries and faults, for those who handle without `run`."""
-        self._stopped = False
         return Queue(_kca.kca_consumer_queue(self._handle))
 
     def run(self) -> None:
@@ -161,37 +159,29 @@ class Consumer:
         try:
             with ThreadPoolExecutor(self._processors) as pool:
                 others = [pool.submit(self._process, queue) for _ in range(self._processors - 1)]
-                last = self._process(queue)
+                self._process(queue)
             for other in others:
-                last = other.result() or last
+                other.result()
+            with suppress(StoppedError):
+                _kca.kca_queue_error(queue._handle)
         finally:
             queue.close()
-        if last and not self._stopped:
-            raise last.error
 
     def stop(self) -> None:
         """Ends run; from any thread, also from a handler. Does not wait itself."""
-        self._stopped = True
         _kca.kca_consumer_stop(self._handle)
 
-    def _process(self, queue: Queue) -> Fault | None:
-        """Handles until the consumer has stopped; the last fault, then, is what stopped it if nobody else did."""
-        last: Fault | None = None
+    def _process(self, queue: Queue) -> None:
+        """Handles until the consumer has stopped."""
         try:
             while True:
-                last = self._handle_next(queue) or last
+                for event in queue.next(1, _SLICE_MS):
+                    if isinstance(event, Delivery):
+                        self._handle_delivery(event)
         except StoppedError:
-            return last
+            return
         finally:
             _kca.kca_consumer_stop(self._handle)
-
-    def _handle_next(self, queue: Queue) -> Fault | None:
-        for event in queue.next(1, _SLICE_MS):
-            if isinstance(event, Delivery):
-                self._handle_delivery(event)
-            elif isinstance(event, Fault):
-                return event
-        return None
 
     def _handle_delivery(self, d: Delivery) -> None:
         inside = handled.set(d._handle)
