@@ -277,7 +277,10 @@ static void test_a_declarations_first_failure_comes_out_when_it_is_added(void **
     kca_connection *connection;
     kca_publisher_builder *publisher;
     kca_consumer_builder *consumer;
-    assert_ok(kca_connection_new(&connection, "", "embedded://"));
+    assert_error(kca_connection_new(&connection, "", "embedded://"), KCA_ERROR_ARGUMENT);
+    assert_null(connection);
+    assert_ok(kca_connection_new(&connection, "shop", "embedded://"));
+    kca_connection_with_property(connection, "no.such.property", "1");
     assert_ok(kca_publisher_builder_new(&publisher, "shop", CHANNEL));
     assert_ok(kca_consumer_builder_new(&consumer, "shop", CHANNEL, CONSUMER));
     kca_publisher_builder_with_batch_size(publisher, 0);

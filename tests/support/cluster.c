@@ -88,13 +88,14 @@ static void check(rd_kafka_resp_err_t err, const char *what, const char *topic) 
 
 /* ---- topics ---- */
 
-static void wait_for_answer(rd_kafka_queue_t *queue, const char *what, const char *topic) {
+static rd_kafka_event_t *wait_for_answer(rd_kafka_queue_t *queue, const char *what,
+                                         const char *topic) {
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, PATIENCE_MS);
     if (!event)
         fail_msg("%s %s: no answer", what, topic);
     check(rd_kafka_event_error(event), what, topic);
-    rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
+    return event;
 }
 
 typedef struct growth {
@@ -129,7 +130,12 @@ void topic_create_with(const char *topic, int partitions, const char *setting, c
         check(rd_kafka_NewTopic_set_config(wish, setting, value), setting, topic);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
     rd_kafka_CreateTopics(asker(), &wish, 1, NULL, queue);
-    wait_for_answer(queue, "create", topic);
+    rd_kafka_event_t *answer = wait_for_answer(queue, "create", topic);
+    size_t count;
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(answer), &count);
+    check(rd_kafka_topic_result_error(results[0]), "create", topic);
+    rd_kafka_event_destroy(answer);
     rd_kafka_NewTopic_destroy(wish);
     must_become(has_partitions, &(growth){topic, partitions}, PATIENCE_MS, "the topic is there");
 }
@@ -141,7 +147,7 @@ void topic_grow(const char *topic, int partitions) {
     assert_non_null(wish);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
     rd_kafka_CreatePartitions(asker(), &wish, 1, NULL, queue);
-    wait_for_answer(queue, "grow", topic);
+    rd_kafka_event_destroy(wait_for_answer(queue, "grow", topic));
     rd_kafka_NewPartitions_destroy(wish);
     must_become(has_partitions, &(growth){topic, partitions}, PATIENCE_MS, "the topic has grown");
 }
