@@ -415,7 +415,7 @@ void kca_message_set_type(kca_message *m, int type);                            
 void kca_message_set_message_id(kca_message *m, const char *id);                  /* default: a new UUIDv4 */
 void kca_message_set_correlation_id(kca_message *m, const char *id);              /* default: a new UUIDv4 */
 void kca_message_set_timestamp_ms(kca_message *m, int64_t ms_since_1970);         /* default: now */
-void kca_message_set_origin(kca_message *m, const char *origin);                  /* default "Gomes", as the wire has it */
+void kca_message_set_origin(kca_message *m, const char *origin);                  /* default "Gomes" (the wire's) */
 void kca_message_set_version(kca_message *m, const char *version);                /* default "1.0" */
 void kca_message_set_reply_to(kca_message *m, const char *channel);               /* default: the publisher's */
 void kca_message_set_header(kca_message *m, const char *name, const char *value); /* custom; replaces */
@@ -459,8 +459,8 @@ const char *kca_message_header(const kca_message *m, const char *name);
 
 /*
  * The payload as JSON, parsed when first asked, kept until the payload changes. `pointer` is a JSON pointer (RFC
- * 6901): "/items/0/sku"; "" is the whole; of duplicate members the last. KCA_ERROR_PAYLOAD: not JSON (RFC 8259, strictly),
- * another type, or a string with \u0000, which a C text cannot hold; KCA_ERROR_NOT_FOUND: nothing there.
+ * 6901): "/items/0/sku"; "" is the whole; of duplicate members the last. KCA_ERROR_PAYLOAD: not JSON (RFC 8259,
+ * strictly), another type, or a string with \u0000, which a C text cannot hold; KCA_ERROR_NOT_FOUND: nothing there.
  */
 int kca_message_is_json(const kca_message *m);
 kca_error *kca_message_check_json(const kca_message *m); /* says where the JSON breaks */
@@ -509,7 +509,7 @@ void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *t
  */
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict);
 
-/* Frees a delivery that was deferred or came out of kca_event_into_delivery. One that is not settled counts as failed. */
+/* Frees a delivery that was deferred or came out of kca_event_into_delivery; unsettled, it counts as failed. */
 void kca_delivery_free(kca_delivery *d);
 
 /* ---- consumer --------------------------------------------------------------------------------------------- */
@@ -561,8 +561,8 @@ int kca_queue_fd(kca_queue *q);
 int kca_queue_next(kca_queue *q, kca_event **out, int max, int timeout_ms);
 
 /*
- * Why kca_queue_next answers below 0, as an error of the caller's: what ended the consumer; KCA_ERROR_STOPPED when it was
- * stopped or shut down; KCA_ERROR_FORKED. NULL while the queue goes on.
+ * Why kca_queue_next answers below 0, as an error of the caller's: what ended the consumer; KCA_ERROR_STOPPED when
+ * it was stopped or shut down; KCA_ERROR_FORKED. NULL while the queue goes on.
  */
 kca_error *kca_queue_error(kca_queue *q);
 
