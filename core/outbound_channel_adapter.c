@@ -205,6 +205,20 @@ static void add_headers(rd_kafka_headers_t *list, const kca__header *headers, in
                             (ssize_t)headers[i].value_len);
 }
 
+static int refusal_code(rd_kafka_resp_err_t code) {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        return KCA_ERROR_TOO_LARGE;
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+        return KCA_ERROR_BUFFER_FULL;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return KCA_ERROR_AUTHORIZATION;
+    default:
+        return KCA_ERROR_BROKER;
+    }
+}
+
+/* librdkafka did not take the record. */
 static kca_error *refused(const kca__publisher *p, const kca_message *m, rd_kafka_error_t *error) {
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     kca_error *e;
@@ -213,11 +227,8 @@ static kca_error *refused(const kca__publisher *p, const kca_message *m, rd_kafk
                            "publisher %s: a message of %zu bytes is larger than batch_bytes, %d",
                            p->options->topic, m->payload_len, p->options->batch_bytes);
     else
-        e = kca__error_new(code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? KCA_ERROR_BUFFER_FULL
-                           : code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
-                               ? KCA_ERROR_AUTHORIZATION
-                               : KCA_ERROR_BROKER,
-                           "publisher %s: %s", p->options->topic, rd_kafka_error_string(error));
+        e = kca__error_new(refusal_code(code), "publisher %s: %s", p->options->topic,
+                           rd_kafka_err2str(code));
     if (e->code != KCA_ERROR_MEMORY) {
         e->rdkafka_code = code;
         e->retriable = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;

@@ -205,7 +205,8 @@ static void test_a_topic_that_was_not_there_at_start_is_read(void **state) {
     consuming c = consume(topic, group, NULL);
     runner r;
     runner_start(&r, c.consumer);
-    topic_fill(topic, -1, 3, 3); /* the broker creates it on demand, now or when the consumer asked */
+    topic_fill(topic, -1, 3,
+               3); /* the broker creates it on demand, now or when the consumer asked */
     must_be_handled(c.recorder, 3, COME_MS);
     runner_stop(&r);
     end(&c);

@@ -345,7 +345,8 @@ kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_f
 /*
  * Checks the declarations (unknown connections, heartbeat over a third of the session timeout, a consumer without
  * any handler, TLS files ...), reaches each cluster, and opens the publishers; consumers join when they run. Within
- * `timeout_ms`, or an error that says what to do. After it the system is as before, and start may be tried again.
+ * `timeout_ms`, or an error that says what to do; nobody listening yet is waited for until then. After an error the
+ * system is as before, and start may be tried again. Brokers that create topics on demand create the declared ones.
  */
 kca_error *kca_system_start(kca_system *s, int timeout_ms);
 
