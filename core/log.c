@@ -25,22 +25,25 @@ void kca__log_close(kca__log *log) {
 }
 
 /* Kept longest first: one that is part of another must not be blotted out before it. */
-void kca__log_add_secret(kca__log *log, const char *secret) {
+bool kca__log_add_secret(kca__log *log, const char *secret) {
     if (!secret || strlen(secret) < SHORTEST_SECRET)
-        return;
+        return true;
     char *copy = kca__text_copy(secret);
+    if (!copy)
+        return false;
     pthread_mutex_lock(&log->lock);
     char **grown = realloc(log->secrets, (size_t)(log->secret_count + 1) * sizeof *grown);
-    if (grown && copy) {
+    if (grown) {
         log->secrets = grown;
         int at = log->secret_count++;
         for (; at > 0 && strlen(grown[at - 1]) < strlen(copy); at--)
             grown[at] = grown[at - 1];
         grown[at] = copy;
-        copy = NULL;
     }
     pthread_mutex_unlock(&log->lock);
-    free(copy);
+    if (!grown)
+        free(copy);
+    return grown != NULL;
 }
 
 void kca__log_blot(kca__log *log, char *text) {

@@ -7,6 +7,7 @@
 #define KCA_CORE_LOG_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "event_queue.h"
 
@@ -22,8 +23,9 @@ typedef struct kca__log {
 void kca__log_init(kca__log *log, kca__event_queue *queue);
 void kca__log_close(kca__log *log);
 
-/* Texts shorter than 4 characters are not taken: blotting those out would destroy every line. */
-void kca__log_add_secret(kca__log *log, const char *secret);
+/* Texts shorter than 4 characters are not taken: blotting those out would destroy every line.
+ * False when memory is out: then lines may not be written that could hold it. */
+bool kca__log_add_secret(kca__log *log, const char *secret);
 
 /* Blots the secrets out of `text`, in place. */
 void kca__log_blot(kca__log *log, char *text);

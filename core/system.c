@@ -151,12 +151,14 @@ static bool append(void ***list, int *count, void *item) {
     return true;
 }
 
-static void add_secrets(kca__system *s, const kca_connection *c) {
-    kca__log_add_secret(&s->log, c->sasl_password);
-    kca__log_add_secret(&s->log, c->tls_key_password);
-    for (int i = 0; i < c->properties.count; i++)
+/* False when memory is out. */
+static bool add_secrets(kca__system *s, const kca_connection *c) {
+    bool added = kca__log_add_secret(&s->log, c->sasl_password) &&
+                 kca__log_add_secret(&s->log, c->tls_key_password);
+    for (int i = 0; i < c->properties.count && added; i++)
         if (kca__property_is_secret(c->properties.items[i].name))
-            kca__log_add_secret(&s->log, c->properties.items[i].value);
+            added = kca__log_add_secret(&s->log, c->properties.items[i].value);
+    return added;
 }
 
 static kca_error *add_connection(kca__system *s, const kca_connection *c) {
@@ -172,8 +174,8 @@ static kca_error *add_connection(kca__system *s, const kca_connection *c) {
         return e;
     copy->log = &s->log;
     copy->queue = &s->events;
-    add_secrets(s, copy);
-    if (!append((void ***)&s->connections, &s->connection_count, copy)) {
+    if (!add_secrets(s, copy) ||
+        !append((void ***)&s->connections, &s->connection_count, copy)) {
         kca__connection_free(copy);
         return kca__error_memory();
     }
@@ -446,7 +448,7 @@ kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
         s->started = false;
         if (held > 0 || unsent > 0)
             e = kca__error_new(KCA_ERROR_TIMEOUT,
-                               "shutdown after %d ms: %d deliveries were not settled (they come "
+                               "shutdown within %d ms: %d deliveries were not settled (they come "
                                "again), %d messages were not confirmed",
                                timeout_ms, held, unsent);
     }

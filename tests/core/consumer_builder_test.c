@@ -1,0 +1,273 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <limits.h>
+#include <string.h>
+
+#include "consumer_builder.h"
+#include "error.h"
+
+static kca_consumer_builder *builder(void) {
+    kca_consumer_builder *b;
+    assert_null(kca_consumer_builder_new(&b, "kafka", "orders", "billing"));
+    return b;
+}
+
+static void assert_failed(kca_consumer_builder *b, const char *text) {
+    assert_string_equal(kca_error_text(kca_consumer_builder_error(b)), text);
+    kca_consumer_builder_free(b);
+}
+
+static void assert_check(kca_consumer_builder *b, const char *text) {
+    kca_error *e = kca__consumer_builder_check(b);
+    assert_string_equal(kca_error_text(e), text);
+    kca__error_free(e);
+    kca_consumer_builder_free(b);
+}
+
+static rd_kafka_conf_t *configured(const kca_consumer_builder *b) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    assert_null(kca__consumer_builder_configure(b, conf));
+    return conf;
+}
+
+static void assert_property(rd_kafka_conf_t *conf, const char *name, const char *expected) {
+    char value[100];
+    size_t size = sizeof value;
+    assert_int_equal(rd_kafka_conf_get(conf, name, value, &size), RD_KAFKA_CONF_OK);
+    assert_string_equal(value, expected);
+}
+
+static void test_the_defaults_are_those_of_the_document(void **state) {
+    (void)state;
+    kca_consumer_builder *b = builder();
+    assert_null(kca__consumer_builder_check(b));
+    rd_kafka_conf_t *conf = configured(b);
+    assert_property(conf, "group.id", "billing");
+    assert_property(conf, "queued.min.messages", "1000");
+    assert_property(conf, "fetch.min.bytes", "1");
+    assert_property(conf, "fetch.max.bytes", "1048576");
+    assert_property(conf, "max.partition.fetch.bytes", "1048576");
+    assert_property(conf, "fetch.wait.max.ms", "100");
+    assert_property(conf, "socket.timeout.ms", "10000");
+    assert_property(conf, "heartbeat.interval.ms", "3000");
+    assert_property(conf, "session.timeout.ms", "45000");
+    assert_property(conf, "max.poll.interval.ms", "300000");
+    assert_property(conf, "enable.auto.commit", "false");
+    assert_property(conf, "auto.offset.reset", "smallest");
+    assert_property(conf, "isolation.level", "read_committed");
+    rd_kafka_conf_destroy(conf);
+    assert_false(kca__consumer_builder_skips(b));
+    assert_int_equal(kca__consumer_builder_start_time(b), -1);
+    kca_consumer_builder_free(b);
+}
+
+static void test_every_option_reaches_its_property(void **state) {
+    (void)state;
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_queue_capacity(b, 77);
+    kca_consumer_builder_with_min_bytes(b, 9);
+    kca_consumer_builder_with_max_bytes(b, 6000000);
+    kca_consumer_builder_with_max_wait_ms(b, 222);
+    kca_consumer_builder_with_read_batch_timeout_ms(b, 4000);
+    kca_consumer_builder_with_heartbeat_interval_ms(b, 500);
+    kca_consumer_builder_with_session_timeout_ms(b, 6000);
+    kca_consumer_builder_with_rebalance_timeout_ms(b, 9000);
+    kca_consumer_builder_with_watch_partition_changes(b, 1);
+    kca_consumer_builder_with_partition_watch_interval_ms(b, 1500);
+    kca_consumer_builder_with_start_offset(b, "latest");
+    kca_consumer_builder_with_isolation_level(b, "read_uncommitted");
+    kca_consumer_builder_with_group_id(b, "kafka:billing");
+    kca_consumer_builder_with_failure_policy(b, "skip");
+    kca_consumer_builder_with_property(b, "fetch.error.backoff.ms", "55");
+    assert_null(kca_consumer_builder_error(b));
+    assert_null(kca__consumer_builder_check(b));
+    rd_kafka_conf_t *conf = configured(b);
+    assert_property(conf, "group.id", "kafka:billing");
+    assert_property(conf, "queued.min.messages", "77");
+    assert_property(conf, "queued.max.messages.kbytes", "5859");
+    assert_property(conf, "fetch.min.bytes", "9");
+    assert_property(conf, "fetch.max.bytes", "6000000");
+    assert_property(conf, "fetch.wait.max.ms", "222");
+    assert_property(conf, "socket.timeout.ms", "4000");
+    assert_property(conf, "heartbeat.interval.ms", "500");
+    assert_property(conf, "session.timeout.ms", "6000");
+    assert_property(conf, "max.poll.interval.ms", "9000");
+    assert_property(conf, "topic.metadata.refresh.interval.ms", "1500");
+    assert_property(conf, "auto.offset.reset", "largest");
+    assert_property(conf, "isolation.level", "read_uncommitted");
+    assert_property(conf, "fetch.error.backoff.ms", "55");
+    rd_kafka_conf_destroy(conf);
+    assert_true(kca__consumer_builder_skips(b));
+    kca_consumer_builder_free(b);
+}
+
+typedef struct range {
+    void (*set)(kca_consumer_builder *b, int value);
+    const char *option;
+    int least, most;
+} range;
+
+static void test_every_number_has_its_range(void **state) {
+    (void)state;
+    const range ranges[] = {
+        {kca_consumer_builder_with_partition, "partition", -1, INT_MAX},
+        {kca_consumer_builder_with_queue_capacity, "queue_capacity", 1, 10000000},
+        {kca_consumer_builder_with_min_bytes, "min_bytes", 1, 100000000},
+        {kca_consumer_builder_with_max_bytes, "max_bytes", 1000, 1000000000},
+        {kca_consumer_builder_with_max_wait_ms, "max_wait_ms", 1, 60000},
+        {kca_consumer_builder_with_read_batch_timeout_ms, "read_batch_timeout_ms", 2000, 300000},
+        {kca_consumer_builder_with_heartbeat_interval_ms, "heartbeat_interval_ms", 1, 3600000},
+        {kca_consumer_builder_with_commit_interval_ms, "commit_interval_ms", 1, 86400000},
+        {kca_consumer_builder_with_partition_watch_interval_ms, "partition_watch_interval_ms", 10,
+         700000},
+        {kca_consumer_builder_with_session_timeout_ms, "session_timeout_ms", 1000, 3600000},
+        {kca_consumer_builder_with_rebalance_timeout_ms, "rebalance_timeout_ms", 1000, 86400000},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        const range *r = &ranges[i];
+        kca_consumer_builder *b = builder();
+        r->set(b, r->least);
+        r->set(b, r->most);
+        assert_null(kca_consumer_builder_error(b));
+        r->set(b, r->least - 1);
+        assert_non_null(kca_consumer_builder_error(b));
+        assert_non_null(strstr(kca_error_text(kca_consumer_builder_error(b)), r->option));
+        kca_consumer_builder_free(b);
+        if (r->most == INT_MAX)
+            continue;
+        b = builder();
+        r->set(b, r->most + 1);
+        assert_non_null(kca_consumer_builder_error(b));
+        kca_consumer_builder_free(b);
+    }
+}
+
+static void test_librdkafka_takes_every_end_of_every_range(void **state) {
+    (void)state;
+    kca_consumer_builder *b = builder();
+    for (int most = 0; most < 2; most++) {
+        kca_consumer_builder_with_queue_capacity(b, most ? 10000000 : 1);
+        kca_consumer_builder_with_min_bytes(b, most ? 100000000 : 1);
+        kca_consumer_builder_with_max_bytes(b, most ? 1000000000 : 1000);
+        kca_consumer_builder_with_max_wait_ms(b, most ? 60000 : 1);
+        kca_consumer_builder_with_read_batch_timeout_ms(b, most ? 300000 : 2000);
+        kca_consumer_builder_with_heartbeat_interval_ms(b, most ? 3600000 : 1);
+        kca_consumer_builder_with_partition_watch_interval_ms(b, most ? 700000 : 10);
+        kca_consumer_builder_with_session_timeout_ms(b, most ? 3600000 : 1000);
+        kca_consumer_builder_with_rebalance_timeout_ms(b, most ? 86400000 : 1000);
+        assert_null(kca_consumer_builder_error(b));
+        rd_kafka_conf_destroy(configured(b));
+    }
+    kca_consumer_builder_free(b);
+}
+
+static void test_options_that_depend_on_each_other_are_checked_together(void **state) {
+    (void)state;
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_heartbeat_interval_ms(b, 15001);
+    assert_check(b, "consumer billing: heartbeat_interval_ms must be at most a third of "
+                    "session_timeout_ms (45000 / 3 = 15000), got 15001");
+    b = builder();
+    kca_consumer_builder_with_rebalance_timeout_ms(b, 44999);
+    assert_check(b, "consumer billing: rebalance_timeout_ms must be at least session_timeout_ms, "
+                    "45000, got 44999");
+    b = builder();
+    kca_consumer_builder_with_max_wait_ms(b, 9001);
+    assert_check(b, "consumer billing: read_batch_timeout_ms must be at least max_wait_ms + 1000, "
+                    "10001, got 10000");
+    b = builder();
+    kca_consumer_builder_with_partition(b, 0);
+    kca_consumer_builder_with_group_topic(b, "payments");
+    assert_check(b, "consumer billing: partition 0 of several topics: with_partition takes one topic");
+}
+
+static void test_a_start_is_a_word_or_a_time(void **state) {
+    (void)state;
+    const char *const wrong[] = {NULL, "", "first", "-5", "12a", "1234567890123456", " 5"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        kca_consumer_builder *b = builder();
+        kca_consumer_builder_with_start_offset(b, wrong[i]);
+        assert_int_equal(kca_error_code(kca_consumer_builder_error(b)), KCA_ERROR_ARGUMENT);
+        kca_consumer_builder_free(b);
+    }
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_start_offset(b, "1767225600000");
+    assert_int_equal(kca__consumer_builder_start_time(b), 1767225600000);
+    kca_consumer_builder_with_start_offset(b, "earliest");
+    assert_int_equal(kca__consumer_builder_start_time(b), -1);
+    assert_null(kca_consumer_builder_error(b));
+    kca_consumer_builder_free(b);
+}
+
+static void test_a_topic_is_read_once(void **state) {
+    (void)state;
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_group_topic(b, "payments");
+    kca_consumer_builder_with_group_topic(b, "payments");
+    assert_failed(b, "consumer billing: topic payments is there twice");
+}
+
+static void test_choices_are_those_known(void **state) {
+    (void)state;
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_isolation_level(b, "serializable");
+    assert_failed(b, "consumer billing: isolation_level must be one of read_committed, "
+                     "read_uncommitted, got serializable");
+    b = builder();
+    kca_consumer_builder_with_failure_policy(b, "ignore");
+    assert_failed(b, "consumer billing: failure_policy must be one of stop, skip, got ignore");
+}
+
+static void test_a_bad_name_makes_no_builder(void **state) {
+    (void)state;
+    const char *const wrong[][3] = {
+        {"kafka", "a b", "billing"}, {"kafka", "orders", ""}, {NULL, "orders", "billing"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        kca_consumer_builder *b = (kca_consumer_builder *)wrong;
+        kca_error *e = kca_consumer_builder_new(&b, wrong[i][0], wrong[i][1], wrong[i][2]);
+        assert_int_equal(kca_error_code(e), KCA_ERROR_ARGUMENT);
+        assert_null(b);
+        kca_error_free(e);
+    }
+}
+
+static void test_a_copy_shares_nothing(void **state) {
+    (void)state;
+    kca_consumer_builder *b = builder(), *copy;
+    kca_consumer_builder_with_group_topic(b, "payments");
+    kca_consumer_builder_with_start_offset(b, "1767225600000");
+    kca_consumer_builder_with_isolation_level(b, "read_uncommitted");
+    kca_consumer_builder_with_group_id(b, "kafka:billing");
+    kca_consumer_builder_with_failure_policy(b, "skip");
+    kca_consumer_builder_with_property(b, "fetch.error.backoff.ms", "55");
+    assert_null(kca__consumer_builder_copy(&copy, b));
+    kca_consumer_builder_free(b);
+    assert_int_equal(copy->topic_count, 2);
+    assert_string_equal(copy->topics[1], "payments");
+    assert_string_equal(kca__consumer_builder_group(copy), "kafka:billing");
+    assert_int_equal(kca__consumer_builder_start_time(copy), 1767225600000);
+    assert_true(kca__consumer_builder_skips(copy));
+    assert_string_equal(kca__properties_get(&copy->properties, "fetch.error.backoff.ms"), "55");
+    kca__consumer_builder_free(copy);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_defaults_are_those_of_the_document),
+        cmocka_unit_test(test_every_option_reaches_its_property),
+        cmocka_unit_test(test_every_number_has_its_range),
+        cmocka_unit_test(test_librdkafka_takes_every_end_of_every_range),
+        cmocka_unit_test(test_options_that_depend_on_each_other_are_checked_together),
+        cmocka_unit_test(test_a_start_is_a_word_or_a_time),
+        cmocka_unit_test(test_a_topic_is_read_once),
+        cmocka_unit_test(test_choices_are_those_known),
+        cmocka_unit_test(test_a_bad_name_makes_no_builder),
+        cmocka_unit_test(test_a_copy_shares_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
