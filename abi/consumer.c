@@ -38,6 +38,10 @@ static void set(kca_consumer *c, int *field, const char *option, int value, int 
         return;
     kca__option_owner owner = {"consumer", c->core->options->name, &c->core->error};
     pthread_mutex_lock(&c->core->lock);
+    if (value >= least && value <= most) {
+        kca__error_free(c->core->error);
+        c->core->error = NULL;
+    }
     kca__option_int(field, owner, option, value, least, most);
     pthread_mutex_unlock(&c->core->lock);
 }

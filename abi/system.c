@@ -8,6 +8,14 @@ static kca_error *null_argument(const char *function, const char *argument) {
     return kca__error_new(KCA_ERROR_ARGUMENT, "%s: %s is NULL", function, argument);
 }
 
+static kca_error *check_timeout(const char *what, int timeout_ms) {
+    if (timeout_ms >= -1)
+        return NULL;
+    return kca__error_new(KCA_ERROR_ARGUMENT,
+                          "%s: timeout_ms must be 0 or more, or -1 for ever, got %d", what,
+                          timeout_ms);
+}
+
 kca_error *kca_system_new(kca_system **out) {
     if (!out)
         return null_argument("kca_system_new", "out");
@@ -81,6 +89,8 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms) {
     if (!s)
         return null_argument("kca_system_start", "system");
     kca_error *e = kca__system_check_process(s->core);
+    if (!e)
+        e = check_timeout("start", timeout_ms);
     return e ? e : kca__system_start(s->core, timeout_ms);
 }
 
@@ -88,6 +98,8 @@ kca_error *kca_system_shutdown(kca_system *s, int timeout_ms) {
     if (!s)
         return null_argument("kca_system_shutdown", "system");
     kca_error *e = kca__system_check_process(s->core);
+    if (!e)
+        e = check_timeout("shutdown", timeout_ms);
     return e ? e : kca__system_shutdown(s->core, timeout_ms);
 }
 

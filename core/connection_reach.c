@@ -76,7 +76,7 @@ static kca_error *why_not(kca_connection *c, kca__client *client, int64_t deadli
     *definite = code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
     if (*definite)
         return authentication_error(c, trouble);
-    if (is_lenient(c))
+    if (c->embedded || is_lenient(c))
         return code ? other_error(c, trouble, false) : NULL;
     kca__tls tls = kca__connection_tls(c);
     int left = kca__clock_left_ms(deadline);

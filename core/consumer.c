@@ -122,7 +122,7 @@ kca_error *kca__consumer_check(kca__consumer *c) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     kca_error *e = kca__connection_configure(c->connection, conf, false, c->options->name);
     if (!e)
-        e = kca__consumer_builder_configure(c->options, conf);
+        e = kca__consumer_builder_configure(c->options, c->connection->embedded != NULL, conf);
     if (!e) {
         free(c->properties);
         c->properties = kca__property_dump(conf);

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COOPERATIVE_FIXED = 0x020601ff, LEAST_QUEUED_KBYTES = 4096, UNWATCHED_MS = 700000 };
+enum {
+    COOPERATIVE_FIXED = 0x020601ff,
+    LEAST_QUEUED_KBYTES = 4096,
+    UNWATCHED_MS = 700000,
+    EMBEDDED_SESSION_MS = 4000
+};
 
 kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *connection,
                                      const char *topic, const char *consumer) {
@@ -175,8 +180,12 @@ static kca_error *set_number(rd_kafka_conf_t *conf, const char *who, const char 
     return kca__property_apply(conf, who, name, text);
 }
 
-static kca_error *configure_numbers(const kca_consumer_builder *b, rd_kafka_conf_t *conf,
-                                    const char *who) {
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded,
+                                    rd_kafka_conf_t *conf, const char *who) {
     int kbytes = b->max_bytes / 1024;
     int refresh_ms = b->watch_partition_changes ? b->partition_watch_interval_ms : UNWATCHED_MS;
     int receive = b->max_bytes < 99000000 ? 100000000 : b->max_bytes + 1000000;
@@ -193,8 +202,11 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, rd_kafka_conf
         {"receive.message.max.bytes", receive},
         {"fetch.wait.max.ms", b->max_wait_ms},
         {"socket.timeout.ms", b->read_batch_timeout_ms},
-        {"heartbeat.interval.ms", b->heartbeat_interval_ms},
-        {"session.timeout.ms", b->session_timeout_ms},
+        {"heartbeat.interval.ms", embedded
+                                      ? least(b->heartbeat_interval_ms, EMBEDDED_SESSION_MS / 4)
+                                      : b->heartbeat_interval_ms},
+        {"session.timeout.ms",
+         embedded ? least(b->session_timeout_ms, EMBEDDED_SESSION_MS) : b->session_timeout_ms},
         {"max.poll.interval.ms", b->rebalance_timeout_ms},
         {"topic.metadata.refresh.interval.ms", refresh_ms},
         /* librdkafka multiplies it by 1000 in an int: past 2147483 every topic is unknown at once
@@ -207,7 +219,8 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, rd_kafka_conf
     return e;
 }
 
-kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, rd_kafka_conf_t *conf) {
+kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool embedded,
+                                           rd_kafka_conf_t *conf) {
     char who[300];
     snprintf(who, sizeof who, "consumer %s", b->name);
     const char *reset =
@@ -222,7 +235,7 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, rd_kaf
         {"partition.assignment.strategy",
          rd_kafka_version() < COOPERATIVE_FIXED ? "range,roundrobin" : "cooperative-sticky"},
     };
-    kca_error *e = configure_numbers(b, conf, who);
+    kca_error *e = configure_numbers(b, embedded, conf, who);
     for (size_t i = 0; i < sizeof texts / sizeof *texts && !e; i++)
         e = kca__property_apply(conf, who, texts[i][0], texts[i][1]);
     /* A full queue is looked at again soon, not after a second: the library's own pace is the

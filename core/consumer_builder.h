@@ -41,8 +41,10 @@ void kca__consumer_builder_set_start_offset(kca_consumer_builder *b, const char 
 /* What no single setter can check. */
 kca_error *kca__consumer_builder_check(const kca_consumer_builder *b);
 
-/* Sets the options' properties in `conf`. */
-kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, rd_kafka_conf_t *conf);
+/* Sets the options' properties in `conf`. On the embedded broker the session timeout is short: a
+ * group's next member waits there until that of the last one is over, also when it has left. */
+kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool embedded,
+                                           rd_kafka_conf_t *conf);
 
 const char *kca__consumer_builder_group(const kca_consumer_builder *b);
 

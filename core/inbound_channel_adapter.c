@@ -16,7 +16,7 @@ enum {
     DRAIN_TICK_MS = 10,
     LOOK_MS = 2000,
     CLOSE_MS = 10000,
-    LEAST_CLOSE_MS = 1000
+    LEAST_CLOSE_MS = 3000
 };
 
 /* ---- records ---- */
@@ -328,7 +328,7 @@ static kca_error *open_client(kca__inbound *in, kca_connection *connection) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     kca_error *e = kca__connection_configure(connection, conf, false, who);
     if (!e)
-        e = kca__consumer_builder_configure(in->options, conf);
+        e = kca__consumer_builder_configure(in->options, connection->embedded != NULL, conf);
     if (e) {
         rd_kafka_conf_destroy(conf);
     } else {

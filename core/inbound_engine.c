@@ -345,13 +345,16 @@ int kca__engine_shut(kca__engine *e) {
         while ((entry = kca__lanes_take(&e->lanes)))
             drop(e, delivery_of(entry));
     }
-    e->unsettled = e->out;
+    /* Also of partitions that have gone: leaving the group has revoked them all. */
+    for (const kca_delivery *d = e->out_first; d; d = d->next)
+        e->unsettled++;
     for (kca__partition *p = e->partitions.first, *next; p; p = next) {
         next = p->next;
         if (!p->revoked)
             retire(e, p);
     }
+    int unsettled = e->unsettled;
     wake_all(e);
     pthread_mutex_unlock(&e->lock);
-    return e->unsettled;
+    return unsettled;
 }

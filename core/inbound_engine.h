@@ -82,8 +82,8 @@ void kca__engine_close(kca__engine *e);
 /* ---- partitions: the adapter's rebalances; all lock by themselves ---- */
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition);
 
-/* Waits for the burst that is being fetched. Before an assignment: the burst may be of the last one,
- * and settling its records would move the new frontier over what has yet to come. */
+/* Waits for the burst that is being fetched. Before an assignment: the burst may be of the last
+ * one, and settling its records would move the new frontier over what has yet to come. */
 void kca__engine_await_fetch(kca__engine *e);
 
 /* With the lock held: the burst is accepted. */

@@ -250,7 +250,8 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     kca__wire wire;
     kca__translator_write(&wire, m, &defaults, kca__wire_time_now_ms());
 
-    /* A list of our own: given one by one, librdkafka below 2.12 frees them twice when it refuses the record. */
+    /* A list of our own: given one by one, librdkafka below 2.12 frees them twice when it refuses
+     * the record. */
     rd_kafka_headers_t *headers =
         rd_kafka_headers_new((size_t)wire.header_count + (size_t)m->header_count);
     add_headers(headers, wire.headers, wire.header_count);

@@ -123,10 +123,11 @@ kca__consumer *kca__system_find_consumer(kca__system *s, const char *name) {
     return c;
 }
 
-static kca_error *check_not_started(const kca__system *s, const char *what) {
+static kca_error *check_not_started(const kca__system *s, const char *kind, const char *name) {
     if (!s->started)
         return NULL;
-    return kca__error_new(KCA_ERROR_STATE, "%s: the system is started: declare before start", what);
+    return kca__error_new(KCA_ERROR_STATE, "%s %s: the system is started: declare it before start",
+                          kind, name ? name : "");
 }
 
 /* Both locks: nothing is added while the system starts or shuts down, and nobody looks meanwhile.
@@ -164,7 +165,7 @@ static bool add_secrets(kca__system *s, const kca_connection *c) {
 static kca_error *add_connection(kca__system *s, const kca_connection *c) {
     kca_error *e = kca__error_copy(c->error);
     if (!e)
-        e = check_not_started(s, "connection");
+        e = check_not_started(s, "connection", c->name);
     if (!e && find_connection(s, c->name))
         e = kca__error_new(KCA_ERROR_DUPLICATE, "connection %s is there already", c->name);
     kca_connection *copy = NULL;
@@ -174,8 +175,7 @@ static kca_error *add_connection(kca__system *s, const kca_connection *c) {
         return e;
     copy->log = &s->log;
     copy->queue = &s->events;
-    if (!add_secrets(s, copy) ||
-        !append((void ***)&s->connections, &s->connection_count, copy)) {
+    if (!add_secrets(s, copy) || !append((void ***)&s->connections, &s->connection_count, copy)) {
         kca__connection_free(copy);
         return kca__error_memory();
     }
@@ -197,7 +197,7 @@ static kca_error *unknown_connection(const char *kind, const char *name, const c
 static kca_error *add_publisher(kca__system *s, const kca_publisher_builder *b) {
     kca_error *e = kca__publisher_builder_check(b);
     if (!e)
-        e = check_not_started(s, "publisher");
+        e = check_not_started(s, "publisher", b->topic);
     if (!e && find_publisher(s, b->topic))
         e = kca__error_new(KCA_ERROR_DUPLICATE, "publisher %s is there already", b->topic);
     kca_publisher_builder *options = NULL;
@@ -223,7 +223,7 @@ kca_error *kca__system_add_publisher(kca__system *s, const kca_publisher_builder
 static kca_error *add_consumer(kca__system *s, const kca_consumer_builder *b) {
     kca_error *e = kca__consumer_builder_check(b);
     if (!e)
-        e = check_not_started(s, "consumer");
+        e = check_not_started(s, "consumer", b->name);
     if (!e && find_consumer(s, b->name))
         e = kca__error_new(KCA_ERROR_DUPLICATE, "consumer %s is there already", b->name);
     kca_consumer_builder *options = NULL;
@@ -249,7 +249,7 @@ kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *
 kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler_fn fn, void *user,
                                    kca_free_fn free_user) {
     lock_for_adding(s);
-    kca_error *e = check_not_started(s, "handler");
+    kca_error *e = check_not_started(s, "handler", name);
     if (!e)
         e = kca__handlers_add(&s->handlers, name, fn, user, free_user);
     unlock_after_adding(s);
@@ -262,7 +262,7 @@ kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,
                                          void *user, kca_free_fn free_user) {
     lock_for_adding(s);
-    kca_error *e = check_not_started(s, "event handler");
+    kca_error *e = check_not_started(s, "event handler", "");
     kca__event_handler *handler = &s->event_handlers[event_type];
     kca__event_handler old = *handler;
     if (!e)
@@ -400,7 +400,10 @@ static int close_all(kca__system *s, int64_t deadline) {
 
 kca_error *kca__system_start(kca__system *s, int timeout_ms) {
     pthread_mutex_lock(&s->turning);
-    kca_error *e = check_not_started(s, "start");
+    kca_error *e = NULL;
+    if (s->started)
+        e = kca__error_new(KCA_ERROR_STATE,
+                           "start: the system is started already: shut it down first");
     if (!e) {
         e = start(s, kca__clock_deadline(timeout_ms));
         if (e)

@@ -212,7 +212,7 @@ local function new_queue_class(core, Delivery)
   end
 
   --- Up to `max` events, an array that is empty when none came in time; `timeout_ms` -1 waits for ever.
-  -- @return events, each with `kind`: "delivery", "receipt", "fault" or "log"; or nil, err ("stopped": the end)
+  -- @return up to 1024 events, each with `kind`: "delivery", "receipt", "fault" or "log"; or nil, err ("stopped": the end)
   function Queue:next(max, timeout_ms)
     local ok, events = core.kca_queue_next(self.handle, max or 1, timeout_ms or -1)
     if not ok then

@@ -1,5 +1,6 @@
 /*
- * The order example of the document: publish orderCreated events, handle them with four processors, shut down cleanly.
+ * The order example of the document: publish orderCreated events, handle them with four processors,
+ * shut down cleanly.
  *
  *     order_example [bootstrap] [events]        defaults: embedded://  20
  */
@@ -70,43 +71,50 @@ static void declare(kca_system *s, const char *bootstrap, order_service *service
     check(kca_system_add_handler(s, "orderCreated", handle_order_created, service, NULL));
 }
 
+/* Each publish of an async publisher has its receipt. Unread ones fill the buffer, so they are read
+ * along the way. */
+static int read_receipts(kca_queue *queue, int *stored, int timeout_ms) {
+    kca_event *events[100];
+    int count = kca_queue_next(queue, events, 100, timeout_ms), receipts = 0;
+    for (int i = 0; i < count; i++) {
+        if (kca_event_type(events[i]) == KCA_EVENT_RECEIPT) {
+            receipts++;
+            *stored += kca_event_error(events[i]) == NULL;
+        }
+        kca_event_free(events[i]);
+    }
+    return receipts;
+}
+
 static void publish_orders(kca_system *s, int count) {
     kca_bus *bus;
     kca_message *m;
+    kca_queue *queue;
+    int answered = 0, stored = 0;
     check(kca_system_event_bus(s, "order.events", &bus));
+    check(kca_system_queue(s, &queue));
     check(kca_message_new(&m, "orderCreated"));
     for (int i = 1; i <= count; i++) {
         char order[100], customer[20];
-        int len = snprintf(order, sizeof order, "{\"orderId\":\"ORD-%05d\",\"amount\":%.2f}", i, i * 9.99);
+        int len = snprintf(order, sizeof order, "{\"orderId\":\"ORD-%05d\",\"amount\":%.2f}", i,
+                           i * 9.99);
         snprintf(customer, sizeof customer, "customer-%d", i % 5);
         kca_message_set_payload(m, order, (size_t)len);
         kca_message_set_correlation_id(m, customer);
         check(kca_bus_publish(bus, m, (uint64_t)i));
+        if (i - answered >= 1000)
+            answered += read_receipts(queue, &stored, 10000);
     }
+    for (int new_ones = 1; answered < count && new_ones > 0; answered += new_ones)
+        new_ones = read_receipts(queue, &stored, 30000);
+    printf("published %d orderCreated events, %d stored\n", count, stored);
     kca_message_free(m);
+    kca_queue_free(queue);
     kca_bus_free(bus);
 }
 
-/* Each publish of an async publisher has its receipt. */
-static void read_receipts(kca_system *s, int count) {
-    kca_queue *queue;
-    check(kca_system_queue(s, &queue));
-    int stored = 0, answered = 0;
-    while (answered < count) {
-        kca_event *event;
-        if (kca_queue_next(queue, &event, 1, 30000) <= 0)
-            break;
-        if (kca_event_type(event) == KCA_EVENT_RECEIPT) {
-            answered++;
-            stored += kca_event_error(event) == NULL;
-        }
-        kca_event_free(event);
-    }
-    printf("published %d orderCreated events, %d stored\n", count, stored);
-    kca_queue_free(queue);
-}
-
-/* Ctrl-C: a thread of its own waits for the signal, because a signal handler may do next to nothing. */
+/* Ctrl-C: a thread of its own waits for the signal, because a signal handler may do next to
+ * nothing. */
 static void *wait_for_signal(void *user) {
     sigset_t *signals = user;
     int signal_number;
@@ -134,7 +142,6 @@ int main(int argc, char **argv) {
     printf("started on %s\n", bootstrap);
 
     publish_orders(s, count);
-    read_receipts(s, count);
 
     check(kca_system_consumer(s, "order-service-group", &service.consumer));
     kca_consumer_with_amount_of_processors(service.consumer, 4);

@@ -26,17 +26,14 @@ def declare(system: kca.System, bootstrap: str) -> None:
 
 
 def publish_orders(system: kca.System, count: int) -> None:
-    """Publishes the orders, and waits for the receipt of each."""
-    bus = system.event_bus("order.events")
+    """Publishes the orders, and reads the receipt of each along the way: unread ones fill the buffer."""
+    bus, queue = system.event_bus("order.events"), system.queue()
+    receipts: list[kca.Receipt] = []
     for i in range(1, count + 1):
         order = {"orderId": f"ORD-{i:05}", "amount": round(i * 9.99, 2)}
         bus.publish("orderCreated", order, token=i, correlation_id=f"customer-{i % 5}")
-    receipts: list[kca.Receipt] = []
-    for event in system.queue():
-        if isinstance(event, kca.Receipt):
-            receipts.append(event)
-        if len(receipts) == count:
-            break
+        while i - len(receipts) >= 1000 or (i == count and len(receipts) < count):
+            receipts += [event for event in queue.next(100, 30000) if isinstance(event, kca.Receipt)]
     print(f"published {count} orderCreated events, {sum(r.error is None for r in receipts)} stored")
 
 

@@ -172,8 +172,12 @@ static void let_go(void *owner) {
 
 static void accept_all(kca__engine *e, int partition, int count, int64_t first) {
     for (int i = 0; i < count; i++) {
-        kca__inbound_record r = {.record = &records, .topic = "orders", .partition = partition,
-                                 .offset = first + i, .key = "abc", .key_len = (size_t)i % 4};
+        kca__inbound_record r = {.record = &records,
+                                 .topic = "orders",
+                                 .partition = partition,
+                                 .offset = first + i,
+                                 .key = "abc",
+                                 .key_len = (size_t)i % 4};
         records++;
         kca__engine_accept_locked(e, &r, 1);
     }

@@ -31,7 +31,7 @@ static void assert_check(kca_consumer_builder *b, const char *text) {
 
 static rd_kafka_conf_t *configured(const kca_consumer_builder *b) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    assert_null(kca__consumer_builder_configure(b, conf));
+    assert_null(kca__consumer_builder_configure(b, false, conf));
     return conf;
 }
 
@@ -183,7 +183,8 @@ static void test_options_that_depend_on_each_other_are_checked_together(void **s
     b = builder();
     kca_consumer_builder_with_partition(b, 0);
     kca_consumer_builder_with_group_topic(b, "payments");
-    assert_check(b, "consumer billing: partition 0 of several topics: with_partition takes one topic");
+    assert_check(b,
+                 "consumer billing: partition 0 of several topics: with_partition takes one topic");
 }
 
 static void test_a_start_is_a_word_or_a_time(void **state) {

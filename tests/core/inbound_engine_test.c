@@ -393,6 +393,25 @@ static void test_an_engine_lives_until_the_last_delivery_is_back(void **state) {
     assert_int_equal(f.live, 0);
 }
 
+/* Leaving the group takes all partitions away before the end. */
+static void test_the_end_tells_of_unsettled_deliveries_whose_partition_has_gone(void **state) {
+    (void)state;
+    fixture f;
+    open_engine(&f, 10, false);
+    kca__engine_assign(&f.engine, "things", 0);
+    for (int i = 0; i < 3; i++)
+        accept(&f, 0, i, i);
+    kca_delivery *a = take(&f), *b = take(&f), *settled = take(&f);
+    assert_true(kca__engine_settle(settled, KCA_DONE));
+    kca__engine_revoke(&f.engine, "things", 0);
+    kca__engine_forget(&f.engine, "things", 0);
+    assert_int_equal(kca__engine_shut(&f.engine), 2);
+    kca__engine_recycle(a);
+    kca__engine_recycle(b);
+    kca__engine_recycle(settled);
+    close_engine(&f);
+}
+
 static void test_only_the_newest_faults_are_kept(void **state) {
     (void)state;
     fixture f;
@@ -460,10 +479,10 @@ enum { CAME = 1, SETTLED };
 
 typedef struct model_partition {
     bool assigned;
-    bool revoked;     /* and not forgotten yet */
-    int assignment;   /* counts assignments, and offsets going back */
-    int64_t first;    /* record of this assignment; -1: none */
-    int64_t next;     /* offset */
+    bool revoked;      /* and not forgotten yet */
+    int assignment;    /* counts assignments, and offsets going back */
+    int64_t first;     /* record of this assignment; -1: none */
+    int64_t next;      /* offset */
     int64_t committed; /* in this assignment */
     char fate[OFFSETS];
 } model_partition;
@@ -705,7 +724,7 @@ static void play(model *m, uint64_t with_seed) {
     /* The end: what waits is dropped, what is out stays the application's. */
     int unsettled = 0;
     for (int i = 0; i < m->out_count; i++)
-        unsettled += m->out[i]->state == KCA__DELIVERY_OUT && !m->out[i]->partition->revoked;
+        unsettled += !m->settled[i];
     check(kca__engine_shut(&m->f.engine) == unsettled);
     check(m->f.live == m->out_count);
     check(take(&m->f) == NULL);
@@ -750,9 +769,9 @@ int main(void) {
         cmocka_unit_test(test_a_withdrawn_delivery_counts_as_nothing),
         cmocka_unit_test(test_a_full_engine_has_no_room_until_a_delivery_is_back),
         cmocka_unit_test(test_an_engine_lives_until_the_last_delivery_is_back),
+        cmocka_unit_test(test_the_end_tells_of_unsettled_deliveries_whose_partition_has_gone),
         cmocka_unit_test(test_only_the_newest_faults_are_kept),
-        cmocka_unit_test(
-            test_a_burst_of_the_last_assignment_does_not_move_the_next_ones_frontier),
+        cmocka_unit_test(test_a_burst_of_the_last_assignment_does_not_move_the_next_ones_frontier),
         cmocka_unit_test(test_any_schedule_keeps_order_frontier_and_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

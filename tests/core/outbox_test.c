@@ -85,8 +85,9 @@ static void test_a_receipt_keeps_its_place_until_it_is_freed(void **state) {
     kca_error *full = kca__outbox_full(o, 5);
     assert_int_equal(full->code, KCA_ERROR_BUFFER_FULL);
     assert_true(full->retriable);
-    assert_string_equal(full->text, "publisher orders: no room after 5 ms: 1 receipts wait to be "
-                                    "read from the system's queue (publish with token 0 to get none)");
+    assert_string_equal(full->text,
+                        "publisher orders: no room after 5 ms: 1 receipts wait to be "
+                        "read from the system's queue (publish with token 0 to get none)");
     kca__error_free(full);
     kca_event_free(e);
     e = answer(o, take(o, 10, 2), NULL);

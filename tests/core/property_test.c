@@ -45,7 +45,8 @@ static void test_a_property_is_set_replaced_and_copied(void **state) {
 static void test_an_unknown_name_is_refused_with_the_nearest(void **state) {
     (void)state;
     kca_error *e = set(KCA__ON_PUBLISHER, "client.idd", "a");
-    assert_non_null(strstr(kca_error_text(e), "has no property client.idd; the nearest is client.id"));
+    assert_non_null(
+        strstr(kca_error_text(e), "has no property client.idd; the nearest is client.id"));
     kca__error_free(e);
     e = set(KCA__ON_PUBLISHER, "sokcet.keepalive.enabled", "true");
     assert_non_null(strstr(kca_error_text(e), "the nearest is socket.keepalive.enable"));
@@ -101,7 +102,8 @@ static void test_only_what_the_side_takes_is_applied(void **state) {
     assert_null(kca__properties_set(&p, KCA__ON_CONNECTION, "c", "fetch.error.backoff.ms", "77"));
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     assert_null(kca__properties_apply(&p, conf, false, "c"));
-    assert_int_equal(rd_kafka_conf_get(conf, "fetch.error.backoff.ms", value, &size), RD_KAFKA_CONF_OK);
+    assert_int_equal(rd_kafka_conf_get(conf, "fetch.error.backoff.ms", value, &size),
+                     RD_KAFKA_CONF_OK);
     assert_string_equal(value, "77");
     char *dump = kca__property_dump(conf);
     assert_null(strstr(dump, "1234"));

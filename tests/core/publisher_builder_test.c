@@ -167,7 +167,8 @@ static void test_idempotence_needs_all_acks_and_a_second_attempt(void **state) {
 
 static void test_a_bad_topic_or_connection_makes_no_builder(void **state) {
     (void)state;
-    const char *const wrong[][2] = {{"kafka", "a b"}, {"kafka", NULL}, {"", "orders"}, {NULL, "orders"}};
+    const char *const wrong[][2] = {
+        {"kafka", "a b"}, {"kafka", NULL}, {"", "orders"}, {NULL, "orders"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         kca_publisher_builder *b = (kca_publisher_builder *)wrong;
         kca_error *e = kca_publisher_builder_new(&b, wrong[i][0], wrong[i][1]);

@@ -1,7 +1,8 @@
 /*
  * glibc's C11 threads over pthread, for ThreadSanitizer: it does not intercept them, takes threads
- * made by thrd_create for unknown ones, and crashes. Linked into a test program with -rdynamic, these
- * stand before libc's, also for librdkafka. The types are libc's own, which hold a pthread object.
+ * made by thrd_create for unknown ones, and crashes. Linked into a test program with -rdynamic,
+ * these stand before libc's, also for librdkafka. The types are libc's own, which hold a pthread
+ * object.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -17,7 +17,8 @@ typedef struct worker {
     pthread_t thread;
 } worker;
 
-/* Not started is the one thing that may go wrong, again and again, and messages that the end cut off. */
+/* Not started is the one thing that may go wrong, again and again, and messages that the end cut
+ * off. */
 static void *publish(void *argument) {
     worker *w = argument;
     kca_message *m = thing("{}", NULL);
@@ -69,7 +70,7 @@ static void end_again_and_again(int async, void *(*work)(void *), int timeout_ms
     for (int i = 0; i < THREADS + 2; i++) {
         workers[i] = one;
         pthread_create(&workers[i].thread, NULL,
-                       i < THREADS ? publish
+                       i < THREADS    ? publish
                        : i == THREADS ? read_receipts
                                       : work,
                        &workers[i]);
@@ -108,6 +109,24 @@ static void test_a_system_ends_at_once_under_threads_that_wait_for_the_answer(vo
 static void test_a_system_ends_under_a_thread_that_flushes(void **state) {
     (void)state;
     end_again_and_again(1, flush, 0);
+}
+
+/* ---- beginnings ---- */
+
+static void test_an_embedded_broker_that_is_not_there_yet_is_waited_for(void **state) {
+    (void)state;
+    kca_system *s = system_on("embedded://");
+    give_publisher(s, publisher_of("things"));
+    for (int i = 0; i < 5; i++) {
+        kca_error *e = kca_system_start(s, i % 2);
+        if (e)
+            assert_int_equal(kca_error_code(e), KCA_ERROR_TIMEOUT);
+        else
+            must(kca_system_shutdown(s, SHUTDOWN_MS));
+        kca_error_free(e);
+    }
+    start(s);
+    finish(s);
 }
 
 /* ---- consumers ---- */
@@ -278,6 +297,7 @@ int main(void) {
         cmocka_unit_test(test_a_system_ends_under_threads_that_wait_for_the_answer),
         cmocka_unit_test(test_a_system_ends_at_once_under_threads_that_wait_for_the_answer),
         cmocka_unit_test(test_a_system_ends_under_a_thread_that_flushes),
+        cmocka_unit_test(test_an_embedded_broker_that_is_not_there_yet_is_waited_for),
         cmocka_unit_test(test_a_system_ends_under_a_consumer_with_many_processors),
         cmocka_unit_test(test_a_consumer_stopped_by_its_handler_runs_again_from_there),
         cmocka_unit_test(test_a_delivery_outlives_its_queue_consumer_and_system),

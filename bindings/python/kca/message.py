@@ -24,7 +24,7 @@ def encoded(value: Any) -> Any:
     """Bytes as they are, a text as UTF-8, None as none, and anything else as JSON."""
     if value is None or isinstance(value, bytes | bytearray | memoryview):
         return value
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)).encode()
 
 
 class Message:
@@ -149,14 +149,14 @@ class Message:
         """The payload as Python values.
 
         Raises:
-            PayloadError: it is not JSON; the text says where it breaks.
+            PayloadError: it is not JSON as RFC 8259 has it; the text says where it breaks.
+            ValueError, RecursionError: it is JSON that Python cannot hold.
         """
         payload = self.payload
-        try:
-            return None if payload is None else json.loads(payload)
-        except ValueError:
-            _kca.kca_message_check_json(self._handle)
-            raise
+        if payload is None:
+            return None
+        _kca.kca_message_check_json(self._handle)
+        return json.loads(payload)
 
 
 class Delivery(Message):
@@ -202,7 +202,8 @@ class Delivery(Message):
             StateError: it no longer counts: it was settled before, its time is over, or its partition is gone.
         """
         if error_name or text:
-            _kca.kca_delivery_explain(self._delivery, error_name, text)
+            told = text.encode(errors="backslashreplace").decode()
+            _kca.kca_delivery_explain(self._delivery, error_name, told)
         _kca.kca_delivery_settle(self._delivery, verdict)
 
     def done(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 
 from . import _kca
 from .builders import Connection, ConsumerBuilder, PublisherBuilder
-from .errors import Error, PayloadError, Rejected, StateError, StoppedError
+from .errors import Error, Rejected, StateError, StoppedError
 from .message import DEFERRED, DONE, FAILED, REJECTED, Delivery, Message, handled
 
 Handler = Callable[[Any, Delivery], Any]
@@ -73,7 +73,7 @@ class Queue:
         self._handle = handle
 
     def next(self, max: int = 1, timeout_ms: int = -1) -> list[Event]:
-        """Up to `max` events; none when none came in time.
+        """Up to `max` events, 1024 at most; none when none came in time.
 
         Raises:
             StoppedError: the consumer has stopped, and nothing is left.
@@ -194,13 +194,17 @@ class Consumer:
                 d.settle(verdict, error_name, text)
 
     def _verdict(self, d: Delivery) -> tuple[int, str, str]:
-        handler = self._handlers.get(d.name) or self._handlers.get("*")
+        named = self._handlers.get(d.name)
+        handler = named or self._handlers.get("*")
         if not handler:
             return REJECTED, "unhandled", "no handler has its name"
+        order: Any
         try:
             order = d.json()
-        except PayloadError as e:
-            return REJECTED, e.name, str(e)
+        except Exception as e:  # what is no JSON, or more than Python can hold
+            if named:
+                return REJECTED, "payload", str(e)
+            order = d.payload
         try:
             return (DEFERRED if handler(order, d) is DEFERRED else DONE), "", ""
         except Exception as e:
@@ -236,10 +240,13 @@ class System:
     def handler(self, name: str, function: H | None = None) -> Any:
         """The handler of the messages of this name, called with the payload's values and the delivery.
 
-        A decorator, or called with the function. "*": of those that no other handler takes.
+        A decorator, or called with the function. "*": of those that no other handler takes; it is called with the bytes
+        of a payload that is no JSON, which otherwise is rejected.
         """
         if function is None:
             return lambda decorated: self.handler(name, decorated)
+        if not callable(function):
+            raise TypeError(f"handler {name} must be callable, got {function!r}")
         _kca.kca_system_add_handler(self._handle, name)
         self._handlers[name] = function
         return function

@@ -546,12 +546,14 @@ kca_error *kca_system_queue(kca_system *s, kca_queue **out);
 
 /*
  * Pull form: the consumer's queue of deliveries and faults. Joins the group now; it leaves on kca_consumer_stop, on
- * shutdown, or when the queue is freed. Not together with kca_consumer_run.
+ * shutdown, or when the queue is freed. Not together with kca_consumer_run. All messages come, also of names that
+ * no handler is declared for: settle those as KCA_REJECTED.
  */
 kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out);
 void kca_queue_free(kca_queue *q);
 
-/* A file descriptor that is readable while something waits, or -1. Only poll it: never read or close it. */
+/* A file descriptor that is readable while something waits, or -1. Only poll it: never read or close it. Now and
+ * then it is readable and kca_queue_next finds nothing. */
 int kca_queue_fd(kca_queue *q);
 
 /*
