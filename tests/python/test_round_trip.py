@@ -169,3 +169,55 @@ def test_a_queue_can_be_polled_and_runs_again(system: kca.System) -> None:
     assert isinstance(delivery, kca.Delivery)
     delivery.failed("Broken", "it broke")
     assert "orderCreated failed at orders[0] offset 0, Broken: it broke" in faults(again, 1)[0]
+
+
+@pytest.mark.parametrize(
+    "payload", [b"[" * 2000 + b"]" * 2000, b"1" * 5000, b"NaN", b'{"a":"\\ud800"}', b"\xff", b""], ids=range(6)
+)
+def test_no_payload_ends_the_consumer(system: kca.System, payload: bytes) -> None:
+    @system.handler("orderCreated")
+    def handle(order: Any, message: kca.Delivery) -> None:
+        if not order:
+            raise kca.Rejected("nothing in it")
+        consumer.stop()
+
+    system.start()
+    publish(system, payload, {"amount": 1})
+    consumer = system.consumer("shop")
+    consumer.run()
+    assert "1 handled, 0 failed, 1 rejected" in system.describe()
+
+
+def test_a_reason_that_is_no_utf_8_does_not_end_the_consumer(system: kca.System) -> None:
+    @system.handler("orderCreated")
+    def handle(order: Any, message: kca.Delivery) -> None:
+        if order == "half a surrogate":
+            raise ValueError("\ud800")
+        consumer.stop()
+
+    system.start()
+    publish(system, '"half a surrogate"', {"amount": 1})
+    consumer = system.consumer("shop")
+    consumer.run()
+    assert "1 handled, 1 failed, 0 rejected" in system.describe()
+
+
+def test_the_handler_of_the_rest_gets_the_bytes_of_what_is_no_json(system: kca.System) -> None:
+    seen: list[Any] = []
+
+    @system.handler("*")
+    def handle(order: Any, message: kca.Delivery) -> None:
+        seen.append(order)
+        if len(seen) == 2:
+            consumer.stop()
+
+    system.start()
+    publish(system, b"\x00\xff", {"amount": 1})
+    consumer = system.consumer("shop")
+    consumer.run()
+    assert seen == [b"\x00\xff", {"amount": 1}]
+
+
+def test_what_json_does_not_have_is_not_published() -> None:
+    with pytest.raises(ValueError):
+        kca.Message("orderCreated", float("nan"))
