@@ -22,9 +22,7 @@ static void tell(kca__inbound *in, const rd_kafka_message_t *m) {
     pthread_mutex_unlock(&in->engine.lock);
 }
 
-static void end_by_fatal_error(kca__inbound *in) {
-    char reason[512];
-    rd_kafka_resp_err_t err = rd_kafka_fatal_error(in->client->rk, reason, sizeof reason);
+static void end_by(kca__inbound *in, rd_kafka_resp_err_t err, const char *reason) {
     kca_error *e = kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s: %s", in->options->name,
                                   rd_kafka_err2name(err), reason);
     if (e->code != KCA_ERROR_MEMORY) {
@@ -36,8 +34,18 @@ static void end_by_fatal_error(kca__inbound *in) {
     pthread_mutex_unlock(&in->engine.lock);
 }
 
+static void end_by_fatal_error(kca__inbound *in) {
+    char reason[512];
+    end_by(in, rd_kafka_fatal_error(in->client->rk, reason, sizeof reason), reason);
+}
+
 void kca__fetch_take_error(kca__inbound *in, const rd_kafka_message_t *m) {
     switch (m->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        /* Not through the fetch queue: the engine does not know of it, so nothing after it may
+         * count. */
+        end_by(in, m->err, "a record came past its partition's queue");
+        return;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         return;
     case RD_KAFKA_RESP_ERR__FATAL:

@@ -269,15 +269,19 @@ static void keep(kca__inbound *in, int timeout_ms) {
     look_for_topics(in, now);
 }
 
+int kca__inbound_patience_ms(kca__inbound *in) {
+    pthread_mutex_lock(&in->engine.lock);
+    int left = in->engine.stopping ? kca__clock_left_ms(in->drain_deadline) : -1;
+    pthread_mutex_unlock(&in->engine.lock);
+    if (left < 0 || left > CLOSE_MS)
+        return CLOSE_MS;
+    return left < LEAST_CLOSE_MS ? LEAST_CLOSE_MS : left;
+}
+
 /* Leaves the group: librdkafka revokes the partitions on the way, and the rebalance callback
  * commits them. */
 static void leave(kca__inbound *in) {
-    pthread_mutex_lock(&in->engine.lock);
-    int left = kca__clock_left_ms(in->drain_deadline);
-    pthread_mutex_unlock(&in->engine.lock);
-    int patience = left < 0 || left > CLOSE_MS ? CLOSE_MS
-                   : left < LEAST_CLOSE_MS     ? LEAST_CLOSE_MS
-                                               : left;
+    int patience = kca__inbound_patience_ms(in);
     kca__rebalance_commit(in, patience);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(in->client->rk, in->main_queue);
     if (error) {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LOOK_UP_MS = 5000, COMMIT_MS = 10000, LONGEST_DRAIN_MS = 30000, DRAIN_SLICE_MS = 100 };
+enum { LOOK_UP_MS = 5000, LONGEST_DRAIN_MS = 30000, DRAIN_SLICE_MS = 100 };
 
 /* ---- commits ---- */
 
@@ -178,7 +178,7 @@ static void revoke(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
         kca__engine_revoke(&in->engine, list->elems[i].topic, list->elems[i].partition);
     if (!lost && list->cnt > 0) {
         drain(in);
-        kca__rebalance_commit(in, COMMIT_MS);
+        kca__rebalance_commit(in, kca__inbound_patience_ms(in));
     }
     for (int i = 0; i < list->cnt; i++)
         kca__engine_forget(&in->engine, list->elems[i].topic, list->elems[i].partition);
