@@ -80,7 +80,4 @@ int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failu
 
 int kca__inbound_fd(kca__inbound *in);
 
-/* How long to wait for the broker's answer to a commit or to leaving the group. */
-int kca__inbound_patience_ms(kca__inbound *in);
-
 #endif

@@ -1,6 +1,7 @@
 #include "rebalance.h"
 
 #include "error.h"
+#include "keeper.h"
 
 #include <string.h>
 
@@ -178,7 +179,7 @@ static void revoke(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
         kca__engine_revoke(&in->engine, list->elems[i].topic, list->elems[i].partition);
     if (!lost && list->cnt > 0) {
         drain(in);
-        kca__rebalance_commit(in, kca__inbound_patience_ms(in));
+        kca__rebalance_commit(in, kca__keeper_patience_ms(in));
     }
     for (int i = 0; i < list->cnt; i++)
         kca__engine_forget(&in->engine, list->elems[i].topic, list->elems[i].partition);

@@ -88,7 +88,7 @@ kca_error *kca__system_check_process(const kca__system *s) {
 
 /* ---- declarations ---- */
 
-static kca_connection *find_connection(const kca__system *s, const char *name) {
+kca_connection *kca__system_find_connection(const kca__system *s, const char *name) {
     for (int i = 0; i < s->connection_count; i++)
         if (strcmp(s->connections[i]->name, name) == 0)
             return s->connections[i];
@@ -166,7 +166,7 @@ static kca_error *add_connection(kca__system *s, const kca_connection *c) {
     kca_error *e = kca__error_copy(c->error);
     if (!e)
         e = check_not_started(s, "connection", c->name);
-    if (!e && find_connection(s, c->name))
+    if (!e && kca__system_find_connection(s, c->name))
         e = kca__error_new(KCA_ERROR_DUPLICATE, "connection %s is there already", c->name);
     kca_connection *copy = NULL;
     if (!e)
@@ -187,11 +187,6 @@ kca_error *kca__system_add_connection(kca__system *s, const kca_connection *c) {
     kca_error *e = add_connection(s, c);
     unlock_after_adding(s);
     return e;
-}
-
-static kca_error *unknown_connection(const char *kind, const char *name, const char *connection) {
-    return kca__error_new(KCA_ERROR_NOT_FOUND, "%s %s: connection %s is not declared", kind, name,
-                          connection);
 }
 
 static kca_error *add_publisher(kca__system *s, const kca_publisher_builder *b) {
@@ -278,183 +273,4 @@ kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_eve
 const kca__event_handler *kca__system_event_handler(const kca__system *s, int event_type) {
     const kca__event_handler *handler = &s->event_handlers[event_type];
     return handler->fn ? handler : NULL;
-}
-
-/* ---- start ---- */
-
-static kca_error *resolve_connections(kca__system *s) {
-    for (int i = 0; i < s->publisher_count; i++) {
-        kca__publisher *p = s->publishers[i];
-        if (!(p->connection = find_connection(s, p->options->connection)))
-            return unknown_connection("publisher", p->options->topic, p->options->connection);
-    }
-    for (int i = 0; i < s->consumer_count; i++) {
-        kca__consumer *c = s->consumers[i];
-        if (!(c->connection = find_connection(s, c->options->connection)))
-            return unknown_connection("consumer", c->options->name, c->options->connection);
-        if (s->handlers.count == 0)
-            return kca__error_new(KCA_ERROR_STATE,
-                                  "consumer %s has no handler: declare one for the names it reads",
-                                  c->options->name);
-    }
-    return NULL;
-}
-
-/* The topics of all that refers to the connection. Borrowed texts; free the list. */
-static const char **topics_of(const kca__system *s, const kca_connection *connection, int *count) {
-    int most = s->publisher_count;
-    for (int i = 0; i < s->consumer_count; i++)
-        most += s->consumers[i]->options->topic_count;
-    const char **topics = calloc((size_t)most + 1, sizeof *topics);
-    *count = 0;
-    for (int i = 0; topics && i < s->publisher_count; i++)
-        if (s->publishers[i]->connection == connection)
-            topics[(*count)++] = s->publishers[i]->options->topic;
-    for (int i = 0; topics && i < s->consumer_count; i++) {
-        const kca__consumer *c = s->consumers[i];
-        for (int t = 0; c->connection == connection && t < c->options->topic_count; t++)
-            topics[(*count)++] = c->options->topics[t];
-    }
-    return topics;
-}
-
-static kca_error *open_connections(kca__system *s) {
-    kca_error *e = NULL;
-    for (int i = 0; i < s->connection_count && !e; i++) {
-        int count;
-        const char **topics = topics_of(s, s->connections[i], &count);
-        e = topics ? kca__connection_open(s->connections[i], topics, count) : kca__error_memory();
-        free(topics);
-    }
-    return e;
-}
-
-static kca_error *open_publishers(kca__system *s) {
-    kca_error *e = NULL;
-    for (int i = 0; i < s->publisher_count && !e; i++) {
-        const kca_publisher_builder *o = s->publishers[i]->options;
-        e = kca__publisher_open(s->publishers[i]);
-        if (!e && o->required_acks == 0)
-            kca__log_write(&s->log, KCA_LOG_WARN, "publisher", o->topic,
-                           "required_acks is 0: no broker confirms anything, records may be lost "
-                           "unseen");
-    }
-    return e;
-}
-
-static kca_error *check_consumers(kca__system *s, int64_t deadline) {
-    kca_error *e = NULL;
-    for (int i = 0; i < s->consumer_count && !e; i++) {
-        kca__consumer *c = s->consumers[i];
-        e = kca__consumer_check(c);
-        for (int t = 0; t < c->options->topic_count && !e; t++)
-            e = kca__connection_look_for(c->connection, c->options->name, c->options->topics[t],
-                                         c->options->partition, deadline);
-    }
-    return e;
-}
-
-static void serve_client(void *owner, int timeout_ms) {
-    kca__client_serve(owner, timeout_ms);
-}
-
-static void wake_client(void *owner) {
-    rd_kafka_queue_yield(((kca__client *)owner)->queue);
-}
-
-/* When all publishers share one producer client, who waits on the system's queue serves it. */
-static void set_source(kca__system *s) {
-    kca__event_source source = {serve_client, wake_client, NULL};
-    int clients = 0;
-    for (int i = 0; i < s->publisher_count; i++) {
-        clients += source.owner != s->publishers[i]->client;
-        source.owner = s->publishers[i]->client;
-    }
-    if (clients == 1)
-        kca__event_queue_set_source(&s->events, source);
-}
-
-static kca_error *start(kca__system *s, int64_t deadline) {
-    kca_error *e = resolve_connections(s);
-    if (!e)
-        e = open_connections(s);
-    if (!e)
-        e = open_publishers(s);
-    for (int i = 0; i < s->connection_count && !e; i++)
-        e = kca__connection_reach(s->connections[i], deadline);
-    if (!e)
-        e = check_consumers(s, deadline);
-    return e;
-}
-
-/* What was opened, also only half. Gives how many messages were not sent. */
-static int close_all(kca__system *s, int64_t deadline) {
-    int left = 0;
-    kca__event_queue_set_source(&s->events, (kca__event_source){0});
-    for (int i = 0; i < s->publisher_count; i++)
-        left += kca__publisher_close(s->publishers[i], deadline);
-    for (int i = 0; i < s->connection_count; i++)
-        kca__connection_close(s->connections[i]);
-    return left;
-}
-
-kca_error *kca__system_start(kca__system *s, int timeout_ms) {
-    pthread_mutex_lock(&s->turning);
-    kca_error *e = NULL;
-    if (s->started)
-        e = kca__error_new(KCA_ERROR_STATE,
-                           "start: the system is started already: shut it down first");
-    if (!e) {
-        e = start(s, kca__clock_deadline(timeout_ms));
-        if (e)
-            close_all(s, kca__clock_deadline(0));
-        for (int i = 0; i < s->consumer_count && !e; i++)
-            kca__consumer_open(s->consumers[i]);
-        s->started = !e;
-        if (!e)
-            set_source(s);
-    }
-    pthread_mutex_unlock(&s->turning);
-    if (e)
-        kca__log_write(&s->log, KCA_LOG_ERROR, "system", NULL, "start: %s", e->text);
-    return e;
-}
-
-/* ---- shutdown ---- */
-
-enum { FLUSH_RESERVE_MS = 5000 };
-
-/* Consumers end first, and leave some of the time for what their handlers published. */
-static int64_t consumers_deadline(int timeout_ms) {
-    if (timeout_ms <= 0)
-        return kca__clock_deadline(timeout_ms);
-    int reserve = timeout_ms / 4 < FLUSH_RESERVE_MS ? timeout_ms / 4 : FLUSH_RESERVE_MS;
-    return kca__clock_deadline(timeout_ms - reserve);
-}
-
-static int close_consumers(kca__system *s, int64_t deadline) {
-    int held = 0;
-    for (int i = 0; i < s->consumer_count; i++)
-        kca__consumer_stop(s->consumers[i]);
-    for (int i = 0; i < s->consumer_count; i++)
-        held += kca__consumer_close(s->consumers[i], deadline);
-    return held;
-}
-
-kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
-    pthread_mutex_lock(&s->turning);
-    kca_error *e = NULL;
-    if (s->started) {
-        int64_t deadline = kca__clock_deadline(timeout_ms);
-        int held = close_consumers(s, consumers_deadline(timeout_ms));
-        int unsent = close_all(s, deadline);
-        s->started = false;
-        if (held > 0 || unsent > 0)
-            e = kca__error_new(KCA_ERROR_TIMEOUT,
-                               "shutdown within %d ms: %d deliveries were not settled (they come "
-                               "again), %d messages were not confirmed",
-                               timeout_ms, held, unsent);
-    }
-    pthread_mutex_unlock(&s->turning);
-    return e;
 }

@@ -1,0 +1,99 @@
+#include "keeper.h"
+
+#include "fetch.h"
+#include "rebalance.h"
+
+enum { TICK_MS = 500, DRAIN_TICK_MS = 10, LOOK_MS = 2000, CLOSE_MS = 10000, LEAST_CLOSE_MS = 3000 };
+
+/* librdkafka looks for topics that did not exist only at its slow refresh; a question for all of
+ * them makes it look now. */
+static void look_for_topics(kca__inbound *in, int64_t now) {
+    pthread_mutex_lock(&in->engine.lock);
+    bool look = in->topic_unknown && now >= in->next_look_ms;
+    if (look)
+        in->topic_unknown = false;
+    pthread_mutex_unlock(&in->engine.lock);
+    if (!look)
+        return;
+    in->next_look_ms = now + LOOK_MS;
+    const struct rd_kafka_metadata *answer;
+    if (rd_kafka_metadata(in->client->rk, 1, NULL, &answer, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(answer);
+}
+
+/* True while the keeper has to go on. */
+static bool is_needed(kca__inbound *in, bool *draining) {
+    pthread_mutex_lock(&in->engine.lock);
+    *draining = in->engine.stopping;
+    bool needed = !*draining || (in->engine.out > 0 && kca__clock_left_ms(in->drain_deadline) != 0);
+    pthread_mutex_unlock(&in->engine.lock);
+    return needed;
+}
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+static int tick_ms(const kca__inbound *in, bool draining) {
+    if (draining)
+        return DRAIN_TICK_MS;
+    int tick = least(TICK_MS, in->options->commit_interval_ms);
+    if (in->engine.processing_timeout_ms > 0)
+        tick = least(tick, in->engine.processing_timeout_ms / 4 + 1);
+    return tick;
+}
+
+static void keep(kca__inbound *in, int timeout_ms) {
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, timeout_ms);
+    if (m) {
+        kca__fetch_take_error(in, m);
+        rd_kafka_message_destroy(m);
+    }
+    int64_t now = kca__clock_ms();
+    kca__engine_expire(&in->engine, now);
+    if (now >= in->next_commit_ms) {
+        kca__rebalance_commit(in, 0);
+        in->next_commit_ms = now + in->options->commit_interval_ms;
+    }
+    look_for_topics(in, now);
+}
+
+int kca__keeper_patience_ms(kca__inbound *in) {
+    pthread_mutex_lock(&in->engine.lock);
+    int left = in->engine.stopping ? kca__clock_left_ms(in->drain_deadline) : -1;
+    pthread_mutex_unlock(&in->engine.lock);
+    if (left < 0 || left > CLOSE_MS)
+        return CLOSE_MS;
+    return left < LEAST_CLOSE_MS ? LEAST_CLOSE_MS : left;
+}
+
+/* Leaves the group: librdkafka revokes the partitions on the way, and the rebalance callback
+ * commits them. */
+static void leave(kca__inbound *in) {
+    int patience = kca__keeper_patience_ms(in);
+    kca__rebalance_commit(in, patience);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(in->client->rk, in->main_queue);
+    if (error) {
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
+                       "leaving the group: %s", rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        return;
+    }
+    int64_t deadline = kca__clock_deadline(patience);
+    while (!rd_kafka_consumer_closed(in->client->rk) && kca__clock_left_ms(deadline) != 0) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, DRAIN_TICK_MS);
+        if (m)
+            rd_kafka_message_destroy(m);
+    }
+}
+
+void *kca__keeper(void *argument) {
+    kca__inbound *in = argument;
+    in->next_commit_ms = kca__clock_ms() + in->options->commit_interval_ms;
+    bool draining;
+    while (is_needed(in, &draining))
+        keep(in, tick_ms(in, draining));
+    leave(in);
+    kca__engine_shut(&in->engine);
+    return NULL;
+}
