@@ -24,17 +24,21 @@ void recorder_free(recorder *r) {
     free(r);
 }
 
-/* With the lock held. Looks back only as far as other keys' records may have come between. */
+/* With the lock held. What comes again after a rebalance comes in its order too, but after greater
+ * ids that it had before: only an id's first coming counts. */
 static void compare(recorder *r, const seen *now) {
-    enum { LOOK_BACK = 200 };
     if (!*now->key || now->id < 0)
         return;
-    for (int i = r->came - 1; i >= 0 && i >= r->came - LOOK_BACK; i--) {
+    int greatest = -1;
+    for (int i = 0; i < r->came && i < RECORDER_MOST; i++) {
         if (strcmp(r->all[i].key, now->key) != 0)
             continue;
-        r->same_key_disorder += r->all[i].id > now->id;
-        return;
+        if (r->all[i].id == now->id)
+            return;
+        if (r->all[i].id > greatest)
+            greatest = r->all[i].id;
     }
+    r->same_key_disorder += greatest > now->id;
 }
 
 static int note(recorder *r, kca_delivery *d) {

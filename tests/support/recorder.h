@@ -32,7 +32,7 @@ struct recorder {
     int inside;  /* handlers that run now */
     int most_inside;
     int same_key_inside;   /* times that two of one key were inside at once */
-    int same_key_disorder; /* times that an id of a key came after a greater one */
+    int same_key_disorder; /* times that an id of a key first came after a greater one */
 };
 
 recorder *recorder_new(void);
