@@ -129,6 +129,8 @@ raw_writer *raw_writer_open(const char *transactional_id) {
     set(conf, "linger.ms", "5");
     set(conf, "log_level", "0");
     set(conf, "partitioner", "murmur2_random");
+    /* Without it, a batch that is retried (a new topic's leader is not there yet) changes places. */
+    set(conf, "enable.idempotence", "true");
     if (transactional_id)
         set(conf, "transactional.id", transactional_id);
     w->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
