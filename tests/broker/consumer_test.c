@@ -74,6 +74,7 @@ static void test_a_key_waits_for_its_own_and_lets_others_pass(void **state) {
     runner r;
     runner_start(&r, c.consumer);
     must_be_handled(c.recorder, 10, COME_MS); /* all of k1 */
+    must_come(c.recorder, 11, COME_MS);       /* and the first of k0 */
     assert_int_equal(came(c.recorder), 11);
     assert_int_equal(times_seen(c.recorder, 2), 0);
     gate_open(&first.slow);
