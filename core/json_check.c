@@ -2,11 +2,14 @@
 
 #include <string.h>
 
+#include "utf8.h"
+
 typedef struct scan {
     const unsigned char *p; /* where it stands; where it broke, when `why` is set */
     const unsigned char *end;
     const char *why;
     int depth;
+    int deepest;                            /* that `depth` may become */
     unsigned char closers[KCA__JSON_DEPTH]; /* of the arrays and objects round p: ']' or '}' */
 } scan;
 
@@ -68,20 +71,6 @@ static bool check_number(scan *s) {
     return true;
 }
 
-/* Bytes of the UTF-8 character at p, which is beyond ASCII; 0: none that Unicode allows. */
-static size_t character_len(const unsigned char *p, const unsigned char *end) {
-    size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || (size_t)(end - p) < len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
-    bool surrogate = p[0] == 0xed && p[1] > 0x9f;
-    bool beyond = p[0] == 0xf4 && p[1] > 0x8f;
-    return overlong || surrogate || beyond ? 0 : len;
-}
-
 /* The four hex digits of \uXXXX at p, or -1. */
 static int hex4(const unsigned char *p, const unsigned char *end) {
     int code = 0;
@@ -137,7 +126,7 @@ static bool check_string(scan *s) {
             if (!check_escape(s))
                 return false;
         } else {
-            size_t len = character_len(s->p, s->end);
+            size_t len = kca__utf8_len((const char *)s->p, (const char *)s->end);
             if (len == 0)
                 return broken(s, "not UTF-8");
             s->p += len;
@@ -178,7 +167,7 @@ static bool check_value(scan *s, bool *open) {
     default:
         return c == '-' || is_digit(c) ? check_number(s) : broken(s, "a value was expected");
     }
-    if (s->depth == KCA__JSON_DEPTH)
+    if (s->depth == s->deepest)
         return broken(s, "more than 1000 arrays and objects in one another");
     int closer = c == '[' ? ']' : '}';
     s->p++;
@@ -212,12 +201,13 @@ static bool check_after(scan *s, bool *another) {
     return s->p == s->end || broken(s, "text after the end of the value");
 }
 
-bool kca__json_check(const char *text, size_t len, kca__json_fault *fault) {
+bool kca__json_check_inside(const char *text, size_t len, int around, kca__json_fault *fault) {
     static const unsigned char nothing[1];
     scan s;
     s.p = text ? (const unsigned char *)text : nothing;
     s.end = s.p + len;
     s.depth = 0;
+    s.deepest = KCA__JSON_DEPTH - around;
     s.why = NULL;
     const unsigned char *start = s.p;
 
@@ -230,4 +220,8 @@ bool kca__json_check(const char *text, size_t len, kca__json_fault *fault) {
         }
     }
     return true;
+}
+
+bool kca__json_check(const char *text, size_t len, kca__json_fault *fault) {
+    return kca__json_check_inside(text, len, 0, fault);
 }

@@ -16,4 +16,7 @@ typedef struct kca__json_fault {
  */
 bool kca__json_check(const char *text, size_t len, kca__json_fault *fault);
 
+/* The same for a value that is to stand inside `around` arrays and objects. */
+bool kca__json_check_inside(const char *text, size_t len, int around, kca__json_fault *fault);
+
 #endif

@@ -48,15 +48,26 @@ static void write_second(char out[20], int64_t second) {
     put(p, of_day % 60, 2, '\0');
 }
 
+static int64_t within_range(int64_t ms) {
+    return ms < 0 ? 0 : ms > KCA__WIRE_TIME_MAX_MS ? KCA__WIRE_TIME_MAX_MS : ms;
+}
+
 void kca__wire_time_write(char out[20], int64_t ms) {
     static __thread int64_t last_second = -1;
     static __thread char last_text[20];
-    int64_t second = ms < 0 ? 0 : (ms > KCA__WIRE_TIME_MAX_MS ? KCA__WIRE_TIME_MAX_MS : ms) / 1000;
+    int64_t second = within_range(ms) / 1000;
     if (second != last_second) {
         write_second(last_text, second);
         last_second = second;
     }
     memcpy(out, last_text, sizeof last_text);
+}
+
+void kca__wire_time_write_rfc3339(char out[25], int64_t ms) {
+    kca__wire_time_write(out, ms);
+    out[10] = 'T';
+    out[19] = '.';
+    put(put(out + 20, (int)(within_range(ms) % 1000), 3, 'Z'), 0, 0, '\0');
 }
 
 /* Reads `digits` digits at `*p` and, when `after` is not NUL, that character; -1: something else.

@@ -1,4 +1,4 @@
-/* The wire's timestamp text, always UTC: "YYYY-MM-DD HH:MM:SS". */
+/* The wire's timestamp text, always UTC: "YYYY-MM-DD HH:MM:SS"; and RFC 3339's. */
 #ifndef KCA_CORE_WIRE_TIME_H
 #define KCA_CORE_WIRE_TIME_H
 
@@ -12,8 +12,11 @@
  * or after KCA__WIRE_TIME_MAX_MS becomes the nearest of the two. */
 void kca__wire_time_write(char out[20], int64_t ms);
 
-/* Reads that form and ISO 8601 ("2026-02-16T10:00:00.005Z", with an offset, with a fraction; UTC
- * without one). False: unreadable, or outside 1970 to 9999. */
+/* Writes RFC 3339's form, 24 characters and NUL: "2026-11-24T03:41:44.123Z". */
+void kca__wire_time_write_rfc3339(char out[25], int64_t ms);
+
+/* Reads the first form and ISO 8601 ("2026-02-16T10:00:00.005Z", with an offset, with a fraction;
+ * UTC without one). False: unreadable, or outside 1970 to 9999. */
 bool kca__wire_time_read(int64_t *out_ms, const char *text);
 
 /* Milliseconds since 1970 now. */

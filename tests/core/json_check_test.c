@@ -130,6 +130,10 @@ static void test_nesting_is_limited(void **state) {
     assert_null(kca_message_check_json(m));
     assert_int_equal(kca_message_json_type(m, "/0/0/0"), KCA_JSON_ARRAY);
     drop(m);
+    kca__json_fault fault;
+    assert_false(kca__json_check_inside(deep, 2 * KCA__JSON_DEPTH, 1, &fault));
+    assert_int_equal(fault.offset, KCA__JSON_DEPTH - 1);
+    assert_true(kca__json_check_inside(deep + 1, 2 * KCA__JSON_DEPTH - 2, 1, &fault));
 
     memset(deep, '[', KCA__JSON_DEPTH + 1);
     memset(deep + KCA__JSON_DEPTH + 1, ']', KCA__JSON_DEPTH + 1);

@@ -38,6 +38,26 @@ static void test_a_time_is_written_in_utc_to_the_second(void **state) {
     assert_writes(KCA__WIRE_TIME_MAX_MS, "9999-12-31 23:59:59");
 }
 
+static void assert_writes_rfc3339(int64_t ms, const char *text) {
+    char out[25];
+    memset(out, 'x', sizeof out);
+    kca__wire_time_write_rfc3339(out, ms);
+    assert_string_equal(out, text);
+    assert_reads(text, ms);
+}
+
+static void test_a_time_is_written_to_the_millisecond_for_everybody(void **state) {
+    (void)state;
+    assert_writes_rfc3339(0, "1970-01-01T00:00:00.000Z");
+    assert_writes_rfc3339(INT64_C(1771236000005), "2026-02-16T10:00:00.005Z");
+    assert_writes_rfc3339(KCA__WIRE_TIME_MAX_MS, "9999-12-31T23:59:59.999Z");
+    char out[25];
+    kca__wire_time_write_rfc3339(out, INT64_MAX);
+    assert_string_equal(out, "9999-12-31T23:59:59.999Z");
+    kca__wire_time_write_rfc3339(out, -5);
+    assert_string_equal(out, "1970-01-01T00:00:00.000Z");
+}
+
 static void test_the_kept_text_is_only_used_for_its_own_second(void **state) {
     (void)state;
     assert_writes(INT64_C(1771236000005), "2026-02-16 10:00:00");
@@ -154,6 +174,7 @@ static void test_now_is_between_two_looks_at_the_clock(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_time_is_written_in_utc_to_the_second),
+        cmocka_unit_test(test_a_time_is_written_to_the_millisecond_for_everybody),
         cmocka_unit_test(test_the_kept_text_is_only_used_for_its_own_second),
         cmocka_unit_test(test_times_that_cannot_be_written_become_the_nearest),
         cmocka_unit_test(test_the_calendar_is_the_c_librarys),
