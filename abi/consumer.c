@@ -66,3 +66,58 @@ void kca_consumer_stop(kca_consumer *c) {
     if (c && !kca__system_is_foreign(c->system))
         kca__consumer_stop(c->core);
 }
+
+static kca_error *check_place(const kca_consumer *c, const char *what, const char *topic,
+                              int partition, bool topic_needed) {
+    if (!c)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "%s: consumer is NULL", what);
+    kca_error *e = kca__system_check_process(c->system);
+    if (e)
+        return e;
+    if (!topic && (topic_needed || partition >= 0))
+        return kca__error_new(KCA_ERROR_ARGUMENT, "consumer %s: %s: topic is NULL",
+                              c->core->options->name, what);
+    if (partition < -1)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: %s: partition must be -1 or above, got %d",
+                              c->core->options->name, what, partition);
+    return NULL;
+}
+
+kca_error *kca_consumer_pause(kca_consumer *c, const char *topic, int partition) {
+    kca_error *e = check_place(c, "pause", topic, partition, false);
+    return e ? e : kca__consumer_set_paused(c->core, topic, partition, true);
+}
+
+kca_error *kca_consumer_resume(kca_consumer *c, const char *topic, int partition) {
+    kca_error *e = check_place(c, "resume", topic, partition, false);
+    return e ? e : kca__consumer_set_paused(c->core, topic, partition, false);
+}
+
+static kca_error *not_allowed(const kca_consumer *c, const char *what, const char *allowed,
+                              int64_t got) {
+    return kca__error_new(KCA_ERROR_ARGUMENT, "consumer %s: seek: %s must be %s, got %lld",
+                          c->core->options->name, what, allowed, (long long)got);
+}
+
+kca_error *kca_consumer_seek(kca_consumer *c, const char *topic, int partition, int64_t offset,
+                             int timeout_ms) {
+    kca_error *e = check_place(c, "seek", topic, partition, true);
+    if (!e && partition < 0)
+        e = not_allowed(c, "partition", "0 or above", partition);
+    if (!e && offset < KCA_OFFSET_BEGINNING)
+        e = not_allowed(c, "offset", "0 or above, KCA_OFFSET_END or KCA_OFFSET_BEGINNING", offset);
+    if (!e && timeout_ms < -1)
+        e = not_allowed(c, "timeout_ms", "-1 or above", timeout_ms);
+    return e ? e : kca__consumer_seek(c->core, topic, partition, offset, false, timeout_ms);
+}
+
+kca_error *kca_consumer_seek_to_time(kca_consumer *c, const char *topic, int partition,
+                                     int64_t ms_since_1970, int timeout_ms) {
+    kca_error *e = check_place(c, "seek", topic, partition, true);
+    if (!e && ms_since_1970 < 0)
+        e = not_allowed(c, "time", "0 or above", ms_since_1970);
+    if (!e && timeout_ms < -1)
+        e = not_allowed(c, "timeout_ms", "-1 or above", timeout_ms);
+    return e ? e : kca__consumer_seek(c->core, topic, partition, ms_since_1970, true, timeout_ms);
+}

@@ -120,6 +120,88 @@ void kca_consumer_builder_with_failure_policy(kca_consumer_builder *b, const cha
         kca__option_choice(&b->failure_policy, owner_of(b), "failure_policy", policy, policies);
 }
 
+void kca_consumer_builder_with_group_instance_id(kca_consumer_builder *b, const char *id) {
+    if (b)
+        kca__option_text(&b->group_instance_id, owner_of(b), "group_instance_id", id);
+}
+
+void kca_consumer_builder_with_assignment_strategy(kca_consumer_builder *b, const char *strategy) {
+    static const char *const strategies[] = {"range,roundrobin", "range", "roundrobin",
+                                             "cooperative-sticky", NULL};
+    if (b)
+        kca__option_choice(&b->assignment_strategy, owner_of(b), "assignment_strategy", strategy,
+                           strategies);
+}
+
+void kca_consumer_builder_with_order(kca_consumer_builder *b, const char *order) {
+    static const char *const orders[] = {"key", "partition", "none", NULL};
+    if (b)
+        kca__option_choice(&b->order, owner_of(b), "order", order, orders);
+}
+
+void kca_consumer_builder_with_max_attempts(kca_consumer_builder *b, int attempts) {
+    if (b)
+        kca__option_int(&b->max_attempts, owner_of(b), "max_attempts", attempts, 0, 1000000);
+}
+
+void kca_consumer_builder_with_retry_backoff_ms(kca_consumer_builder *b, int backoff_ms) {
+    if (b)
+        kca__option_int(&b->retry.backoff_ms, owner_of(b), "retry_backoff_ms", backoff_ms, 0,
+                        86400000);
+}
+
+void kca_consumer_builder_with_retry_backoff_multiplier(kca_consumer_builder *b,
+                                                        double multiplier) {
+    if (b)
+        kca__option_double(&b->retry.multiplier, owner_of(b), "retry_backoff_multiplier",
+                           multiplier, 1, 100);
+}
+
+void kca_consumer_builder_with_retry_backoff_max_ms(kca_consumer_builder *b, int backoff_ms) {
+    if (b)
+        kca__option_int(&b->retry.backoff_max_ms, owner_of(b), "retry_backoff_max_ms", backoff_ms,
+                        0, 86400000);
+}
+
+void kca_consumer_builder_with_retry_jitter_percent(kca_consumer_builder *b, int percent) {
+    if (b)
+        kca__option_int(&b->retry.jitter_percent, owner_of(b), "retry_jitter_percent", percent, 0,
+                        100);
+}
+
+void kca_consumer_builder_with_retry_delay_ms(kca_consumer_builder *b, int delay_ms) {
+    if (b)
+        kca__consumer_builder_add_retry_delay(b, delay_ms);
+}
+
+void kca_consumer_builder_with_rejected_error(kca_consumer_builder *b, const char *error_name) {
+    if (b)
+        kca__consumer_builder_add_rejected_error(b, error_name);
+}
+
+void kca_consumer_builder_with_dead_letter_channel(kca_consumer_builder *b, const char *channel) {
+    if (b)
+        kca__option_text(&b->dead_letter_channel, owner_of(b), "dead_letter_channel", channel);
+}
+
+void kca_consumer_builder_with_dead_letter_format(kca_consumer_builder *b, const char *format) {
+    static const char *const formats[] = {"kca", "spring", "gomes", NULL};
+    if (b)
+        kca__option_choice(&b->dead_letter_format, owner_of(b), "dead_letter_format", format,
+                           formats);
+}
+
+void kca_consumer_builder_with_timeout_policy(kca_consumer_builder *b, const char *policy) {
+    static const char *const policies[] = {"wait", "abandon", NULL};
+    if (b)
+        kca__option_choice(&b->timeout_policy, owner_of(b), "timeout_policy", policy, policies);
+}
+
+void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messages) {
+    if (b)
+        kca__option_int(&b->deduplication, owner_of(b), "deduplication", messages, 0, 10000000);
+}
+
 void kca_consumer_builder_with_property(kca_consumer_builder *b, const char *name,
                                         const char *value) {
     if (!b)

@@ -45,10 +45,11 @@ kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_delivery_settle: delivery is NULL");
     if (d->event.generation != kca__generation())
         return kca__error_new(KCA_ERROR_FORKED, "this delivery is the parent process'");
-    if (verdict < KCA_DONE || verdict > KCA_REJECTED)
-        return kca__error_new(
-            KCA_ERROR_ARGUMENT,
-            "delivery: verdict must be KCA_DONE, KCA_FAILED or KCA_REJECTED, got %d", verdict);
+    if (verdict < KCA_DONE || verdict > KCA_DUPLICATE || verdict == KCA_DEFERRED)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "delivery: verdict must be KCA_DONE, KCA_FAILED, KCA_REJECTED or "
+                              "KCA_DUPLICATE, got %d",
+                              verdict);
     if (kca__engine_settle(d, verdict))
         return NULL;
     return kca__error_new(

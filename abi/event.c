@@ -45,3 +45,29 @@ const char *kca_event_log_component(const kca_event *e) {
 const char *kca_event_log_text(const kca_event *e) {
     return e && e->text ? e->text : "";
 }
+
+int kca_event_rebalance(const kca_event *e) {
+    return e ? e->rebalance : 0;
+}
+
+const char *kca_event_consumer(const kca_event *e) {
+    return e && e->consumer ? e->consumer : "";
+}
+
+int kca_event_assignment_count(const kca_event *e) {
+    return e ? e->assignment_count : 0;
+}
+
+static const kca__assignment *assignment(const kca_event *e, int index) {
+    return e && index >= 0 && index < e->assignment_count ? &e->assignments[index] : NULL;
+}
+
+const char *kca_event_assignment_topic(const kca_event *e, int index) {
+    const kca__assignment *a = assignment(e, index);
+    return a ? a->topic : "";
+}
+
+int kca_event_assignment_partition(const kca_event *e, int index) {
+    const kca__assignment *a = assignment(e, index);
+    return a ? a->partition : -1;
+}

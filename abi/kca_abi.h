@@ -301,11 +301,90 @@ void kca_consumer_builder_with_rebalance_timeout_ms(kca_consumer_builder *b, int
 /* The group on the broker when it must differ from the consumer's name (Gomes: "<connection>:<consumer>"). */
 void kca_consumer_builder_with_group_id(kca_consumer_builder *b, const char *group_id);
 
+/* A name of this member that it keeps over restarts (static membership): one that is back within the session timeout
+ * gets its partitions back, and nobody else is disturbed. group.instance.id; default none. */
+void kca_consumer_builder_with_group_instance_id(kca_consumer_builder *b, const char *id);
+
 /*
- * What happens when a delivery has failed for good: "stop" (default): the consumer stops with the error and
- * commits nothing beyond, so nothing is skipped; "skip": a fault event, and on to the next.
+ * How the group deals its partitions: "range,roundrobin", "range", "roundrobin" or "cooperative-sticky"; all members
+ * must agree. Default "cooperative-sticky" from librdkafka 2.6.1 on, below it, where that can loop for ever,
+ * "range,roundrobin". partition.assignment.strategy
+ */
+void kca_consumer_builder_with_assignment_strategy(kca_consumer_builder *b, const char *strategy);
+
+/*
+ * Which deliveries are handled one after another, in offset order: "key" (default): those of the same key in a
+ * partition, records without a key in any order; "partition": those of a partition; "none": any run side by side.
+ */
+void kca_consumer_builder_with_order(kca_consumer_builder *b, const char *order);
+
+/*
+ * Retries: a delivery that failed, or took longer than its processing time, is handled again after a pause, once it was freed.
+ * Meanwhile its key (order "key"; "partition": its partition) waits, and all others go on. Its attempts are counted
+ * anew after a restart: a retry that a shutdown or a crash came before is delivered again, never skipped.
+ */
+
+/* Times that a delivery is handled before it has failed for good; 0: without end; up to 1000000. Default 1, or one
+ * more than there are retry_delay_ms. */
+void kca_consumer_builder_with_max_attempts(kca_consumer_builder *b, int attempts);
+
+/* Pause before the second attempt; 0 to 86400000, default 100. It grows by the multiplier each time. */
+void kca_consumer_builder_with_retry_backoff_ms(kca_consumer_builder *b, int backoff_ms);
+
+/* By what the pause grows; 1.0 to 100.0, default 2.0. */
+void kca_consumer_builder_with_retry_backoff_multiplier(kca_consumer_builder *b, double multiplier);
+
+/* The longest pause; 0 to 86400000, default 30000. */
+void kca_consumer_builder_with_retry_backoff_max_ms(kca_consumer_builder *b, int backoff_ms);
+
+/* How far a pause is spread at random, so that not all come back at once: 0 to 100 % of it up or down, default 20. */
+void kca_consumer_builder_with_retry_jitter_percent(kca_consumer_builder *b, int percent);
+
+/*
+ * One more pause of a list, in place of the backoff (Gomes' list of retry delays); 0 to 86400000. Repeatable, up to
+ * 100: N pauses are N + 1 attempts; with more max_attempts the last one repeats. The jitter spreads them, too.
+ */
+void kca_consumer_builder_with_retry_delay_ms(kca_consumer_builder *b, int delay_ms);
+
+/* A delivery that failed with this error name (kca_delivery_explain) counts as rejected: it is not tried again.
+ * Repeatable. "timeout" is the name of a processing time that is over, "unhandled" of a message without a handler. */
+void kca_consumer_builder_with_rejected_error(kca_consumer_builder *b, const char *error_name);
+
+/*
+ * Where rejected deliveries, and those whose attempts are used up, go: the channel of a publisher of the same system,
+ * over any connection, with required_acks of 1 or -1. Key, value and headers go there as they are, of any kind, with
+ * headers that say where from and why. The offset counts as done only when the broker has confirmed the dead letter;
+ * until then it is written again and again, with a fault event each time, and only its key waits. Default none.
+ */
+void kca_consumer_builder_with_dead_letter_channel(kca_consumer_builder *b, const char *channel);
+
+/*
+ * "kca" (default): the record as it was, and text headers kca-dead-letter-topic, -partition, -offset, -timestamp,
+ * -group, -attempts, -error-name, -error-text, -time (times in RFC 3339). "spring": with the headers of Spring for
+ * Apache Kafka (kafka_dlt-original-topic ...; numbers big-endian), and kca's for attempts and time. "gomes": Gomes'
+ * JSON envelope {"ReasonError","Payload","Headers"}, the payload byte for byte, and kca's headers beside it.
+ */
+void kca_consumer_builder_with_dead_letter_format(kca_consumer_builder *b, const char *format);
+
+/*
+ * Without a dead-letter channel: "stop" (default): the consumer stops with the error and commits nothing beyond, so
+ * nothing is skipped; "skip": a fault event, and on to the next.
  */
 void kca_consumer_builder_with_failure_policy(kca_consumer_builder *b, const char *policy);
+
+/*
+ * When a delivery is over its processing time (kca_consumer_with_message_processing_timeout_ms) and its handler still
+ * runs: "wait" (default): its retry, and its key's next, wait until the handler is back, so that two never run at
+ * once; "abandon": they do not, for handlers that may hang for ever.
+ */
+void kca_consumer_builder_with_timeout_policy(kca_consumer_builder *b, const char *policy);
+
+/*
+ * Remembers the ids (header messageId) of the newest so many messages that were done, in this process: a message whose
+ * id is among them is settled as done without being handled, and counted as duplicate. 1 to 10000000, default 0:
+ * none. For a memory of one's own that outlives the process see kca_system_set_deduplication_store.
+ */
+void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messages);
 
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_consumer_builder_with_property(kca_consumer_builder *b, const char *name, const char *value);
@@ -327,8 +406,9 @@ kca_error *kca_system_add_consumer(kca_system *s, const kca_consumer_builder *b)
 enum {
     KCA_DONE = 0,     /* handled */
     KCA_FAILED = 1,   /* it may work another time */
-    KCA_REJECTED = 2, /* it will never work */
-    KCA_DEFERRED = 3  /* the application keeps the delivery, settles it later from any thread, and frees it */
+    KCA_REJECTED = 2, /* it will never work: not tried again */
+    KCA_DEFERRED = 3, /* the application keeps the delivery, settles it later from any thread, and frees it */
+    KCA_DUPLICATE = 4 /* handled before: settled as done, counted as duplicate */
 };
 
 /* Runs for each delivery of its name. Returns one of the above; says why with kca_delivery_explain. */
@@ -341,6 +421,21 @@ typedef int (*kca_handler_fn)(kca_delivery *d, void *user);
  */
 kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_fn fn, void *user,
                                   kca_free_fn free_user);
+
+/* Whether a message of this id was handled before: 1 yes, 0 no, -1 not to be known now: the delivery then fails. */
+typedef int (*kca_seen_fn)(const char *message_id, void *user);
+
+/* Remember that the message of this id was handled: 0 well, else a fault event is told; the message counts as done. */
+typedef int (*kca_mark_fn)(const char *message_id, void *user);
+
+/*
+ * Deduplication with a memory of the application's, such as a table of its database, for the consumer of this name:
+ * `seen` is asked before a handler runs, and `mark` called after it returned KCA_DONE within its time; both on the
+ * thread that runs the handler. A message without an id is handled without asking. Pull form: the application asks
+ * itself, and settles as KCA_DUPLICATE; so it does for what it defers. `free_user`: as kca_system_add_handler.
+ */
+kca_error *kca_system_set_deduplication_store(kca_system *s, const char *consumer, kca_seen_fn seen, kca_mark_fn mark,
+                                              void *user, kca_free_fn free_user);
 
 /*
  * Checks the declarations (unknown connections, heartbeat over a third of the session timeout, a consumer without
@@ -494,7 +589,7 @@ const char *kca_delivery_topic(const kca_delivery *d);
 int kca_delivery_partition(const kca_delivery *d);
 int64_t kca_delivery_offset(const kca_delivery *d);
 int64_t kca_delivery_timestamp_ms(const kca_delivery *d); /* the record's own */
-int kca_delivery_attempt(const kca_delivery *d);          /* 1, 2, ... */
+int kca_delivery_attempt(const kca_delivery *d);          /* 1, 2, ...: the times it was given out */
 
 /*
  * Why it failed or was rejected: `error_name` is a short stable name ("NegativeAmount"; NULL: "handler"), `text` one
@@ -503,10 +598,10 @@ int kca_delivery_attempt(const kca_delivery *d);          /* 1, 2, ... */
 void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *text);
 
 /*
- * Settles a delivery that was pulled or deferred: KCA_DONE, KCA_FAILED or KCA_REJECTED. Once; a second time gives
- * KCA_ERROR_STATE, and so does a delivery whose processing time is over or whose partition has gone to another
- * consumer: what is done then no longer counts, and the message comes again. A settled delivery has its place in the
- * queue_capacity until it is freed.
+ * Settles a delivery that was pulled or deferred: KCA_DONE, KCA_FAILED, KCA_REJECTED or KCA_DUPLICATE. Once; a second
+ * time gives KCA_ERROR_STATE, and so does a delivery whose processing time is over or whose partition has gone to
+ * another consumer: what is done then no longer counts, and the message comes again. A settled delivery has its place
+ * in the queue_capacity until it is freed; one that failed is tried again, or dead-lettered, after that.
  */
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict);
 
@@ -539,13 +634,37 @@ kca_error *kca_consumer_run(kca_consumer *c);
  * not wait itself; from any thread, also from a handler (not from a signal handler). May be run again. */
 void kca_consumer_stop(kca_consumer *c);
 
+/*
+ * Pauses a partition while the consumer runs: nothing of it is given out until kca_consumer_resume or the end of the
+ * run, also when it goes and comes back meanwhile; what is out goes on. partition -1: all of the topic that are
+ * assigned now; topic NULL: all topics. What librdkafka has fetched of it waits, up to queue_capacity, and does not
+ * count against the other partitions. KCA_ERROR_STATE: it does not run.
+ */
+kca_error *kca_consumer_pause(kca_consumer *c, const char *topic, int partition);
+kca_error *kca_consumer_resume(kca_consumer *c, const char *topic, int partition);
+
+/* Offsets for kca_consumer_seek: the partition's next record to come, and its first. */
+enum { KCA_OFFSET_END = -1, KCA_OFFSET_BEGINNING = -2 };
+
+/*
+ * Goes on reading a partition at this offset, back to handle it again or ahead, while the consumer runs. What is out
+ * of it may be settled, but no longer counts; what follows of its key waits for that. Commits follow from there.
+ * KCA_ERROR_NOT_FOUND: it is not assigned to this consumer now. KCA_ERROR_TIMEOUT: not within `timeout_ms`; it may
+ * still come about. After another error the partition goes on where it was.
+ */
+kca_error *kca_consumer_seek(kca_consumer *c, const char *topic, int partition, int64_t offset, int timeout_ms);
+
+/* The same, to the first record at or after this time; partition -1: all of the topic that are assigned now. */
+kca_error *kca_consumer_seek_to_time(kca_consumer *c, const char *topic, int partition, int64_t ms_since_1970,
+                                     int timeout_ms);
+
 /* ---- queue and events ------------------------------------------------------------------------------------- */
 
-/* The system's queue: receipts, faults, logs. */
+/* The system's queue: receipts, logs, and the faults and rebalances of consumers in the callback form. */
 kca_error *kca_system_queue(kca_system *s, kca_queue **out);
 
 /*
- * Pull form: the consumer's queue of deliveries and faults. Joins the group now; it leaves on kca_consumer_stop, on
+ * Pull form: the consumer's queue of deliveries, faults and rebalances. Joins the group now; it leaves on kca_consumer_stop, on
  * shutdown, or when the queue is freed. Not together with kca_consumer_run. All messages come, also of names that
  * no handler is declared for: settle those as KCA_REJECTED.
  */
@@ -574,7 +693,8 @@ enum {
     KCA_EVENT_DELIVERY = 1, /* a message to handle: kca_event_delivery */
     KCA_EVENT_RECEIPT = 2,  /* what became of a published message: token, error, topic, partition, offset */
     KCA_EVENT_FAULT = 3,    /* something went wrong outside any call: error, and where (topic, partition, offset) */
-    KCA_EVENT_LOG = 4       /* level, component, text */
+    KCA_EVENT_LOG = 4,      /* level, component, text */
+    KCA_EVENT_REBALANCE = 5 /* partitions came or went: kca_event_rebalance, consumer, assignment_... */
 };
 
 /* Sees an event, borrowed: the library frees it. */
@@ -618,3 +738,21 @@ int64_t kca_event_offset(const kca_event *e);
 int kca_event_log_level(const kca_event *e);
 const char *kca_event_log_component(const kca_event *e);
 const char *kca_event_log_text(const kca_event *e);
+
+/* What happened in a rebalance. */
+enum {
+    KCA_REBALANCE_ASSIGNED = 1, /* the consumer has these partitions from now on */
+    KCA_REBALANCE_REVOKED = 2,  /* they have gone: what was finished is committed */
+    KCA_REBALANCE_LOST = 3      /* they had gone before it could be committed: what was done comes again elsewhere */
+};
+
+/* One of KCA_REBALANCE_...; 0 for events of other types. */
+int kca_event_rebalance(const kca_event *e);
+
+/* The consumer's name; "" for events of other types than KCA_EVENT_REBALANCE. */
+const char *kca_event_consumer(const kca_event *e);
+
+/* The partitions that came or went; 0 <= index < count. */
+int kca_event_assignment_count(const kca_event *e);
+const char *kca_event_assignment_topic(const kca_event *e, int index);
+int kca_event_assignment_partition(const kca_event *e, int index);

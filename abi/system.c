@@ -74,12 +74,27 @@ kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event
                                         kca_free_fn free_user) {
     kca_error *e = s ? kca__system_check_process(s->core)
                      : null_argument("kca_system_set_event_handler", "system");
-    if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_LOG))
-        e = kca__error_new(KCA_ERROR_ARGUMENT,
-                           "event handler: type must be KCA_EVENT_RECEIPT, _FAULT or _LOG, got %d",
-                           event_type);
+    if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_REBALANCE))
+        e = kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "event handler: type must be KCA_EVENT_RECEIPT, _FAULT, _LOG or _REBALANCE, got %d",
+            event_type);
     if (!e)
         return kca__system_set_event_handler(s->core, event_type, fn, user, free_user);
+    if (free_user)
+        free_user(user);
+    return e;
+}
+
+kca_error *kca_system_set_deduplication_store(kca_system *s, const char *consumer, kca_seen_fn seen,
+                                              kca_mark_fn mark, void *user, kca_free_fn free_user) {
+    const char *missing = !s ? "system" : !consumer ? "consumer" : !seen ? "seen" : "mark";
+    kca_error *e = s && consumer && seen && mark
+                       ? kca__system_check_process(s->core)
+                       : null_argument("kca_system_set_deduplication_store", missing);
+    if (!e)
+        return kca__system_set_deduplication_store(
+            s->core, consumer, (kca__deduplication_store){seen, mark, user, free_user});
     if (free_user)
         free_user(user);
     return e;

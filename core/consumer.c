@@ -13,7 +13,14 @@ kca_error *kca__consumer_new(kca__consumer **out, kca_consumer_builder *options,
                              struct kca__system *system) {
     *out = NULL;
     kca__consumer *c = calloc(1, sizeof *c);
+    kca__deduplication *deduplication = NULL;
     if (!c) {
+        kca__consumer_builder_free(options);
+        return kca__error_memory();
+    }
+    if (options->deduplication > 0 &&
+        !(deduplication = kca__deduplication_new(options->deduplication))) {
+        free(c);
         kca__consumer_builder_free(options);
         return kca__error_memory();
     }
@@ -21,6 +28,7 @@ kca_error *kca__consumer_new(kca__consumer **out, kca_consumer_builder *options,
                          .connection = connection,
                          .handlers = handlers,
                          .system = system,
+                         .deduplication = deduplication,
                          .processors = 1};
     pthread_mutex_init(&c->lock, NULL);
     kca__clock_condition_init(&c->changed);
@@ -32,6 +40,7 @@ void kca__consumer_free(kca__consumer *c) {
     if (!c)
         return;
     kca__consumer_builder_free(c->options);
+    kca__deduplication_free(c->deduplication);
     kca__error_free(c->error);
     free(c->properties);
     pthread_cond_destroy(&c->changed);
@@ -60,14 +69,22 @@ static kca_error *check_idle(const kca__consumer *c) {
 }
 
 /* With the lock held. */
-static kca_error *join(kca__consumer *c, kca__event_queue *fault_queue) {
+static kca_error *join(kca__consumer *c, kca__event_queue *note_queue) {
     kca_error *e = check_idle(c);
     if (e)
         return e;
     kca__system_hold(c->system);
     c->run_number++;
-    return kca__inbound_open(&c->inbound, c->options, c->connection, &c->system->log,
-                             c->processing_timeout_ms, fault_queue, let_go_of_system, c->system);
+    const kca__inbound_setup setup = {.options = c->options,
+                                      .connection = c->connection,
+                                      .log = &c->system->log,
+                                      .processing_timeout_ms = c->processing_timeout_ms,
+                                      .note_queue = note_queue,
+                                      .dead_letters = c->dead_letters,
+                                      .deduplication = c->deduplication,
+                                      .let_go = let_go_of_system,
+                                      .user = c->system};
+    return kca__inbound_open(&c->inbound, &setup);
 }
 
 /* With the lock held: the inbound, kept from being closed until done_with. */
@@ -82,6 +99,18 @@ static void done_with(kca__consumer *c) {
     if (--c->users == 0)
         pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
+}
+
+static void add_counts(kca__engine_counts *sum, const kca__engine_counts *counts) {
+    sum->handled += counts->handled;
+    sum->failed += counts->failed;
+    sum->rejected += counts->rejected;
+    sum->skipped += counts->skipped;
+    sum->retried += counts->retried;
+    sum->timed_out += counts->timed_out;
+    sum->dead_lettered += counts->dead_lettered;
+    sum->duplicates += counts->duplicates;
+    sum->finished_before += counts->finished_before;
 }
 
 /* Takes the inbound away from the consumer and closes it: waits for those who use it, and for what
@@ -107,10 +136,7 @@ static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
 
     int held = kca__inbound_close(in, deadline, out_failure);
     pthread_mutex_lock(&c->lock);
-    c->counts.handled += in->engine.counts.handled;
-    c->counts.failed += in->engine.counts.failed;
-    c->counts.rejected += in->engine.counts.rejected;
-    c->counts.skipped += in->engine.counts.skipped;
+    add_counts(&c->counts, &in->engine.counts);
     c->running = false;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
@@ -187,6 +213,33 @@ kca_error *kca__consumer_run(kca__consumer *c) {
     return e ? e : failure;
 }
 
+/* 1: the message was handled before; 0: not, or nobody is asked; -1: not to be known. */
+static int ask_store(const kca__consumer *c, kca_delivery *d) {
+    const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
+    if (!c->store.seen || *id == '\0')
+        return 0;
+    int seen = c->store.seen(id, c->store.user);
+    if (seen < 0)
+        kca_delivery_explain(d, "deduplication", "its store does not know whether it was handled");
+    return seen;
+}
+
+/* It was handled: if that is not remembered, it may be handled again, and somebody should know. */
+static void tell_store(const kca__consumer *c, kca_delivery *d) {
+    const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
+    if (!c->store.mark || *id == '\0' || !kca__engine_has_out(d) ||
+        c->store.mark(id, c->store.user) == 0)
+        return;
+    kca_error *error = kca__error_new(
+        KCA_ERROR_HANDLER,
+        "consumer %s: the deduplication store did not take message %s at %s[%d] "
+        "offset %lld",
+        c->options->name, id, d->event.topic, d->event.partition, (long long)d->offset);
+    pthread_mutex_lock(&d->engine->lock);
+    kca__engine_fault_locked(d->engine, error, d->event.topic, d->event.partition, d->offset);
+    pthread_mutex_unlock(&d->engine->lock);
+}
+
 int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
     const char *name = d->message.texts[KCA__TEXT_NAME];
     const kca__handler *handler = kca__handlers_find(c->handlers, name);
@@ -197,14 +250,51 @@ int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
                                  : "no handler has its name");
         return KCA_REJECTED;
     }
+    int seen = ask_store(c, d);
+    if (seen != 0)
+        return seen < 0 ? KCA_FAILED : KCA_DUPLICATE;
     kca__trace_context_set_current(d->message.texts[KCA__TEXT_TRACEPARENT],
                                    d->message.texts[KCA__TEXT_TRACESTATE]);
     int verdict = handler->fn(d, handler->user);
     kca__trace_context_set_current("", "");
-    if (verdict >= KCA_DONE && verdict <= KCA_DEFERRED)
+    if (verdict == KCA_DONE)
+        tell_store(c, d);
+    if (verdict >= KCA_DONE && verdict <= KCA_DUPLICATE)
         return verdict;
     kca_delivery_explain(d, "verdict", "its handler returned none of the KCA_ verdicts");
     return KCA_FAILED;
+}
+
+/* ---- while it runs ---- */
+
+/* The running inbound, kept until done_with; else an error. */
+static kca_error *use_running(kca__inbound **out, kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    *out = use(c);
+    pthread_mutex_unlock(&c->lock);
+    return *out ? NULL : not_possible(c, "it does not run");
+}
+
+kca_error *kca__consumer_set_paused(kca__consumer *c, const char *topic, int partition,
+                                    bool paused) {
+    kca__inbound *in;
+    kca_error *e = use_running(&in, c);
+    if (e)
+        return e;
+    e = kca__inbound_set_paused(in, topic, partition, paused);
+    done_with(c);
+    return e;
+}
+
+kca_error *kca__consumer_seek(kca__consumer *c, const char *topic, int partition, int64_t to,
+                              bool is_time, int timeout_ms) {
+    kca__inbound *in;
+    kca_error *e = use_running(&in, c);
+    if (e)
+        return e;
+    e = kca__seek_and_wait(in, topic, partition, to, is_time, kca__clock_deadline(timeout_ms));
+    done_with(c);
+    return e;
 }
 
 /* ---- pull form ---- */
@@ -272,12 +362,10 @@ kca__engine_counts kca__consumer_count(kca__consumer *c) {
     if (c->inbound) {
         kca__engine *e = &c->inbound->engine;
         pthread_mutex_lock(&e->lock);
-        counts.handled += e->counts.handled;
-        counts.failed += e->counts.failed;
-        counts.rejected += e->counts.rejected;
-        counts.skipped += e->counts.skipped;
+        add_counts(&counts, &e->counts);
         counts.held = e->held;
         counts.out = e->out;
+        counts.waiting = e->coming + e->condemned + e->writing;
         pthread_mutex_unlock(&e->lock);
     }
     pthread_mutex_unlock(&c->lock);
@@ -289,4 +377,31 @@ const char *kca__consumer_form(kca__consumer *c) {
     const char *form = !c->inbound ? "idle" : c->running ? "running" : "pulling";
     pthread_mutex_unlock(&c->lock);
     return form;
+}
+
+typedef struct looking {
+    kca__inbound *inbound;
+    kca__consumer_look_fn fn;
+    void *user;
+} looking;
+
+/* The watermark is the one that came with the last fetch: nobody is asked. */
+static void look_at(void *user, const kca__partition_look *look) {
+    const looking *l = user;
+    int64_t low = -1;
+    int64_t high = -1;
+    if (rd_kafka_get_watermark_offsets(l->inbound->client->rk, look->topic, look->partition, &low,
+                                       &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        high = -1;
+    l->fn(l->user, look, high);
+}
+
+void kca__consumer_look(kca__consumer *c, kca__consumer_look_fn fn, void *user) {
+    pthread_mutex_lock(&c->lock);
+    kca__inbound *in = use(c);
+    pthread_mutex_unlock(&c->lock);
+    if (!in)
+        return;
+    kca__engine_look(&in->engine, look_at, &(looking){in, fn, user});
+    done_with(c);
 }

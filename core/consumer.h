@@ -15,6 +15,9 @@ typedef struct kca__consumer {
     kca_connection *connection; /* the system's copy */
     const kca__handlers *handlers;
     struct kca__system *system;
+    kca__publisher *dead_letters;      /* of their channel; NULL: none. Set by start */
+    kca__deduplication *deduplication; /* NULL: none */
+    kca__deduplication_store store;
     int processors;
     int processing_timeout_ms;
     kca_error *error; /* first failure of the setters */
@@ -62,9 +65,19 @@ kca_error *kca__consumer_why_ended(kca__consumer *c, uint64_t run_number);
 /* Runs the handler of the delivery's name; gives its verdict. */
 int kca__consumer_handle(const kca__consumer *c, kca_delivery *d);
 
+/* See kca_consumer_pause, kca_consumer_resume and kca_consumer_seek. */
+kca_error *kca__consumer_set_paused(kca__consumer *c, const char *topic, int partition,
+                                    bool paused);
+kca_error *kca__consumer_seek(kca__consumer *c, const char *topic, int partition, int64_t to,
+                              bool is_time, int timeout_ms);
+
 kca__engine_counts kca__consumer_count(kca__consumer *c);
 
 /* "idle", "running" or "pulling". */
 const char *kca__consumer_form(kca__consumer *c);
+
+/* Each assigned partition, with its last known high watermark (-1: unknown). */
+typedef void (*kca__consumer_look_fn)(void *user, const kca__partition_look *look, int64_t high);
+void kca__consumer_look(kca__consumer *c, kca__consumer_look_fn fn, void *user);
 
 #endif

@@ -1,9 +1,12 @@
 #include "consumer_builder.h"
 
+#include "dead_letter.h"
 #include "error.h"
 #include "option.h"
 #include "text.h"
 
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +15,9 @@ enum {
     COOPERATIVE_FIXED = 0x020601ff,
     LEAST_QUEUED_KBYTES = 4096,
     UNWATCHED_MS = 700000,
-    EMBEDDED_SESSION_MS = 4000
+    EMBEDDED_SESSION_MS = 4000,
+    MOST_DELAYS = 100,
+    DAY_MS = 86400000
 };
 
 kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *connection,
@@ -33,6 +38,11 @@ kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *con
         .partition_watch_interval_ms = 300000,
         .session_timeout_ms = 45000,
         .rebalance_timeout_ms = 300000,
+        .max_attempts = -1,
+        .retry = {.backoff_ms = 100,
+                  .backoff_max_ms = 30000,
+                  .multiplier = 2.0,
+                  .jitter_percent = 20},
     };
     b->error = kca__option_check_name("consumer name", consumer, 249);
     if (!b->error)
@@ -53,32 +63,59 @@ kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *con
     return NULL;
 }
 
-kca_error *kca__consumer_builder_copy(kca_consumer_builder **out, const kca_consumer_builder *b) {
-    kca_error *e = kca__consumer_builder_new(out, b->connection, b->topics[0], b->name);
-    if (e)
-        return e;
-    kca_consumer_builder *copy = *out, fresh = **out;
+/* The texts that are there or not. */
+static const size_t text_fields[] = {
+    offsetof(kca_consumer_builder, start_offset),
+    offsetof(kca_consumer_builder, isolation_level),
+    offsetof(kca_consumer_builder, group_id),
+    offsetof(kca_consumer_builder, failure_policy),
+    offsetof(kca_consumer_builder, group_instance_id),
+    offsetof(kca_consumer_builder, assignment_strategy),
+    offsetof(kca_consumer_builder, order),
+    offsetof(kca_consumer_builder, timeout_policy),
+    offsetof(kca_consumer_builder, dead_letter_channel),
+    offsetof(kca_consumer_builder, dead_letter_format),
+};
+enum { TEXT_FIELDS = sizeof text_fields / sizeof *text_fields };
+
+static char **text_field(kca_consumer_builder *b, int field) {
+    return (char **)(void *)((char *)b + text_fields[field]);
+}
+
+/* Copies into `copy`, which is new, all but its own names. */
+static bool copy_options(kca_consumer_builder *copy, const kca_consumer_builder *b) {
+    kca_consumer_builder fresh = *copy, *from = (kca_consumer_builder *)(uintptr_t)b;
     *copy = *b;
     copy->connection = fresh.connection;
     copy->name = fresh.name;
     copy->topics = fresh.topics;
     copy->topic_count = fresh.topic_count;
     copy->error = fresh.error;
-    copy->start_offset = kca__text_copy(b->start_offset);
-    copy->isolation_level = kca__text_copy(b->isolation_level);
-    copy->group_id = kca__text_copy(b->group_id);
-    copy->failure_policy = kca__text_copy(b->failure_policy);
+    copy->retry.delays_ms = NULL;
+    copy->retry.delay_count = 0;
+    copy->retry.rejected_errors = NULL;
+    copy->retry.rejected_count = 0;
+    for (int i = 0; i < TEXT_FIELDS; i++)
+        *text_field(copy, i) = NULL;
     bool copied = kca__properties_copy(&copy->properties, &b->properties);
+    for (int i = 0; i < TEXT_FIELDS && copied; i++)
+        copied = kca__text_set(text_field(copy, i), *text_field(from, i));
     for (int i = 1; i < b->topic_count; i++)
         kca__consumer_builder_add_topic(copy, b->topics[i]);
-    if (!copied || (b->start_offset && !copy->start_offset) ||
-        (b->isolation_level && !copy->isolation_level) || (b->group_id && !copy->group_id) ||
-        (b->failure_policy && !copy->failure_policy) || copy->topic_count != b->topic_count) {
-        kca__consumer_builder_free(copy);
-        *out = NULL;
-        return kca__error_memory();
-    }
-    return NULL;
+    for (int i = 0; i < b->retry.delay_count; i++)
+        kca__consumer_builder_add_retry_delay(copy, b->retry.delays_ms[i]);
+    for (int i = 0; i < b->retry.rejected_count; i++)
+        kca__consumer_builder_add_rejected_error(copy, b->retry.rejected_errors[i]);
+    return copied && !copy->error;
+}
+
+kca_error *kca__consumer_builder_copy(kca_consumer_builder **out, const kca_consumer_builder *b) {
+    kca_error *e = kca__consumer_builder_new(out, b->connection, b->topics[0], b->name);
+    if (e || copy_options(*out, b))
+        return e;
+    kca__consumer_builder_free(*out);
+    *out = NULL;
+    return kca__error_memory();
 }
 
 void kca__consumer_builder_free(kca_consumer_builder *b) {
@@ -89,10 +126,12 @@ void kca__consumer_builder_free(kca_consumer_builder *b) {
     free(b->topics);
     free(b->connection);
     free(b->name);
-    free(b->start_offset);
-    free(b->isolation_level);
-    free(b->group_id);
-    free(b->failure_policy);
+    for (int i = 0; i < TEXT_FIELDS; i++)
+        free(*text_field(b, i));
+    free(b->retry.delays_ms);
+    for (int i = 0; i < b->retry.rejected_count; i++)
+        free(b->retry.rejected_errors[i]);
+    free(b->retry.rejected_errors);
     kca__properties_close(&b->properties);
     kca__error_free(b->error);
     free(b);
@@ -141,8 +180,71 @@ const char *kca__consumer_builder_group(const kca_consumer_builder *b) {
     return b->group_id ? b->group_id : b->name;
 }
 
+static bool is(const char *choice, const char *value) {
+    return choice && strcmp(choice, value) == 0;
+}
+
 bool kca__consumer_builder_skips(const kca_consumer_builder *b) {
-    return b->failure_policy && strcmp(b->failure_policy, "skip") == 0;
+    return is(b->failure_policy, "skip");
+}
+
+bool kca__consumer_builder_abandons(const kca_consumer_builder *b) {
+    return is(b->timeout_policy, "abandon");
+}
+
+kca__order kca__consumer_builder_order(const kca_consumer_builder *b) {
+    if (is(b->order, "partition"))
+        return KCA__ORDER_PARTITION;
+    return is(b->order, "none") ? KCA__ORDER_NONE : KCA__ORDER_KEY;
+}
+
+int kca__consumer_builder_dead_letter(const kca_consumer_builder *b) {
+    return b->dead_letter_format ? kca__dead_letter_format(b->dead_letter_format)
+                                 : KCA__DEAD_LETTER_KCA;
+}
+
+/* ---- retries ---- */
+
+void kca__consumer_builder_add_retry_delay(kca_consumer_builder *b, int delay_ms) {
+    int checked = 0;
+    kca__option_owner owner = {"consumer", b->name, &b->error};
+    kca__retry_plan *plan = &b->retry;
+    if (plan->delay_count == MOST_DELAYS) {
+        kca__error_keep_first(&b->error, kca__error_new(KCA_ERROR_ARGUMENT,
+                                                        "consumer %s: at most %d retry_delay_ms",
+                                                        b->name, MOST_DELAYS));
+        return;
+    }
+    kca__option_int(&checked, owner, "retry_delay_ms", delay_ms, 0, DAY_MS);
+    int *grown = realloc(plan->delays_ms, (size_t)(plan->delay_count + 1) * sizeof *grown);
+    if (!grown) {
+        kca__error_keep_first(&b->error, kca__error_memory());
+        return;
+    }
+    plan->delays_ms = grown;
+    grown[plan->delay_count++] = checked;
+}
+
+void kca__consumer_builder_add_rejected_error(kca_consumer_builder *b, const char *error_name) {
+    kca_error *e = kca__option_check_name("rejected_error", error_name, 1000);
+    kca__retry_plan *plan = &b->retry;
+    char *copy = e ? NULL : kca__text_copy(error_name);
+    char **grown =
+        copy ? realloc(plan->rejected_errors, (size_t)(plan->rejected_count + 1) * sizeof *grown)
+             : NULL;
+    if (grown) {
+        plan->rejected_errors = grown;
+        grown[plan->rejected_count++] = copy;
+        return;
+    }
+    free(copy);
+    kca__error_keep_first(&b->error, e ? e : kca__error_memory());
+}
+
+kca__retry_plan kca__consumer_builder_retry(const kca_consumer_builder *b) {
+    kca__retry_plan plan = b->retry;
+    plan.max_attempts = b->max_attempts >= 0 ? b->max_attempts : plan.delay_count + 1;
+    return plan;
 }
 
 kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
@@ -171,6 +273,12 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
             KCA_ERROR_ARGUMENT,
             "consumer %s: partition %d of several topics: with_partition takes one topic", b->name,
             b->partition);
+    for (int i = 0; i < b->topic_count && b->dead_letter_channel; i++)
+        if (strcmp(b->topics[i], b->dead_letter_channel) == 0)
+            return kca__error_new(KCA_ERROR_ARGUMENT,
+                                  "consumer %s: dead_letter_channel %s is a topic that it reads: "
+                                  "its dead letters would come back",
+                                  b->name, b->dead_letter_channel);
     return NULL;
 }
 
@@ -219,6 +327,12 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded
     return e;
 }
 
+static const char *strategy_of(const kca_consumer_builder *b) {
+    if (b->assignment_strategy)
+        return b->assignment_strategy;
+    return rd_kafka_version() < COOPERATIVE_FIXED ? "range,roundrobin" : "cooperative-sticky";
+}
+
 kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool embedded,
                                            rd_kafka_conf_t *conf) {
     char who[300];
@@ -232,10 +346,11 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool e
         {"enable.partition.eof", "false"},
         {"auto.offset.reset", reset},
         {"isolation.level", b->isolation_level ? b->isolation_level : "read_committed"},
-        {"partition.assignment.strategy",
-         rd_kafka_version() < COOPERATIVE_FIXED ? "range,roundrobin" : "cooperative-sticky"},
+        {"partition.assignment.strategy", strategy_of(b)},
     };
     kca_error *e = configure_numbers(b, embedded, conf, who);
+    if (!e && b->group_instance_id)
+        e = kca__property_apply(conf, who, "group.instance.id", b->group_instance_id);
     for (size_t i = 0; i < sizeof texts / sizeof *texts && !e; i++)
         e = kca__property_apply(conf, who, texts[i][0], texts[i][1]);
     /* A full queue is looked at again soon, not after a second: the library's own pace is the

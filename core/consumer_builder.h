@@ -4,6 +4,8 @@
 #define KCA_CORE_CONSUMER_BUILDER_H
 
 #include "connection.h"
+#include "lanes.h"
+#include "retry.h"
 
 struct kca_consumer_builder {
     char *connection;
@@ -26,6 +28,15 @@ struct kca_consumer_builder {
     int rebalance_timeout_ms;
     char *group_id; /* NULL: the name */
     char *failure_policy;
+    char *group_instance_id;   /* NULL: none */
+    char *assignment_strategy; /* NULL: what suits the librdkafka in use */
+    char *order;               /* NULL: by key */
+    char *timeout_policy;
+    char *dead_letter_channel; /* NULL: none */
+    char *dead_letter_format;
+    int deduplication;     /* message ids to remember; 0: none */
+    int max_attempts;      /* -1: as many as `retry` has delays, and one */
+    kca__retry_plan retry; /* its max_attempts is set by kca__consumer_builder_retry */
     kca__properties properties;
     kca_error *error;
 };
@@ -37,6 +48,8 @@ void kca__consumer_builder_free(kca_consumer_builder *b);
 
 void kca__consumer_builder_add_topic(kca_consumer_builder *b, const char *topic);
 void kca__consumer_builder_set_start_offset(kca_consumer_builder *b, const char *start);
+void kca__consumer_builder_add_retry_delay(kca_consumer_builder *b, int delay_ms);
+void kca__consumer_builder_add_rejected_error(kca_consumer_builder *b, const char *error_name);
 
 /* What no single setter can check. */
 kca_error *kca__consumer_builder_check(const kca_consumer_builder *b);
@@ -53,5 +66,16 @@ int64_t kca__consumer_builder_start_time(const kca_consumer_builder *b);
 
 /* True for the failure policy "skip". */
 bool kca__consumer_builder_skips(const kca_consumer_builder *b);
+
+/* True for the timeout policy "abandon". */
+bool kca__consumer_builder_abandons(const kca_consumer_builder *b);
+
+/* KCA__DEAD_LETTER_..., the format. */
+int kca__consumer_builder_dead_letter(const kca_consumer_builder *b);
+
+kca__order kca__consumer_builder_order(const kca_consumer_builder *b);
+
+/* Borrowed from the builder. */
+kca__retry_plan kca__consumer_builder_retry(const kca_consumer_builder *b);
 
 #endif

@@ -61,6 +61,60 @@ static void add_publisher(cJSON *list, const kca__publisher *p, bool steady) {
     add_properties(o, steady ? p->properties : NULL);
 }
 
+static const char *const orders[] = {
+    [KCA__ORDER_KEY] = "key", [KCA__ORDER_PARTITION] = "partition", [KCA__ORDER_NONE] = "none"};
+
+/* -1: not known. */
+static void add_offset(cJSON *o, const char *name, int64_t offset) {
+    if (offset >= 0)
+        cJSON_AddNumberToObject(o, name, (double)offset);
+    else
+        cJSON_AddNullToObject(o, name);
+}
+
+/* Lag: what is not settled yet, from the frontier to the high watermark. */
+static void add_partition(void *user, const kca__partition_look *look, int64_t high) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToArray(user, o);
+    int64_t lag = high >= 0 && look->frontier >= 0 ? high - look->frontier : -1;
+    cJSON_AddStringToObject(o, "topic", look->topic);
+    cJSON_AddNumberToObject(o, "partition", look->partition);
+    add_offset(o, "frontier", look->frontier);
+    add_offset(o, "committed", look->committed);
+    add_offset(o, "read", look->end);
+    add_offset(o, "high_watermark", high);
+    add_offset(o, "lag", lag < 0 && high >= 0 && look->frontier >= 0 ? 0 : lag);
+    cJSON_AddNumberToObject(o, "held", look->held);
+    cJSON_AddNumberToObject(o, "out", look->out);
+    cJSON_AddBoolToObject(o, "paused", look->paused);
+}
+
+static void add_retry(cJSON *o, const kca_consumer_builder *b) {
+    kca__retry_plan plan = kca__consumer_builder_retry(b);
+    cJSON_AddStringToObject(o, "order", orders[kca__consumer_builder_order(b)]);
+    cJSON_AddNumberToObject(o, "max_attempts", plan.max_attempts);
+    cJSON_AddStringToObject(o, "timeout_policy",
+                            kca__consumer_builder_abandons(b) ? "abandon" : "wait");
+    cJSON_AddStringToObject(o, "failure_policy", kca__consumer_builder_skips(b) ? "skip" : "stop");
+    if (b->dead_letter_channel)
+        cJSON_AddStringToObject(o, "dead_letter_channel", b->dead_letter_channel);
+}
+
+static void add_counts(cJSON *o, const kca__engine_counts *counts) {
+    cJSON_AddNumberToObject(o, "handled", (double)counts->handled);
+    cJSON_AddNumberToObject(o, "failed", (double)counts->failed);
+    cJSON_AddNumberToObject(o, "rejected", (double)counts->rejected);
+    cJSON_AddNumberToObject(o, "retried", (double)counts->retried);
+    cJSON_AddNumberToObject(o, "timed_out", (double)counts->timed_out);
+    cJSON_AddNumberToObject(o, "dead_lettered", (double)counts->dead_lettered);
+    cJSON_AddNumberToObject(o, "skipped", (double)counts->skipped);
+    cJSON_AddNumberToObject(o, "duplicates", (double)counts->duplicates);
+    cJSON_AddNumberToObject(o, "finished_before", (double)counts->finished_before);
+    cJSON_AddNumberToObject(o, "held", counts->held);
+    cJSON_AddNumberToObject(o, "out", counts->out);
+    cJSON_AddNumberToObject(o, "waiting", counts->waiting);
+}
+
 static void add_consumer(cJSON *list, kca__consumer *c, bool steady) {
     const kca_consumer_builder *b = c->options;
     kca__engine_counts counts = kca__consumer_count(c);
@@ -79,13 +133,9 @@ static void add_consumer(cJSON *list, kca__consumer *c, bool steady) {
     cJSON_AddNumberToObject(o, "processing_timeout_ms", c->processing_timeout_ms);
     cJSON_AddNumberToObject(o, "queue_capacity", b->queue_capacity);
     cJSON_AddNumberToObject(o, "commit_interval_ms", b->commit_interval_ms);
-    cJSON_AddStringToObject(o, "failure_policy", kca__consumer_builder_skips(b) ? "skip" : "stop");
-    cJSON_AddNumberToObject(o, "handled", (double)counts.handled);
-    cJSON_AddNumberToObject(o, "failed", (double)counts.failed);
-    cJSON_AddNumberToObject(o, "rejected", (double)counts.rejected);
-    cJSON_AddNumberToObject(o, "skipped", (double)counts.skipped);
-    cJSON_AddNumberToObject(o, "held", counts.held);
-    cJSON_AddNumberToObject(o, "out", counts.out);
+    add_retry(o, b);
+    add_counts(o, &counts);
+    kca__consumer_look(c, add_partition, cJSON_AddArrayToObject(o, "partitions"));
     add_properties(o, steady ? c->properties : NULL);
 }
 
@@ -131,15 +181,33 @@ static bool flag(const cJSON *o, const char *name) {
     return cJSON_IsTrue(cJSON_GetObjectItem(o, name));
 }
 
+static void print_offset(FILE *out, const char *label, const cJSON *o, const char *name) {
+    if (cJSON_IsNumber(cJSON_GetObjectItem(o, name)))
+        fprintf(out, "%s%lld", label, number(o, name));
+    else
+        fprintf(out, "%s?", label);
+}
+
+static void print_partition(FILE *out, const cJSON *o) {
+    fprintf(out, "    %s[%lld]", text(o, "topic"), number(o, "partition"));
+    print_offset(out, " at ", o, "frontier");
+    print_offset(out, ", lag ", o, "lag");
+    fprintf(out, "%s\n", flag(o, "paused") ? ", paused" : "");
+}
+
 static void print_consumer(FILE *out, const cJSON *o) {
     const cJSON *topic;
     fprintf(out, "  %-24s reads ", text(o, "name"));
     cJSON_ArrayForEach(topic, cJSON_GetObjectItem(o, "topics"))
         fprintf(out, "%s%s", topic->prev && topic != topic->prev && topic->prev->next ? ", " : "",
                 topic->valuestring);
-    fprintf(out, " over %s, %s, %lld processors: %lld handled, %lld failed, %lld rejected\n",
+    fprintf(out,
+            " over %s, %s, %lld processors: %lld handled, %lld failed, %lld rejected, %lld "
+            "dead-lettered\n",
             text(o, "connection"), text(o, "form"), number(o, "processors"), number(o, "handled"),
-            number(o, "failed"), number(o, "rejected"));
+            number(o, "failed"), number(o, "rejected"), number(o, "dead_lettered"));
+    const cJSON *p;
+    cJSON_ArrayForEach(p, cJSON_GetObjectItem(o, "partitions")) print_partition(out, p);
 }
 
 static void print(FILE *out, const cJSON *root) {

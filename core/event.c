@@ -2,12 +2,16 @@
 
 #include "error.h"
 #include "generation.h"
+#include "text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static void release_own_memory(kca_event *e) {
     kca__error_free(e->error);
+    for (int i = 0; i < e->assignment_count; i++)
+        free(e->assignments[i].topic);
+    free(e->assignments);
     free(e);
 }
 
@@ -50,4 +54,24 @@ kca_event *kca__event_new_log(int level, const char *component, const char *text
     e->component = (const char *)(e + 1);
     e->text = e->component + strlen(component) + 1;
     return e;
+}
+
+kca_event *kca__event_new_rebalance(int rebalance, const char *consumer, int count) {
+    kca_event *e = new_event(KCA_EVENT_REBALANCE, consumer, "");
+    if (!e)
+        return NULL;
+    e->consumer = (const char *)(e + 1);
+    e->rebalance = rebalance;
+    e->assignments = calloc((size_t)count, sizeof *e->assignments);
+    if (!e->assignments) {
+        free(e);
+        return NULL;
+    }
+    e->assignment_count = count;
+    return e;
+}
+
+bool kca__event_set_assignment(kca_event *e, int index, const char *topic, int partition) {
+    e->assignments[index] = (kca__assignment){kca__text_copy(topic), partition};
+    return e->assignments[index].topic != NULL;
 }

@@ -2,6 +2,8 @@
 #ifndef KCA_CORE_EVENT_H
 #define KCA_CORE_EVENT_H
 
+#include <stdbool.h>
+
 #include "kca.h"
 
 struct kca_event {
@@ -17,11 +19,25 @@ struct kca_event {
     int partition;
     const char *component;
     const char *text;
+    const char *consumer; /* of a rebalance, as the next */
+    int rebalance;        /* KCA_REBALANCE_... */
+    int assignment_count;
+    struct kca__assignment *assignments;
 };
+
+/* A partition that came or went. */
+typedef struct kca__assignment {
+    char *topic;
+    int partition;
+} kca__assignment;
 
 /* A fault or a log line with memory of its own; NULL when that is out. Takes `error` in any case.
  */
 kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partition, int64_t offset);
 kca_event *kca__event_new_log(int level, const char *component, const char *text);
+
+/* A rebalance of `count` partitions, each of which is to be set. False when memory is out. */
+kca_event *kca__event_new_rebalance(int rebalance, const char *consumer, int count);
+bool kca__event_set_assignment(kca_event *e, int index, const char *topic, int partition);
 
 #endif

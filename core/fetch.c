@@ -71,8 +71,10 @@ void kca__fetch_take_error(kca__inbound *in, const rd_kafka_message_t *m) {
  * (8,000 records a second instead of a million). A look-up of offsets that nobody waits for wakes
  * that thread. Later versions have a property for the pause.
  */
-static void nudge(kca__inbound *in) {
+void kca__fetch_nudge(kca__inbound *in) {
     rd_kafka_topic_partition_list_t *partitions;
+    if (!in->needs_nudges)
+        return;
     if (rd_kafka_assignment(in->client->rk, &partitions) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     for (int i = 0; i < partitions->cnt; i++)
@@ -90,7 +92,7 @@ static void nudge_when_low(kca__inbound *in) {
         return;
     in->taken = 0;
     in->taken_bytes = 0;
-    nudge(in);
+    kca__fetch_nudge(in);
 }
 
 int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_ms) {

@@ -2,42 +2,46 @@
  * Frontier of one partition: the offset below which everything is settled; the only thing ever
  * committed.
  *
- * Records enter in offset order and are numbered 0, 1, 2 ... (offsets themselves have gaps:
- * compaction, transactions). A ring keeps those from the first unsettled one on. Settling the first
- * moves the frontier over all that are settled behind it; it never moves back.
+ * Records come in offset order (with gaps: compaction, transactions). Those that are not settled
+ * yet, the open ones, are a list; whatever lies between them is finished. So the memory is that of
+ * the open records, however much was finished ahead of a slow one, and nothing is allocated.
  *
- * Pure: no threads, no librdkafka. The owner locks.
+ * Pure: no threads, no librdkafka. The owner locks, and keeps an entry's memory as long as it is
+ * open.
  */
 #ifndef KCA_CORE_FRONTIER_H
 #define KCA_CORE_FRONTIER_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-typedef struct kca__frontier_record {
+typedef struct kca__frontier_entry {
+    struct kca__frontier_entry *previous;
+    struct kca__frontier_entry *next;
     int64_t offset;
-    bool settled;
-} kca__frontier_record;
+} kca__frontier_entry;
 
 typedef struct kca__frontier {
-    kca__frontier_record *records; /* ring; NULL until the first record */
-    uint64_t size;                 /* of the ring, a power of two */
-    uint64_t first;                /* number of the first unsettled record */
-    uint64_t end;                  /* number of the next record to come */
-    int64_t offset;                /* the frontier; -1: nothing settled yet */
+    kca__frontier_entry *first; /* open ones, by offset */
+    kca__frontier_entry *last;
+    int64_t end;      /* one past the last record that came; -1: none */
+    uint64_t changes; /* records settled, also ahead of the frontier */
 } kca__frontier;
 
 void kca__frontier_init(kca__frontier *f);
-void kca__frontier_close(kca__frontier *f);
 
-/* A record of this offset came; gives its number. False when memory is out. */
-bool kca__frontier_add(uint64_t *out_number, kca__frontier *f, int64_t offset);
+/* The frontier; -1: nothing is settled yet. */
+int64_t kca__frontier_offset(const kca__frontier *f);
 
-/* Record `number` is settled. True when the frontier moved. */
-bool kca__frontier_settle(kca__frontier *f, uint64_t number);
+/* A record of this offset, greater than all before it, came. */
+void kca__frontier_add(kca__frontier *f, kca__frontier_entry *entry, int64_t offset);
 
-/* Records that came and are not below the frontier. */
-uint64_t kca__frontier_open(const kca__frontier *f);
+/* Likewise one that is settled already. */
+void kca__frontier_pass(kca__frontier *f, int64_t offset);
+
+/* An open record is settled: its entry is the owner's again. */
+void kca__frontier_settle(kca__frontier *f, kca__frontier_entry *entry);
+
+/* `by` takes the place of an open one. */
+void kca__frontier_replace(kca__frontier *f, kca__frontier_entry *entry, kca__frontier_entry *by);
 
 #endif

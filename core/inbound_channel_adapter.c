@@ -24,6 +24,11 @@ static void wake_fetcher(void *owner) {
     rd_kafka_queue_yield(in->fetch_queue);
 }
 
+static void wake_keeper(void *owner) {
+    kca__inbound *in = owner;
+    rd_kafka_queue_yield(in->main_queue);
+}
+
 /* The record's headers as the translator reads them; false when memory is out. */
 static bool read_headers(kca_delivery *d, kca__record *out, const rd_kafka_message_t *m) {
     rd_kafka_headers_t *headers;
@@ -62,8 +67,8 @@ static bool prepare(kca_delivery *d) {
         return false;
     kca__translator_read(&d->message, &record,
                          d->timestamp_ms >= 0 ? d->timestamp_ms : kca__wire_time_now_ms());
-    d->event.topic = d->partition->topic;
-    d->event.partition = d->partition->number;
+    d->event.topic = d->partition->place->topic;
+    d->event.partition = d->partition->place->number;
     d->event.offset = d->offset;
     return true;
 }
@@ -82,18 +87,17 @@ static void put_away(kca__engine *e, kca__hand *hand) {
         kca__engine_settle_locked(e, hand->done, hand->verdict);
 }
 
-/* A delivery that expired keeps its lane closed until its handler is back: now. */
-static void release_done(kca__engine *e, kca__hand *hand) {
+/* The record goes outside the lock, the place at the next one; what has more to come goes back to
+ * the engine at once. */
+static void release_done(kca__hand *hand) {
     kca_delivery *d = hand->done;
-    if (d->state == KCA__DELIVERY_EXPIRED) {
-        pthread_mutex_lock(&e->lock);
-        kca__engine_open_lane_locked(e, d);
-        kca__engine_wake_locked(e);
-        pthread_mutex_unlock(&e->lock);
+    hand->done = NULL;
+    if (!kca__engine_has_ended(d)) {
+        kca__engine_recycle(d);
+        return;
     }
     kca__engine_release_record(d);
     hand->spent = d;
-    hand->done = NULL;
 }
 
 static int take_ready(kca__engine *e, kca_delivery **out, int max) {
@@ -103,21 +107,35 @@ static int take_ready(kca__engine *e, kca_delivery **out, int max) {
     return count;
 }
 
-/* Gives how many are ready to be read. A half-read message must not be handed out: the consumer
- * ends with it unsettled. */
+/* A half-read message must not be handed out: the consumer ends with it unsettled. */
+static void give_up_reading(kca__engine *e, kca_delivery *d) {
+    pthread_mutex_lock(&e->lock);
+    kca__engine_fail_locked(e, kca__error_memory());
+    pthread_mutex_unlock(&e->lock);
+    kca__engine_withdraw(d);
+}
+
+static bool is_duplicate(kca__engine *e, const kca_delivery *d) {
+    const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
+    return e->deduplication && *id && kca__deduplication_has(e->deduplication, id);
+}
+
+/* Gives how many are ready to be read; 0: all were duplicates, which are settled. */
 static int prepare_all(kca__engine *e, kca_delivery **all, int count) {
     int prepared = 0;
+    bool failed = false;
     for (int i = 0; i < count; i++) {
-        if (prepare(all[i])) {
+        if (!prepare(all[i])) {
+            failed = true;
+            give_up_reading(e, all[i]);
+        } else if (is_duplicate(e, all[i])) {
+            kca__engine_settle(all[i], KCA_DUPLICATE);
+            kca__engine_recycle(all[i]);
+        } else {
             all[prepared++] = all[i];
-            continue;
         }
-        pthread_mutex_lock(&e->lock);
-        kca__engine_fail_locked(e, kca__error_memory());
-        pthread_mutex_unlock(&e->lock);
-        kca__engine_withdraw(all[i]);
     }
-    return prepared == 0 && count > 0 ? -KCA_ERROR_STOPPED : prepared;
+    return prepared == 0 && failed ? -KCA_ERROR_STOPPED : prepared;
 }
 
 /* With the lock held, given up meanwhile: this thread fetches, the others go on. */
@@ -138,7 +156,7 @@ static void fetch_burst(kca__inbound *in, int64_t deadline) {
 /* With the lock held: one step towards something to take; false when the deadline is over. */
 static bool wait_for_work(kca__inbound *in, int64_t deadline) {
     kca__engine *e = &in->engine;
-    if (!e->fetching && kca__engine_room_locked(e) > 0) {
+    if (!e->fetching && !e->fetch_held && kca__engine_room_locked(e) > 0) {
         fetch_burst(in, deadline);
         return e->lanes.ready_count > 0 || kca__clock_left_ms(deadline) != 0;
     }
@@ -148,23 +166,23 @@ static bool wait_for_work(kca__inbound *in, int64_t deadline) {
     return in_time;
 }
 
-int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int max,
-                      int64_t deadline) {
+/* Deliveries that are not prepared yet. */
+static int take_some(kca__inbound *in, kca__hand *hand, kca_delivery **out, int max,
+                     int64_t deadline) {
     kca__engine *e = &in->engine;
-    kca__hand none = {0};
-    hand = hand ? hand : &none;
     pthread_mutex_lock(&e->lock);
     put_away(e, hand);
     int count = take_ready(e, out, max);
     if (count == 0 && hand->done) {
         /* Before waiting, nothing is kept: the record's memory, its place in the bounded queue. */
         pthread_mutex_unlock(&e->lock);
-        release_done(e, hand);
+        release_done(hand);
         pthread_mutex_lock(&e->lock);
         put_away(e, hand);
+        count = take_ready(e, out, max);
     }
-    /* `faults` has some only when they are pulled too. */
-    for (bool in_time = true; count == 0 && !e->stopping && !e->faults.first && in_time;) {
+    /* `notes` has some only when they are pulled too. */
+    for (bool in_time = true; count == 0 && !e->stopping && !e->notes.first && in_time;) {
         in_time = wait_for_work(in, deadline);
         count = take_ready(e, out, max);
     }
@@ -174,8 +192,19 @@ int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int
     pthread_mutex_unlock(&e->lock);
 
     if (hand->done)
-        release_done(e, hand);
-    return count < 0 ? count : prepare_all(e, out, count);
+        release_done(hand);
+    return count;
+}
+
+int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int max,
+                      int64_t deadline) {
+    kca__hand none = {0};
+    hand = hand ? hand : &none;
+    int count;
+    int prepared = 0;
+    while (prepared == 0 && (count = take_some(in, hand, out, max, deadline)) > 0)
+        prepared = prepare_all(&in->engine, out, count);
+    return count > 0 ? prepared : count;
 }
 
 void kca__inbound_put_away(kca__inbound *in, kca__hand *hand) {
@@ -185,7 +214,7 @@ void kca__inbound_put_away(kca__inbound *in, kca__hand *hand) {
         put_away(e, hand);
         pthread_mutex_unlock(&e->lock);
         if (hand->done)
-            release_done(e, hand);
+            release_done(hand);
     }
 }
 
@@ -208,6 +237,33 @@ int kca__inbound_fd(kca__inbound *in) {
     return fd;
 }
 
+/* ---- pausing ---- */
+
+typedef struct pausing {
+    kca__inbound *in;
+    bool paused;
+} pausing;
+
+/* What is fetched of a paused partition stays in its own queue, which is bounded, and comes to the
+ * fetch queue when it is resumed. */
+static void forward(void *user, const char *topic, int partition) {
+    const pausing *p = user;
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(p->in->client->rk, topic, partition);
+    if (!queue)
+        return;
+    rd_kafka_queue_forward(queue, p->paused ? NULL : p->in->fetch_queue);
+    rd_kafka_queue_destroy(queue);
+}
+
+kca_error *kca__inbound_set_paused(kca__inbound *in, const char *topic, int partition,
+                                   bool paused) {
+    pausing p = {in, paused};
+    if (!kca__engine_set_paused(&in->engine, topic, partition, paused, forward, &p))
+        return kca__error_memory();
+    wake_fetcher(in);
+    return NULL;
+}
+
 /* ---- life ---- */
 
 static void let_go(void *owner) {
@@ -218,10 +274,9 @@ static void let_go(void *owner) {
         rd_kafka_queue_destroy(in->main_queue);
     kca__client_close(in->client);
     kca__engine_close(&in->engine);
-    void (*then)(void *) = in->let_go;
-    void *user = in->user;
+    kca__inbound_setup setup = in->setup;
     free(in);
-    then(user);
+    setup.let_go(setup.user);
 }
 
 static kca_error *open_client(kca__inbound *in, kca_connection *connection) {
@@ -261,30 +316,39 @@ static kca_error *join(kca__inbound *in, kca_connection *connection) {
     return NULL;
 }
 
-kca_error *kca__inbound_open(kca__inbound **out, const kca_consumer_builder *options,
-                             kca_connection *connection, kca__log *log, int processing_timeout_ms,
-                             kca__event_queue *fault_queue, void (*then)(void *), void *user) {
+static void set_up_engine(kca__engine *e, const kca__inbound_setup *setup) {
+    const kca_consumer_builder *options = setup->options;
+    e->order = kca__consumer_builder_order(options);
+    e->retry = kca__consumer_builder_retry(options);
+    e->dead_letters = setup->dead_letters != NULL;
+    e->skip = kca__consumer_builder_skips(options);
+    e->abandon = kca__consumer_builder_abandons(options);
+    e->processing_timeout_ms = setup->processing_timeout_ms;
+    e->deduplication = setup->deduplication;
+    e->note_queue = setup->note_queue;
+    e->release_record = release_record;
+    e->wake_fetcher = wake_fetcher;
+    e->wake_keeper = wake_keeper;
+    e->let_go = let_go;
+}
+
+kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup) {
+    const kca_consumer_builder *options = setup->options;
     *out = NULL;
     kca__inbound *in = calloc(1, sizeof *in);
     if (!in || !kca__engine_init(&in->engine, options->name, options->queue_capacity)) {
         free(in);
-        then(user);
+        setup->let_go(setup->user);
         return kca__error_memory();
     }
+    in->setup = *setup;
     in->options = options;
-    in->log = log;
-    in->let_go = then;
-    in->user = user;
+    in->log = setup->log;
     in->needs_nudges = !kca__property_is_known("fetch.queue.backoff.ms");
     in->drain_deadline = KCA__CLOCK_NEVER;
-    in->engine.skip = kca__consumer_builder_skips(options);
-    in->engine.processing_timeout_ms = processing_timeout_ms;
-    in->engine.fault_queue = fault_queue;
     in->engine.owner = in;
-    in->engine.release_record = release_record;
-    in->engine.wake_fetcher = wake_fetcher;
-    in->engine.let_go = let_go;
-    kca_error *e = join(in, connection);
+    set_up_engine(&in->engine, setup);
+    kca_error *e = join(in, setup->connection);
     if (e)
         let_go(in);
     else
@@ -296,6 +360,8 @@ void kca__inbound_stop(kca__inbound *in, int64_t deadline) {
     pthread_mutex_lock(&in->engine.lock);
     if (deadline < in->drain_deadline)
         in->drain_deadline = deadline;
+    if (!in->engine.stopping)
+        in->stop_ms = kca__clock_ms();
     pthread_mutex_unlock(&in->engine.lock);
     kca__engine_stop(&in->engine);
     rd_kafka_queue_yield(in->main_queue);

@@ -20,13 +20,27 @@
 #include "client.h"
 #include "consumer_builder.h"
 #include "inbound_engine.h"
+#include "outbound_channel_adapter.h"
+#include "seek.h"
+
+/* What an adapter is opened with; all of it outlives the adapter. */
+typedef struct kca__inbound_setup {
+    const kca_consumer_builder *options; /* the consumer's, which the system keeps */
+    kca_connection *connection;
+    kca__log *log;
+    int processing_timeout_ms;
+    kca__event_queue *note_queue; /* see kca__engine */
+    kca__publisher *dead_letters; /* their channel; NULL: none */
+    kca__deduplication *deduplication;
+    void (*let_go)(void *user); /* runs once, after the adapter's memory is gone; also on failure */
+    void *user;
+} kca__inbound_setup;
 
 typedef struct kca__inbound {
     kca__engine engine;
-    const kca_consumer_builder *options; /* the consumer's, which the system keeps */
+    kca__inbound_setup setup;
+    const kca_consumer_builder *options; /* setup's */
     kca__log *log;
-    void (*let_go)(void *user); /* after the memory is gone */
-    void *user;
 
     kca__client *client;
     rd_kafka_queue_t *fetch_queue;
@@ -40,6 +54,8 @@ typedef struct kca__inbound {
     bool watched;           /* somebody polls the notifier */
     int64_t drain_deadline; /* guarded by the engine's lock, as the next */
     bool topic_unknown;
+    int64_t stop_ms;        /* when it was first told to stop */
+    kca__seek *seeks;       /* wait for the keeper */
     int64_t next_look_ms;   /* the keeper's: when to look for unknown topics */
     int64_t next_commit_ms; /* the keeper's */
 } kca__inbound;
@@ -52,10 +68,8 @@ typedef struct kca__hand {
     kca_delivery *spent;
 } kca__hand;
 
-/* Joins. `fault_queue`: see kca__engine; `let_go(user)` runs once, also on failure. */
-kca_error *kca__inbound_open(kca__inbound **out, const kca_consumer_builder *options,
-                             kca_connection *connection, kca__log *log, int processing_timeout_ms,
-                             kca__event_queue *fault_queue, void (*let_go)(void *), void *user);
+/* Joins. */
+kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup);
 
 /* Up to `max` deliveries, ready to be read; waits for the first until the deadline. 0: none came;
  * -KCA_ERROR_STOPPED. `hand` may be NULL. */
@@ -65,7 +79,7 @@ int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int
 /* A processor ends: settles and gives back what it still has. */
 void kca__inbound_put_away(kca__inbound *in, kca__hand *hand);
 
-/* Like kca_queue_next: deliveries and faults as events. */
+/* Like kca_queue_next: deliveries, faults and rebalances as events. */
 int kca__inbound_pull(kca__inbound *in, kca_event **out, int max, int timeout_ms);
 
 /* How many deliveries the application has. */
@@ -74,10 +88,13 @@ int kca__inbound_out(kca__inbound *in);
 /* Begins the end; what is out is waited for until the deadline. Later calls can only shorten it. */
 void kca__inbound_stop(kca__inbound *in, int64_t deadline);
 
-/* Stops, waits for the end, and lets go. Gives how many deliveries the application has not settled, and
- * the error that ended it (the caller's; NULL: it was stopped). */
+/* Stops, waits for the end, and lets go. Gives how many deliveries the application has not settled,
+ * and the error that ended it (the caller's; NULL: it was stopped). */
 int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure);
 
 int kca__inbound_fd(kca__inbound *in);
+
+/* See kca_consumer_pause and kca_consumer_resume. */
+kca_error *kca__inbound_set_paused(kca__inbound *in, const char *topic, int partition, bool paused);
 
 #endif

@@ -14,33 +14,36 @@ static void release_event(kca_event *event) {
 bool kca__engine_init(kca__engine *e, const char *consumer, int capacity) {
     memset(e, 0, sizeof *e);
     e->capacity = capacity;
+    e->retry.max_attempts = 1;
     e->holders = 1;
+    e->clock_ms = kca__clock_ms;
+    e->random = (uint64_t)kca__clock_ms() * 2 + 1;
+    e->keeper_wakes_ms = KCA__CLOCK_NEVER;
     e->consumer = kca__text_copy(consumer);
-    e->all = calloc((size_t)capacity, sizeof(kca_delivery *));
     bool lanes = kca__lanes_init(&e->lanes, capacity);
-    if (!e->consumer || !e->all || !lanes) {
+    if (!e->consumer || !lanes) {
         free((char *)(uintptr_t)e->consumer);
-        free(e->all);
         kca__lanes_close(&e->lanes);
         return false;
     }
     pthread_mutex_init(&e->lock, NULL);
     kca__clock_condition_init(&e->work);
     kca__clock_condition_init(&e->settled);
-    kca__event_list_init(&e->faults);
+    kca__event_list_init(&e->notes);
     kca__notifier_init(&e->notifier);
     return true;
 }
 
 void kca__engine_close(kca__engine *e) {
-    for (kca_event *fault = e->faults.first, *next; fault; fault = next) {
-        next = fault->next;
-        fault->release(fault);
+    for (kca_event *note = e->notes.first, *next; note; note = next) {
+        next = note->next;
+        note->release(note);
     }
     kca__partitions_close(&e->partitions);
-    for (int i = 0; i < e->made; i++)
-        free(e->all[i]);
-    free(e->all);
+    for (kca_delivery *d = e->all, *next; d; d = next) {
+        next = d->all_next;
+        free(d);
+    }
     kca__lanes_close(&e->lanes);
     kca__notifier_close(&e->notifier);
     kca__error_free(e->failure);
@@ -61,12 +64,12 @@ void kca__engine_wake_one_locked(kca__engine *e) {
 }
 
 void kca__engine_wake_locked(kca__engine *e) {
-    bool fetch = !e->fetching && e->idle > 0 && kca__engine_room_locked(e) > 0;
+    bool fetch = !e->fetching && !e->fetch_held && e->idle > 0 && kca__engine_room_locked(e) > 0;
     if (e->lanes.ready_count > 0 || fetch)
         kca__engine_wake_one_locked(e);
 }
 
-static void wake_all(kca__engine *e) {
+void kca__engine_wake_all_locked(kca__engine *e) {
     kca__notifier_raise(&e->notifier);
     pthread_cond_broadcast(&e->work);
     pthread_cond_broadcast(&e->settled);
@@ -74,23 +77,28 @@ static void wake_all(kca__engine *e) {
         e->wake_fetcher(e->owner);
 }
 
-void kca__engine_fault_locked(kca__engine *e, kca_error *error, const char *topic, int partition,
-                              int64_t offset) {
-    kca_event *fault = kca__event_new_fault(error, topic, partition, offset);
-    if (!fault)
+/* ---- notes and the end ---- */
+
+void kca__engine_note_locked(kca__engine *e, kca_event *note) {
+    if (!note)
         return;
-    if (e->fault_queue) {
-        kca__event_queue_push_note(e->fault_queue, fault);
+    if (e->note_queue) {
+        kca__event_queue_push_note(e->note_queue, note);
         return;
     }
-    kca__event_list_add(&e->faults, fault);
-    if (e->faults.count > KCA__EVENT_QUEUE_NOTES) {
-        kca_event *oldest = e->faults.first;
-        e->faults.first = oldest->next;
-        e->faults.count--;
+    kca__event_list_add(&e->notes, note);
+    if (e->notes.count > KCA__EVENT_QUEUE_NOTES) {
+        kca_event *oldest = e->notes.first;
+        e->notes.first = oldest->next;
+        e->notes.count--;
         oldest->release(oldest);
     }
     kca__engine_wake_one_locked(e);
+}
+
+void kca__engine_fault_locked(kca__engine *e, kca_error *error, const char *topic, int partition,
+                              int64_t offset) {
+    kca__engine_note_locked(e, kca__event_new_fault(error, topic, partition, offset));
 }
 
 void kca__engine_fail_locked(kca__engine *e, kca_error *error) {
@@ -106,14 +114,55 @@ void kca__engine_end_locked(kca__engine *e, kca_error *error) {
     }
     e->failure = error;
     e->stopping = true;
-    wake_all(e);
+    kca__engine_wake_all_locked(e);
 }
 
 void kca__engine_stop(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
     e->stopping = true;
-    wake_all(e);
+    kca__engine_wake_all_locked(e);
     pthread_mutex_unlock(&e->lock);
+}
+
+/* What the application has keeps its record; the rest is dropped. */
+static void end_delivery(kca__engine *e, kca_delivery *d) {
+    switch (d->state) {
+    case KCA__DELIVERY_WAITING:
+    case KCA__DELIVERY_COMING:
+    case KCA__DELIVERY_CONDEMNED:
+        d->in_lane = false;
+        kca__engine_drop(e, d);
+        return;
+    case KCA__DELIVERY_OUT: /* also of partitions that have gone: leaving the group revoked all */
+        e->unsettled++;
+        break;
+    default:
+        break;
+    }
+    d->in_lane = false;
+}
+
+int kca__engine_shut(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    e->stopping = e->closed = true;
+    kca__lanes_clear(&e->lanes);
+    e->due = (kca__due_queue){0};
+    e->coming = e->coming_letters = 0;
+    e->condemned_first = e->condemned_last = NULL;
+    e->condemned = 0;
+    for (kca_delivery *d = e->all; d; d = d->all_next)
+        end_delivery(e, d);
+    for (kca__partition *p = e->partitions.first, *next; p; p = next) {
+        next = p->next;
+        p->parked_first = p->parked_last = NULL;
+        p->revoked = true;
+        if (p->held == 0)
+            kca__partitions_remove(&e->partitions, p);
+    }
+    int unsettled = e->unsettled;
+    kca__engine_wake_all_locked(e);
+    pthread_mutex_unlock(&e->lock);
+    return unsettled;
 }
 
 /* ---- holders ---- */
@@ -132,118 +181,41 @@ void kca__engine_release(kca__engine *e) {
         e->let_go(e->owner);
 }
 
-/* ---- partitions ---- */
-
-/* Its place in the list stays until no record of it is held. */
-static void retire(kca__engine *e, kca__partition *p) {
-    p->revoked = true;
-    e->out -= p->out;
-    p->out = 0;
-    if (p->held == 0)
-        kca__partitions_remove(&e->partitions, p);
-}
-
-void kca__engine_await_fetch(kca__engine *e) {
-    pthread_mutex_lock(&e->lock);
-    uint64_t fetches = e->fetches;
-    if (e->fetching)
-        e->wake_fetcher(e->owner);
-    while (e->fetching && e->fetches == fetches)
-        kca__clock_wait(&e->settled, &e->lock, KCA__CLOCK_NEVER);
-    pthread_mutex_unlock(&e->lock);
-}
-
-void kca__engine_end_fetch_locked(kca__engine *e) {
-    e->fetching = false;
-    e->fetches++;
-    pthread_cond_broadcast(&e->settled);
-}
-
-bool kca__engine_assign(kca__engine *e, const char *topic, int partition) {
-    pthread_mutex_lock(&e->lock);
-    bool added = kca__partitions_find(&e->partitions, topic, partition) ||
-                 kca__partitions_add(&e->partitions, topic, partition);
-    pthread_mutex_unlock(&e->lock);
-    return added;
-}
-
-void kca__engine_revoke(kca__engine *e, const char *topic, int partition) {
-    pthread_mutex_lock(&e->lock);
-    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
-    if (p)
-        p->draining = true;
-    pthread_mutex_unlock(&e->lock);
-}
-
-void kca__engine_forget(kca__engine *e, const char *topic, int partition) {
-    pthread_mutex_lock(&e->lock);
-    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
-    if (p)
-        retire(e, p);
-    pthread_mutex_unlock(&e->lock);
-}
-
-int kca__engine_drain_revoked(kca__engine *e, int64_t deadline) {
-    pthread_mutex_lock(&e->lock);
-    int out;
-    while ((out = kca__partitions_count_draining(&e->partitions)) > 0)
-        if (!kca__clock_wait(&e->settled, &e->lock, deadline))
-            break;
-    pthread_mutex_unlock(&e->lock);
-    return out;
-}
-
-void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) {
-    pthread_mutex_lock(&e->lock);
-    for (kca__partition *p = e->partitions.first; p; p = p->next) {
-        if (p->revoked || p->frontier.offset <= p->committed)
-            continue;
-        p->committed = p->frontier.offset;
-        fn(user, p->topic, p->number, p->committed);
-    }
-    pthread_mutex_unlock(&e->lock);
-}
-
-void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition) {
-    pthread_mutex_lock(&e->lock);
-    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
-    if (p)
-        p->committed = -1;
-    pthread_mutex_unlock(&e->lock);
-}
-
-/* ---- deliveries ---- */
+/* ---- records ---- */
 
 int kca__engine_room_locked(const kca__engine *e) {
-    return e->stopping ? 0 : e->capacity - e->held;
+    int room = e->capacity - (e->held - e->exempt);
+    return e->stopping || room < 0 ? 0 : room;
 }
 
-static kca_delivery *new_delivery(kca__engine *e) {
+kca_delivery *kca__engine_new_delivery(kca__engine *e) {
     kca_delivery *d = e->free;
     if (d) {
         e->free = d->next;
     } else {
-        d = e->made < e->capacity ? calloc(1, sizeof *d) : NULL;
+        d = calloc(1, sizeof *d);
         if (!d)
             return NULL;
-        e->all[e->made++] = d;
+        d->all_next = e->all;
+        e->all = d;
         d->engine = e;
         d->event.type = KCA_EVENT_DELIVERY;
         d->event.release = release_event;
         d->event.generation = kca__generation();
     }
-    e->held++;
+    d->sharing = d;
+    d->fate = KCA__FATE_NONE;
+    d->shared = false;
+    d->attempt = d->writes = 0;
     return d;
 }
 
 /* A partition begins anew when its offsets go back: its topic was made again, or its end was cut
  * off. */
-static kca__partition *partition_of(kca__engine *e, const kca__inbound_record *r) {
-    kca__partition *p = kca__partitions_find(&e->partitions, r->topic, r->partition);
-    if (!p || r->offset > p->last_offset)
-        return p;
+static kca__partition *begin_anew(kca__engine *e, kca__partition *p, const kca__inbound_record *r) {
     bool draining = p->draining;
-    retire(e, p);
+    kca__engine_forget_locked(e, p);
+    kca__engine_sweep_locked(e);
     p = kca__partitions_add(&e->partitions, r->topic, r->partition);
     if (p)
         p->draining = draining;
@@ -252,31 +224,53 @@ static kca__partition *partition_of(kca__engine *e, const kca__inbound_record *r
     return p;
 }
 
+static kca__partition *partition_of(kca__engine *e, const kca__inbound_record *r) {
+    kca__partition *p = kca__partitions_find(&e->partitions, r->topic, r->partition);
+    if (!p)
+        return NULL;
+    if (r->offset <= p->last_offset)
+        return begin_anew(e, p, r);
+    /* What was finished is known of these very offsets only: not when they begin elsewhere. */
+    if (p->last_offset < 0 && r->offset < p->base)
+        kca__offset_map_clear(&p->known);
+    return p;
+}
+
+static void set_lane(const kca__engine *e, kca_delivery *d, const kca__inbound_record *r) {
+    d->lane.place = d->partition->place;
+    d->lane.key = e->order == KCA__ORDER_PARTITION ? &d->partition->place->number : r->key;
+    d->lane.key_len = e->order == KCA__ORDER_KEY         ? r->key_len
+                      : e->order == KCA__ORDER_PARTITION ? sizeof d->partition->place->number
+                                                         : 0;
+}
+
 /* False: the record was not taken over. */
 static bool accept_one(kca__engine *e, const kca__inbound_record *r) {
     kca__partition *p = partition_of(e, r);
     if (!p)
         return false;
-    kca_delivery *d = new_delivery(e);
-    uint64_t number = 0;
-    if (!d || !kca__frontier_add(&number, &p->frontier, r->offset)) {
-        if (d)
-            kca__engine_free_locked(e, d);
+    if (kca__offset_map_has(&p->known, r->offset)) {
+        p->last_offset = r->offset;
+        kca__frontier_pass(&p->frontier, r->offset);
+        e->counts.finished_before++;
+        return false;
+    }
+    kca_delivery *d = kca__engine_new_delivery(e);
+    if (!d) {
         kca__engine_fail_locked(e, kca__error_memory());
         return false;
     }
     p->last_offset = r->offset;
     p->held++;
-    d->number = number;
+    e->held++;
+    e->exempt += p->place->paused;
+    kca__frontier_add(&p->frontier, &d->frontier, r->offset);
     d->partition = p;
     d->record = r->record;
     d->offset = r->offset;
-    d->attempt = 1;
     d->state = KCA__DELIVERY_WAITING;
     d->in_lane = true;
-    d->lane.partition = p;
-    d->lane.key = r->key;
-    d->lane.key_len = r->key_len;
+    set_lane(e, d, r);
     kca__lanes_add(&e->lanes, &d->lane);
     return true;
 }
@@ -287,14 +281,17 @@ void kca__engine_accept_locked(kca__engine *e, kca__inbound_record *records, int
             e->release_record(records[i].record);
 }
 
+/* ---- deliveries ---- */
+
 static kca_delivery *delivery_of(kca__lane_entry *entry) {
     return (kca_delivery *)((char *)entry - offsetof(kca_delivery, lane));
 }
 
 static void put_out(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_OUT;
-    d->deadline_ms = e->processing_timeout_ms > 0 ? kca__clock_ms() + e->processing_timeout_ms
-                                                  : KCA__CLOCK_NEVER;
+    d->attempt++;
+    d->deadline_ms =
+        e->processing_timeout_ms > 0 ? e->clock_ms() + e->processing_timeout_ms : KCA__CLOCK_NEVER;
     d->next = NULL;
     d->previous = e->out_last;
     if (e->out_last)
@@ -307,11 +304,17 @@ static void put_out(kca__engine *e, kca_delivery *d) {
     d->partition->out++;
 }
 
-/* A record whose partition is gone, or going, by the time it would be given out. */
-static void drop(kca__engine *e, kca_delivery *d) {
-    kca__engine_open_lane_locked(e, d);
-    e->release_record(d->record);
-    d->record = NULL;
+/* Its turn has come, but nothing of its partition is given out now. */
+static void park(kca_delivery *d) {
+    kca__partition *p = d->partition;
+    d->next = NULL;
+    *(p->parked_last ? &p->parked_last->next : &p->parked_first) = d;
+    p->parked_last = d;
+}
+
+void kca__engine_drop(kca__engine *e, kca_delivery *d) {
+    kca__engine_open_lane(e, d);
+    kca__engine_release_record(d);
     kca__engine_free_locked(e, d);
 }
 
@@ -321,40 +324,15 @@ kca_delivery *kca__engine_take_locked(kca__engine *e) {
     kca__lane_entry *entry;
     while ((entry = kca__lanes_take(&e->lanes))) {
         kca_delivery *d = delivery_of(entry);
-        if (d->partition->revoked || d->partition->draining) {
-            drop(e, d);
-            continue;
+        const kca__partition *p = d->partition;
+        if (p->revoked) {
+            kca__engine_drop(e, d);
+        } else if (p->draining || p->place->paused) {
+            park(d);
+        } else {
+            put_out(e, d);
+            return d;
         }
-        put_out(e, d);
-        return d;
     }
     return NULL;
-}
-
-int kca__engine_shut(kca__engine *e) {
-    pthread_mutex_lock(&e->lock);
-    e->stopping = e->closed = true;
-    kca__lane_entry *entry;
-    while ((entry = kca__lanes_take(&e->lanes)))
-        drop(e, delivery_of(entry));
-    /* What is left in lanes stands behind a delivery that the application has. */
-    for (int i = 0; i < e->made; i++) {
-        kca_delivery *d = e->all[i];
-        if (d->in_lane && d->state != KCA__DELIVERY_WAITING)
-            kca__engine_open_lane_locked(e, d);
-        while ((entry = kca__lanes_take(&e->lanes)))
-            drop(e, delivery_of(entry));
-    }
-    /* Also of partitions that have gone: leaving the group has revoked them all. */
-    for (const kca_delivery *d = e->out_first; d; d = d->next)
-        e->unsettled++;
-    for (kca__partition *p = e->partitions.first, *next; p; p = next) {
-        next = p->next;
-        if (!p->revoked)
-            retire(e, p);
-    }
-    int unsettled = e->unsettled;
-    wake_all(e);
-    pthread_mutex_unlock(&e->lock);
-    return unsettled;
 }

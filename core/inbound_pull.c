@@ -1,24 +1,25 @@
-/* Pull form of the inbound channel adapter: deliveries and faults as events. */
+/* Pull form of the inbound channel adapter: deliveries and notes (faults, rebalances) as
+ * events. */
 #include "inbound_channel_adapter.h"
 
 #include "error.h"
 
 /* With the lock held. */
-static int take_faults(kca__engine *e, kca_event **out, int max) {
+static int take_notes(kca__engine *e, kca_event **out, int max) {
     int count = 0;
-    while (count < max && e->faults.first) {
-        out[count] = e->faults.first;
-        e->faults.first = out[count++]->next;
-        e->faults.count--;
+    while (count < max && e->notes.first) {
+        out[count] = e->notes.first;
+        e->notes.first = out[count++]->next;
+        e->notes.count--;
     }
-    if (!e->faults.first)
-        e->faults.end = &e->faults.first;
+    if (!e->notes.first)
+        e->notes.end = &e->notes.first;
     return count;
 }
 
-static int pull_faults(kca__engine *e, kca_event **out, int max) {
+static int pull_notes(kca__engine *e, kca_event **out, int max) {
     pthread_mutex_lock(&e->lock);
-    int count = e->faults.first ? take_faults(e, out, max) : 0;
+    int count = e->notes.first ? take_notes(e, out, max) : 0;
     pthread_mutex_unlock(&e->lock);
     return count;
 }
@@ -34,7 +35,7 @@ static void clear_notifier(kca__engine *e) {
  * record that waits; when it is over, too, so that whoever polls it hears of it. */
 static void set_notifier(kca__engine *e, int count) {
     pthread_mutex_lock(&e->lock);
-    if (count != 0 || e->stopping || e->faults.first || e->lanes.ready_count > 0)
+    if (count != 0 || e->stopping || e->notes.first || e->lanes.ready_count > 0)
         kca__notifier_raise(&e->notifier);
     pthread_mutex_unlock(&e->lock);
 }
@@ -45,14 +46,14 @@ int kca__inbound_pull(kca__inbound *in, kca_event **out, int max, int timeout_ms
     kca_delivery *deliveries[MOST];
     max = max > MOST ? MOST : max;
     clear_notifier(e);
-    int count = pull_faults(e, out, max);
+    int count = pull_notes(e, out, max);
     if (count == 0) {
         count = kca__inbound_take(in, NULL, deliveries, max, kca__clock_deadline(timeout_ms));
         for (int i = 0; i < count; i++)
             out[i] = &deliveries[i]->event;
         if (count <= 0) {
-            int faults = pull_faults(e, out, max);
-            count = faults > 0 ? faults : count;
+            int notes = pull_notes(e, out, max);
+            count = notes > 0 ? notes : count;
         }
     }
     set_notifier(e, count);

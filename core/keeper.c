@@ -1,9 +1,18 @@
 #include "keeper.h"
 
+#include "dead_letter_channel.h"
 #include "fetch.h"
 #include "rebalance.h"
+#include "seek.h"
 
-enum { TICK_MS = 500, DRAIN_TICK_MS = 10, LOOK_MS = 2000, CLOSE_MS = 10000, LEAST_CLOSE_MS = 3000 };
+enum {
+    TICK_MS = 500,
+    DRAIN_TICK_MS = 10,
+    LOOK_MS = 2000,
+    CLOSE_MS = 10000,
+    LEAST_CLOSE_MS = 3000,
+    LETTERS_MS = 30000 /* dead letters are waited for this long after the rest has ended */
+};
 
 /* librdkafka looks for topics that did not exist only at its slow refresh; a question for all of
  * them makes it look now. */
@@ -23,9 +32,13 @@ static void look_for_topics(kca__inbound *in, int64_t now) {
 
 /* True while the keeper has to go on. */
 static bool is_needed(kca__inbound *in, bool *draining) {
+    const kca__engine *e = &in->engine;
     pthread_mutex_lock(&in->engine.lock);
-    *draining = in->engine.stopping;
-    bool needed = !*draining || (in->engine.out > 0 && kca__clock_left_ms(in->drain_deadline) != 0);
+    *draining = e->stopping;
+    bool letters = e->condemned + e->writing + e->coming_letters > 0 &&
+                   kca__clock_ms() < in->stop_ms + LETTERS_MS;
+    bool needed =
+        !*draining || ((e->out > 0 || letters) && kca__clock_left_ms(in->drain_deadline) != 0);
     pthread_mutex_unlock(&in->engine.lock);
     return needed;
 }
@@ -43,14 +56,22 @@ static int tick_ms(const kca__inbound *in, bool draining) {
     return tick;
 }
 
-static void keep(kca__inbound *in, int timeout_ms) {
-    rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, timeout_ms);
+static void poll(kca__inbound *in, int64_t until_ms) {
+    int64_t left = until_ms - kca__clock_ms();
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, left > 0 ? (int)left : 0);
     if (m) {
         kca__fetch_take_error(in, m);
         rd_kafka_message_destroy(m);
     }
+}
+
+static void keep(kca__inbound *in, int timeout_ms) {
     int64_t now = kca__clock_ms();
-    kca__engine_expire(&in->engine, now);
+    int64_t next = kca__engine_see_to_due(&in->engine, now, now + timeout_ms);
+    kca__dead_letter_channel_send(in);
+    kca__seek_all(in);
+    poll(in, next);
+    now = kca__clock_ms();
     if (now >= in->next_commit_ms) {
         kca__rebalance_commit(in, 0);
         in->next_commit_ms = now + in->options->commit_interval_ms;
@@ -90,10 +111,13 @@ static void leave(kca__inbound *in) {
 void *kca__keeper(void *argument) {
     kca__inbound *in = argument;
     in->next_commit_ms = kca__clock_ms() + in->options->commit_interval_ms;
+    if (in->options->partition >= 0)
+        kca__rebalance_take_partition(in);
     bool draining;
     while (is_needed(in, &draining))
         keep(in, tick_ms(in, draining));
     leave(in);
     kca__engine_shut(&in->engine);
+    kca__seek_none(in);
     return NULL;
 }

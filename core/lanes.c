@@ -18,11 +18,17 @@ void kca__lanes_close(kca__lanes *l) {
     l->buckets = NULL;
 }
 
+void kca__lanes_clear(kca__lanes *l) {
+    memset(l->buckets, 0, (l->mask + 1) * sizeof *l->buckets);
+    l->ready_first = l->ready_last = NULL;
+    l->ready_count = 0;
+}
+
 /* Eight bytes at a time: keys are mostly UUIDs, and this runs for each record. */
-static uint64_t hash_key(const void *partition, const void *key, size_t len) {
+static uint64_t hash_key(const void *place, const void *key, size_t len) {
     const uint64_t multiplier = 0x9e3779b97f4a7c15u;
     const unsigned char *p = key;
-    uint64_t hash = (uint64_t)(uintptr_t)partition ^ (len * multiplier), word;
+    uint64_t hash = (uint64_t)(uintptr_t)place ^ (len * multiplier), word;
     for (; len >= 8; p += 8, len -= 8) {
         memcpy(&word, p, 8);
         hash = (hash ^ word) * multiplier;
@@ -36,7 +42,7 @@ static uint64_t hash_key(const void *partition, const void *key, size_t len) {
 }
 
 static bool same_lane(const kca__lane_entry *a, const kca__lane_entry *b) {
-    return a->hash == b->hash && a->partition == b->partition && a->key_len == b->key_len &&
+    return a->hash == b->hash && a->place == b->place && a->key_len == b->key_len &&
            memcmp(a->key, b->key, a->key_len) == 0;
 }
 
@@ -56,7 +62,7 @@ void kca__lanes_add(kca__lanes *l, kca__lane_entry *e) {
         make_ready(l, e);
         return;
     }
-    e->hash = hash_key(e->partition, e->key, e->key_len);
+    e->hash = hash_key(e->place, e->key, e->key_len);
     kca__lane_entry **bucket = &l->buckets[e->hash & l->mask];
     for (kca__lane_entry *head = *bucket; head; head = head->in_bucket) {
         if (!same_lane(head, e))
@@ -85,12 +91,28 @@ kca__lane_entry *kca__lanes_take(kca__lanes *l) {
     return e;
 }
 
-bool kca__lanes_finish(kca__lanes *l, kca__lane_entry *e) {
-    if (e->key_len == 0)
-        return false;
+void kca__lanes_put_back(kca__lanes *l, kca__lane_entry *e) {
+    make_ready(l, e);
+}
+
+/* Where the bucket has this head. */
+static kca__lane_entry **link_to(kca__lanes *l, const kca__lane_entry *e) {
     kca__lane_entry **at = &l->buckets[e->hash & l->mask];
     while (*at != e)
         at = &(*at)->in_bucket;
+    return at;
+}
+
+void kca__lanes_replace(kca__lanes *l, kca__lane_entry *e, kca__lane_entry *by) {
+    *by = *e;
+    if (e->key_len > 0)
+        *link_to(l, e) = by;
+}
+
+bool kca__lanes_finish(kca__lanes *l, kca__lane_entry *e) {
+    if (e->key_len == 0)
+        return false;
+    kca__lane_entry **at = link_to(l, e);
     kca__lane_entry *head = e->behind;
     if (!head) {
         *at = e->in_bucket;

@@ -17,9 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a lane is: who waits for whom. */
+typedef enum kca__order { KCA__ORDER_KEY, KCA__ORDER_PARTITION, KCA__ORDER_NONE } kca__order;
+
 typedef struct kca__lane_entry {
     /* set by the owner before kca__lanes_add */
-    const void *partition; /* equal keys of different partitions are different lanes */
+    const void *place; /* of the partition: equal keys of different ones are different lanes */
     const void *key;
     size_t key_len; /* 0: no key */
 
@@ -49,7 +52,16 @@ void kca__lanes_add(kca__lanes *l, kca__lane_entry *e);
 /* The longest ready entry, which is then out; NULL: none is ready. */
 kca__lane_entry *kca__lanes_take(kca__lanes *l);
 
+/* An entry that is out is ready again, still the first of its lane. */
+void kca__lanes_put_back(kca__lanes *l, kca__lane_entry *e);
+
+/* `by`, of the same key, takes the place of an entry that is out. */
+void kca__lanes_replace(kca__lanes *l, kca__lane_entry *e, kca__lane_entry *by);
+
 /* An entry that is out leaves; the next of its lane becomes ready: returns true then. */
 bool kca__lanes_finish(kca__lanes *l, kca__lane_entry *e);
+
+/* Forgets all entries. */
+void kca__lanes_clear(kca__lanes *l);
 
 #endif

@@ -16,6 +16,17 @@ void kca__option_int(int *field, kca__option_owner owner, const char *option, in
                                         owner.kind, owner.name, option, least, most, value));
 }
 
+void kca__option_double(double *field, kca__option_owner owner, const char *option, double value,
+                        double least, double most) {
+    if (value >= least && value <= most)
+        *field = value;
+    else
+        kca__error_keep_first(owner.error,
+                              kca__error_new(KCA_ERROR_ARGUMENT,
+                                             "%s %s: %s must be %.1f to %.1f, got %g", owner.kind,
+                                             owner.name, option, least, most, value));
+}
+
 void kca__option_text(char **field, kca__option_owner owner, const char *option,
                       const char *value) {
     if (!value || !*value)

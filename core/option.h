@@ -18,6 +18,10 @@ typedef struct kca__option_owner {
 void kca__option_int(int *field, kca__option_owner owner, const char *option, int value, int least,
                      int most);
 
+/* Likewise for a number with a fraction. */
+void kca__option_double(double *field, kca__option_owner owner, const char *option, double value,
+                        double least, double most);
+
 /* Sets `*field` to a copy of `value`, which must not be empty. */
 void kca__option_text(char **field, kca__option_owner owner, const char *option, const char *value);
 

@@ -1,7 +1,6 @@
 #include "outbound_channel_adapter.h"
 
 #include "error.h"
-#include "message_translator.h"
 #include "text.h"
 #include "trace_context.h"
 #include "wire_time.h"
@@ -158,45 +157,77 @@ static void tell_fault(kca__client *client, const kca_error *error, const rd_kaf
                                                     rd_kafka_topic_name(m->rkt), m->partition, -1));
 }
 
-static void take_report(kca__client *client, const rd_kafka_message_t *m,
-                        kca__event_list *receipts) {
+/* The library itself is told of a record, outside the outbox' lock. */
+typedef struct telling {
+    kca__written_fn written;
+    void *user;
+    kca_error *error;
+} telling;
+
+enum { MOST_TELLINGS = 64 };
+
+typedef struct reports {
+    kca__event_list receipts;
+    telling tellings[MOST_TELLINGS];
+    int telling_count;
+    kca__outbox *locked;
+} reports;
+
+static void take_report(kca__client *client, const rd_kafka_message_t *m, reports *r) {
     kca__slot *slot = m->_private;
     kca__answer *answer = slot->answer;
+    telling told = {slot->written, slot->user, NULL};
     kca_error *error = m->err ? report_error(client, m) : NULL;
-    if (error && !answer && slot->receipt.token == 0)
+    if (error && !answer && !told.written && slot->receipt.token == 0)
         tell_fault(client, error, m);
-    kca_error *answer_error = answer ? kca__error_copy(error) : NULL;
-    kca__outbox_answer(slot, error, m->partition, m->offset < 0 ? -1 : m->offset, receipts);
+    kca_error *copy = answer || told.written ? kca__error_copy(error) : NULL;
+    kca__outbox_answer(slot, error, m->partition, m->offset < 0 ? -1 : m->offset, &r->receipts);
     if (answer) {
         pthread_mutex_lock(&client->lock);
-        answer->error = answer_error;
+        answer->error = copy;
         answer->done = true;
         pthread_mutex_unlock(&client->lock);
+    } else if (told.written) {
+        told.error = copy;
+        r->tellings[r->telling_count++] = told;
     }
 }
 
+static void lock_outbox(reports *r, kca__outbox *outbox) {
+    if (r->locked == outbox)
+        return;
+    if (r->locked)
+        kca__outbox_end_answers(r->locked);
+    if (outbox)
+        kca__outbox_begin_answers(outbox);
+    r->locked = outbox;
+}
+
+static void tell(reports *r) {
+    lock_outbox(r, NULL);
+    for (int i = 0; i < r->telling_count; i++)
+        r->tellings[i].written(r->tellings[i].user, r->tellings[i].error);
+    r->telling_count = 0;
+}
+
 void kca__publisher_take_reports(kca__client *client, rd_kafka_event_t *event) {
-    kca__event_list receipts;
-    kca__event_list_init(&receipts);
-    kca__outbox *locked = NULL;
+    reports r;
+    kca__event_list_init(&r.receipts);
+    r.telling_count = 0;
+    r.locked = NULL;
     bool stored = false;
     const rd_kafka_message_t *m;
     while ((m = rd_kafka_event_message_next(event))) {
         stored |= !m->err;
-        kca__outbox *outbox = ((kca__slot *)m->_private)->outbox;
-        if (outbox != locked) {
-            if (locked)
-                kca__outbox_end_answers(locked);
-            kca__outbox_begin_answers(outbox);
-            locked = outbox;
-        }
-        take_report(client, m, &receipts);
+        lock_outbox(&r, ((kca__slot *)m->_private)->outbox);
+        take_report(client, m, &r);
+        if (r.telling_count == MOST_TELLINGS)
+            tell(&r);
     }
-    if (locked)
-        kca__outbox_end_answers(locked);
+    tell(&r);
     if (stored)
         kca__client_forget_trouble(client);
-    kca__event_queue_push_receipts(client->receipts, &receipts);
+    kca__event_queue_push_receipts(client->receipts, &r.receipts);
 }
 
 static void add_headers(rd_kafka_headers_t *list, const kca__header *headers, int count) {
@@ -219,13 +250,13 @@ static int refusal_code(rd_kafka_resp_err_t code) {
 }
 
 /* librdkafka did not take the record. */
-static kca_error *refused(const kca__publisher *p, const kca_message *m, rd_kafka_error_t *error) {
+static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_t *error) {
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     kca_error *e;
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         e = kca__error_new(KCA_ERROR_TOO_LARGE,
                            "publisher %s: a message of %zu bytes is larger than batch_bytes, %d",
-                           p->options->topic, m->payload_len, p->options->batch_bytes);
+                           p->options->topic, bytes, p->options->batch_bytes);
     else
         e = kca__error_new(refusal_code(code), "publisher %s: %s", p->options->topic,
                            rd_kafka_err2str(code));
@@ -238,7 +269,32 @@ static kca_error *refused(const kca__publisher *p, const kca_message *m, rd_kafk
     return e;
 }
 
-/* Hands the record to librdkafka, which copies it. */
+/* Hands a record to librdkafka, which copies it, and takes `headers` unless it refuses. */
+static rd_kafka_error_t *hand_over(kca__publisher *p, const void *key, size_t key_len,
+                                   const void *value, size_t value_len, rd_kafka_headers_t *headers,
+                                   kca__slot *slot) {
+    rd_kafka_vu_t fields[6];
+    fields[0].vtype = RD_KAFKA_VTYPE_RKT;
+    fields[0].u.rkt = p->topic;
+    fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    fields[1].u.i = RD_KAFKA_MSG_F_COPY;
+    fields[2].vtype = RD_KAFKA_VTYPE_OPAQUE;
+    fields[2].u.ptr = slot;
+    fields[3].vtype = RD_KAFKA_VTYPE_VALUE;
+    fields[3].u.mem.ptr = (void *)(uintptr_t)value;
+    fields[3].u.mem.size = value_len;
+    fields[4].vtype = RD_KAFKA_VTYPE_KEY;
+    fields[4].u.mem.ptr = (void *)(uintptr_t)key;
+    fields[4].u.mem.size = key_len;
+    fields[5].vtype = RD_KAFKA_VTYPE_HEADERS;
+    fields[5].u.headers = headers;
+    rd_kafka_error_t *error = rd_kafka_produceva(p->client->rk, fields, 6);
+    if (error)
+        rd_kafka_headers_destroy(headers);
+    return error;
+}
+
+/* Hands the message's record to librdkafka. */
 static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot) {
     const kca__channel_defaults defaults = {
         .channel = p->options->topic,
@@ -257,26 +313,29 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     add_headers(headers, wire.headers, wire.header_count);
     add_headers(headers, m->headers, m->header_count);
 
-    rd_kafka_vu_t fields[6];
-    fields[0].vtype = RD_KAFKA_VTYPE_RKT;
-    fields[0].u.rkt = p->topic;
-    fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-    fields[1].u.i = RD_KAFKA_MSG_F_COPY;
-    fields[2].vtype = RD_KAFKA_VTYPE_OPAQUE;
-    fields[2].u.ptr = slot;
-    fields[3].vtype = RD_KAFKA_VTYPE_VALUE;
-    fields[3].u.mem.ptr = (void *)(uintptr_t)m->payload;
-    fields[3].u.mem.size = m->payload_len;
-    fields[4].vtype = RD_KAFKA_VTYPE_KEY;
-    fields[4].u.mem.ptr = (void *)(uintptr_t)wire.key;
-    fields[4].u.mem.size = wire.key_len;
-    fields[5].vtype = RD_KAFKA_VTYPE_HEADERS;
-    fields[5].u.headers = headers;
+    rd_kafka_error_t *error =
+        hand_over(p, wire.key, wire.key_len, m->payload, m->payload_len, headers, slot);
+    return error ? refused(p, m->payload_len, error) : NULL;
+}
 
-    rd_kafka_error_t *error = rd_kafka_produceva(p->client->rk, fields, 6);
-    if (error)
-        rd_kafka_headers_destroy(headers);
-    return error ? refused(p, m, error) : NULL;
+kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__written_fn fn,
+                                void *user) {
+    kca__slot *slot;
+    kca_error *e = kca__outbox_take(&slot, p->outbox, r->value_len + r->key_len);
+    if (!slot)
+        return e ? e : kca__outbox_full(p->outbox, 0);
+    slot->written = fn;
+    slot->user = user;
+    rd_kafka_headers_t *headers = rd_kafka_headers_new((size_t)r->header_count);
+    add_headers(headers, r->headers, r->header_count);
+    rd_kafka_error_t *error =
+        hand_over(p, r->key, r->key_len, r->value, r->value_len, headers, slot);
+    if (error) {
+        e = refused(p, r->value_len, error);
+        kca__outbox_give_back(slot);
+    }
+    kca__outbox_leave(p->outbox);
+    return e;
 }
 
 static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int type,
@@ -324,7 +383,6 @@ static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes) {
 
 static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int type,
                                  kca__slot *slot) {
-    slot->answer = NULL;
     kca_error *e = produce(p, m, type, slot);
     if (e)
         kca__outbox_give_back(slot);

@@ -10,6 +10,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "client.h"
+#include "message_translator.h"
 #include "outbox.h"
 #include "publisher_builder.h"
 
@@ -39,6 +40,11 @@ int kca__publisher_close(kca__publisher *p, int64_t deadline);
 /* See kca_bus_publish. `type` is the bus' own. */
 kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
                                   uint64_t token);
+
+/* Writes a record as it stands, without waiting for anything: NULL, and `fn(user, error)` is called
+ * once when it is answered; or an error, KCA_ERROR_BUFFER_FULL when there is no room. */
+kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__written_fn fn,
+                                void *user);
 
 /* Gives the number still unanswered when the deadline is over. */
 int kca__publisher_flush(kca__publisher *p, int64_t deadline);

@@ -194,6 +194,15 @@ static kca__slot *take_slot(kca__outbox *o) {
     return slot;
 }
 
+/* Nobody waits for its answer, or is told, unless its taker says so. */
+static kca__slot *clean(kca__slot *slot, size_t bytes) {
+    slot->answer = NULL;
+    slot->written = NULL;
+    slot->receipt.token = 0;
+    slot->bytes = bytes;
+    return slot;
+}
+
 kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes) {
     kca_error *e = NULL;
     *out = NULL;
@@ -201,8 +210,7 @@ kca_error *kca__outbox_take(kca__slot **out, kca__outbox *o, size_t bytes) {
     if (!o->open)
         e = kca__error_new(KCA_ERROR_STATE, "publisher %s: the system is not started", o->topic);
     if (!e && has_room(o, bytes)) {
-        *out = take_slot(o);
-        (*out)->bytes = bytes;
+        *out = clean(take_slot(o), bytes);
         atomic_fetch_add(&o->visitors, 1);
         o->bytes += bytes;
         o->counts.unanswered++;

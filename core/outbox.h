@@ -25,10 +25,16 @@ typedef struct kca__answer {
     kca_error *error;
 } kca__answer;
 
+/* What became of a record that was written for the library itself; takes `error` (NULL: stored). On
+ * a thread that serves the client. */
+typedef void (*kca__written_fn)(void *user, kca_error *error);
+
 typedef struct kca__slot {
     kca_event receipt; /* first: the receipt handed out is the slot */
     kca__outbox *outbox;
-    kca__answer *answer; /* NULL: nobody waits */
+    kca__answer *answer;     /* NULL: nobody waits */
+    kca__written_fn written; /* NULL: nobody is told */
+    void *user;
     size_t bytes;
 } kca__slot;
 

@@ -6,8 +6,7 @@
 #include <string.h>
 
 static void free_partition(kca__partition *p) {
-    kca__frontier_close(&p->frontier);
-    free(p->topic);
+    kca__offset_map_clear(&p->known);
     free(p);
 }
 
@@ -16,11 +15,35 @@ void kca__partitions_close(kca__partitions *list) {
         next = p->next;
         free_partition(p);
     }
+    for (kca__place *place = list->places, *next; place; place = next) {
+        next = place->next;
+        free(place->topic);
+        free(place);
+    }
     *list = (kca__partitions){0};
 }
 
+static bool is_at(const kca__place *place, const char *topic, int number) {
+    return place->number == number && strcmp(place->topic, topic) == 0;
+}
+
+kca__place *kca__partitions_place(kca__partitions *list, const char *topic, int number) {
+    for (kca__place *place = list->places; place; place = place->next)
+        if (is_at(place, topic, number))
+            return place;
+    kca__place *place = calloc(1, sizeof *place);
+    if (!place || !(place->topic = kca__text_copy(topic))) {
+        free(place);
+        return NULL;
+    }
+    place->number = number;
+    place->next = list->places;
+    list->places = place;
+    return place;
+}
+
 static bool is_it(const kca__partition *p, const char *topic, int number) {
-    return !p->revoked && p->number == number && strcmp(p->topic, topic) == 0;
+    return !p->revoked && is_at(p->place, topic, number);
 }
 
 kca__partition *kca__partitions_find(kca__partitions *list, const char *topic, int number) {
@@ -35,13 +58,12 @@ kca__partition *kca__partitions_find(kca__partitions *list, const char *topic, i
 }
 
 kca__partition *kca__partitions_add(kca__partitions *list, const char *topic, int number) {
-    kca__partition *p = calloc(1, sizeof *p);
-    if (!p || !(p->topic = kca__text_copy(topic))) {
-        free(p);
+    kca__place *place = kca__partitions_place(list, topic, number);
+    kca__partition *p = place ? calloc(1, sizeof *p) : NULL;
+    if (!p)
         return NULL;
-    }
-    p->number = number;
-    p->last_offset = p->committed = -1;
+    p->place = place;
+    p->base = p->last_offset = p->committed = -1;
     kca__frontier_init(&p->frontier);
     p->next = list->first;
     list->first = p;
@@ -61,6 +83,6 @@ void kca__partitions_remove(kca__partitions *list, kca__partition *p) {
 int kca__partitions_count_draining(const kca__partitions *list) {
     int out = 0;
     for (const kca__partition *p = list->first; p; p = p->next)
-        out += p->draining && !p->revoked ? p->out : 0;
+        out += p->draining && !p->revoked ? p->out + p->writing : 0;
     return out;
 }

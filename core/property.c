@@ -54,6 +54,8 @@ static const struct {
     {"topic.metadata.refresh.interval.ms", KCA__ON_CONSUMER, "partition_watch_interval_ms"},
     {"auto.offset.reset", ANY, "start_offset"},
     {"isolation.level", ANY, "isolation_level"},
+    {"group.instance.id", ANY, "group_instance_id"},
+    {"partition.assignment.strategy", ANY, "assignment_strategy"},
     {"enable.auto.commit", ANY, "kca's own commits, which it would break"},
     {"auto.commit.enable", ANY, "kca's own commits, which it would break"},
     {"enable.auto.offset.store", ANY, "kca's own commits, which it would break"},

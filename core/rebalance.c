@@ -1,17 +1,31 @@
 #include "rebalance.h"
 
+#include "dead_letter_channel.h"
 #include "error.h"
+#include "fetch.h"
 #include "keeper.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_UP_MS = 5000, LONGEST_DRAIN_MS = 30000, DRAIN_SLICE_MS = 100 };
+enum {
+    LOOK_UP_MS = 5000,
+    LOOK_UP_SLICE_MS = 50,
+    SEEK_MS = 5000,
+    LONGEST_DRAIN_MS = 30000,
+    DRAIN_SLICE_MS = 100,
+    SEEK_TIMEOUT_FIXED = 0x020100ff
+};
 
 /* ---- commits ---- */
 
-static void add_commit(void *user, const char *topic, int partition, int64_t offset) {
-    rd_kafka_topic_partition_list_t *list = user;
-    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+/* Without memory for the map what it tells of is repeated after a restart. */
+static void add_commit(void *user, const char *topic, int partition, int64_t offset,
+                       const char *map) {
+    rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(user, topic, partition);
+    p->offset = offset;
+    p->metadata = *map ? strdup(map) : NULL; /* freed with the list */
+    p->metadata_size = p->metadata ? strlen(map) : 0;
 }
 
 /* What the broker did not take is tried again at the next interval: all of it, or, when only some
@@ -64,21 +78,50 @@ void kca__rebalance_commit(kca__inbound *in, int wait_ms) {
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* ---- where a group without a committed offset begins ---- */
+/* A stop that came meanwhile may want it sooner. */
+static int64_t sooner_stop(kca__inbound *in, int64_t end) {
+    pthread_mutex_lock(&in->engine.lock);
+    if (in->engine.stopping && in->drain_deadline < end)
+        end = in->drain_deadline;
+    pthread_mutex_unlock(&in->engine.lock);
+    return end;
+}
 
-/* Gives those partitions of `list` without a committed offset the first offset at or after the
- * start time. */
-static rd_kafka_resp_err_t look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
-                                         int64_t start_time) {
+/* ---- where to begin ---- */
+
+/* What the group committed, with the maps of what is finished beyond. Without an answer librdkafka
+ * goes on asking for the offsets by itself, and what was finished beyond them is repeated. NULL
+ * then. */
+static rd_kafka_topic_partition_list_t *look_up_committed(
+    kca__inbound *in, const rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_copy(list);
+    int64_t end = kca__clock_deadline(LOOK_UP_MS);
+    rd_kafka_resp_err_t err;
+    do /* librdkafka does not look at once when it has found the coordinator */
+        err = rd_kafka_committed(in->client->rk, found, LOOK_UP_SLICE_MS);
+    while (err == RD_KAFKA_RESP_ERR__TIMED_OUT && kca__clock_left_ms(sooner_stop(in, end)) != 0);
+    if (!err)
+        return found;
+    kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
+                   "committed offsets: %s: what was finished ahead of them comes again",
+                   rd_kafka_err2str(err));
+    rd_kafka_topic_partition_list_destroy(found);
+    return NULL;
+}
+
+/* Those partitions without a committed offset begin at the first offset at or after the start
+ * time. */
+static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
+                          int64_t start_time) {
     rd_kafka_topic_partition_list_t *wanted = rd_kafka_topic_partition_list_copy(list);
-    rd_kafka_resp_err_t err = rd_kafka_committed(in->client->rk, wanted, LOOK_UP_MS);
-    for (int i = wanted->cnt - 1; !err && i >= 0; i--) {
+    for (int i = wanted->cnt - 1; i >= 0; i--) {
         if (wanted->elems[i].offset >= 0)
             rd_kafka_topic_partition_list_del_by_idx(wanted, i);
         else
             wanted->elems[i].offset = start_time;
     }
-    if (!err && wanted->cnt > 0)
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (wanted->cnt > 0)
         err = rd_kafka_offsets_for_times(in->client->rk, wanted, LOOK_UP_MS);
     for (int i = 0; !err && i < wanted->cnt; i++) {
         const rd_kafka_topic_partition_t *found = &wanted->elems[i];
@@ -86,40 +129,55 @@ static rd_kafka_resp_err_t look_up_times(kca__inbound *in, rd_kafka_topic_partit
             found->offset;
     }
     rd_kafka_topic_partition_list_destroy(wanted);
-    return err;
-}
-
-static void set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
-    int64_t start_time = kca__consumer_builder_start_time(in->options);
-    if (start_time < 0 || list->cnt == 0)
-        return;
-    rd_kafka_resp_err_t err = look_up_times(in, list, start_time);
     if (err)
         kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name,
                        "start_offset: no offsets by time (%s): beginning at the earliest record",
                        rd_kafka_err2str(err));
 }
 
+static void set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    int64_t start_time = kca__consumer_builder_start_time(in->options);
+    if (start_time >= 0 && list->cnt > 0)
+        look_up_times(in, list, start_time);
+}
+
 /* ---- assignments ---- */
 
 /* Records bypass the main queue: see inbound_channel_adapter.h. Before the assignment, so that none
- * gets there. */
+ * gets there. Those of a paused partition stay where they are. */
 static void forward_records(kca__inbound *in, const rd_kafka_topic_partition_t *p) {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(in->client->rk, p->topic, p->partition);
     if (!queue)
         return;
-    rd_kafka_queue_forward(queue, in->fetch_queue);
+    bool paused = kca__engine_is_paused(&in->engine, p->topic, p->partition);
+    rd_kafka_queue_forward(queue, paused ? NULL : in->fetch_queue);
     rd_kafka_queue_destroy(queue);
 }
 
+static bool add_to_engine(kca__inbound *in, rd_kafka_topic_partition_t *p,
+                          const rd_kafka_topic_partition_list_t *committed) {
+    const rd_kafka_topic_partition_t *found = NULL;
+    if (committed)
+        found = rd_kafka_topic_partition_list_find(
+            (rd_kafka_topic_partition_list_t *)(uintptr_t)committed, p->topic, p->partition);
+    bool known = found && !found->err && found->offset >= 0;
+    if (known)
+        p->offset = found->offset; /* the one that the map goes with */
+    return kca__engine_assign(&in->engine, p->topic, p->partition, known ? found->offset : -1,
+                              known ? found->metadata : NULL, known ? found->metadata_size : 0);
+}
+
 static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
-    for (int i = 0; i < list->cnt; i++) {
-        if (!kca__engine_assign(&in->engine, list->elems[i].topic, list->elems[i].partition))
-            return kca__error_memory();
+    rd_kafka_topic_partition_list_t *committed = list->cnt ? look_up_committed(in, list) : NULL;
+    bool added = true;
+    for (int i = 0; i < list->cnt && added; i++) {
+        added = add_to_engine(in, &list->elems[i], committed);
         forward_records(in, &list->elems[i]);
     }
+    if (committed)
+        rd_kafka_topic_partition_list_destroy(committed);
     set_start(in, list);
-    return NULL;
+    return added ? NULL : kca__error_memory();
 }
 
 static bool is_cooperative(rd_kafka_t *rk) {
@@ -136,28 +194,23 @@ static void check(kca__inbound *in, const char *what, rd_kafka_resp_err_t err,
         rd_kafka_error_destroy(error);
 }
 
+static void fail(kca__inbound *in, kca_error *e) {
+    if (!e)
+        return;
+    pthread_mutex_lock(&in->engine.lock);
+    kca__engine_fail_locked(&in->engine, e);
+    pthread_mutex_unlock(&in->engine.lock);
+}
+
 static void assign(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     rd_kafka_t *rk = in->client->rk;
     kca__engine_await_fetch(&in->engine);
-    kca_error *e = take_on(in, list);
-    if (e) {
-        pthread_mutex_lock(&in->engine.lock);
-        kca__engine_fail_locked(&in->engine, e);
-        pthread_mutex_unlock(&in->engine.lock);
-    }
+    fail(in, take_on(in, list));
     if (is_cooperative(rk))
         check(in, "assign", 0, rd_kafka_incremental_assign(rk, list));
     else
         check(in, "assign", rd_kafka_assign(rk, list), NULL);
-}
-
-/* A stop that came meanwhile may want it sooner. */
-static int64_t sooner_stop(kca__inbound *in, int64_t end) {
-    pthread_mutex_lock(&in->engine.lock);
-    if (in->engine.stopping && in->drain_deadline < end)
-        end = in->drain_deadline;
-    pthread_mutex_unlock(&in->engine.lock);
-    return end;
+    kca__fetch_nudge(in);
 }
 
 /* Lets what is out of them be settled, up to half the time that the group waits for us. */
@@ -166,9 +219,10 @@ static void drain(kca__inbound *in) {
     int64_t end = kca__clock_deadline(bound < LONGEST_DRAIN_MS ? bound : LONGEST_DRAIN_MS);
     while (kca__clock_left_ms(end = sooner_stop(in, end)) != 0) {
         int64_t slice = kca__clock_deadline(DRAIN_SLICE_MS);
+        kca__engine_see_to_due(&in->engine, kca__clock_ms(), slice);
+        kca__dead_letter_channel_send(in);
         if (kca__engine_drain_revoked(&in->engine, slice < end ? slice : end) == 0)
             return;
-        kca__engine_expire(&in->engine, kca__clock_ms());
     }
 }
 
@@ -183,26 +237,43 @@ static void revoke(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     }
     for (int i = 0; i < list->cnt; i++)
         kca__engine_forget(&in->engine, list->elems[i].topic, list->elems[i].partition);
+    kca__engine_sweep(&in->engine);
     if (is_cooperative(rk))
         check(in, "unassign", 0, rd_kafka_incremental_unassign(rk, list));
     else
         check(in, "unassign", rd_kafka_assign(rk, NULL), NULL);
 }
 
+/* The application hears of it when it is done. */
+static void tell(kca__inbound *in, int what, const rd_kafka_topic_partition_list_t *list) {
+    if (list->cnt == 0)
+        return;
+    kca_event *note = kca__event_new_rebalance(what, in->options->name, list->cnt);
+    for (int i = 0; i < list->cnt && note; i++)
+        if (!kca__event_set_assignment(note, i, list->elems[i].topic, list->elems[i].partition)) {
+            note->release(note);
+            note = NULL;
+        }
+    pthread_mutex_lock(&in->engine.lock);
+    kca__engine_note_locked(&in->engine, note);
+    pthread_mutex_unlock(&in->engine.lock);
+}
+
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                          rd_kafka_topic_partition_list_t *list, void *opaque) {
     kca__client *client = opaque;
     kca__inbound *in = client->owner;
-    bool assigned = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    int what = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? KCA_REBALANCE_ASSIGNED
+               : rd_kafka_assignment_lost(rk)              ? KCA_REBALANCE_LOST
+                                                           : KCA_REBALANCE_REVOKED;
+    static const char *const words[] = {"", "assigned", "revoked", "lost"};
     kca__log_write(in->log, KCA_LOG_INFO, "consumer", in->options->name, "%d partitions %s",
-                   list->cnt,
-                   assigned                       ? "assigned"
-                   : rd_kafka_assignment_lost(rk) ? "lost"
-                                                  : "revoked");
-    if (assigned)
+                   list->cnt, words[what]);
+    if (what == KCA_REBALANCE_ASSIGNED)
         assign(in, list);
     else
         revoke(in, list);
+    tell(in, what, list);
 }
 
 void kca__rebalance_configure(rd_kafka_conf_t *conf) {
@@ -212,22 +283,63 @@ void kca__rebalance_configure(rd_kafka_conf_t *conf) {
 
 kca_error *kca__rebalance_begin(kca__inbound *in) {
     const kca_consumer_builder *o = in->options;
+    if (o->partition >= 0)
+        return NULL;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(o->topic_count);
     for (int i = 0; i < o->topic_count; i++)
-        rd_kafka_topic_partition_list_add(list, o->topics[i],
-                                          o->partition >= 0 ? o->partition : RD_KAFKA_PARTITION_UA);
-    kca_error *e = NULL;
-    rd_kafka_resp_err_t err;
-    if (o->partition >= 0) {
-        e = take_on(in, list);
-        err = rd_kafka_assign(in->client->rk, list);
-    } else {
-        err = rd_kafka_subscribe(in->client->rk, list);
-    }
+        rd_kafka_topic_partition_list_add(list, o->topics[i], RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t err = rd_kafka_subscribe(in->client->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
-    if (!e && err)
-        e = kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s", o->name, rd_kafka_err2str(err));
-    return e;
+    return err ? kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s", o->name, rd_kafka_err2str(err))
+               : NULL;
+}
+
+void kca__rebalance_take_partition(kca__inbound *in) {
+    const kca_consumer_builder *o = in->options;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, o->topics[0], o->partition);
+    fail(in, take_on(in, list));
+    rd_kafka_resp_err_t err = rd_kafka_assign(in->client->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (err)
+        fail(in,
+             kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s", o->name, rd_kafka_err2str(err)));
+    kca__fetch_nudge(in);
+}
+
+/* ---- going elsewhere ---- */
+
+/* librdkafka drops what it has fetched at the call; below 2.1 it takes the timeout for 1000 times
+ * shorter. */
+static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
+    int timeout_ms = rd_kafka_version() < SEEK_TIMEOUT_FIXED ? SEEK_MS * 1000 : SEEK_MS;
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(rk, list, timeout_ms);
+    rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (error)
+        rd_kafka_error_destroy(error);
+    for (int i = 0; i < list->cnt && !err; i++)
+        err = list->elems[i].err;
+    return err;
+}
+
+rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    kca__engine *e = &in->engine;
+    kca__engine_hold_fetch(e);
+    for (int i = 0; i < list->cnt; i++)
+        kca__engine_forget(e, list->elems[i].topic, list->elems[i].partition);
+    kca__engine_sweep(e);
+    rd_kafka_resp_err_t err = seek(in->client->rk, list);
+    bool assigned = true;
+    for (int i = 0; i < list->cnt && assigned; i++)
+        assigned = kca__engine_assign(e, list->elems[i].topic, list->elems[i].partition, -1, "", 0);
+    if (err)
+        fail(in, kca__error_new(KCA_ERROR_BROKER, "consumer %s: seek: %s", in->options->name,
+                                rd_kafka_err2str(err)));
+    else if (!assigned)
+        fail(in, kca__error_memory());
+    kca__engine_release_fetch(e);
+    kca__fetch_nudge(in);
+    return err;
 }
 
 /* Runs on librdkafka's threads. */

@@ -6,8 +6,14 @@
 
 void kca__rebalance_configure(rd_kafka_conf_t *conf);
 
-/* Subscribes to the topics, or assigns the one partition. */
+/* Subscribes to the topics. */
 kca_error *kca__rebalance_begin(kca__inbound *in);
+
+/* Of a consumer of one partition: assigns it; on the keeper's thread, for it asks the broker. */
+void kca__rebalance_take_partition(kca__inbound *in);
+
+/* Goes on reading these partitions at their offsets. A failure ends the consumer. */
+rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list);
 
 /* Commits every frontier that moved. wait_ms 0: asks and goes on; else waits for the answer that
  * long. */

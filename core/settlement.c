@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-static void take_back(kca__engine *e, kca_delivery *d) {
+void kca__engine_take_back(kca__engine *e, kca_delivery *d) {
     *(d->previous ? &d->previous->next : &e->out_first) = d->next;
     *(d->next ? &d->next->previous : &e->out_last) = d->previous;
     if (!d->partition->revoked) {
@@ -16,69 +16,60 @@ static void take_back(kca__engine *e, kca_delivery *d) {
     pthread_cond_broadcast(&e->settled);
 }
 
-void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d) {
+void kca__engine_open_lane(kca__engine *e, kca_delivery *d) {
     if (d->in_lane)
         kca__lanes_finish(&e->lanes, &d->lane);
     d->in_lane = false;
 }
 
-static kca_error *explain(const kca__engine *e, const kca_delivery *d, const char *what) {
-    const char *name = d->message.texts[KCA__TEXT_NAME];
-    return kca__error_new(KCA_ERROR_HANDLER, "consumer %s: %s %s at %s[%d] offset %lld%s%s: %s",
-                          e->consumer, name && *name ? name : "a message without a name", what,
-                          d->partition->topic, d->partition->number, (long long)d->offset,
-                          d->error_name ? ", " : "", d->error_name ? d->error_name : "",
-                          d->error_text ? d->error_text : "no reason given");
+static void remember_id(kca__engine *e, const kca_delivery *d) {
+    if (!e->deduplication || d->message.texts[KCA__TEXT_MESSAGE_ID][0] == '\0')
+        return;
+    kca__deduplication_add(e->deduplication, d->message.texts[KCA__TEXT_MESSAGE_ID]);
 }
 
-/* The handler still runs: what it writes into the delivery must not be read. */
-static kca_error *explain_expired(const kca__engine *e, const kca_delivery *d) {
-    return kca__error_new(KCA_ERROR_HANDLER,
-                          "consumer %s: the message at %s[%d] offset %lld took longer than its "
-                          "processing time, %d ms",
-                          e->consumer, d->partition->topic, d->partition->number,
-                          (long long)d->offset, e->processing_timeout_ms);
+/* What the handler said of it is the engine's from now on. */
+static void keep_reason(kca_delivery *d) {
+    free(d->failure_name);
+    free(d->failure_text);
+    d->failure_name = d->error_name;
+    d->failure_text = d->error_text;
+    d->error_name = d->error_text = NULL;
 }
 
-/* What failed for good; the policy decides. True: it counts as settled. Takes `error`. */
-static bool give_up(kca__engine *e, kca_delivery *d, kca_error *error) {
-    const kca__partition *p = d->partition;
-    if (!e->skip) {
-        kca__engine_fault_locked(e, kca__error_copy(error), p->topic, p->number, d->offset);
-        kca__engine_end_locked(e, error);
-        return false;
+/* True: it counts as settled. */
+static bool judge(kca__engine *e, kca_delivery *d, int verdict) {
+    switch (verdict) {
+    case KCA_DONE:
+        e->counts.handled++;
+        remember_id(e, d);
+        return true;
+    case KCA_DUPLICATE:
+        e->counts.duplicates++;
+        return true;
+    case KCA_REJECTED:
+        e->counts.rejected++;
+        break;
+    default:
+        e->counts.failed++;
     }
-    e->counts.skipped++;
-    kca__engine_fault_locked(e, error, p->topic, p->number, d->offset);
-    return true;
-}
-
-static void pass_frontier(kca_delivery *d) {
-    kca__frontier_settle(&d->partition->frontier, d->number);
+    keep_reason(d);
+    return kca__engine_decide(e, d, verdict == KCA_REJECTED);
 }
 
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
     if (d->state != KCA__DELIVERY_OUT)
         return false;
     d->state = KCA__DELIVERY_SETTLED;
-    take_back(e, d);
+    kca__engine_take_back(e, d);
     if (d->partition->revoked) {
-        kca__engine_open_lane_locked(e, d);
+        kca__engine_open_lane(e, d);
         return false;
     }
-    bool settled = true;
-    if (verdict == KCA_DONE) {
-        e->counts.handled++;
-    } else if (verdict == KCA_REJECTED) {
-        e->counts.rejected++;
-        settled = give_up(e, d, explain(e, d, "was rejected"));
-    } else {
-        e->counts.failed++;
-        settled = give_up(e, d, explain(e, d, "failed"));
-    }
-    if (settled)
-        pass_frontier(d);
-    kca__engine_open_lane_locked(e, d);
+    if (judge(e, d, verdict))
+        kca__frontier_settle(&d->partition->frontier, &d->frontier);
+    if (d->fate == KCA__FATE_NONE)
+        kca__engine_open_lane(e, d);
     return true;
 }
 
@@ -91,59 +82,85 @@ bool kca__engine_settle(kca_delivery *d, int verdict) {
     return counted;
 }
 
-/* The lane stays closed until the application lets go of it: its key's next must not run beside it.
- */
-static void expire(kca__engine *e, kca_delivery *d) {
-    d->state = KCA__DELIVERY_EXPIRED;
-    take_back(e, d);
-    e->counts.failed++;
-    if (!d->partition->revoked && give_up(e, d, explain_expired(e, d)))
-        pass_frontier(d);
-}
-
-int64_t kca__engine_expire(kca__engine *e, int64_t now_ms) {
+bool kca__engine_has_out(kca_delivery *d) {
+    kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
-    while (e->out_first && e->out_first->deadline_ms <= now_ms)
-        expire(e, e->out_first);
-    int64_t next = e->out_first ? e->out_first->deadline_ms : KCA__CLOCK_NEVER;
+    bool counts = d->state == KCA__DELIVERY_OUT && !d->partition->revoked;
     pthread_mutex_unlock(&e->lock);
-    return next;
+    return counts;
 }
 
 /* ---- the end of a delivery ---- */
 
-void kca__engine_release_record(kca_delivery *d) {
+bool kca__engine_has_ended(const kca_delivery *d) {
+    return d->state != KCA__DELIVERY_EXPIRED && d->fate == KCA__FATE_NONE && !d->shared;
+}
+
+/* What the application could read of it. */
+static void clear_view(kca_delivery *d) {
     kca__message_clear_inbound(&d->message);
     free(d->more_headers);
     free(d->error_name);
     free(d->error_text);
     d->more_headers = NULL;
     d->error_name = d->error_text = NULL;
-    if (d->record)
+}
+
+/* Others that share the record, late handlers' ones, go on with it. */
+static bool leave_sharers(kca_delivery *d) {
+    if (d->sharing == d)
+        return false;
+    kca_delivery *before = d->sharing;
+    while (before->sharing != d)
+        before = before->sharing;
+    before->sharing = d->sharing;
+    d->sharing = d;
+    return true;
+}
+
+void kca__engine_release_record(kca_delivery *d) {
+    clear_view(d);
+    free(d->failure_name);
+    free(d->failure_text);
+    d->failure_name = d->failure_text = NULL;
+    if (d->record && d->sharing == d)
         d->engine->release_record(d->record);
+    else
+        leave_sharers(d);
     d->record = NULL;
 }
 
 void kca__engine_free_locked(kca__engine *e, kca_delivery *d) {
     kca__partition *p = d->partition;
     d->state = KCA__DELIVERY_FREE;
+    d->fate = KCA__FATE_NONE;
     d->partition = NULL;
     d->next = e->free;
     e->free = d;
     e->held--;
-    if (p && --p->held == 0 && p->revoked)
+    e->exempt -= p->place->paused;
+    if (--p->held == 0 && p->revoked)
         kca__partitions_remove(&e->partitions, p);
 }
 
-/* With the lock held, given up at the end. */
+/* With the lock held, given up at the end. A record that is shared is given back under the lock. */
 static void give_back(kca__engine *e, kca_delivery *d) {
-    kca__engine_open_lane_locked(e, d);
-    pthread_mutex_unlock(&e->lock);
-
-    kca__engine_release_record(d);
-
-    pthread_mutex_lock(&e->lock);
-    bool was_full = e->held == e->capacity;
+    if (d->fate != KCA__FATE_NONE && !d->partition->revoked && !e->closed) {
+        clear_view(d);
+        kca__engine_meet_fate(e, d);
+        pthread_mutex_unlock(&e->lock);
+        kca__engine_release(e);
+        return;
+    }
+    kca__engine_open_lane(e, d);
+    if (d->sharing == d) {
+        pthread_mutex_unlock(&e->lock);
+        kca__engine_release_record(d);
+        pthread_mutex_lock(&e->lock);
+    } else {
+        kca__engine_release_record(d);
+    }
+    bool was_full = kca__engine_room_locked(e) == 0;
     kca__engine_free_locked(e, d);
     if (was_full)
         kca__engine_wake_one_locked(e);
@@ -169,7 +186,7 @@ void kca__engine_withdraw(kca_delivery *d) {
     pthread_mutex_lock(&e->lock);
     if (d->state == KCA__DELIVERY_OUT) {
         d->state = KCA__DELIVERY_SETTLED;
-        take_back(e, d);
+        kca__engine_take_back(e, d);
     }
     give_back(e, d);
 }

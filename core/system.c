@@ -48,6 +48,12 @@ static void free_users(kca__system *s) {
     for (int i = 0; i < KCA__EVENT_TYPES; i++)
         if (s->event_handlers[i].free_user)
             s->event_handlers[i].free_user(s->event_handlers[i].user);
+    for (int i = 0; i < s->consumer_count; i++) {
+        kca__deduplication_store *store = &s->consumers[i]->store;
+        if (store->free_user)
+            store->free_user(store->user);
+        *store = (kca__deduplication_store){0};
+    }
 }
 
 void kca__system_hold(kca__system *s) {
@@ -273,4 +279,22 @@ kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_eve
 const kca__event_handler *kca__system_event_handler(const kca__system *s, int event_type) {
     const kca__event_handler *handler = &s->event_handlers[event_type];
     return handler->fn ? handler : NULL;
+}
+
+kca_error *kca__system_set_deduplication_store(kca__system *s, const char *consumer,
+                                               kca__deduplication_store store) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started(s, "deduplication store of consumer", consumer);
+    kca__consumer *c = find_consumer(s, consumer);
+    if (!e && !c)
+        e = kca__error_new(KCA_ERROR_NOT_FOUND, "consumer %s is not declared", consumer);
+    kca__deduplication_store old = store;
+    if (!e) {
+        old = c->store;
+        c->store = store;
+    }
+    unlock_after_adding(s);
+    if (old.free_user)
+        old.free_user(old.user);
+    return e;
 }

@@ -19,7 +19,7 @@ typedef struct kca__event_handler {
     kca_free_fn free_user;
 } kca__event_handler;
 
-enum { KCA__EVENT_TYPES = 5 };
+enum { KCA__EVENT_TYPES = 6 };
 
 typedef struct kca__system {
     atomic_int handles;
@@ -75,6 +75,10 @@ kca_error *kca__system_describe(char **out, kca__system *s, int format);
 /* Takes `user`: on failure free_user has run. */
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,
                                          void *user, kca_free_fn free_user);
+
+/* Takes the store's `user`: on failure free_user has run. */
+kca_error *kca__system_set_deduplication_store(kca__system *s, const char *consumer,
+                                               kca__deduplication_store store);
 
 /* NULL: none set. */
 const kca__event_handler *kca__system_event_handler(const kca__system *s, int event_type);

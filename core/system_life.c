@@ -10,6 +10,24 @@ static kca_error *unknown_connection(const char *kind, const char *name, const c
                           connection);
 }
 
+/* What cannot be confirmed must not be where failed messages go. */
+static kca_error *resolve_dead_letters(kca__system *s, kca__consumer *c) {
+    const char *channel = c->options->dead_letter_channel;
+    if (!channel)
+        return NULL;
+    c->dead_letters = kca__system_find_publisher(s, channel);
+    if (!c->dead_letters)
+        return kca__error_new(KCA_ERROR_NOT_FOUND,
+                              "consumer %s: dead_letter_channel %s: no publisher of it is declared",
+                              c->options->name, channel);
+    if (c->dead_letters->options->required_acks == 0)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: dead_letter_channel %s: its publisher must have "
+                              "required_acks -1 or 1, so that no dead letter is lost, got 0",
+                              c->options->name, channel);
+    return NULL;
+}
+
 static kca_error *resolve_connections(kca__system *s) {
     for (int i = 0; i < s->publisher_count; i++) {
         kca__publisher *p = s->publishers[i];
@@ -24,6 +42,9 @@ static kca_error *resolve_connections(kca__system *s) {
             return kca__error_new(KCA_ERROR_STATE,
                                   "consumer %s has no handler: declare one for the names it reads",
                                   c->options->name);
+        kca_error *e = resolve_dead_letters(s, c);
+        if (e)
+            return e;
     }
     return NULL;
 }

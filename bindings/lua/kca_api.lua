@@ -159,7 +159,7 @@ local function new_delivery_class(core, Message)
     end
   end
 
-  --- Settles it: KCA DONE, FAILED or REJECTED, with a short name and a line of text that say why. It cannot be read
+  --- Settles it: KCA DONE, FAILED, REJECTED or DUPLICATE, with a short name and a line of text that say why. It cannot be read
   -- afterwards.
   function Delivery:settle(verdict, error_name, text)
     if error_name or text then
@@ -184,6 +184,26 @@ local function new_queue_class(core, Delivery)
     )
   end
 
+  local words = {
+    [core.KCA_REBALANCE_ASSIGNED] = "assigned",
+    [core.KCA_REBALANCE_REVOKED] = "revoked",
+    [core.KCA_REBALANCE_LOST] = "lost",
+  }
+
+  local function rebalance_of(event)
+    local partitions = {}
+    for i = 0, core.kca_event_assignment_count(event) - 1 do
+      partitions[i + 1] =
+        { topic = core.kca_event_assignment_topic(event, i), partition = core.kca_event_assignment_partition(event, i) }
+    end
+    return {
+      kind = "rebalance",
+      what = words[core.kca_event_rebalance(event)],
+      consumer = core.kca_event_consumer(event),
+      partitions = partitions,
+    }
+  end
+
   local function take(event)
     local kind = core.kca_event_type(event)
     if kind == core.KCA_EVENT_DELIVERY then
@@ -197,6 +217,8 @@ local function new_queue_class(core, Delivery)
         component = core.kca_event_log_component(event),
         text = core.kca_event_log_text(event),
       }
+    elseif kind == core.KCA_EVENT_REBALANCE then
+      taken = rebalance_of(event)
     else
       taken = {
         kind = kind == core.KCA_EVENT_RECEIPT and "receipt" or "fault",
@@ -212,7 +234,7 @@ local function new_queue_class(core, Delivery)
   end
 
   --- Up to `max` events, an array that is empty when none came in time; `timeout_ms` -1 waits for ever.
-  -- @return up to 1024 events, each with `kind`: "delivery", "receipt", "fault" or "log"; or nil, err ("stopped": the end)
+  -- @return up to 1024 events, each with `kind`: "delivery", "receipt", "fault", "rebalance" or "log"; or nil, err ("stopped": the end)
   function Queue:next(max, timeout_ms)
     local ok, events = core.kca_queue_next(self.handle, max or 1, timeout_ms or -1)
     if not ok then
@@ -270,6 +292,28 @@ end
 local function new_consumer_class(M, core, Queue, handled)
   local Consumer = new_class()
   add_setters(Consumer, core, "kca_consumer_", "with")
+
+  --- Nothing of the partition is given out until `resume`; nil: of the topic's, topic nil: of any topic.
+  function Consumer:pause(topic, partition)
+    return fallible(core.kca_consumer_pause(self.handle, topic, partition or -1))
+  end
+
+  --- Gives out again what was paused.
+  function Consumer:resume(topic, partition)
+    return fallible(core.kca_consumer_resume(self.handle, topic, partition or -1))
+  end
+
+  --- Goes on reading at this offset; -1: at the partition's end, -2: at its beginning.
+  function Consumer:seek(topic, partition, offset, timeout_ms)
+    return fallible(core.kca_consumer_seek(self.handle, topic, partition, offset, timeout_ms or 10000))
+  end
+
+  --- Goes on reading at the first message at or after this time; partition nil: in all of the topic.
+  function Consumer:seek_to_time(topic, ms_since_1970, partition, timeout_ms)
+    return fallible(
+      core.kca_consumer_seek_to_time(self.handle, topic, partition or -1, ms_since_1970, timeout_ms or 10000)
+    )
+  end
 
   --- Joins the group: the queue of its deliveries and faults, for those who handle without `run`.
   function Consumer:queue()

@@ -26,7 +26,12 @@ local function load_library()
 end
 
 local C = load_library()
-local UNUSED = { kca_consumer_run = true, kca_queue_dispatch = true, kca_system_set_event_handler = true }
+local UNUSED = {
+  kca_consumer_run = true,
+  kca_queue_dispatch = true,
+  kca_system_set_event_handler = true,
+  kca_system_set_deduplication_store = true,
+}
 
 local support = { ffi = ffi, C = C, tonumber = tonumber, NULL = nil }
 

@@ -30,6 +30,13 @@ OBJECTS = {
 ORDER = ("connection", "publisher_builder", "consumer_builder", "system", "bus", "consumer", "queue",
          "message", "event", "error")  # fmt: skip
 TAKERS = {"kca_event_free", "kca_string_free"} | {f"kca_{noun}_free" for noun in OBJECTS}
+CALLBACKS = {
+    "kca_handler_fn": "on_delivery",
+    "kca_event_fn": "on_event",
+    "kca_free_fn": "on_free",
+    "kca_seen_fn": "on_id",
+    "kca_mark_fn": "on_id",
+}
 NUMBERS = {"int", "int64_t", "uint64_t", "size_t", "double"}
 
 PREAMBLE = """
@@ -61,6 +68,11 @@ static int on_delivery(kca_delivery *d, void *user) {
 
 static void on_event(const kca_event *e, void *user) {
     (void)e, (void)user;
+}
+
+static int on_id(const char *message_id, void *user) {
+    (void)message_id, (void)user;
+    return 0;
 }
 
 static void on_free(void *user) {
@@ -145,8 +157,8 @@ class Call:
             return f"({p.type})1" if bytes_of else f"({p.type}){self.number}"
         if not given:
             return "NULL"
-        if p.type in ("kca_handler_fn", "kca_event_fn", "kca_free_fn"):
-            return {"h": "on_delivery", "e": "on_event", "f": "on_free"}[p.type[4]]
+        if p.type in CALLBACKS:
+            return CALLBACKS[p.type]
         if p.type in ("const char *", "const void *"):
             return '"x"'
         if p.type == "void *":

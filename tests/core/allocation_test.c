@@ -165,6 +165,10 @@ static void wake_fetcher(void *owner) {
     (void)owner;
 }
 
+static void wake_keeper(void *owner) {
+    (void)owner;
+}
+
 static void let_go(void *owner) {
     let_go_of++;
     kca__engine_close(owner);
@@ -183,9 +187,21 @@ static void accept_all(kca__engine *e, int partition, int count, int64_t first) 
     }
 }
 
-static void note_commit(void *user, const char *topic, int partition, int64_t offset) {
-    (void)topic;
+static void note_commit(void *user, const char *topic, int partition, int64_t offset,
+                        const char *map) {
+    (void)topic, (void)map;
     ((int64_t *)user)[partition] = offset;
+}
+
+/* Dead letters: every second one is not stored at first. */
+static void write_letters(kca__engine *e) {
+    kca_delivery *d;
+    for (int n = 0; (d = kca__engine_take_condemned(e)); n++) {
+        kca_error *error = NULL;
+        if (n % 2 == 0 && d->writes == 0)
+            error = kca__error_new(KCA_ERROR_NOT_STORED, "the broker is away");
+        kca__engine_written(d, error, 0);
+    }
 }
 
 static void handle_all(kca__engine *e) {
@@ -207,22 +223,37 @@ static void run_the_engine(void) {
     kca__engine e;
     int64_t commits[2] = {-1, -1};
     records = let_go_of = 0;
+    kca__deduplication *deduplication = kca__deduplication_new(100);
     if (!kca__engine_init(&e, "billing", 200)) {
         assert_true(memory_failed);
+        kca__deduplication_free(deduplication);
         return;
     }
     e.skip = true;
     e.owner = &e;
     e.release_record = release_record;
     e.wake_fetcher = wake_fetcher;
+    e.wake_keeper = wake_keeper;
+    e.retry.max_attempts = 2;
+    e.dead_letters = true;
+    e.deduplication = deduplication;
     e.let_go = let_go;
-    bool assigned = kca__engine_assign(&e, "orders", 0);
-    assigned &= kca__engine_assign(&e, "orders", 1);
+    char map[KCA__OFFSET_MAP_SIZE];
+    kca__offset_map_writer w;
+    kca__offset_map_begin(&w, 100);
+    kca__offset_map_add_open(&w, 100);
+    kca__offset_map_finish(&w, 110, map);
+    bool assigned = kca__engine_assign(&e, "orders", 0, 100, map, strlen(map));
+    assigned &= kca__engine_assign(&e, "orders", 1, -1, NULL, 0);
     assert_true(assigned || memory_failed);
     accept_all(&e, 0, 90, 100);
     accept_all(&e, 1, 5, 100);
     accept_all(&e, 1, 5, 0); /* begins anew */
-    handle_all(&e);
+    for (int round = 0; round < 200 && e.held > 0; round++) {
+        handle_all(&e);
+        write_letters(&e);
+        kca__engine_see_to_due(&e, INT64_MAX - 1, INT64_MAX);
+    }
     kca__engine_collect_commits(&e, note_commit, commits);
     if (!memory_failed) {
         assert_null(e.failure);
@@ -238,6 +269,7 @@ static void run_the_engine(void) {
     assert_int_equal(records, 0);
     kca__engine_release(&e);
     assert_int_equal(let_go_of, 1);
+    kca__deduplication_free(deduplication);
 }
 
 static void fill_an_outbox(void) {

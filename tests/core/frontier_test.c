@@ -5,94 +5,129 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "frontier.h"
 
-enum { MANY = 5000 };
+enum { MOST = 200 };
 
-static uint64_t add(kca__frontier *f, int64_t offset) {
-    uint64_t number;
-    assert_true(kca__frontier_add(&number, f, offset));
-    return number;
-}
+static kca__frontier_entry entries[MOST];
 
-static void test_a_new_frontier_has_nothing_to_commit(void **state) {
-    (void)state;
+/* A frontier with records of these offsets, ended by -1; entries[i] is the ith. */
+static kca__frontier frontier_of(const int64_t *offsets) {
     kca__frontier f;
     kca__frontier_init(&f);
-    assert_int_equal(f.offset, -1);
-    assert_int_equal(kca__frontier_open(&f), 0);
-    add(&f, 10);
-    assert_int_equal(f.offset, -1);
-    assert_int_equal(kca__frontier_open(&f), 1);
-    kca__frontier_close(&f);
+    for (int i = 0; offsets[i] >= 0; i++)
+        kca__frontier_add(&f, &entries[i], offsets[i]);
+    return f;
 }
 
-static void test_it_moves_over_what_is_settled_behind_the_first(void **state) {
+static void test_nothing_is_known_before_something_is_settled(void **state) {
     (void)state;
-    kca__frontier f;
-    kca__frontier_init(&f);
-    uint64_t a = add(&f, 10), b = add(&f, 11), c = add(&f, 12);
-    assert_false(kca__frontier_settle(&f, b));
-    assert_int_equal(f.offset, -1);
-    assert_true(kca__frontier_settle(&f, a));
-    assert_int_equal(f.offset, 12);
-    assert_true(kca__frontier_settle(&f, c));
-    assert_int_equal(f.offset, 13);
-    assert_int_equal(kca__frontier_open(&f), 0);
-    kca__frontier_close(&f);
+    kca__frontier f = frontier_of((int64_t[]){7, 8, -1});
+    assert_int_equal(kca__frontier_offset(&f), -1);
+    kca__frontier_settle(&f, &entries[1]);
+    assert_int_equal(kca__frontier_offset(&f), 7);
 }
 
-static void test_offsets_may_have_gaps(void **state) {
+static void test_the_frontier_waits_for_the_slowest(void **state) {
     (void)state;
-    kca__frontier f;
-    kca__frontier_init(&f);
-    uint64_t a = add(&f, 10), b = add(&f, 500);
-    kca__frontier_settle(&f, a);
-    assert_int_equal(f.offset, 11);
-    kca__frontier_settle(&f, b);
-    assert_int_equal(f.offset, 501);
-    kca__frontier_close(&f);
+    kca__frontier f = frontier_of((int64_t[]){10, 11, 12, -1});
+    kca__frontier_settle(&f, &entries[2]);
+    kca__frontier_settle(&f, &entries[1]);
+    assert_int_equal(kca__frontier_offset(&f), 10);
+    kca__frontier_settle(&f, &entries[0]);
+    assert_int_equal(kca__frontier_offset(&f), 13);
 }
 
-static void test_one_slow_record_holds_back_thousands(void **state) {
+static void test_the_frontier_is_the_first_open_offset_beyond_gaps(void **state) {
     (void)state;
-    kca__frontier f;
-    kca__frontier_init(&f);
-    uint64_t slow = add(&f, 0);
-    for (int i = 1; i < MANY; i++)
-        assert_false(kca__frontier_settle(&f, add(&f, i)));
-    assert_int_equal(kca__frontier_open(&f), MANY);
-    assert_true(kca__frontier_settle(&f, slow));
-    assert_int_equal(f.offset, MANY);
-    kca__frontier_close(&f);
+    kca__frontier f = frontier_of((int64_t[]){10, 20, 30, -1});
+    kca__frontier_settle(&f, &entries[0]);
+    assert_int_equal(kca__frontier_offset(&f), 20);
+    kca__frontier_settle(&f, &entries[2]);
+    kca__frontier_settle(&f, &entries[1]);
+    assert_int_equal(kca__frontier_offset(&f), 31);
 }
 
-/* The ring is used again, at any place in it, also while it grows. */
-static void test_the_ring_keeps_its_order_while_it_turns_and_grows(void **state) {
+static void test_what_was_finished_before_counts_as_settled(void **state) {
     (void)state;
-    kca__frontier f;
-    kca__frontier_init(&f);
-    int64_t came = 0, settled = 0;
-    for (int round = 1; round < 400; round++) {
-        for (int i = 0; i < round; i++)
-            assert_int_equal(add(&f, came * 2), came), came++;
-        for (int i = 0; i < round - round % 7; i++)
-            assert_true(kca__frontier_settle(&f, (uint64_t)settled++));
-        assert_int_equal(f.offset, settled ? settled * 2 - 1 : -1);
-        assert_int_equal(kca__frontier_open(&f), came - settled);
+    kca__frontier f = frontier_of((int64_t[]){5, -1});
+    kca__frontier_pass(&f, 6);
+    assert_int_equal(kca__frontier_offset(&f), 5);
+    kca__frontier_settle(&f, &entries[0]);
+    assert_int_equal(kca__frontier_offset(&f), 7);
+    kca__frontier_pass(&f, 9);
+    assert_int_equal(kca__frontier_offset(&f), 10);
+}
+
+static void test_each_settlement_is_a_change(void **state) {
+    (void)state;
+    kca__frontier f = frontier_of((int64_t[]){1, 2, 3, -1});
+    assert_int_equal(f.changes, 0);
+    kca__frontier_settle(&f, &entries[2]);
+    kca__frontier_settle(&f, &entries[0]);
+    assert_int_equal(f.changes, 2);
+}
+
+static void test_another_entry_takes_an_open_ones_place(void **state) {
+    (void)state;
+    for (int which = 0; which < 3; which++) {
+        kca__frontier f = frontier_of((int64_t[]){1, 2, 3, -1});
+        kca__frontier_entry other;
+        kca__frontier_replace(&f, &entries[which], &other);
+        memset(&entries[which], 0xee, sizeof entries[which]);
+        for (int i = 0; i < 3; i++)
+            if (i != which)
+                kca__frontier_settle(&f, &entries[i]);
+        assert_int_equal(kca__frontier_offset(&f), which + 1);
+        kca__frontier_settle(&f, &other);
+        assert_int_equal(kca__frontier_offset(&f), 4);
+        assert_null(f.first);
+        assert_null(f.last);
     }
-    kca__frontier_close(&f);
+}
+
+/* Any order of settling: the frontier is the lowest open offset. */
+static void test_any_order_of_settling_gives_the_lowest_open_offset(void **state) {
+    (void)state;
+    uint64_t random = 88172645463325252u;
+    for (int round = 0; round < 300; round++) {
+        int64_t offsets[MOST + 1], offset = 0;
+        int order[MOST], settled[MOST] = {0};
+        for (int i = 0; i < MOST; i++) {
+            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+            offset += 1 + (int64_t)(random >> 40) % 3;
+            offsets[i] = offset;
+            order[i] = i;
+        }
+        offsets[MOST] = -1;
+        kca__frontier f = frontier_of(offsets);
+        for (int left = MOST; left > 0; left--) {
+            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+            int at = (int)((random >> 20) % (uint64_t)left);
+            int which = order[at];
+            order[at] = order[left - 1];
+            kca__frontier_settle(&f, &entries[which]);
+            settled[which] = 1;
+            int lowest = 0;
+            while (lowest < MOST && settled[lowest])
+                lowest++;
+            assert_int_equal(kca__frontier_offset(&f),
+                             lowest < MOST ? offsets[lowest] : offset + 1);
+        }
+    }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_new_frontier_has_nothing_to_commit),
-        cmocka_unit_test(test_it_moves_over_what_is_settled_behind_the_first),
-        cmocka_unit_test(test_offsets_may_have_gaps),
-        cmocka_unit_test(test_one_slow_record_holds_back_thousands),
-        cmocka_unit_test(test_the_ring_keeps_its_order_while_it_turns_and_grows),
+        cmocka_unit_test(test_nothing_is_known_before_something_is_settled),
+        cmocka_unit_test(test_the_frontier_waits_for_the_slowest),
+        cmocka_unit_test(test_the_frontier_is_the_first_open_offset_beyond_gaps),
+        cmocka_unit_test(test_what_was_finished_before_counts_as_settled),
+        cmocka_unit_test(test_each_settlement_is_a_change),
+        cmocka_unit_test(test_another_entry_takes_an_open_ones_place),
+        cmocka_unit_test(test_any_order_of_settling_gives_the_lowest_open_offset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

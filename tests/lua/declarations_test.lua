@@ -3,7 +3,19 @@ local check = require("check")
 local kca = check.kca
 local tests = {}
 
-local SAMPLES = { reply_channel = "c", compression = "gzip", property = "p", group_topic = "t", start_offset = "latest" }
+local SAMPLES = {
+  reply_channel = "c",
+  compression = "gzip",
+  property = "p",
+  group_topic = "t",
+  start_offset = "latest",
+  group_instance_id = "i",
+  assignment_strategy = "range",
+  order = "none",
+  rejected_error = "e",
+  dead_letter_channel = "d",
+  dead_letter_format = "kca",
+}
 
 function tests.every_option_returns_the_same_object()
   local builders = {

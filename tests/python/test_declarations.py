@@ -15,7 +15,7 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "kca_publisher_builder_with_": lambda: kca.PublisherBuilder("local", "orders"),
     "kca_consumer_builder_with_": lambda: kca.ConsumerBuilder("local", "orders", "shop"),
 }
-SAMPLES = {"int": 1, "bool": True, "str": "1", "str | None": None}
+SAMPLES = {"int": 1, "float": 1.5, "bool": True, "str": "1", "str | None": None}
 
 
 def options(prefix: str) -> list[str]:

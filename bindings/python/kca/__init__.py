@@ -32,8 +32,8 @@ from .errors import (
     TooLargeError,
     UnreachableError,
 )
-from .message import DEFERRED, DONE, FAILED, REJECTED, Delivery, Message
-from .system import Bus, Consumer, Event, Fault, Handler, Log, Queue, Receipt, System
+from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message
+from .system import Bus, Consumer, Event, Fault, Handler, Log, Queue, Rebalance, Receipt, System
 
 __version__: str = _kca.kca_version()
 
@@ -56,6 +56,7 @@ __all__ = [
     "ConsumerBuilder",
     "DEFERRED",
     "DONE",
+    "DUPLICATE",
     "Delivery",
     "DuplicateError",
     "Error",
@@ -81,6 +82,7 @@ __all__ = [
     "PublisherBuilder",
     "Queue",
     "REJECTED",
+    "Rebalance",
     "Receipt",
     "Rejected",
     "StateError",

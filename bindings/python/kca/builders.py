@@ -201,6 +201,76 @@ class ConsumerBuilder:
         _kca.kca_consumer_builder_with_failure_policy(self._handle, policy)
         return self
 
+    def with_group_instance_id(self, instance: str) -> ConsumerBuilder:
+        """This member's name over restarts: it gets its partitions back without disturbing the others."""
+        _kca.kca_consumer_builder_with_group_instance_id(self._handle, instance)
+        return self
+
+    def with_assignment_strategy(self, strategy: str) -> ConsumerBuilder:
+        """How partitions are dealt: "range,roundrobin", "range", "roundrobin" or "cooperative-sticky"."""
+        _kca.kca_consumer_builder_with_assignment_strategy(self._handle, strategy)
+        return self
+
+    def with_order(self, order: str) -> ConsumerBuilder:
+        """What is handled one after another: "key" (default), "partition" or "none"."""
+        _kca.kca_consumer_builder_with_order(self._handle, order)
+        return self
+
+    def with_max_attempts(self, attempts: int) -> ConsumerBuilder:
+        """Times that a delivery is handled before it has failed for good: 1; 0: without end."""
+        _kca.kca_consumer_builder_with_max_attempts(self._handle, attempts)
+        return self
+
+    def with_retry_backoff_ms(self, backoff_ms: int) -> ConsumerBuilder:
+        """Pause before the second attempt: 100."""
+        _kca.kca_consumer_builder_with_retry_backoff_ms(self._handle, backoff_ms)
+        return self
+
+    def with_retry_backoff_multiplier(self, multiplier: float) -> ConsumerBuilder:
+        """By what the pause grows: 2.0."""
+        _kca.kca_consumer_builder_with_retry_backoff_multiplier(self._handle, multiplier)
+        return self
+
+    def with_retry_backoff_max_ms(self, backoff_ms: int) -> ConsumerBuilder:
+        """The longest pause: 30000."""
+        _kca.kca_consumer_builder_with_retry_backoff_max_ms(self._handle, backoff_ms)
+        return self
+
+    def with_retry_jitter_percent(self, percent: int) -> ConsumerBuilder:
+        """How far a pause is spread at random: 20."""
+        _kca.kca_consumer_builder_with_retry_jitter_percent(self._handle, percent)
+        return self
+
+    def with_retry_delay_ms(self, delay_ms: int) -> ConsumerBuilder:
+        """One more pause of a list, in place of the backoff; repeatable."""
+        _kca.kca_consumer_builder_with_retry_delay_ms(self._handle, delay_ms)
+        return self
+
+    def with_rejected_error(self, error_name: str) -> ConsumerBuilder:
+        """A failure of this name, such as that of an exception's class, is not tried again; repeatable."""
+        _kca.kca_consumer_builder_with_rejected_error(self._handle, error_name)
+        return self
+
+    def with_dead_letter_channel(self, channel: str) -> ConsumerBuilder:
+        """Where deliveries go that have failed for good: the channel of a publisher."""
+        _kca.kca_consumer_builder_with_dead_letter_channel(self._handle, channel)
+        return self
+
+    def with_dead_letter_format(self, dead_letter_format: str) -> ConsumerBuilder:
+        """"kca" (default), "spring" or "gomes"."""
+        _kca.kca_consumer_builder_with_dead_letter_format(self._handle, dead_letter_format)
+        return self
+
+    def with_timeout_policy(self, policy: str) -> ConsumerBuilder:
+        """While a late handler runs, its key's next: "wait" (default) or "abandon" it."""
+        _kca.kca_consumer_builder_with_timeout_policy(self._handle, policy)
+        return self
+
+    def with_deduplication(self, messages: int) -> ConsumerBuilder:
+        """Ids of messages that were done to remember: a message whose id comes again is not handled; 0: none."""
+        _kca.kca_consumer_builder_with_deduplication(self._handle, messages)
+        return self
+
     def with_property(self, name: str, value: str) -> ConsumerBuilder:
         """Any other property of librdkafka."""
         _kca.kca_consumer_builder_with_property(self._handle, name, value)

@@ -15,6 +15,7 @@ DONE: int = _kca.KCA_DONE
 FAILED: int = _kca.KCA_FAILED
 REJECTED: int = _kca.KCA_REJECTED
 DEFERRED: int = _kca.KCA_DEFERRED
+DUPLICATE: int = _kca.KCA_DUPLICATE
 
 # The low-level message that a handler of this thread or task is at: what it publishes continues its trace.
 handled: ContextVar[Any] = ContextVar("handled", default=None)
@@ -196,7 +197,7 @@ class Delivery(Message):
         return _kca.kca_delivery_attempt(self._delivery)
 
     def settle(self, verdict: int, error_name: str = "", text: str = "") -> None:
-        """Settles it: `DONE`, `FAILED` or `REJECTED`, with a short name and a line of text that say why.
+        """Settles it: `DONE`, `FAILED`, `REJECTED` or `DUPLICATE`, with a short name and a line of text that say why.
 
         Raises:
             StateError: it no longer counts: it was settled before, its time is over, or its partition is gone.

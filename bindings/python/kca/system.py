@@ -42,6 +42,15 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Rebalance:
+    """Partitions, as (topic, partition), that were "assigned" to a consumer, "revoked" from it, or "lost"."""
+
+    kind: str
+    consumer: str
+    partitions: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
 class Log:
     """A line of the log; see `System.log_to_queue`."""
 
@@ -50,7 +59,21 @@ class Log:
     text: str
 
 
-Event = Delivery | Receipt | Fault | Log
+Event = Delivery | Receipt | Fault | Rebalance | Log
+
+_REBALANCES = {
+    _kca.KCA_REBALANCE_ASSIGNED: "assigned",
+    _kca.KCA_REBALANCE_REVOKED: "revoked",
+    _kca.KCA_REBALANCE_LOST: "lost",
+}
+
+
+def _rebalance(e: Any) -> Rebalance:
+    partitions = tuple(
+        (_kca.kca_event_assignment_topic(e, i), _kca.kca_event_assignment_partition(e, i))
+        for i in range(_kca.kca_event_assignment_count(e))
+    )
+    return Rebalance(_REBALANCES[_kca.kca_event_rebalance(e)], _kca.kca_event_consumer(e), partitions)
 
 
 def _event(e: Any) -> Event:
@@ -63,6 +86,8 @@ def _event(e: Any) -> Event:
         return Receipt(_kca.kca_event_token(e), error, *where)
     if kind == _kca.KCA_EVENT_FAULT:
         return Fault(error, *where)
+    if kind == _kca.KCA_EVENT_REBALANCE:
+        return _rebalance(e)
     return Log(_kca.kca_event_log_level(e), _kca.kca_event_log_component(e), _kca.kca_event_log_text(e))
 
 
@@ -144,6 +169,22 @@ class Consumer:
         """A delivery not settled within it counts as failed; 0: no limit. Before run."""
         _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
         return self
+
+    def pause(self, topic: str | None = None, partition: int = -1) -> None:
+        """Nothing of the partition is given out until `resume`; -1: of the topic's, None: of any topic."""
+        _kca.kca_consumer_pause(self._handle, topic, partition)
+
+    def resume(self, topic: str | None = None, partition: int = -1) -> None:
+        """Gives out again what was paused."""
+        _kca.kca_consumer_resume(self._handle, topic, partition)
+
+    def seek(self, topic: str, partition: int, offset: int, timeout_ms: int = 10000) -> None:
+        """Goes on reading at this offset; -1: at the partition's end, -2: at its beginning."""
+        _kca.kca_consumer_seek(self._handle, topic, partition, offset, timeout_ms)
+
+    def seek_to_time(self, topic: str, ms_since_1970: int, partition: int = -1, timeout_ms: int = 10000) -> None:
+        """Goes on reading at the first message at or after this time; partition -1: in all of the topic."""
+        _kca.kca_consumer_seek_to_time(self._handle, topic, partition, ms_since_1970, timeout_ms)
 
     def queue(self) -> Queue:
         """Joins the group: the queue of its deliveries and faults, for those who handle without `run`."""

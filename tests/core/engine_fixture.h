@@ -1,0 +1,178 @@
+/* An inbound engine whose records are only numbers, and whose time is what the test says. */
+#ifndef KCA_TESTS_ENGINE_FIXTURE_H
+#define KCA_TESTS_ENGINE_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "inbound_engine.h"
+
+typedef struct record {
+    int partition;
+    int key; /* -1: none */
+    int64_t offset;
+    int released;
+    char key_text[16];
+} record;
+
+typedef struct fixture {
+    kca__engine engine;
+    int let_go;
+    int woken; /* the fetcher */
+    int keeper_woken;
+    int live; /* records not given back */
+} fixture;
+
+static fixture *current;
+static int64_t simulated_ms;
+
+static inline int64_t simulated_clock(void) {
+    return simulated_ms;
+}
+
+/* Each record counts how often it is given back. */
+static inline void release_record(void *argument) {
+    record *r = argument;
+    assert_int_equal(r->released++, 0);
+    current->live--;
+    free(r);
+}
+
+static inline void wake_fetcher(void *owner) {
+    ((fixture *)owner)->woken++;
+}
+
+static inline void wake_keeper(void *owner) {
+    ((fixture *)owner)->keeper_woken++;
+}
+
+static inline void let_go(void *owner) {
+    fixture *f = owner;
+    f->let_go++;
+    kca__engine_close(&f->engine);
+}
+
+static inline void open_engine(fixture *f, int capacity, bool skip) {
+    *f = (fixture){0};
+    current = f;
+    simulated_ms = 1000000;
+    assert_true(kca__engine_init(&f->engine, "reader", capacity));
+    f->engine.skip = skip;
+    f->engine.clock_ms = simulated_clock;
+    f->engine.release_record = release_record;
+    f->engine.wake_fetcher = wake_fetcher;
+    f->engine.wake_keeper = wake_keeper;
+    f->engine.let_go = let_go;
+    f->engine.owner = f;
+}
+
+static inline void close_engine(fixture *f) {
+    kca__engine_shut(&f->engine);
+    kca__engine_release(&f->engine);
+    assert_int_equal(f->let_go, 1);
+    assert_int_equal(f->live, 0);
+}
+
+static inline void assign(fixture *f, int partition) {
+    assert_true(kca__engine_assign(&f->engine, "things", partition, -1, NULL, 0));
+}
+
+static inline void forget(fixture *f, int partition) {
+    kca__engine_forget(&f->engine, "things", partition);
+    kca__engine_sweep(&f->engine);
+}
+
+static inline record *new_record(fixture *f, int partition, int64_t offset, int key) {
+    record *r = calloc(1, sizeof *r);
+    assert_non_null(r);
+    *r = (record){.partition = partition, .key = key, .offset = offset};
+    snprintf(r->key_text, sizeof r->key_text, "key %d", key);
+    f->live++;
+    return r;
+}
+
+static inline void accept_record(fixture *f, record *r) {
+    kca__inbound_record came = {.record = r,
+                                .topic = "things",
+                                .partition = r->partition,
+                                .offset = r->offset,
+                                .key = r->key < 0 ? NULL : r->key_text,
+                                .key_len = r->key < 0 ? 0 : strlen(r->key_text)};
+    pthread_mutex_lock(&f->engine.lock);
+    kca__engine_accept_locked(&f->engine, &came, 1);
+    pthread_mutex_unlock(&f->engine.lock);
+}
+
+static inline void accept(fixture *f, int partition, int64_t offset, int key) {
+    accept_record(f, new_record(f, partition, offset, key));
+}
+
+static inline kca_delivery *take(fixture *f) {
+    pthread_mutex_lock(&f->engine.lock);
+    kca_delivery *d = kca__engine_take_locked(&f->engine);
+    pthread_mutex_unlock(&f->engine.lock);
+    if (d)
+        kca__message_init_inbound(&d->message);
+    return d;
+}
+
+static inline kca_delivery *take_offset(fixture *f, int64_t offset) {
+    kca_delivery *d = take(f);
+    assert_non_null(d);
+    assert_int_equal(d->offset, offset);
+    return d;
+}
+
+static inline void finish(kca_delivery *d, int verdict) {
+    assert_true(kca__engine_settle(d, verdict));
+    kca__engine_recycle(d);
+}
+
+/* Lets time pass and what is due happen. */
+static inline void pass_ms(fixture *f, int64_t ms) {
+    simulated_ms += ms;
+    kca__engine_see_to_due(&f->engine, simulated_ms, simulated_ms + 1000);
+}
+
+enum { NOTHING = -1 };
+
+typedef struct commits {
+    int64_t offset;
+    char map[KCA__OFFSET_MAP_SIZE];
+} commits;
+
+static inline void note_commit(void *user, const char *topic, int partition, int64_t offset,
+                               const char *map) {
+    commits *c = user;
+    assert_string_equal(topic, "things");
+    if (partition != 0)
+        return;
+    c->offset = offset;
+    snprintf(c->map, sizeof c->map, "%s", map);
+}
+
+/* What would be committed of partition 0; `map` (NULL: not of interest) has room for
+ * KCA__OFFSET_MAP_SIZE. */
+static inline int64_t commit_with(fixture *f, char *map) {
+    commits c = {NOTHING, ""};
+    kca__engine_collect_commits(&f->engine, note_commit, &c);
+    if (map)
+        snprintf(map, KCA__OFFSET_MAP_SIZE, "%s", c.map);
+    return c.offset;
+}
+
+static inline int64_t commit(fixture *f) {
+    return commit_with(f, NULL);
+}
+
+#endif
