@@ -146,14 +146,14 @@ static inline void pass_ms(fixture *f, int64_t ms) {
 
 enum { NOTHING = -1 };
 
-typedef struct commits {
+typedef struct noted_commit {
     int64_t offset;
     char map[KCA__OFFSET_MAP_SIZE];
-} commits;
+} noted_commit;
 
 static inline void note_commit(void *user, const char *topic, int partition, int64_t offset,
                                const char *map) {
-    commits *c = user;
+    noted_commit *c = user;
     assert_string_equal(topic, "things");
     if (partition != 0)
         return;
@@ -164,7 +164,7 @@ static inline void note_commit(void *user, const char *topic, int partition, int
 /* What would be committed of partition 0; `map` (NULL: not of interest) has room for
  * KCA__OFFSET_MAP_SIZE. */
 static inline int64_t commit_with(fixture *f, char *map) {
-    commits c = {NOTHING, ""};
+    noted_commit c = {NOTHING, ""};
     kca__engine_collect_commits(&f->engine, note_commit, &c);
     if (map)
         snprintf(map, KCA__OFFSET_MAP_SIZE, "%s", c.map);
