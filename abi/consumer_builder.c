@@ -63,9 +63,11 @@ void kca_consumer_builder_with_heartbeat_interval_ms(kca_consumer_builder *b, in
 }
 
 void kca_consumer_builder_with_commit_interval_ms(kca_consumer_builder *b, int interval_ms) {
-    if (b)
-        kca__option_int(&b->commit_interval_ms, owner_of(b), "commit_interval_ms", interval_ms, 1,
-                        86400000);
+    if (!b)
+        return;
+    kca__option_int(&b->commit_interval_ms, owner_of(b), "commit_interval_ms", interval_ms, 1,
+                    86400000);
+    b->commit_interval_set = true;
 }
 
 void kca_consumer_builder_with_partition_watch_interval_ms(kca_consumer_builder *b,
@@ -200,6 +202,17 @@ void kca_consumer_builder_with_timeout_policy(kca_consumer_builder *b, const cha
 void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messages) {
     if (b)
         kca__option_int(&b->deduplication, owner_of(b), "deduplication", messages, 0, 10000000);
+}
+
+void kca_consumer_builder_with_transactional_id(kca_consumer_builder *b, const char *id) {
+    if (b)
+        kca__option_text(&b->transactional_id, owner_of(b), "transactional_id", id);
+}
+
+void kca_consumer_builder_with_transaction_timeout_ms(kca_consumer_builder *b, int timeout_ms) {
+    if (b)
+        kca__option_int(&b->transaction_timeout_ms, owner_of(b), "transaction_timeout_ms",
+                        timeout_ms, 1000, 900000);
 }
 
 void kca_consumer_builder_with_property(kca_consumer_builder *b, const char *name,

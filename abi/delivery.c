@@ -1,6 +1,6 @@
 #include "error.h"
 #include "generation.h"
-#include "inbound_engine.h"
+#include "handle.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -57,6 +57,17 @@ kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
         "consumer %s: the delivery at %s[%d] offset %lld no longer counts: it was "
         "settled before, its time is over, or its partition is gone",
         d->engine->consumer, d->event.topic, d->event.partition, (long long)d->offset);
+}
+
+kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message *m) {
+    if (!d || !bus || !m)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_delivery_publish: %s is NULL",
+                              !d     ? "delivery"
+                              : !bus ? "bus"
+                                     : "message");
+    if (d->event.generation != kca__generation())
+        return kca__error_new(KCA_ERROR_FORKED, "this delivery is the parent process'");
+    return kca__transaction_publish(d, bus->publisher, m, bus->type);
 }
 
 /* The event handed out is the delivery: only who frees it changes. */

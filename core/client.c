@@ -171,7 +171,8 @@ kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_co
     rd_kafka_conf_set_opaque(conf, client);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    if (type == RD_KAFKA_PRODUCER)
+    /* Without anybody to tell librdkafka itself forgets what became of records. */
+    if (type == RD_KAFKA_PRODUCER && receipts)
         rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR);
     client->rk = rd_kafka_new(type, conf, reason, sizeof reason);
     kca_error *e = NULL;

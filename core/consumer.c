@@ -82,6 +82,7 @@ static kca_error *join(kca__consumer *c, kca__event_queue *note_queue) {
                                       .note_queue = note_queue,
                                       .dead_letters = c->dead_letters,
                                       .deduplication = c->deduplication,
+                                      .largest_bytes = c->largest_bytes,
                                       .let_go = let_go_of_system,
                                       .user = c->system};
     return kca__inbound_open(&c->inbound, &setup);
@@ -145,6 +146,9 @@ static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
 }
 
 kca_error *kca__consumer_check(kca__consumer *c) {
+    if (c->options->transactional_id && c->connection->embedded)
+        return not_possible(c, "the embedded broker knows no transactions: transactional_id needs "
+                               "a real one");
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     kca_error *e = kca__connection_configure(c->connection, conf, false, c->options->name);
     if (!e)

@@ -15,6 +15,7 @@ typedef struct kca__consumer {
     kca_connection *connection; /* the system's copy */
     const kca__handlers *handlers;
     struct kca__system *system;
+    int largest_bytes; /* of a message that a publisher over its connection takes. Set by start */
     kca__publisher *dead_letters;      /* of their channel; NULL: none. Set by start */
     kca__deduplication *deduplication; /* NULL: none */
     kca__deduplication_store store;

@@ -17,8 +17,14 @@ enum {
     UNWATCHED_MS = 700000,
     EMBEDDED_SESSION_MS = 4000,
     MOST_DELAYS = 100,
-    DAY_MS = 86400000
+    DAY_MS = 86400000,
+    TRANSACTION_INTERVAL_MS = 100,
+    MOST_IN_TRANSACTION = 1000 /* records whose finished ones a commit can tell for sure */
 };
+
+static bool is(const char *choice, const char *value) {
+    return choice && strcmp(choice, value) == 0;
+}
 
 kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *connection,
                                      const char *topic, const char *consumer) {
@@ -39,6 +45,7 @@ kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *con
         .session_timeout_ms = 45000,
         .rebalance_timeout_ms = 300000,
         .max_attempts = -1,
+        .transaction_timeout_ms = 60000,
         .retry = {.backoff_ms = 100,
                   .backoff_max_ms = 30000,
                   .multiplier = 2.0,
@@ -75,6 +82,7 @@ static const size_t text_fields[] = {
     offsetof(kca_consumer_builder, timeout_policy),
     offsetof(kca_consumer_builder, dead_letter_channel),
     offsetof(kca_consumer_builder, dead_letter_format),
+    offsetof(kca_consumer_builder, transactional_id),
 };
 enum { TEXT_FIELDS = sizeof text_fields / sizeof *text_fields };
 
@@ -180,8 +188,9 @@ const char *kca__consumer_builder_group(const kca_consumer_builder *b) {
     return b->group_id ? b->group_id : b->name;
 }
 
-static bool is(const char *choice, const char *value) {
-    return choice && strcmp(choice, value) == 0;
+int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b) {
+    return b->transactional_id && !b->commit_interval_set ? TRANSACTION_INTERVAL_MS
+                                                          : b->commit_interval_ms;
 }
 
 bool kca__consumer_builder_skips(const kca_consumer_builder *b) {
@@ -247,9 +256,28 @@ kca__retry_plan kca__consumer_builder_retry(const kca_consumer_builder *b) {
     return plan;
 }
 
+static kca_error *check_transactions(const kca_consumer_builder *b) {
+    if (!b->transactional_id)
+        return NULL;
+    if (b->queue_capacity > MOST_IN_TRANSACTION)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: with transactional_id queue_capacity must be at most "
+                              "%d, got %d",
+                              b->name, MOST_IN_TRANSACTION, b->queue_capacity);
+    if (is(b->isolation_level, "read_uncommitted"))
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: with transactional_id isolation_level must be "
+                              "read_committed, got read_uncommitted",
+                              b->name);
+    return NULL;
+}
+
 kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
     if (b->error)
         return kca__error_copy(b->error);
+    kca_error *e = check_transactions(b);
+    if (e)
+        return e;
     if (b->heartbeat_interval_ms > b->session_timeout_ms / 3)
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "consumer %s: heartbeat_interval_ms must be at most a third of "

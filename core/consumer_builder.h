@@ -34,9 +34,12 @@ struct kca_consumer_builder {
     char *timeout_policy;
     char *dead_letter_channel; /* NULL: none */
     char *dead_letter_format;
-    int deduplication;     /* message ids to remember; 0: none */
-    int max_attempts;      /* -1: as many as `retry` has delays, and one */
-    kca__retry_plan retry; /* its max_attempts is set by kca__consumer_builder_retry */
+    int deduplication;      /* message ids to remember; 0: none */
+    int max_attempts;       /* -1: as many as `retry` has delays, and one */
+    kca__retry_plan retry;  /* its max_attempts is set by kca__consumer_builder_retry */
+    char *transactional_id; /* NULL: no transactions */
+    int transaction_timeout_ms;
+    bool commit_interval_set;
     kca__properties properties;
     kca_error *error;
 };
@@ -63,6 +66,9 @@ const char *kca__consumer_builder_group(const kca_consumer_builder *b);
 
 /* The start time in ms, or -1 when start_offset is not a time. */
 int64_t kca__consumer_builder_start_time(const kca_consumer_builder *b);
+
+/* In transactions it is short unless the application says otherwise. */
+int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b);
 
 /* True for the failure policy "skip". */
 bool kca__consumer_builder_skips(const kca_consumer_builder *b);

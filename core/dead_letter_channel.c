@@ -58,6 +58,16 @@ static void on_written(void *user, kca_error *error) {
     kca__engine_written(user, error, 0);
 }
 
+/* With the next transaction, and so with the offset. */
+static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca__record *plain) {
+    kca__held_record *record = kca__held_record_new(channel->options->topic, plain);
+    if (!record)
+        return kca__error_memory();
+    kca__held_records_add(&d->published, record);
+    kca__engine_written(d, NULL, 0);
+    return NULL;
+}
+
 static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
     kca__publisher *channel = in->setup.dead_letters;
     kca__header *headers;
@@ -77,7 +87,8 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
                              .value_len = record.value_len,
                              .headers = record.headers,
                              .header_count = record.header_count};
-        e = kca__publisher_write(channel, &plain, on_written, d);
+        e = in->transaction ? hold(d, channel, &plain)
+                            : kca__publisher_write(channel, &plain, on_written, d);
         kca__dead_letter_record_clear(&record);
     }
     free(headers);

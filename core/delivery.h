@@ -6,6 +6,7 @@
 #include "due_queue.h"
 #include "event.h"
 #include "frontier.h"
+#include "held_record.h"
 #include "lanes.h"
 #include "message.h"
 
@@ -59,6 +60,7 @@ struct kca_delivery {
     int attempt;
     char *error_name; /* explained by the handler that has it now */
     char *error_text;
+    kca__held_records published; /* in its transaction; the engine's once it is settled */
     kca_message message;
     kca__header headers[KCA__DELIVERY_HEADERS];
     kca__header *more_headers; /* all of them, when they do not fit */

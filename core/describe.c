@@ -132,7 +132,7 @@ static void add_consumer(cJSON *list, kca__consumer *c, bool steady) {
     cJSON_AddNumberToObject(o, "processors", c->processors);
     cJSON_AddNumberToObject(o, "processing_timeout_ms", c->processing_timeout_ms);
     cJSON_AddNumberToObject(o, "queue_capacity", b->queue_capacity);
-    cJSON_AddNumberToObject(o, "commit_interval_ms", b->commit_interval_ms);
+    cJSON_AddNumberToObject(o, "commit_interval_ms", kca__consumer_builder_commit_interval_ms(b));
     add_retry(o, b);
     add_counts(o, &counts);
     kca__consumer_look(c, add_partition, cJSON_AddArrayToObject(o, "partitions"));

@@ -272,6 +272,7 @@ static void let_go(void *owner) {
         rd_kafka_queue_destroy(in->fetch_queue);
     if (in->main_queue)
         rd_kafka_queue_destroy(in->main_queue);
+    kca__transaction_close(in->transaction);
     kca__client_close(in->client);
     kca__engine_close(&in->engine);
     kca__inbound_setup setup = in->setup;
@@ -306,7 +307,8 @@ static kca_error *join(kca__inbound *in, kca_connection *connection) {
     rd_kafka_poll_set_consumer(in->client->rk);
     in->fetch_queue = rd_kafka_queue_new(in->client->rk);
     in->main_queue = rd_kafka_queue_get_consumer(in->client->rk);
-    e = kca__rebalance_begin(in);
+    if (in->options->transactional_id)
+        e = kca__transaction_open(&in->transaction, in, in->setup.largest_bytes);
     if (e)
         return e;
     if (pthread_create(&in->keeper, NULL, kca__keeper, in) != 0)
@@ -321,6 +323,7 @@ static void set_up_engine(kca__engine *e, const kca__inbound_setup *setup) {
     e->order = kca__consumer_builder_order(options);
     e->retry = kca__consumer_builder_retry(options);
     e->dead_letters = setup->dead_letters != NULL;
+    e->transactional = options->transactional_id != NULL;
     e->skip = kca__consumer_builder_skips(options);
     e->abandon = kca__consumer_builder_abandons(options);
     e->processing_timeout_ms = setup->processing_timeout_ms;

@@ -22,6 +22,7 @@
 #include "inbound_engine.h"
 #include "outbound_channel_adapter.h"
 #include "seek.h"
+#include "transaction.h"
 
 /* What an adapter is opened with; all of it outlives the adapter. */
 typedef struct kca__inbound_setup {
@@ -32,6 +33,7 @@ typedef struct kca__inbound_setup {
     kca__event_queue *note_queue; /* see kca__engine */
     kca__publisher *dead_letters; /* their channel; NULL: none */
     kca__deduplication *deduplication;
+    int largest_bytes;          /* of a record that is published in a transaction */
     void (*let_go)(void *user); /* runs once, after the adapter's memory is gone; also on failure */
     void *user;
 } kca__inbound_setup;
@@ -43,6 +45,7 @@ typedef struct kca__inbound {
     kca__log *log;
 
     kca__client *client;
+    kca__transaction *transaction; /* NULL: none */
     rd_kafka_queue_t *fetch_queue;
     rd_kafka_queue_t *main_queue;
     bool needs_nudges; /* see fetch.c; `taken` and `taken_bytes` since the last, the fetching

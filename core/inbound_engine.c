@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_IN_BATCH = 10000 }; /* then a transaction has to come first */
+
 static void release_event(kca_event *event) {
     kca__engine_recycle((kca_delivery *)event);
 }
@@ -39,6 +41,7 @@ void kca__engine_close(kca__engine *e) {
         next = note->next;
         note->release(note);
     }
+    kca__held_records_free(e->batch.first);
     kca__partitions_close(&e->partitions);
     for (kca_delivery *d = e->all, *next; d; d = next) {
         next = d->all_next;
@@ -233,6 +236,8 @@ static kca__partition *partition_of(kca__engine *e, const kca__inbound_record *r
     /* What was finished is known of these very offsets only: not when they begin elsewhere. */
     if (p->last_offset < 0 && r->offset < p->base)
         kca__offset_map_clear(&p->known);
+    if (p->begin < 0)
+        p->begin = r->offset;
     return p;
 }
 
@@ -319,7 +324,7 @@ void kca__engine_drop(kca__engine *e, kca_delivery *d) {
 }
 
 kca_delivery *kca__engine_take_locked(kca__engine *e) {
-    if (e->stopping)
+    if (e->stopping || e->batch.count >= MOST_IN_BATCH)
         return NULL;
     kca__lane_entry *entry;
     while ((entry = kca__lanes_take(&e->lanes))) {

@@ -31,6 +31,8 @@
 #include "partition.h"
 #include "retry.h"
 
+enum { KCA__BATCH_IS_DUE = 1000 }; /* records published: then the keeper is woken */
+
 /* A record that came. */
 typedef struct kca__inbound_record {
     void *record; /* the engine's from kca__engine_accept on */
@@ -58,9 +60,10 @@ typedef struct kca__engine {
     int capacity;
     kca__order order;
     kca__retry_plan retry;
-    bool dead_letters; /* there is a channel for them */
-    bool skip;         /* failure policy */
-    bool abandon;      /* timeout policy */
+    bool dead_letters;  /* there is a channel for them */
+    bool transactional; /* what deliveries published goes with their offsets */
+    bool skip;          /* failure policy */
+    bool abandon;       /* timeout policy */
     int processing_timeout_ms;
     kca__deduplication *deduplication; /* NULL: none */
     int64_t (*clock_ms)(void);         /* kca__clock_ms, but in tests */
@@ -91,7 +94,8 @@ typedef struct kca__engine {
     kca_delivery *condemned_last;
     int condemned;
     int writing;
-    uint64_t random; /* of the jitter; not 0 */
+    kca__held_records batch; /* of the next transaction: what settled deliveries published */
+    uint64_t random;         /* of the jitter; not 0 */
     int held;
     int exempt; /* held records of paused partitions: they take no room */
     int out;
@@ -137,6 +141,9 @@ void kca__engine_revoke(kca__engine *e, const char *topic, int partition);
 void kca__engine_forget(kca__engine *e, const char *topic, int partition);
 void kca__engine_sweep(kca__engine *e);
 
+/* All of them at once, with what was settled for the next transaction. */
+void kca__engine_forget_all(kca__engine *e);
+
 /* Waits until nothing of the revoked partitions is out or being dead-lettered, or the deadline.
  * Gives how many still are. */
 int kca__engine_drain_revoked(kca__engine *e, int64_t deadline);
@@ -154,6 +161,11 @@ typedef void (*kca__commit_fn)(void *user, const char *topic, int partition, int
                                const char *map);
 void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user);
 
+/* For a transaction: the same, with all that the settled deliveries published. False, and nothing
+ * is given or noted: what is finished cannot be told whole now. */
+bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *user,
+                                     kca__held_records *out_batch);
+
 /* A commit failed: it is to be tried again. */
 void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition);
 
@@ -162,6 +174,7 @@ typedef struct kca__partition_look {
     int partition;
     int64_t frontier;  /* where it would begin again; -1: not known yet */
     int64_t committed; /* -1: nothing yet */
+    int64_t begin;     /* where its reading began; -1: not known yet */
     int64_t end;       /* one past the last record that came; -1: none */
     int held, out;
     bool paused;
@@ -233,6 +246,9 @@ void kca__engine_sweep_locked(kca__engine *e);
 /* A delivery that is out no longer counts as such. */
 void kca__engine_take_back(kca__engine *e, kca_delivery *d);
 void kca__engine_open_lane(kca__engine *e, kca_delivery *d);
+
+/* What it published goes with the next transaction. */
+void kca__engine_publish(kca__engine *e, kca_delivery *d);
 
 /* A new one, without a record; NULL when memory is out. */
 kca_delivery *kca__engine_new_delivery(kca__engine *e);

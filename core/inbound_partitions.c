@@ -43,7 +43,7 @@ bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_
     if (is_new)
         p = kca__partitions_add(&e->partitions, topic, partition);
     if (p && is_new && base >= 0) {
-        p->base = base;
+        p->base = p->begin = base;
         /* Without memory for the map what it tells of is repeated. */
         kca__offset_map_read(&p->known, map, map_len, base);
     }
@@ -133,6 +133,19 @@ void kca__engine_sweep(kca__engine *e) {
     pthread_mutex_unlock(&e->lock);
 }
 
+void kca__engine_forget_all(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    for (kca__partition *p = e->partitions.first, *next; p; p = next) {
+        next = p->next;
+        if (!p->revoked)
+            kca__engine_forget_locked(e, p);
+    }
+    kca__engine_sweep_locked(e);
+    kca__held_records_free(e->batch.first);
+    e->batch = (kca__held_records){0};
+    pthread_mutex_unlock(&e->lock);
+}
+
 int kca__engine_drain_revoked(kca__engine *e, int64_t deadline) {
     pthread_mutex_lock(&e->lock);
     int out;
@@ -200,28 +213,53 @@ bool kca__engine_is_paused(kca__engine *e, const char *topic, int number) {
 
 /* ---- commits ---- */
 
-/* The open records of it, as text for the commit's metadata. */
-static void write_map(char *out, const kca__frontier *f) {
+/* The open records of it, as text for the commit's metadata. False: not all that is finished has
+ * room. */
+static bool write_map(char *out, const kca__frontier *f) {
     kca__offset_map_writer w;
     kca__offset_map_begin(&w, kca__frontier_offset(f));
     for (const kca__frontier_entry *open = f->first; open; open = open->next)
         if (!kca__offset_map_add_open(&w, open->offset))
             break;
-    kca__offset_map_finish(&w, f->end, out);
+    return kca__offset_map_finish(&w, f->end, out) == f->end;
 }
 
-void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) {
+static bool has_news(const kca__partition *p) {
+    return !p->revoked && p->frontier.changes > 0 && p->told != p->frontier.changes;
+}
+
+static void collect(kca__engine *e, kca__commit_fn fn, void *user) {
     char map[KCA__OFFSET_MAP_SIZE];
-    pthread_mutex_lock(&e->lock);
     for (kca__partition *p = e->partitions.first; p; p = p->next) {
-        if (p->revoked || p->frontier.changes == 0 || p->told == p->frontier.changes)
+        if (!has_news(p))
             continue;
         p->told = p->frontier.changes;
         p->committed = kca__frontier_offset(&p->frontier);
         write_map(map, &p->frontier);
         fn(user, p->place->topic, p->place->number, p->committed, map);
     }
+}
+
+void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) {
+    pthread_mutex_lock(&e->lock);
+    collect(e, fn, user);
     pthread_mutex_unlock(&e->lock);
+}
+
+bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *user,
+                                     kca__held_records *out_batch) {
+    char map[KCA__OFFSET_MAP_SIZE];
+    bool whole = true;
+    pthread_mutex_lock(&e->lock);
+    for (const kca__partition *p = e->partitions.first; p && whole; p = p->next)
+        whole = !has_news(p) || write_map(map, &p->frontier);
+    if (whole) {
+        collect(e, fn, user);
+        kca__held_records_move(out_batch, &e->batch);
+        kca__engine_wake_locked(e);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return whole;
 }
 
 void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition) {
@@ -249,6 +287,7 @@ void kca__engine_look(kca__engine *e, void (*fn)(void *user, const kca__partitio
                                     .partition = p->place->number,
                                     .frontier = stand(p),
                                     .committed = p->committed < 0 ? p->base : p->committed,
+                                    .begin = p->begin,
                                     .end = p->frontier.end,
                                     .held = p->held,
                                     .out = p->out,

@@ -50,7 +50,7 @@ static int least(int a, int b) {
 static int tick_ms(const kca__inbound *in, bool draining) {
     if (draining)
         return DRAIN_TICK_MS;
-    int tick = least(TICK_MS, in->options->commit_interval_ms);
+    int tick = least(TICK_MS, kca__consumer_builder_commit_interval_ms(in->options));
     if (in->engine.processing_timeout_ms > 0)
         tick = least(tick, in->engine.processing_timeout_ms / 4 + 1);
     return tick;
@@ -65,6 +65,16 @@ static void poll(kca__inbound *in, int64_t until_ms) {
     }
 }
 
+/* A transaction that has grown large; not while commits pause after one that was aborted. */
+static bool batch_is_due(kca__inbound *in) {
+    if (!in->transaction || in->transaction->aborts > 0)
+        return false;
+    pthread_mutex_lock(&in->engine.lock);
+    bool due = in->engine.batch.count >= KCA__BATCH_IS_DUE;
+    pthread_mutex_unlock(&in->engine.lock);
+    return due;
+}
+
 static void keep(kca__inbound *in, int timeout_ms) {
     int64_t now = kca__clock_ms();
     int64_t next = kca__engine_see_to_due(&in->engine, now, now + timeout_ms);
@@ -72,9 +82,9 @@ static void keep(kca__inbound *in, int timeout_ms) {
     kca__seek_all(in);
     poll(in, next);
     now = kca__clock_ms();
-    if (now >= in->next_commit_ms) {
+    if (now >= in->next_commit_ms || batch_is_due(in)) {
+        in->next_commit_ms = now + kca__consumer_builder_commit_interval_ms(in->options);
         kca__rebalance_commit(in, 0);
-        in->next_commit_ms = now + in->options->commit_interval_ms;
     }
     look_for_topics(in, now);
 }
@@ -110,9 +120,9 @@ static void leave(kca__inbound *in) {
 
 void *kca__keeper(void *argument) {
     kca__inbound *in = argument;
-    in->next_commit_ms = kca__clock_ms() + in->options->commit_interval_ms;
-    if (in->options->partition >= 0)
-        kca__rebalance_take_partition(in);
+    in->next_commit_ms = kca__clock_ms() + kca__consumer_builder_commit_interval_ms(in->options);
+    if (!in->transaction || kca__transaction_begin(in->transaction))
+        kca__rebalance_begin(in);
     bool draining;
     while (is_needed(in, &draining))
         keep(in, tick_ms(in, draining));

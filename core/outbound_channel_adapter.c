@@ -249,14 +249,18 @@ static int refusal_code(rd_kafka_resp_err_t code) {
     }
 }
 
+static kca_error *too_large(const kca__publisher *p, size_t bytes) {
+    return kca__error_new(KCA_ERROR_TOO_LARGE,
+                          "publisher %s: a message of %zu bytes is larger than batch_bytes, %d",
+                          p->options->topic, bytes, p->options->batch_bytes);
+}
+
 /* librdkafka did not take the record. */
 static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_t *error) {
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     kca_error *e;
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        e = kca__error_new(KCA_ERROR_TOO_LARGE,
-                           "publisher %s: a message of %zu bytes is larger than batch_bytes, %d",
-                           p->options->topic, bytes, p->options->batch_bytes);
+        e = too_large(p, bytes);
     else
         e = kca__error_new(refusal_code(code), "publisher %s: %s", p->options->topic,
                            rd_kafka_err2str(code));
@@ -316,6 +320,41 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     rd_kafka_error_t *error =
         hand_over(p, wire.key, wire.key_len, m->payload, m->payload_len, headers, slot);
     return error ? refused(p, m->payload_len, error) : NULL;
+}
+
+kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
+                               const kca_message *m, int type, const kca_message *cause) {
+    *out = NULL;
+    if (m->error)
+        return kca__error_copy(m->error);
+    if (m->payload_len + m->key_len > (size_t)p->options->batch_bytes)
+        return too_large(p, m->payload_len + m->key_len);
+    const kca__channel_defaults defaults = {
+        .channel = p->options->topic,
+        .reply_to = p->options->reply_channel ? p->options->reply_channel : "",
+        .type = type,
+        .traceparent = cause->texts[KCA__TEXT_TRACEPARENT],
+        .tracestate = cause->texts[KCA__TEXT_TRACESTATE],
+    };
+    kca__wire wire;
+    kca__translator_write(&wire, m, &defaults, kca__wire_time_now_ms());
+    int count = wire.header_count + m->header_count;
+    kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
+    if (!headers)
+        return kca__error_memory();
+    memcpy(headers, wire.headers, (size_t)wire.header_count * sizeof *headers);
+    if (m->header_count > 0)
+        memcpy(headers + wire.header_count, m->headers, (size_t)m->header_count * sizeof *headers);
+    const kca__record record = {.key = wire.key,
+                                .key_len = wire.key_len,
+                                .value = m->payload,
+                                .value_len = m->payload_len,
+                                .timestamp_ms = -1,
+                                .headers = headers,
+                                .header_count = count};
+    *out = kca__held_record_new(p->options->topic, &record);
+    free(headers);
+    return *out ? NULL : kca__error_memory();
 }
 
 kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__written_fn fn,

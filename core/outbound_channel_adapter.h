@@ -10,6 +10,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "client.h"
+#include "held_record.h"
 #include "message_translator.h"
 #include "outbox.h"
 #include "publisher_builder.h"
@@ -45,6 +46,11 @@ kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int t
  * once when it is answered; or an error, KCA_ERROR_BUFFER_FULL when there is no room. */
 kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__written_fn fn,
                                 void *user);
+
+/* The record of a message, kept to be written later; it continues the trace of `cause` unless it
+ * has one. */
+kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
+                               const kca_message *m, int type, const kca_message *cause);
 
 /* Gives the number still unanswered when the deadline is over. */
 int kca__publisher_flush(kca__publisher *p, int64_t deadline);

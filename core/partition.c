@@ -63,7 +63,7 @@ kca__partition *kca__partitions_add(kca__partitions *list, const char *topic, in
     if (!p)
         return NULL;
     p->place = place;
-    p->base = p->last_offset = p->committed = -1;
+    p->base = p->begin = p->last_offset = p->committed = -1;
     kca__frontier_init(&p->frontier);
     p->next = list->first;
     list->first = p;

@@ -26,6 +26,7 @@ typedef struct kca__partition {
     kca__frontier frontier;
     kca__offset_map known; /* finished by who had it before, beyond `base` */
     int64_t base;          /* where the group had it; -1: nowhere */
+    int64_t begin;         /* `base`, or the first record that came; -1: not known yet */
     int64_t last_offset;   /* of the last record that came; -1: none */
     uint64_t told;         /* frontier.changes when the group was last told; KCA__NOT_TOLD */
     int64_t committed;     /* what the group was told; -1: nothing in this assignment */

@@ -54,6 +54,8 @@ static const struct {
     {"topic.metadata.refresh.interval.ms", KCA__ON_CONSUMER, "partition_watch_interval_ms"},
     {"auto.offset.reset", ANY, "start_offset"},
     {"isolation.level", ANY, "isolation_level"},
+    {"transactional.id", ANY, "a consumer's transactional_id"},
+    {"transaction.timeout.ms", ANY, "a consumer's transaction_timeout_ms"},
     {"group.instance.id", ANY, "group_instance_id"},
     {"partition.assignment.strategy", ANY, "assignment_strategy"},
     {"enable.auto.commit", ANY, "kca's own commits, which it would break"},

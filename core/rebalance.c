@@ -20,12 +20,17 @@ enum {
 /* ---- commits ---- */
 
 /* Without memory for the map what it tells of is repeated after a restart. */
-static void add_commit(void *user, const char *topic, int partition, int64_t offset,
-                       const char *map) {
-    rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(user, topic, partition);
+void kca__rebalance_add_commit(rd_kafka_topic_partition_list_t *list, const char *topic,
+                               int partition, int64_t offset, const char *map) {
+    rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, topic, partition);
     p->offset = offset;
     p->metadata = *map ? strdup(map) : NULL; /* freed with the list */
     p->metadata_size = p->metadata ? strlen(map) : 0;
+}
+
+static void add_commit(void *user, const char *topic, int partition, int64_t offset,
+                       const char *map) {
+    kca__rebalance_add_commit(user, topic, partition, offset, map);
 }
 
 /* What the broker did not take is tried again at the next interval: all of it, or, when only some
@@ -69,6 +74,10 @@ static void commit_and_wait(kca__inbound *in, const rd_kafka_topic_partition_lis
 }
 
 void kca__rebalance_commit(kca__inbound *in, int wait_ms) {
+    if (in->transaction) {
+        kca__transaction_commit(in->transaction);
+        return;
+    }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     kca__engine_collect_commits(&in->engine, add_commit, list);
     if (list->cnt > 0 && wait_ms > 0)
@@ -238,6 +247,8 @@ static void revoke(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     for (int i = 0; i < list->cnt; i++)
         kca__engine_forget(&in->engine, list->elems[i].topic, list->elems[i].partition);
     kca__engine_sweep(&in->engine);
+    if (lost && in->transaction) /* what is done of the others is in one batch with it */
+        kca__rebalance_begin_again(in);
     if (is_cooperative(rk))
         check(in, "unassign", 0, rd_kafka_incremental_unassign(rk, list));
     else
@@ -281,20 +292,19 @@ void kca__rebalance_configure(rd_kafka_conf_t *conf) {
     rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
 }
 
-kca_error *kca__rebalance_begin(kca__inbound *in) {
+static void subscribe(kca__inbound *in) {
     const kca_consumer_builder *o = in->options;
-    if (o->partition >= 0)
-        return NULL;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(o->topic_count);
     for (int i = 0; i < o->topic_count; i++)
         rd_kafka_topic_partition_list_add(list, o->topics[i], RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t err = rd_kafka_subscribe(in->client->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
-    return err ? kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s", o->name, rd_kafka_err2str(err))
-               : NULL;
+    if (err)
+        fail(in,
+             kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s", o->name, rd_kafka_err2str(err)));
 }
 
-void kca__rebalance_take_partition(kca__inbound *in) {
+static void take_partition(kca__inbound *in) {
     const kca_consumer_builder *o = in->options;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, o->topics[0], o->partition);
@@ -305,6 +315,13 @@ void kca__rebalance_take_partition(kca__inbound *in) {
         fail(in,
              kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s", o->name, rd_kafka_err2str(err)));
     kca__fetch_nudge(in);
+}
+
+void kca__rebalance_begin(kca__inbound *in) {
+    if (in->options->partition >= 0)
+        take_partition(in);
+    else
+        subscribe(in);
 }
 
 /* ---- going elsewhere ---- */
@@ -340,6 +357,61 @@ rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partit
     kca__engine_release_fetch(e);
     kca__fetch_nudge(in);
     return err;
+}
+
+static void add_place(void *user, const kca__partition_look *look) {
+    rd_kafka_topic_partition_list_add(user, look->topic, look->partition)->offset = look->begin;
+}
+
+/* Where nothing is committed, reading begins where it began; where it had not begun, it need not go
+ * anywhere. */
+static void choose_beginnings(rd_kafka_topic_partition_list_t *list,
+                              rd_kafka_topic_partition_list_t *committed) {
+    for (int i = list->cnt - 1; i >= 0; i--) {
+        rd_kafka_topic_partition_t *p = &list->elems[i];
+        const rd_kafka_topic_partition_t *found =
+            rd_kafka_topic_partition_list_find(committed, p->topic, p->partition);
+        if (found && !found->err && found->offset >= 0)
+            p->offset = found->offset;
+        if (p->offset < 0)
+            rd_kafka_topic_partition_list_del_by_idx(list, i);
+    }
+}
+
+static void read_again(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *committed = look_up_committed(in, list);
+    if (!committed) {
+        fail(in, kca__error_new(KCA_ERROR_BROKER,
+                                "consumer %s: after an aborted transaction: no committed offsets",
+                                in->options->name));
+        return;
+    }
+    bool added = true;
+    for (int i = 0; i < list->cnt && added; i++) {
+        rd_kafka_topic_partition_t copy = list->elems[i];
+        added = add_to_engine(in, &copy, committed);
+    }
+    choose_beginnings(list, committed);
+    rd_kafka_resp_err_t err = list->cnt > 0 ? seek(in->client->rk, list) : 0;
+    if (err)
+        fail(in, kca__error_new(KCA_ERROR_BROKER, "consumer %s: after an aborted transaction: %s",
+                                in->options->name, rd_kafka_err2str(err)));
+    else if (!added)
+        fail(in, kca__error_memory());
+    rd_kafka_topic_partition_list_destroy(committed);
+}
+
+void kca__rebalance_begin_again(kca__inbound *in) {
+    kca__engine *e = &in->engine;
+    kca__engine_hold_fetch(e);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    kca__engine_look(e, add_place, list);
+    kca__engine_forget_all(e);
+    if (list->cnt > 0)
+        read_again(in, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    kca__engine_release_fetch(e);
+    kca__fetch_nudge(in);
 }
 
 /* Runs on librdkafka's threads. */

@@ -6,11 +6,8 @@
 
 void kca__rebalance_configure(rd_kafka_conf_t *conf);
 
-/* Subscribes to the topics. */
-kca_error *kca__rebalance_begin(kca__inbound *in);
-
-/* Of a consumer of one partition: assigns it; on the keeper's thread, for it asks the broker. */
-void kca__rebalance_take_partition(kca__inbound *in);
+/* Subscribes to the topics, or assigns the one partition. */
+void kca__rebalance_begin(kca__inbound *in);
 
 /* Goes on reading these partitions at their offsets. A failure ends the consumer. */
 rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list);
@@ -18,6 +15,13 @@ rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partit
 /* Commits every frontier that moved. wait_ms 0: asks and goes on; else waits for the answer that
  * long. */
 void kca__rebalance_commit(kca__inbound *in, int wait_ms);
+
+/* After a transaction was aborted: all partitions are read again from what is committed. */
+void kca__rebalance_begin_again(kca__inbound *in);
+
+/* An offset to commit, with its map. */
+void kca__rebalance_add_commit(rd_kafka_topic_partition_list_t *list, const char *topic,
+                               int partition, int64_t offset, const char *map);
 
 /* From now on new records raise the engine's notifier. */
 void kca__rebalance_watch(kca__inbound *in);

@@ -251,6 +251,7 @@ void kca__engine_written(kca_delivery *d, kca_error *error, int again_ms) {
     bool stored = !error && again_ms == 0;
     if (stored && !d->partition->revoked) {
         e->counts.dead_lettered++;
+        kca__engine_publish(e, d);
         kca__frontier_settle(&d->partition->frontier, &d->frontier);
     }
     if (error)

@@ -28,6 +28,14 @@ static void remember_id(kca__engine *e, const kca_delivery *d) {
     kca__deduplication_add(e->deduplication, d->message.texts[KCA__TEXT_MESSAGE_ID]);
 }
 
+void kca__engine_publish(kca__engine *e, kca_delivery *d) {
+    if (!d->published.first)
+        return;
+    kca__held_records_move(&e->batch, &d->published);
+    if (e->batch.count >= KCA__BATCH_IS_DUE)
+        e->wake_keeper(e->owner);
+}
+
 /* What the handler said of it is the engine's from now on. */
 static void keep_reason(kca_delivery *d) {
     free(d->failure_name);
@@ -37,15 +45,23 @@ static void keep_reason(kca_delivery *d) {
     d->error_name = d->error_text = NULL;
 }
 
+/* What was published in an attempt that failed did not happen. */
+static void forget_published(kca_delivery *d) {
+    kca__held_records_free(d->published.first);
+    d->published = (kca__held_records){0};
+}
+
 /* True: it counts as settled. */
 static bool judge(kca__engine *e, kca_delivery *d, int verdict) {
     switch (verdict) {
     case KCA_DONE:
         e->counts.handled++;
         remember_id(e, d);
+        kca__engine_publish(e, d);
         return true;
     case KCA_DUPLICATE:
         e->counts.duplicates++;
+        forget_published(d);
         return true;
     case KCA_REJECTED:
         e->counts.rejected++;
@@ -53,6 +69,7 @@ static bool judge(kca__engine *e, kca_delivery *d, int verdict) {
     default:
         e->counts.failed++;
     }
+    forget_published(d);
     keep_reason(d);
     return kca__engine_decide(e, d, verdict == KCA_REJECTED);
 }
@@ -99,6 +116,7 @@ bool kca__engine_has_ended(const kca_delivery *d) {
 /* What the application could read of it. */
 static void clear_view(kca_delivery *d) {
     kca__message_clear_inbound(&d->message);
+    forget_published(d);
     free(d->more_headers);
     free(d->error_name);
     free(d->error_text);

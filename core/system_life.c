@@ -4,6 +4,9 @@
 #include "error.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { LEAST_LARGEST_BYTES = 1048576 };
 
 static kca_error *unknown_connection(const char *kind, const char *name, const char *connection) {
     return kca__error_new(KCA_ERROR_NOT_FOUND, "%s %s: connection %s is not declared", kind, name,
@@ -25,7 +28,25 @@ static kca_error *resolve_dead_letters(kca__system *s, kca__consumer *c) {
                               "consumer %s: dead_letter_channel %s: its publisher must have "
                               "required_acks -1 or 1, so that no dead letter is lost, got 0",
                               c->options->name, channel);
+    if (c->options->transactional_id &&
+        strcmp(c->dead_letters->options->connection, c->options->connection) != 0)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: dead_letter_channel %s is over connection %s: with "
+                              "transactional_id it must be over the consumer's, %s",
+                              c->options->name, channel, c->dead_letters->options->connection,
+                              c->options->connection);
     return NULL;
+}
+
+/* The largest message that a publisher over this connection takes. */
+static int largest_bytes(const kca__system *s, const char *connection) {
+    int most = LEAST_LARGEST_BYTES;
+    for (int i = 0; i < s->publisher_count; i++) {
+        const kca_publisher_builder *o = s->publishers[i]->options;
+        if (strcmp(o->connection, connection) == 0 && o->batch_bytes > most)
+            most = o->batch_bytes;
+    }
+    return most;
 }
 
 static kca_error *resolve_connections(kca__system *s) {
@@ -42,6 +63,7 @@ static kca_error *resolve_connections(kca__system *s) {
             return kca__error_new(KCA_ERROR_STATE,
                                   "consumer %s has no handler: declare one for the names it reads",
                                   c->options->name);
+        c->largest_bytes = largest_bytes(s, c->options->connection);
         kca_error *e = resolve_dead_letters(s, c);
         if (e)
             return e;

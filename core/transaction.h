@@ -1,0 +1,43 @@
+/*
+ * Transactions of an inbound channel adapter: what its deliveries published and their offsets, in
+ * one. Only the keeper's thread uses it.
+ *
+ * A transaction is written when it is due: what was settled since the last one is collected under
+ * the engine's lock, offsets with their maps and all that was published, so that neither is without
+ * the other. Then it is begun, filled, and committed. When it has to be aborted, the engine forgets
+ * all partitions and reads them again from what is committed.
+ */
+#ifndef KCA_CORE_TRANSACTION_H
+#define KCA_CORE_TRANSACTION_H
+
+#include "client.h"
+#include "delivery.h"
+
+struct kca__inbound;
+struct kca__publisher;
+
+typedef struct kca__transaction {
+    struct kca__inbound *in;
+    kca__client *client; /* the transactional producer */
+    bool ready;          /* initialised: older ones of the id are fenced */
+    int aborts;          /* since the last one that was committed */
+} kca__transaction;
+
+/* `largest_bytes`: of a record. */
+kca_error *kca__transaction_open(kca__transaction **out, struct kca__inbound *in,
+                                 int largest_bytes);
+void kca__transaction_close(kca__transaction *t);
+
+/* Fences who used the id before; waits for the cluster. False: it failed, and the adapter ends. */
+bool kca__transaction_begin(kca__transaction *t);
+
+/* Commits what is settled. It takes what it takes, up to the transaction's timeout, or while the
+ * adapter stops up to the keeper's patience. False: it was not committed, and nothing of it counts.
+ */
+bool kca__transaction_commit(kca__transaction *t);
+
+/* See kca_delivery_publish. `type`: of the bus. */
+kca_error *kca__transaction_publish(kca_delivery *d, struct kca__publisher *p, const kca_message *m,
+                                    int type);
+
+#endif

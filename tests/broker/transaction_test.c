@@ -1,0 +1,364 @@
+/* Exactly once: consume, publish and commit in one transaction. What read_committed readers see is
+ * counted. */
+#include "consuming.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { PARTITIONS = 3, PROCESSORS = 4, MOST = 4000 };
+
+/* ---- a pipeline: what comes from `in` goes to `out`, with the same id and key ---- */
+
+typedef struct pipeline {
+    consuming c;
+    kca_bus *bus;
+} pipeline;
+
+static kca_error *pass_on(kca_bus *bus, kca_delivery *d) {
+    const kca_message *m = kca_delivery_message(d);
+    kca_message *copy;
+    kca_error *e = kca_message_new(&copy, "result");
+    if (e)
+        return e;
+    kca_message_set_payload(copy, kca_message_payload(m), kca_message_payload_len(m));
+    kca_message_set_key(copy, kca_message_key(m), kca_message_key_len(m));
+    e = kca_delivery_publish(d, bus, copy);
+    kca_message_free(copy);
+    return e;
+}
+
+static int pass_it_on(recorder *r, kca_delivery *d, int id) {
+    (void)id;
+    must(pass_on(r->context, d));
+    return KCA_DONE;
+}
+
+static pipeline open_pipeline(const char *in, const char *out, const char *group, const char *id,
+                              int transaction_timeout_ms) {
+    pipeline p = {.c = {system_on(listener("PLAINTEXT")), NULL, recorder_new(), in, group}};
+    kca_consumer_builder *b = short_session(in, group);
+    kca_consumer_builder_with_commit_interval_ms(b, 50);
+    kca_consumer_builder_with_transactional_id(b, id);
+    kca_consumer_builder_with_transaction_timeout_ms(b, transaction_timeout_ms);
+    give_consumer(p.c.system, b);
+    give_publisher(p.c.system, publisher_of(out));
+    record(p.c.system, "thing", p.c.recorder);
+    start(p.c.system);
+    p.c.consumer = reader_of(p.c.system, group);
+    p.bus = bus_of(p.c.system, out);
+    kca_consumer_with_amount_of_processors(p.c.consumer, PROCESSORS);
+    p.c.recorder->behave = pass_it_on;
+    p.c.recorder->context = p.bus;
+    return p;
+}
+
+static void close_pipeline(pipeline *p) {
+    kca_bus_free(p->bus);
+    end(&p->c);
+}
+
+/* ---- what came out ---- */
+
+typedef struct outcome {
+    int count, missing, repeated, disorder;
+} outcome;
+
+/* Reads as read_committed readers do. */
+static outcome come_out(const char *topic, int wanted) {
+    static int times[MOST], last[100];
+    outcome o = {0};
+    int count;
+    raw_record *all = topic_read(&count, topic, PARTITIONS);
+    memset(times, 0, sizeof times);
+    memset(last, -1, sizeof last);
+    for (int i = 0; i < count; i++) {
+        int id, key;
+        assert_int_equal(sscanf(all[i].value, "{\"id\":%d", &id), 1);
+        assert_int_equal(sscanf(all[i].key, "k%d", &key), 1);
+        assert_in_range(id, 0, wanted - 1);
+        times[id]++;
+        o.disorder += id <= last[key];
+        last[key] = id;
+    }
+    o.count = count;
+    for (int id = 0; id < wanted; id++) {
+        o.missing += times[id] == 0;
+        o.repeated += times[id] > 1;
+    }
+    records_free(all, count);
+    return o;
+}
+
+typedef struct wish {
+    const char *in, *out, *group;
+    int count;
+} wish;
+
+static int all_is_committed(void *argument) {
+    const wish *w = argument;
+    return group_committed_sum(w->group, w->in, PARTITIONS) == topic_count(w->in, PARTITIONS);
+}
+
+static void must_have_come_out_once(const wish *w) {
+    must_become(all_is_committed, (void *)(uintptr_t)w, COME_MS, "all is committed");
+    outcome o = come_out(w->out, w->count);
+    if (o.missing || o.repeated || o.disorder || o.count != w->count)
+        fail_msg("%d of %d came out: %d missing, %d repeated, %d in disorder", o.count, w->count,
+                 o.missing, o.repeated, o.disorder);
+}
+
+static wish new_wish(const char *what, int count) {
+    wish w = {unique(what), unique("out"), unique("group"), count};
+    topic_create(w.in, PARTITIONS);
+    topic_create(w.out, PARTITIONS);
+    topic_fill(w.in, -1, count, 40);
+    return w;
+}
+
+/* ---- the process that is killed or stopped ---- */
+
+static int pass_on_slowly(recorder *r, kca_delivery *d, int id) {
+    struct timespec work = {0, id % 50 == 0 ? 20000000 : 300000};
+    nanosleep(&work, NULL);
+    int verdict = pass_it_on(r, d, id);
+    return write(STDOUT_FILENO, &id, sizeof id) == sizeof id ? verdict : KCA_FAILED;
+}
+
+static int run_pipeline(char **arguments) {
+    pipeline p = open_pipeline(arguments[0], arguments[1], arguments[2], arguments[3],
+                               atoi(arguments[4]));
+    p.c.recorder->behave = pass_on_slowly;
+    kca_error *e = kca_consumer_run(p.c.consumer);
+    fprintf(stderr, "run ended: %s\n", kca_error_text(e));
+    return kca_error_fatal(e) ? 3 : 1;
+}
+
+static pid_t spawn_pipeline(const wish *w, const char *id, const char *timeout_ms, int *out_fd) {
+    int ends[2];
+    pid_t pid;
+    posix_spawn_file_actions_t actions;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    const char *arguments[] = {"pipeline", "run", w->in, w->out, w->group, id, timeout_ms, NULL};
+    assert_int_equal(posix_spawn(&pid, "/proc/self/exe", &actions, NULL,
+                                 (char **)(uintptr_t)arguments, environ),
+                     0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    *out_fd = ends[0];
+    return pid;
+}
+
+static void must_handle(int fd, int count) {
+    for (int id, n = 0; n < count; n++)
+        assert_int_equal(read(fd, &id, sizeof id), sizeof id);
+}
+
+/* ---- tests ---- */
+
+static void test_a_pipeline_of_several_processors_passes_all_on_once_and_in_order(void **state) {
+    (void)state;
+    wish w = new_wish("once", 3000);
+    pipeline p = open_pipeline(w.in, w.out, w.group, unique("id"), 10000);
+    runner r;
+    runner_start(&r, p.c.consumer);
+    must_have_come_out_once(&w);
+    runner_stop(&r);
+    close_pipeline(&p);
+}
+
+static void test_a_process_that_is_killed_passes_nothing_on_twice(void **state) {
+    (void)state;
+    wish w = new_wish("killed", 3000);
+    const char *id = unique("id");
+    int fd;
+    for (int kills = 0; kills < 3; kills++) {
+        pid_t pid = spawn_pipeline(&w, id, "10000", &fd);
+        must_handle(fd, 150 + kills * 100);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        close(fd);
+    }
+    pipeline p = open_pipeline(w.in, w.out, w.group, id, 10000);
+    runner r;
+    runner_start(&r, p.c.consumer);
+    must_have_come_out_once(&w);
+    runner_stop(&r);
+    close_pipeline(&p);
+}
+
+/* A zombie: it was taken for dead, its successor has its id, and then it wakes up. */
+static void test_a_zombie_is_fenced_and_passes_nothing_on(void **state) {
+    (void)state;
+    wish w = new_wish("zombie", 2000);
+    const char *id = unique("id");
+    int fd, status;
+    pid_t pid = spawn_pipeline(&w, id, "10000", &fd);
+    must_handle(fd, 200);
+    kill(pid, SIGSTOP);
+    pipeline p = open_pipeline(w.in, w.out, w.group, id, 10000);
+    runner r;
+    runner_start(&r, p.c.consumer);
+    must_become(all_is_committed, &w, COME_MS, "all is committed");
+    kill(pid, SIGCONT);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 3); /* with a fatal error */
+    close(fd);
+    must_have_come_out_once(&w);
+    runner_stop(&r);
+    close_pipeline(&p);
+}
+
+typedef struct attempts {
+    kca_bus *bus;
+    int id;
+} attempts;
+
+/* Publishes, and fails all the same: at first, or for good. */
+static int fail_after_publishing(recorder *r, kca_delivery *d, int id) {
+    pass_it_on(r, d, id);
+    if (id % 100 == 7 && kca_delivery_attempt(d) < 3)
+        return KCA_FAILED;
+    return KCA_DONE;
+}
+
+static void test_what_a_failed_attempt_published_does_not_come_out(void **state) {
+    (void)state;
+    wish w = new_wish("failed", 500);
+    pipeline p = {.c = {system_on(listener("PLAINTEXT")), NULL, recorder_new(), w.in, w.group}};
+    kca_consumer_builder *b = consumer_of(w.in, w.group);
+    kca_consumer_builder_with_transactional_id(b, unique("id"));
+    kca_consumer_builder_with_max_attempts(b, 3);
+    kca_consumer_builder_with_retry_backoff_ms(b, 10);
+    give_consumer(p.c.system, b);
+    give_publisher(p.c.system, publisher_of(w.out));
+    record(p.c.system, "thing", p.c.recorder);
+    start(p.c.system);
+    p.c.consumer = reader_of(p.c.system, w.group);
+    p.bus = bus_of(p.c.system, w.out);
+    p.c.recorder->behave = fail_after_publishing;
+    p.c.recorder->context = p.bus;
+    runner r;
+    runner_start(&r, p.c.consumer);
+    must_have_come_out_once(&w);
+    runner_stop(&r);
+    assert_int_equal(described(p.c.system, "consumers", 0, "retried"), 10);
+    close_pipeline(&p);
+}
+
+static int reject_some(recorder *r, kca_delivery *d, int id) {
+    pass_it_on(r, d, id);
+    return id % 10 == 0 ? KCA_REJECTED : KCA_DONE;
+}
+
+/* A dead letter goes with its offset: once, and not beside a result. */
+static void test_dead_letters_are_part_of_the_transaction(void **state) {
+    (void)state;
+    const char *dead = unique("dead");
+    wish w = new_wish("rejected", 300);
+    topic_create(dead, 1);
+    kca_system *s = system_on(listener("PLAINTEXT"));
+    recorder *seen = recorder_new();
+    kca_consumer_builder *b = consumer_of(w.in, w.group);
+    kca_consumer_builder_with_transactional_id(b, unique("id"));
+    kca_consumer_builder_with_dead_letter_channel(b, dead);
+    give_consumer(s, b);
+    give_publisher(s, publisher_of(w.out));
+    give_publisher(s, publisher_of(dead));
+    record(s, "thing", seen);
+    start(s);
+    kca_consumer *c = reader_of(s, w.group);
+    kca_bus *bus = bus_of(s, w.out);
+    seen->behave = reject_some;
+    seen->context = bus;
+    runner r;
+    runner_start(&r, c);
+    must_become(all_is_committed, &w, COME_MS, "all is committed");
+    runner_stop(&r);
+    int results, letters;
+    records_free(topic_read(&results, w.out, PARTITIONS), results);
+    raw_record *all = topic_read(&letters, dead, 1);
+    assert_int_equal(results, 270);
+    assert_int_equal(letters, 30);
+    assert_string_equal(record_header(&all[0], "kca-dead-letter-topic"), w.in);
+    records_free(all, letters);
+    kca_bus_free(bus);
+    kca_consumer_free(c);
+    finish(s);
+    recorder_free(seen);
+}
+
+/* The results' topic takes no writes for a while: transactions are aborted, and all comes again. */
+static void test_aborted_transactions_cost_nothing_and_repeat_nothing(void **state) {
+    (void)state;
+    wish w = {unique("aborted"), unique("out"), unique("group"), 300};
+    topic_create(w.in, PARTITIONS);
+    topic_create_with(w.out, PARTITIONS, "min.insync.replicas", "2");
+    topic_fill(w.in, -1, w.count, 40);
+    pipeline p = open_pipeline(w.in, w.out, w.group, unique("id"), 2000);
+    kca_queue *q = queue_of(p.c.system);
+    runner r;
+    runner_start(&r, p.c.consumer);
+    for (int aborts = 0; aborts < 2; aborts++) {
+        kca_event *fault = next_event(q, KCA_EVENT_FAULT, 30000);
+        assert_non_null(fault);
+        must_have(kca_error_text(kca_event_error(fault)), "transaction aborted");
+        kca_event_free(fault);
+    }
+    assert_int_equal(group_committed_sum(w.group, w.in, PARTITIONS), 0);
+    topic_set(w.out, "min.insync.replicas", "1");
+    must_have_come_out_once(&w);
+    runner_stop(&r);
+    assert_true(came(p.c.recorder) > w.count);
+    kca_queue_free(q);
+    close_pipeline(&p);
+}
+
+static void test_what_is_published_elsewhere_or_too_late_is_refused(void **state) {
+    (void)state;
+    const char *topic = unique("refused"), *group = unique("group");
+    topic_create(topic, 1);
+    topic_fill(topic, 0, 1, 1);
+    consuming plain = consume(topic, group, NULL);
+    kca_queue *q;
+    must(kca_consumer_queue(plain.consumer, &q));
+    kca_event *event = next_event(q, KCA_EVENT_DELIVERY, COME_MS);
+    assert_non_null(event);
+    kca_system *other = system_on(listener("PLAINTEXT"));
+    give_publisher(other, publisher_of("elsewhere"));
+    kca_bus *bus = bus_of(other, "elsewhere");
+    kca_message *m = thing("{}", "k");
+    must_fail(kca_delivery_publish(kca_event_delivery(event), bus, m), KCA_ERROR_STATE,
+              "transactional_id");
+    must(kca_delivery_settle(kca_event_delivery(event), KCA_DONE));
+    kca_event_free(event);
+    kca_message_free(m);
+    kca_bus_free(bus);
+    kca_queue_free(q);
+    kca_system_free(other);
+    end(&plain);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 7 && strcmp(argv[1], "run") == 0)
+        return run_pipeline(argv + 2);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_pipeline_of_several_processors_passes_all_on_once_and_in_order),
+        cmocka_unit_test(test_a_process_that_is_killed_passes_nothing_on_twice),
+        cmocka_unit_test(test_a_zombie_is_fenced_and_passes_nothing_on),
+        cmocka_unit_test(test_what_a_failed_attempt_published_does_not_come_out),
+        cmocka_unit_test(test_dead_letters_are_part_of_the_transaction),
+        cmocka_unit_test(test_aborted_transactions_cost_nothing_and_repeat_nothing),
+        cmocka_unit_test(test_what_is_published_elsewhere_or_too_late_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
