@@ -35,16 +35,6 @@ static consuming troubled(trouble *t, int count, const char *policy) {
     return c;
 }
 
-typedef struct commit {
-    const consuming *c;
-    int64_t offset;
-} commit;
-
-static int is_committed(void *argument) {
-    const commit *wanted = argument;
-    return group_committed(wanted->c->group, wanted->c->topic, 0) == wanted->offset;
-}
-
 /* Fault 5 of Gomes. */
 static void test_a_commit_never_passes_a_message_still_being_handled(void **state) {
     (void)state;
@@ -53,11 +43,11 @@ static void test_a_commit_never_passes_a_message_still_being_handled(void **stat
     runner r;
     runner_start(&r, c.consumer);
     must_be_handled(c.recorder, 199, COME_MS);
-    must_become(is_committed, &(commit){&c, 20}, 10000, "20 is committed");
+    must_commit(c.group, c.topic, 0, 20);
     for (int64_t stop = now_ms() + 600; now_ms() < stop;)
         assert_int_equal(group_committed(c.group, c.topic, 0), 20);
     gate_open(&slow.hold);
-    must_become(is_committed, &(commit){&c, 200}, 10000, "200 is committed");
+    must_commit(c.group, c.topic, 0, 200);
     runner_stop(&r);
     assert_int_equal(group_committed(c.group, c.topic, 0), 200);
     end(&c);
@@ -114,7 +104,7 @@ static void must_stop_at(consuming *c, trouble *t, const char *what) {
     t->verdict = KCA_DONE;
     int before = times_seen(c->recorder, t->id);
     runner_start(&r, c->consumer);
-    must_become(is_committed, &(commit){c, topic_end(c->topic, 0)}, COME_MS, "all is committed");
+    must_commit(c->group, c->topic, 0, topic_end(c->topic, 0));
     runner_stop(&r);
     assert_int_equal(times_seen(c->recorder, t->id), before + 1);
     assert_int_equal(missing_of(c->recorder, (int)topic_end(c->topic, 0)), 0);

@@ -152,6 +152,50 @@ void topic_grow(const char *topic, int partitions) {
     must_become(has_partitions, &(growth){topic, partitions}, PATIENCE_MS, "the topic has grown");
 }
 
+void topic_set(const char *topic, const char *setting, const char *value) {
+    rd_kafka_ConfigResource_t *wish = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    assert_non_null(wish);
+    check(rd_kafka_ConfigResource_set_config(wish, setting, value), setting, topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
+    rd_kafka_AlterConfigs(asker(), &wish, 1, NULL, queue);
+    rd_kafka_event_t *answer = wait_for_answer(queue, "set", topic);
+    size_t count;
+    const rd_kafka_ConfigResource_t **results =
+        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(answer), &count);
+    check(rd_kafka_ConfigResource_error(results[0]), "set", topic);
+    rd_kafka_event_destroy(answer);
+    rd_kafka_ConfigResource_destroy(wish);
+}
+
+void topic_delete(const char *topic) {
+    rd_kafka_DeleteTopic_t *wish = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
+    rd_kafka_DeleteTopics(asker(), &wish, 1, NULL, queue);
+    rd_kafka_event_t *answer = wait_for_answer(queue, "delete", topic);
+    size_t count;
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(answer), &count);
+    check(rd_kafka_topic_result_error(results[0]), "delete", topic);
+    rd_kafka_event_destroy(answer);
+    rd_kafka_DeleteTopic_destroy(wish);
+}
+
+void topic_trim(const char *topic, int partition, int64_t before) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
+    rd_kafka_DeleteRecords_t *wish = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
+    rd_kafka_DeleteRecords(asker(), &wish, 1, NULL, queue);
+    rd_kafka_event_t *answer = wait_for_answer(queue, "trim", topic);
+    check(rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(answer))
+              ->elems[0]
+              .err,
+          "trim", topic);
+    rd_kafka_event_destroy(answer);
+    rd_kafka_DeleteRecords_destroy(wish);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 typedef struct end_of {
     const char *topic;
     int partition;
@@ -189,28 +233,4 @@ int64_t topic_bytes(const char *topic, int partition) {
     if (stat(path, &about) != 0)
         fail_msg("%s is not there", path);
     return about.st_size;
-}
-
-/* ---- groups ---- */
-
-int64_t group_committed(const char *group, const char *topic, int partition) {
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    set(conf, "group.id", group);
-    rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, conf);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, partition);
-    check(rd_kafka_committed(rk, list, PATIENCE_MS), "committed", topic);
-    int64_t offset = list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(rk);
-    return offset < 0 ? -1 : offset;
-}
-
-int64_t group_committed_sum(const char *group, const char *topic, int partitions) {
-    int64_t sum = 0;
-    for (int i = 0; i < partitions; i++) {
-        int64_t offset = group_committed(group, topic, i);
-        sum += offset > 0 ? offset : 0;
-    }
-    return sum;
 }

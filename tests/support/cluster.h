@@ -23,6 +23,11 @@ void cluster_do(const char *words);
 void topic_create(const char *topic, int partitions);
 void topic_create_with(const char *topic, int partitions, const char *setting, const char *value);
 void topic_grow(const char *topic, int partitions);
+void topic_set(const char *topic, const char *setting, const char *value);
+void topic_delete(const char *topic);
+
+/* The partition's records below this offset go, as they do when they grow old. */
+void topic_trim(const char *topic, int partition, int64_t before);
 
 /* Records between the partition's first and last offset; of partition -1: of all `partitions`. */
 int64_t topic_end(const char *topic, int partition);
@@ -38,7 +43,8 @@ typedef struct raw_record {
     char *key, *value; /* end with NUL */
     size_t key_len, value_len;
     struct {
-        char *name, *value;
+        char *name, *value; /* a value ends with NUL, too; NULL: none */
+        size_t value_len;
     } headers[32];
     int header_count;
 } raw_record;
@@ -58,14 +64,27 @@ void raw_write(raw_writer *w, const char *topic, int partition, const char *rout
                const char *value);
 void raw_write_headers(raw_writer *w, const char *topic, const char *key, const char *value,
                        const char *const (*headers)[2], int count);
+
+/* Takes the headers. A key or value of NULL is none, which is not the same as an empty one. */
+void raw_write_bytes(raw_writer *w, const char *topic, const void *key, size_t key_len,
+                     const void *value, size_t value_len, rd_kafka_headers_t *headers);
 rd_kafka_t *raw_writer_client(raw_writer *w);
 void raw_writer_close(raw_writer *w); /* flushes */
 
 /* `count` records with values {"id":0} ... and keys k0 ... k<keys - 1>; keys 0: none. */
 void topic_fill(const char *topic, int partition, int count, int keys);
 
+/* ---- groups ---- */
+
 /* What the group committed; -1: nothing. */
 int64_t group_committed(const char *group, const char *topic, int partition);
 int64_t group_committed_sum(const char *group, const char *topic, int partitions);
+
+/* The metadata beside it; "" none; freed with free(). */
+char *group_metadata(const char *group, const char *topic, int partition);
+
+/* Commits as another program does, for a group that has no members; metadata NULL: none. */
+void group_commit(const char *group, const char *topic, int partition, int64_t offset,
+                  const char *metadata);
 
 #endif

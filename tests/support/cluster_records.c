@@ -40,7 +40,8 @@ static void take(raw_record *out, const rd_kafka_message_t *m) {
         size_t len;
         rd_kafka_header_get_all(headers, i, &name, &value, &len);
         out->headers[i].name = copy(name, strlen(name));
-        out->headers[i].value = copy(value, len);
+        out->headers[i].value = value ? copy(value, len) : NULL;
+        out->headers[i].value_len = len;
     }
     out->header_count = (int)count;
 }
@@ -129,7 +130,8 @@ raw_writer *raw_writer_open(const char *transactional_id) {
     set(conf, "linger.ms", "5");
     set(conf, "log_level", "0");
     set(conf, "partitioner", "murmur2_random");
-    /* Without it, a batch that is retried (a new topic's leader is not there yet) changes places. */
+    /* Without it, a batch that is retried (a new topic's leader is not there yet) changes places.
+     */
     set(conf, "enable.idempotence", "true");
     if (transactional_id)
         set(conf, "transactional.id", transactional_id);
@@ -161,6 +163,17 @@ void raw_write_headers(raw_writer *w, const char *topic, const char *key, const 
                           RD_KAFKA_V_KEY(key, (key ? strlen(key) : 0)),
                           RD_KAFKA_V_VALUE((void *)(uintptr_t)value, (value ? strlen(value) : 0)),
                           RD_KAFKA_V_HEADERS(list), RD_KAFKA_V_END);
+    if (err)
+        fail_msg("%s: %s", topic, rd_kafka_err2str(err));
+}
+
+void raw_write_bytes(raw_writer *w, const char *topic, const void *key, size_t key_len,
+                     const void *value, size_t value_len, rd_kafka_headers_t *headers) {
+    rd_kafka_resp_err_t err = rd_kafka_producev(
+        w->rk, RD_KAFKA_V_TOPIC(topic),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK),
+        RD_KAFKA_V_KEY(key, key_len), RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value_len),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     if (err)
         fail_msg("%s: %s", topic, rd_kafka_err2str(err));
 }
