@@ -114,6 +114,7 @@ int main(int argc, char **argv) {
     raw_publisher p;
     measure m = {0};
     options_parse(&o, argc, argv);
+    workload_make_keys(o.keys);
     if (o.sync)
         measure_latencies(&m, o.messages);
     raw_publisher_open(&p, &o);
