@@ -35,20 +35,12 @@ static int on_order(kca_delivery *delivery, void *user) {
     return KCA_DONE;
 }
 
-static void add_consumer(kca_system *system, const options *o) {
-    kca_consumer_builder *b;
-    check(kca_consumer_builder_new(&b, kca_client_connection, o->topic, o->group));
-    kca_consumer_builder_with_queue_capacity(b, WORKLOAD_FETCH_MESSAGES);
-    check(kca_system_add_consumer(system, b));
-    kca_consumer_builder_free(b);
-}
-
 int main(int argc, char **argv) {
     options o;
     options_parse(&o, argc, argv);
     counter c = {.messages = o.messages, .slow_us = o.slow_us};
     kca_system *system = kca_client_system(&o);
-    add_consumer(system, &o);
+    kca_client_declare_consumer(system, &o);
     check(kca_system_add_handler(system, workload_route, on_order, &c, NULL));
     check(kca_system_start(system, KCA_CLIENT_TIMEOUT_MS));
     check(kca_system_consumer(system, o.group, &c.consumer));

@@ -18,7 +18,8 @@ enum {
     WORKLOAD_BUFFER = 2000,  /* messages that a publisher holds; the caller waits for room */
     WORKLOAD_BATCH = 300,    /* messages of one produce request and partition */
     WORKLOAD_LINGER_MS = 5,
-    WORKLOAD_FETCH_MESSAGES = 5000 /* messages that a consumer fetches ahead */
+    WORKLOAD_FETCH_MESSAGES = 5000, /* messages that a consumer fetches ahead */
+    WORKLOAD_FETCH_WAIT_MS = 100    /* the broker's wait for messages, as the library sets it */
 };
 
 typedef struct workload_header {
