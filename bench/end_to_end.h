@@ -18,7 +18,7 @@
 
 #define END_TO_END_HEADER "sentAt"
 
-enum { END_TO_END_PER_SECOND = 1000, END_TO_END_WARM_UP = 3000 };
+enum { END_TO_END_PER_SECOND = 1000, END_TO_END_WARM_UP = 2000 };
 
 typedef struct end_to_end {
     measure measure;
