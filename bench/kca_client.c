@@ -1,5 +1,7 @@
 #include "kca_client.h"
 
+#include "workload.h"
+
 const char kca_client_connection[] = "bench";
 
 void check(kca_error *error) {
@@ -16,4 +18,12 @@ kca_system *kca_client_system(const options *o) {
     check(kca_system_add_connection(system, connection));
     kca_connection_free(connection);
     return system;
+}
+
+void kca_client_declare_consumer(kca_system *system, const options *o) {
+    kca_consumer_builder *b;
+    check(kca_consumer_builder_new(&b, kca_client_connection, o->topic, o->group));
+    kca_consumer_builder_with_queue_capacity(b, WORKLOAD_FETCH_MESSAGES);
+    check(kca_system_add_consumer(system, b));
+    kca_consumer_builder_free(b);
 }

@@ -1,18 +1,20 @@
 /*
- * The same work as raw_consume, through the library: one processor and a handler that does nothing,
- * or sleeps when --slow-us asks for it. The consumer stops from the handler after the last message.
+ * The same work as raw_consume, through the library: one processor, or as many as --processors
+ * says, and a handler that does nothing, or sleeps when --slow-us asks for it. The consumer stops
+ * from the handler after the last message.
  */
 #include "kca_client.h"
 #include "measure.h"
 #include "workload.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
 typedef struct counter {
     kca_consumer *consumer;
     measure measure;
-    long seen;
+    atomic_long seen;
     long messages;
     long slow_us;
 } counter;
@@ -21,23 +23,16 @@ typedef struct counter {
 static int on_order(kca_delivery *delivery, void *user) {
     counter *c = user;
     (void)delivery;
-    if (c->seen++ == 0)
+    long earlier = atomic_fetch_add(&c->seen, 1);
+    if (earlier == 0)
         measure_start(&c->measure);
     else if (c->slow_us)
         (void)usleep((useconds_t)c->slow_us);
-    if (c->seen == c->messages + 1) {
+    if (earlier == c->messages) {
         measure_stop(&c->measure);
         kca_consumer_stop(c->consumer);
     }
     return KCA_DONE;
-}
-
-static void add_consumer(kca_system *system, const options *o) {
-    kca_consumer_builder *b;
-    check(kca_consumer_builder_new(&b, kca_client_connection, o->topic, o->group));
-    kca_consumer_builder_with_queue_capacity(b, WORKLOAD_FETCH_MESSAGES);
-    check(kca_system_add_consumer(system, b));
-    kca_consumer_builder_free(b);
 }
 
 int main(int argc, char **argv) {
@@ -45,13 +40,15 @@ int main(int argc, char **argv) {
     options_parse(&o, argc, argv);
     counter c = {.messages = o.messages, .slow_us = o.slow_us};
     kca_system *system = kca_client_system(&o);
-    add_consumer(system, &o);
+    kca_client_declare_consumer(system, &o);
     check(kca_system_add_handler(system, workload_route, on_order, &c, NULL));
     check(kca_system_start(system, KCA_CLIENT_TIMEOUT_MS));
     check(kca_system_consumer(system, o.group, &c.consumer));
+    kca_consumer_with_amount_of_processors(c.consumer, (int)o.processors);
     check(kca_consumer_run(c.consumer));
-    if (c.seen <= c.messages)
-        die("kca_consume: stopped after %ld of %ld messages", c.seen, c.messages);
+    long seen = atomic_load(&c.seen);
+    if (seen <= c.messages)
+        die("kca_consume: stopped after %ld of %ld messages", seen, c.messages);
     measure_print(&c.measure, "kca_consume", kca_version(), o.messages);
     kca_consumer_free(c.consumer);
     check(kca_system_shutdown(system, KCA_CLIENT_TIMEOUT_MS));

@@ -48,8 +48,8 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static double percentile_us(const measure *m, long percent) {
-    return m->latencies[(m->latency_count - 1) * percent / 100] * 1e6;
+static double percentile_us(const measure *m, long per_mille) {
+    return m->latencies[(m->latency_count - 1) * per_mille / 1000] * 1e6;
 }
 
 /* VmHWM, the largest resident size so far; getrusage's would include the parent's before exec. */
@@ -73,8 +73,8 @@ void measure_print(measure *m, const char *program, const char *version, long me
                  (double)messages / m->wall, peak_mb());
     if (m->latency_count) {
         qsort(m->latencies, (size_t)m->latency_count, sizeof *m->latencies, by_value);
-        (void)printf(",\"p50_us\":%.1f,\"p99_us\":%.1f", percentile_us(m, 50),
-                     percentile_us(m, 99));
+        (void)printf(",\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f", percentile_us(m, 500),
+                     percentile_us(m, 990), percentile_us(m, 999));
     }
     (void)puts("}");
     free(m->latencies);

@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include "workload.h"
+
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,8 +9,8 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: PROGRAM --brokers HOSTS --topic NAME [--messages N] [--sync] [--group NAME]\n"
-    "               [--slow-us MICROSECONDS] [--default-queues]\n";
+    "usage: PROGRAM --brokers HOSTS --topic NAME [--messages N] [--keys N] [--sync]\n"
+    "               [--group NAME] [--processors N] [--slow-us MICROSECONDS] [--default-queues]\n";
 
 void die(const char *format, ...) {
     va_list args;
@@ -36,6 +38,10 @@ static void options_set(options *o, const char *name, const char *value) {
         o->group = value;
     else if (!strcmp(name, "messages"))
         o->messages = number(name, value, 1);
+    else if (!strcmp(name, "keys"))
+        o->keys = number(name, value, 1);
+    else if (!strcmp(name, "processors"))
+        o->processors = number(name, value, 1);
     else if (!strcmp(name, "slow-us"))
         o->slow_us = number(name, value, 0);
     else if (!strcmp(name, "sync"))
@@ -48,10 +54,11 @@ void options_parse(options *out, int argc, char **argv) {
     static const struct option known[] = {
         {"brokers", required_argument, NULL, 0},  {"topic", required_argument, NULL, 0},
         {"group", required_argument, NULL, 0},    {"messages", required_argument, NULL, 0},
+        {"keys", required_argument, NULL, 0},     {"processors", required_argument, NULL, 0},
         {"slow-us", required_argument, NULL, 0},  {"sync", no_argument, NULL, 0},
         {"default-queues", no_argument, NULL, 0}, {NULL, 0, NULL, 0},
     };
-    *out = (options){.group = "bench", .messages = 100000};
+    *out = (options){.group = "bench", .messages = 100000, .keys = WORKLOAD_KEYS, .processors = 1};
     int index;
     int found;
     while ((found = getopt_long(argc, argv, "", known, &index)) == 0)

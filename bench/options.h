@@ -1,5 +1,5 @@
 /*
- * The command line and the failures, the same in the four programs.
+ * The command line and the failures, the same in all programs.
  */
 #ifndef BENCH_OPTIONS_H
 #define BENCH_OPTIONS_H
@@ -11,6 +11,8 @@ typedef struct options {
     const char *topic;
     const char *group;   /* consumers only */
     long messages;       /* to measure, the warm-up not counted */
+    long keys;           /* raw_publish: how many different ones */
+    long processors;     /* kca_consume */
     long slow_us;        /* what the handler sleeps for each message, 0: nothing */
     bool sync;           /* publishers: one message at a time */
     bool default_queues; /* raw programs: librdkafka's own queue sizes instead of bounded ones */

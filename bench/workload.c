@@ -1,6 +1,9 @@
 #include "workload.h"
 
+#include "options.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 
 const char workload_payload[] =
     "{\"orderId\":\"ORD-000001\",\"amount\":299.99,\"customer\":{\"id\":\"CUST-1042\","
@@ -22,13 +25,26 @@ const workload_header workload_headers[WORKLOAD_HEADERS] = {
     {"channelName", "orders"},
 };
 
+typedef char workload_uuid[WORKLOAD_KEY_SIZE + 1];
+
+static workload_uuid *keys;
+static long key_count;
+
+/* The odd multiplier makes the first eight digits different for each n. */
+static void make_key(char *out, unsigned n) {
+    (void)snprintf(out, sizeof(workload_uuid), "%08x-%04x-4%03x-8%03x-%012x", n * 2654435761U,
+                   n * 40503U & 0xffffU, n & 0xfffU, n * 7U & 0xfffU, n * 2246822519U);
+}
+
+void workload_make_keys(long count) {
+    keys = calloc((size_t)count, sizeof *keys);
+    if (!keys)
+        die("no memory for %ld keys", count);
+    key_count = count;
+    for (long i = 0; i < count; i++)
+        make_key(keys[i], (unsigned)i);
+}
+
 const char *workload_key(long i) {
-    static char keys[WORKLOAD_KEYS][WORKLOAD_KEY_SIZE + 1];
-    char *key = keys[i % WORKLOAD_KEYS];
-    if (!*key) {
-        unsigned n = (unsigned)(i % WORKLOAD_KEYS);
-        (void)snprintf(key, WORKLOAD_KEY_SIZE + 1, "%08x-%04x-4%03x-8%03x-%012x", n * 2654435761U,
-                       n * 40503U & 0xffffU, n & 0xfffU, n * 7U & 0xfffU, n * 2246822519U);
-    }
-    return key;
+    return keys[i % key_count];
 }
