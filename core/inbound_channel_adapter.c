@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BURST = 64 };
+enum { BURST = 64, NAP_MS = 1 };
 
 /* ---- records ---- */
 
@@ -160,10 +160,18 @@ static bool wait_for_work(kca__inbound *in, int64_t deadline) {
         fetch_burst(in, deadline);
         return e->lanes.ready_count > 0 || kca__clock_left_ms(deadline) != 0;
     }
+    /* Full: handlers may make room faster than a thread is woken for each record, so one naps. When
+     * nothing changed meanwhile, it waits to be woken. */
+    bool nap = e->may_nap && !e->fetching;
+    e->may_nap &= !nap;
+    e->napping |= nap;
     e->idle++;
-    bool in_time = kca__clock_wait(&e->work, &e->lock, deadline);
+    int64_t soon = kca__clock_deadline(NAP_MS);
+    bool in_time = kca__clock_wait(&e->work, &e->lock, nap && soon < deadline ? soon : deadline);
     e->idle--;
-    return in_time;
+    e->waking = false;
+    e->napping &= !nap;
+    return in_time || (nap && kca__clock_left_ms(deadline) != 0);
 }
 
 /* Deliveries that are not prepared yet. */

@@ -60,14 +60,20 @@ void kca__engine_close(kca__engine *e) {
 
 void kca__engine_wake_one_locked(kca__engine *e) {
     kca__notifier_raise(&e->notifier);
-    if (e->idle > 0)
+    if (e->idle == 0) {
+        if (e->fetching)
+            e->wake_fetcher(e->owner);
+        return;
+    }
+    /* One at a time: who wakes takes, and wakes the next if there is more. */
+    if (!e->waking)
         pthread_cond_signal(&e->work);
-    else if (e->fetching)
-        e->wake_fetcher(e->owner);
+    e->waking = true;
 }
 
 void kca__engine_wake_locked(kca__engine *e) {
-    bool fetch = !e->fetching && !e->fetch_held && e->idle > 0 && kca__engine_room_locked(e) > 0;
+    bool fetch = !e->fetching && !e->fetch_held && !e->napping && e->idle > 0 &&
+                 kca__engine_room_locked(e) > 0;
     if (e->lanes.ready_count > 0 || fetch)
         kca__engine_wake_one_locked(e);
 }

@@ -77,6 +77,9 @@ typedef struct kca__engine {
     pthread_cond_t work;    /* something may be taken, or it is over */
     pthread_cond_t settled; /* `out` or `writing` went down, or it is over */
     int idle;               /* threads that wait for work */
+    bool waking;            /* one of them was signalled and does not run yet */
+    bool may_nap;           /* a burst came since the last nap */
+    bool napping;           /* one of them looks again by itself, very soon */
     bool fetching;          /* a thread waits for records outside the lock */
     bool fetch_held;        /* nobody may begin to */
     uint64_t fetches;       /* that ended */

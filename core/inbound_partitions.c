@@ -31,6 +31,7 @@ void kca__engine_release_fetch(kca__engine *e) {
 
 void kca__engine_end_fetch_locked(kca__engine *e) {
     e->fetching = false;
+    e->may_nap = true;
     e->fetches++;
     pthread_cond_broadcast(&e->settled);
 }

@@ -10,7 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLICE_MS = 5000, ROOM_MS = 10, MOST_PAUSE_MS = 30000 };
+enum {
+    SOCKET_TIMEOUT_MS = 10000,
+    SLICE_MS = 5000,
+    ROOM_MS = 10,
+    MOST_PAUSE_MS = 30000,
+    ABORT_MS = 120000
+};
 
 /* ---- opening ---- */
 
@@ -30,6 +36,9 @@ static kca_error *configure(rd_kafka_conf_t *conf, const kca__inbound *in, const
         e = kca__property_apply(conf, who, "partitioner", "murmur2_random");
     if (!e)
         e = set_number(conf, who, "transaction.timeout.ms", o->transaction_timeout_ms);
+    /* librdkafka wants a request to end before its transaction does. */
+    if (!e && o->transaction_timeout_ms < 2 * SOCKET_TIMEOUT_MS)
+        e = set_number(conf, who, "socket.timeout.ms", o->transaction_timeout_ms / 2);
     if (!e)
         e = set_number(conf, who, "message.max.bytes", largest_bytes);
     return e;
@@ -88,6 +97,7 @@ static void end_by(kca__transaction *t, rd_kafka_error_t *error) {
         e->fatal = 1;
     }
     rd_kafka_error_destroy(error);
+    kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);
     pthread_mutex_lock(&in->engine.lock);
     kca__engine_fail_locked(&in->engine, e);
     pthread_mutex_unlock(&in->engine.lock);
@@ -100,9 +110,8 @@ static bool is_stopping(kca__inbound *in) {
     return stopping;
 }
 
-static int64_t deadline_of(kca__inbound *in) {
-    return kca__clock_deadline(is_stopping(in) ? kca__keeper_patience_ms(in)
-                                               : in->options->transaction_timeout_ms);
+static int64_t deadline_of(kca__inbound *in, int timeout_ms) {
+    return kca__clock_deadline(is_stopping(in) ? kca__keeper_patience_ms(in) : timeout_ms);
 }
 
 /* Calls again while librdkafka says that this may help. */
@@ -251,7 +260,7 @@ static void give_up(kca__transaction *t, rd_kafka_error_t *error) {
     }
     tell(in, error);
     rd_kafka_error_destroy(error);
-    error = insist(t, abort_it, deadline_of(in));
+    error = insist(t, abort_it, deadline_of(in, ABORT_MS));
     if (error) {
         end_by(t, error);
         return;
@@ -271,7 +280,8 @@ bool kca__transaction_commit(kca__transaction *t) {
                        "can tell");
     bool committed = true;
     if (c.offsets->cnt > 0) {
-        rd_kafka_error_t *error = fill_and_commit(t, &c, deadline_of(in));
+        rd_kafka_error_t *error =
+            fill_and_commit(t, &c, deadline_of(in, in->options->transaction_timeout_ms));
         committed = !error;
         if (error)
             give_up(t, error);

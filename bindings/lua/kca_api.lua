@@ -150,8 +150,18 @@ local function new_message_class(core)
 end
 
 --- Deliveries: messages that also know where they came from, and must be settled.
-local function new_delivery_class(core, Message)
+local function new_delivery_class(M, core, Message)
   local Delivery = new_class(Message)
+
+  --- Publishes through the bus' channel in this delivery's transaction: it goes out with its offset. For consumers with a
+  -- transactional_id; a message, or one made of a name, a payload and the fields of `kca.message`.
+  function Delivery:publish(bus, message, payload, fields)
+    if getmetatable(message) ~= Message then
+      message = M.message(message, payload, fields)
+    end
+    return fallible(core.kca_delivery_publish(self.delivery, bus.handle, message.handle))
+  end
+
   for _, word in ipairs({ "consumer", "topic", "partition", "offset", "attempt" }) do
     local fn = core["kca_delivery_" .. word]
     Delivery[word] = function(self)
@@ -489,7 +499,7 @@ return function(core)
   end
   local handled = {} -- .message: what a handler is at
   local Message = new_message_class(core)
-  local Queue = new_queue_class(core, new_delivery_class(core, Message))
+  local Queue = new_queue_class(core, new_delivery_class(M, core, Message))
   add_declarations(M, core)
   add_messages(M, core, Message)
   add_system(M, core, new_bus_class(M, core, Message, handled), new_consumer_class(M, core, Queue, handled), Queue)

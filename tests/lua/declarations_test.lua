@@ -15,6 +15,7 @@ local SAMPLES = {
   rejected_error = "e",
   dead_letter_channel = "d",
   dead_letter_format = "kca",
+  transactional_id = "t",
 }
 
 function tests.every_option_returns_the_same_object()

@@ -49,7 +49,8 @@ typedef struct raw_record {
     int header_count;
 } raw_record;
 
-/* All records of the partitions 0 .. partitions - 1, as they stand; by partition and offset. */
+/* All records of the partitions 0 .. partitions - 1, as they stand; by partition and offset. Of
+ * transactions those that are committed. */
 raw_record *topic_read(int *out_count, const char *topic, int partitions);
 void records_free(raw_record *records, int count);
 

@@ -52,6 +52,7 @@ static rd_kafka_t *open_reader(void) {
     set(conf, "bootstrap.servers", listener("PLAINTEXT"));
     set(conf, "group.id", "kca-tests-outside");
     set(conf, "enable.auto.commit", "false");
+    set(conf, "enable.partition.eof", "true");
     set(conf, "auto.offset.reset", "earliest");
     set(conf, "log_level", "0");
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
@@ -60,23 +61,29 @@ static rd_kafka_t *open_reader(void) {
     return rk;
 }
 
-static void read_partition(raw_record *out, rd_kafka_t *rk, const char *topic, int partition,
-                           int64_t count) {
+/* To the end as it is now: of `most` offsets some may be no records (transactions). Gives how many
+ * are. */
+static int64_t read_partition(raw_record *out, rd_kafka_t *rk, const char *topic, int partition,
+                              int64_t most) {
+    int64_t count = 0;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = 0;
     rd_kafka_assign(rk, list);
     rd_kafka_topic_partition_list_destroy(list);
-    for (int64_t i = 0; i < count; i++) {
+    for (bool at_end = false; !at_end && count < most;) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, PATIENCE_MS);
         if (!m)
-            fail_msg("%s[%d]: record %lld of %lld does not come", topic, partition, (long long)i,
-                     (long long)count);
-        if (m->err)
+            fail_msg("%s[%d]: record %lld of at most %lld does not come", topic, partition,
+                     (long long)count, (long long)most);
+        at_end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        if (m->err && !at_end)
             fail_msg("%s[%d]: %s", topic, partition, rd_kafka_message_errstr(m));
-        take(&out[i], m);
+        if (!at_end)
+            take(&out[count++], m);
         rd_kafka_message_destroy(m);
     }
     rd_kafka_assign(rk, NULL);
+    return count;
 }
 
 raw_record *topic_read(int *out_count, const char *topic, int partitions) {
@@ -88,8 +95,7 @@ raw_record *topic_read(int *out_count, const char *topic, int partitions) {
     for (int i = 0; i < partitions; i++) {
         int64_t end = topic_end(topic, i);
         end = end > total - at ? total - at : end;
-        read_partition(records + at, rk, topic, i, end);
-        at += end;
+        at += read_partition(records + at, rk, topic, i, end);
     }
     rd_kafka_destroy(rk);
     *out_count = (int)at;

@@ -271,6 +271,16 @@ class ConsumerBuilder:
         _kca.kca_consumer_builder_with_deduplication(self._handle, messages)
         return self
 
+    def with_transactional_id(self, transactional_id: str) -> ConsumerBuilder:
+        """Exactly once: what deliveries publish is committed with their offsets; this process' name for it."""
+        _kca.kca_consumer_builder_with_transactional_id(self._handle, transactional_id)
+        return self
+
+    def with_transaction_timeout_ms(self, timeout_ms: int) -> ConsumerBuilder:
+        """The broker aborts a transaction that lasts longer: 60000."""
+        _kca.kca_consumer_builder_with_transaction_timeout_ms(self._handle, timeout_ms)
+        return self
+
     def with_property(self, name: str, value: str) -> ConsumerBuilder:
         """Any other property of librdkafka."""
         _kca.kca_consumer_builder_with_property(self._handle, name, value)

@@ -196,6 +196,15 @@ class Delivery(Message):
         """1, 2, ..."""
         return _kca.kca_delivery_attempt(self._delivery)
 
+    def publish(self, bus: Any, message: Message | str, payload: Any = None, **fields: Any) -> None:
+        """Publishes through the bus' channel in this delivery's transaction: it goes out with its offset.
+
+        For consumers with a `transactional_id`; arguments as `Bus.publish` takes them. It continues the delivery's
+        trace, unless it has a trace context.
+        """
+        made = message if isinstance(message, Message) else Message(message, payload, **fields)
+        _kca.kca_delivery_publish(self._delivery, bus._handle, made._handle)
+
     def settle(self, verdict: int, error_name: str = "", text: str = "") -> None:
         """Settles it: `DONE`, `FAILED`, `REJECTED` or `DUPLICATE`, with a short name and a line of text that say why.
 

@@ -386,6 +386,21 @@ void kca_consumer_builder_with_timeout_policy(kca_consumer_builder *b, const cha
  */
 void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messages);
 
+/*
+ * Exactly once: the messages that handlers publish with kca_delivery_publish, and the offsets of the deliveries that
+ * they belong to, are committed together, in Kafka transactions of all that was done since the last one. `id` names
+ * this process for that (transactional.id): another one that comes with the same id, such as its successor, fences
+ * this one, whose run then ends with an error. What is read by read_committed consumers has then been handled exactly
+ * once, whatever died; handlers themselves may still run more than once. When a transaction is aborted, all that was
+ * in it is delivered again. Dead letters go with it too, so their channel must be over the same connection. Commits
+ * are each 100 ms unless commit_interval_ms says otherwise; queue_capacity is at most 1000, and isolation_level
+ * read_committed. Default none. Not on the embedded broker.
+ */
+void kca_consumer_builder_with_transactional_id(kca_consumer_builder *b, const char *id);
+
+/* The broker aborts a transaction that lasts longer; 1000 to 900000, default 60000. transaction.timeout.ms */
+void kca_consumer_builder_with_transaction_timeout_ms(kca_consumer_builder *b, int timeout_ms);
+
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_consumer_builder_with_property(kca_consumer_builder *b, const char *name, const char *value);
 
@@ -604,6 +619,15 @@ void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *t
  * in the queue_capacity until it is freed; one that failed is tried again, or dead-lettered, after that.
  */
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict);
+
+/*
+ * Publishes in the delivery's transaction (kca_consumer_builder_with_transactional_id), through the channel of `bus`,
+ * which must be over the consumer's connection. The message is kept until the delivery is settled as KCA_DONE, and goes
+ * out then with its offset; after any other end it is dropped, for the delivery comes again. It continues the
+ * delivery's trace unless it has a trace context. Of the publisher's options only batch_bytes (the largest message) and
+ * reply_channel count here. KCA_ERROR_STATE: the consumer has no transactional_id, or the delivery is settled.
+ */
+kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message *m);
 
 /* Frees a delivery that was deferred or came out of kca_event_into_delivery; unsettled, it counts as failed. */
 void kca_delivery_free(kca_delivery *d);
