@@ -51,6 +51,14 @@ bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_
     return p != NULL;
 }
 
+void kca__engine_begin_at(kca__engine *e, const char *topic, int partition, int64_t offset) {
+    pthread_mutex_lock(&e->lock);
+    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
+    if (p)
+        kca__frontier_pass(&p->frontier, offset - 1);
+    pthread_mutex_unlock(&e->lock);
+}
+
 void kca__engine_revoke(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
     kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);

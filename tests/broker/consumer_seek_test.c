@@ -74,6 +74,27 @@ static void test_commits_follow(void **state) {
     end(&c);
 }
 
+/* So a backlog that was left out stays so. */
+static void test_where_it_went_is_committed_though_nothing_came_of_there(void **state) {
+    (void)state;
+    static gate hold = GATE_CLOSED;
+    const char *topic = filled(COUNT, 1), *group = unique("group");
+    consuming c = consume(topic, group, NULL);
+    c.recorder->behave = wait_at_50;
+    c.recorder->context = &hold;
+    runner r;
+    runner_start(&r, c.consumer);
+    must_wait_at(&hold, 1, COME_MS);
+    must(kca_consumer_seek(c.consumer, topic, 0, KCA_OFFSET_END, SEEK_MS));
+    gate_open(&hold);
+    runner_stop(&r);
+    assert_int_equal(group_committed(group, topic, 0), COUNT);
+    topic_fill(topic, 0, 1, 1);
+    must(run_for(&c, 1));
+    must_have_come(c.recorder, 51, 0, 0);
+    end(&c);
+}
+
 /* ---- what is out meanwhile ---- */
 
 static int wait_at_first(recorder *r, kca_delivery *d, int id) {
@@ -202,6 +223,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_back_ahead_beginning_and_end_while_it_runs),
         cmocka_unit_test(test_commits_follow),
+        cmocka_unit_test(test_where_it_went_is_committed_though_nothing_came_of_there),
         cmocka_unit_test(test_what_is_out_no_longer_counts_and_its_key_waits_for_it),
         cmocka_unit_test(test_a_handler_may_seek_itself),
         cmocka_unit_test(test_in_the_pull_form),
