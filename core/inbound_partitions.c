@@ -208,14 +208,17 @@ bool kca__engine_is_paused(kca__engine *e, const char *topic, int number) {
 
 /* ---- commits ---- */
 
-/* The open records of it, as text for the commit's metadata. */
-static void write_map(char *out, const kca__frontier *f) {
+/* The open records of it, as text for the commit's metadata, and what was known to be finished
+ * beyond: it has not come to that yet. */
+static void write_map(char *out, const kca__partition *p) {
+    const kca__frontier *f = &p->frontier;
     kca__offset_map_writer w;
     kca__offset_map_begin(&w, kca__frontier_offset(f));
-    for (const kca__frontier_entry *open = f->first; open; open = open->next)
-        if (!kca__offset_map_add_open(&w, open->offset))
-            break;
-    kca__offset_map_finish(&w, f->end, out);
+    bool more = true;
+    for (const kca__frontier_entry *open = f->first; open && more; open = open->next)
+        more = kca__offset_map_add_open(&w, open->offset);
+    int64_t end = more ? kca__offset_map_add_known(&w, f->end, &p->known) : f->end;
+    kca__offset_map_finish(&w, end, out);
 }
 
 void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) {
@@ -226,7 +229,7 @@ void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) 
             continue;
         p->told = p->frontier.changes;
         p->committed = kca__frontier_offset(&p->frontier);
-        write_map(map, &p->frontier);
+        write_map(map, p);
         fn(user, p->place->topic, p->place->number, p->committed, map);
     }
     pthread_mutex_unlock(&e->lock);
