@@ -126,6 +126,10 @@ void kca__engine_close(kca__engine *e);
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_t base,
                         const char *map, size_t map_len);
 
+/* The application chose to begin there: that is where the group is to stand, though nothing has come
+ * yet. */
+void kca__engine_begin_at(kca__engine *e, const char *topic, int partition, int64_t offset);
+
 /* Waits for the burst that is being fetched. Before an assignment: the burst may be of the last
  * one, and settling its records would move the new frontier over what has yet to come. */
 void kca__engine_await_fetch(kca__engine *e);

@@ -52,6 +52,14 @@ bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_
     return p != NULL;
 }
 
+void kca__engine_begin_at(kca__engine *e, const char *topic, int partition, int64_t offset) {
+    pthread_mutex_lock(&e->lock);
+    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
+    if (p)
+        kca__frontier_pass(&p->frontier, offset - 1);
+    pthread_mutex_unlock(&e->lock);
+}
+
 void kca__engine_revoke(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
     kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
@@ -214,15 +222,17 @@ bool kca__engine_is_paused(kca__engine *e, const char *topic, int number) {
 
 /* ---- commits ---- */
 
-/* The open records of it, as text for the commit's metadata. False: not all that is finished has
- * room. */
-static bool write_map(char *out, const kca__frontier *f) {
+/* The open records of it, as text for the commit's metadata, and what was known to be finished
+ * beyond: it has not come to that yet. False: not all that is finished has room. */
+static bool write_map(char *out, const kca__partition *p) {
+    const kca__frontier *f = &p->frontier;
     kca__offset_map_writer w;
     kca__offset_map_begin(&w, kca__frontier_offset(f));
-    for (const kca__frontier_entry *open = f->first; open; open = open->next)
-        if (!kca__offset_map_add_open(&w, open->offset))
-            break;
-    return kca__offset_map_finish(&w, f->end, out) == f->end;
+    bool more = true;
+    for (const kca__frontier_entry *open = f->first; open && more; open = open->next)
+        more = kca__offset_map_add_open(&w, open->offset);
+    int64_t end = more ? kca__offset_map_add_known(&w, f->end, &p->known) : f->end;
+    return kca__offset_map_finish(&w, end, out) == end;
 }
 
 static bool has_news(const kca__partition *p) {
@@ -236,7 +246,7 @@ static void collect(kca__engine *e, kca__commit_fn fn, void *user) {
             continue;
         p->told = p->frontier.changes;
         p->committed = kca__frontier_offset(&p->frontier);
-        write_map(map, &p->frontier);
+        write_map(map, p);
         fn(user, p->place->topic, p->place->number, p->committed, map);
     }
 }
@@ -253,7 +263,7 @@ bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *us
     bool whole = true;
     pthread_mutex_lock(&e->lock);
     for (const kca__partition *p = e->partitions.first; p && whole; p = p->next)
-        whole = !has_news(p) || write_map(map, &p->frontier);
+        whole = !has_news(p) || write_map(map, p);
     if (whole) {
         collect(e, fn, user);
         kca__held_records_move(out_batch, &e->batch);

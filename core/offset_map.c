@@ -63,19 +63,37 @@ static void put_runs(kca__offset_map_writer *w, int64_t end) {
     w->open_first = w->open_end = end;
 }
 
-bool kca__offset_map_add_open(kca__offset_map_writer *w, int64_t offset) {
-    assert(offset >= w->open_end);
-    int64_t bit = offset - w->base;
-    if (bit < MOST_BITS)
+/* Those from `first` to below `end`. */
+static bool add_open_run(kca__offset_map_writer *w, int64_t first, int64_t end) {
+    assert(first >= w->open_end && end > first);
+    for (int64_t bit = first - w->base; bit < end - w->base && bit < MOST_BITS; bit++)
         w->bits[bit / 8] &= (unsigned char)~(1u << bit % 8);
-    else
+    if (end - w->base > MOST_BITS)
         w->bits_full = true;
 
-    if (!w->runs_full && offset > w->open_end)
-        put_runs(w, offset);
+    if (!w->runs_full && first > w->open_end)
+        put_runs(w, first);
     if (!w->runs_full)
-        w->open_end = offset + 1;
+        w->open_end = end;
     return !w->runs_full || !w->bits_full;
+}
+
+bool kca__offset_map_add_open(kca__offset_map_writer *w, int64_t offset) {
+    return add_open_run(w, offset, offset + 1);
+}
+
+int64_t kca__offset_map_add_known(kca__offset_map_writer *w, int64_t end,
+                                  const kca__offset_map *known) {
+    bool more = true;
+    for (int i = known->next; i < known->count && more; i++) {
+        const kca__offset_run *run = &known->runs[i];
+        if (run->end <= end)
+            continue;
+        if (run->first > end)
+            more = add_open_run(w, end, run->first);
+        end = run->end;
+    }
+    return end;
 }
 
 /* The bits below `end`, without zeros at the end. */

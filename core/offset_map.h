@@ -33,6 +33,20 @@ enum {
     KCA__OFFSET_MAP_BYTES = 2991 /* of a payload, that 4000 characters have room for */
 };
 
+typedef struct kca__offset_run {
+    int64_t first;
+    int64_t end; /* the offset after the last */
+} kca__offset_run;
+
+/* An empty map is all zeros. */
+typedef struct kca__offset_map {
+    kca__offset_run *runs; /* of finished offsets, ascending */
+    int count;
+    int next;      /* the first run that was not passed */
+    int64_t left;  /* offsets in runs that were not passed */
+    int64_t asked; /* the greatest offset so far */
+} kca__offset_map;
+
 typedef struct kca__offset_map_writer {
     int64_t base;
     int64_t open_first; /* the last run of open offsets; what is before is in `runs` */
@@ -51,24 +65,15 @@ void kca__offset_map_begin(kca__offset_map_writer *w, int64_t base);
  * further ones need not be added. */
 bool kca__offset_map_add_open(kca__offset_map_writer *w, int64_t offset);
 
+/* What `known` tells of from `end` on, where nothing has come yet, stays told; what is between is
+ * open. Gives the end for kca__offset_map_finish. */
+int64_t kca__offset_map_add_known(kca__offset_map_writer *w, int64_t end,
+                                  const kca__offset_map *known);
+
 /* All others below `end` are finished; `end` is beyond each one added. Writes the text; "" when
  * none are finished. Gives the offset up to which it tells of all that are: `end`, or less. */
 int64_t kca__offset_map_finish(kca__offset_map_writer *w, int64_t end,
                                char out[KCA__OFFSET_MAP_SIZE]);
-
-typedef struct kca__offset_run {
-    int64_t first;
-    int64_t end; /* the offset after the last */
-} kca__offset_run;
-
-/* An empty map is all zeros. */
-typedef struct kca__offset_map {
-    kca__offset_run *runs; /* of finished offsets, ascending */
-    int count;
-    int next;      /* the first run that was not passed */
-    int64_t left;  /* offsets in runs that were not passed */
-    int64_t asked; /* the greatest offset so far */
-} kca__offset_map;
 
 /* What the metadata committed with `base` tells; anything that is not of this form, or NULL: an
  * empty map. False: memory is out; the map is then empty, too. */

@@ -349,6 +349,10 @@ rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partit
     bool assigned = true;
     for (int i = 0; i < list->cnt && assigned; i++)
         assigned = kca__engine_assign(e, list->elems[i].topic, list->elems[i].partition, -1, "", 0);
+    for (int i = 0; i < list->cnt && !err; i++)
+        if (list->elems[i].offset >= 0)
+            kca__engine_begin_at(e, list->elems[i].topic, list->elems[i].partition,
+                                 list->elems[i].offset);
     if (err)
         fail(in, kca__error_new(KCA_ERROR_BROKER, "consumer %s: seek: %s", in->options->name,
                                 rd_kafka_err2str(err)));

@@ -144,6 +144,8 @@ static void check_commit(void *user, const char *topic, int partition, int64_t o
     for (int i = 0; i < p->count; i++)
         if (is_told(&map, offset, p->entries[i].offset))
             check(p->entries[i].done);
+        else
+            check(!p->entries[i].told); /* once told, always told */
     kca__offset_map_clear(&map);
     p->committed = offset;
     p->sought = false;

@@ -504,6 +504,34 @@ static void play_great_map(void) {
     play_map((int)pick(30000));
 }
 
+/* Somebody who read the map has come to `end` only, and writes it again. */
+static void write_again(int64_t end) {
+    kca__offset_map_writer w;
+    char text[KCA__OFFSET_MAP_SIZE];
+    for (int64_t offset = part.base; offset < end; offset++)
+        kca__offset_map_has(&part.map, offset);
+    kca__offset_map_begin(&w, part.base);
+    for (int i = 0; i < part.open_count && part.open[i] < end; i++)
+        kca__offset_map_add_open(&w, part.open[i]);
+    end = kca__offset_map_add_known(&w, end, &part.map);
+    check(kca__offset_map_finish(&w, end, text) == end);
+    check(strcmp(text, part.text) == 0);
+}
+
+static void play_known(void) {
+    fill((int)pick(20));
+    write_map();
+    read_map();
+    if (part.end - part.base < 500)
+        write_again(part.base + (int64_t)pick((uint64_t)(part.end - part.base) + 1));
+    kca__offset_map_clear(&part.map);
+}
+
+static void test_what_was_known_stays_told_wherever_its_reader_has_come_to(void **state) {
+    (void)state;
+    play_each(play_known, SMALL_MAPS);
+}
+
 static void test_any_map_is_read_as_it_was_written(void **state) {
     (void)state;
     play_each(play_small_map, SMALL_MAPS);
@@ -575,6 +603,7 @@ int main(void) {
         cmocka_unit_test(test_runs_that_are_cut_off_or_too_long_are_no_map),
         cmocka_unit_test(test_runs_beyond_the_greatest_offset_are_no_map),
         cmocka_unit_test(test_whatever_is_forged_reads_as_runs_in_order),
+        cmocka_unit_test(test_what_was_known_stays_told_wherever_its_reader_has_come_to),
         cmocka_unit_test(test_any_map_is_read_as_it_was_written),
         cmocka_unit_test(test_any_great_map_is_read_up_to_where_the_writer_said),
         cmocka_unit_test(test_whatever_is_damaged_is_not_believed),

@@ -150,6 +150,22 @@ int64_t described(kca_system *s, const char *list, int index, const char *name) 
     return number;
 }
 
+int64_t described_partition(kca_system *s, const char *topic, int partition, const char *name) {
+    cJSON *root = describe(s);
+    const cJSON *all = cJSON_GetObjectItem(element(root, "consumers", 0), "partitions"), *p;
+    int64_t number = -1;
+    cJSON_ArrayForEach(p, all) {
+        const cJSON *value = cJSON_GetObjectItem(p, name);
+        if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(p, "topic")), topic) == 0 &&
+            cJSON_GetObjectItem(p, "partition")->valueint == partition)
+            number = cJSON_IsBool(value)     ? cJSON_IsTrue(value)
+                     : cJSON_IsNumber(value) ? (int64_t)value->valuedouble
+                                             : -1;
+    }
+    cJSON_Delete(root);
+    return number;
+}
+
 char *property_in_effect(kca_system *s, const char *list, int index, const char *name) {
     cJSON *root = describe(s);
     cJSON *properties = cJSON_GetObjectItem(element(root, list, index), "properties");

@@ -44,6 +44,9 @@ int log_says(kca_queue *q, const char *part, int timeout_ms);
 /* ---- describe: the element of this index of "connections", "publishers" or "consumers" ---- */
 int64_t described(kca_system *s, const char *list, int index, const char *name);
 
+/* Of a partition that the only consumer has; -1: not known, or it has no such partition. */
+int64_t described_partition(kca_system *s, const char *topic, int partition, const char *name);
+
 /* A librdkafka property in effect; freed with free(). */
 char *property_in_effect(kca_system *s, const char *list, int index, const char *name);
 void must_have_property(kca_system *s, const char *list, const char *name, const char *value);
