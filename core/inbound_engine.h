@@ -200,7 +200,8 @@ void kca__engine_accept_locked(kca__engine *e, kca__inbound_record *records, int
 /* The next delivery, now out; NULL: none is ready. */
 kca_delivery *kca__engine_take_locked(kca__engine *e);
 
-/* A verdict other than KCA_DEFERRED. False: it does not count any more. */
+/* A verdict other than KCA_DEFERRED. False: it does not count any more. After kca__engine_settle it
+ * comes again, if it is to, without waiting for kca__engine_recycle. */
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict);
 bool kca__engine_settle(kca_delivery *d, int verdict);
 
@@ -268,6 +269,10 @@ void kca__engine_leave_due(kca__engine *e, const kca_delivery *d);
 
 /* What has a fate comes to it, now that the application has let go of it. */
 void kca__engine_meet_fate(kca__engine *e, kca_delivery *d);
+
+/* The application is through with it, but may free it much later: another delivery of its record
+ * meets its fate, unless memory is out. */
+void kca__engine_part(kca__engine *e, kca_delivery *d);
 
 /* Failed, with the reason in `failure_...`: decides its fate. True: it counts as settled now. */
 bool kca__engine_decide(kca__engine *e, kca_delivery *d, bool rejected);

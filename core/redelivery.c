@@ -3,9 +3,9 @@
  * decides. Part of the inbound engine.
  *
  * A fate is decided when a delivery fails, and met when the application has let go of it: only then
- * is its memory the engine's. One that is over its time under the policy "abandon" cannot wait for
- * that: a second delivery of the same record takes its place in the lane and in the frontier, and
- * what the late handler has is only memory to be freed.
+ * is its memory the engine's. Where that may take long (the collector of a language frees it; a
+ * handler is late under the policy "abandon") a second delivery of the same record takes its place
+ * in the lane and in the frontier, and what the application has is only memory to be freed.
  */
 #include "inbound_engine.h"
 
@@ -157,6 +157,25 @@ static kca_delivery *stand_in_for(kca__engine *e, kca_delivery *late) {
     e->held++;
     e->exempt += d->partition->place->paused;
     return d;
+}
+
+void kca__engine_part(kca__engine *e, kca_delivery *d) {
+    if (d->fate == KCA__FATE_NONE) {
+        kca__engine_open_lane(e, d);
+        return;
+    }
+    /* While it stops, memory of what was dropped is not used again: see inbound_engine.h. */
+    kca_delivery *again = e->stopping || d->partition->revoked ? NULL : stand_in_for(e, d);
+    if (!again)
+        return;
+    again->fate = d->fate;
+    again->due.due_ms = d->due.due_ms;
+    again->failed_ms = d->failed_ms;
+    again->failure_name = d->failure_name;
+    again->failure_text = d->failure_text;
+    d->fate = KCA__FATE_NONE;
+    d->failure_name = d->failure_text = NULL;
+    kca__engine_meet_fate(e, again);
 }
 
 static void fail_in_time(kca__engine *e, kca_delivery *d) {

@@ -93,7 +93,10 @@ bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
 bool kca__engine_settle(kca_delivery *d, int verdict) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
+    bool is_back = d->state == KCA__DELIVERY_OUT || d->state == KCA__DELIVERY_EXPIRED;
     bool counted = kca__engine_settle_locked(e, d, verdict);
+    if (is_back)
+        kca__engine_part(e, d);
     kca__engine_wake_locked(e);
     pthread_mutex_unlock(&e->lock);
     return counted;

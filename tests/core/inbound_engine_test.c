@@ -145,7 +145,6 @@ static void test_what_expires_counts_as_failed_and_keeps_its_lane_until_it_is_ba
     assert_true(kca__engine_see_to_due(&f.engine, slow->deadline_ms, INT64_MAX) == INT64_MAX);
     assert_int_equal(f.engine.counts.failed, 1);
     assert_int_equal(commit(&f), 1);
-    assert_false(kca__engine_settle(slow, KCA_DONE));
     assert_null(take(&f));
     kca__engine_recycle(slow);
     finish(take_offset(&f, 1), KCA_DONE);

@@ -50,6 +50,7 @@ typedef struct held {
     kca_delivery *delivery;
     int partition, index, assignment;
     bool settled; /* or expired */
+    bool is_back; /* the application has settled it, whatever came of that */
 } held;
 
 typedef struct model {
@@ -65,7 +66,6 @@ typedef struct model {
     kca__order order;
     int max_attempts, capacity, timeout_ms;
     bool dead_letters, skip, abandon;
-    bool was_paused; /* what came of a paused partition took no room */
     long given_out, commits, stored;
 } model;
 
@@ -233,7 +233,6 @@ static void ignore_place(void *user, const char *topic, int partition) {
 
 static void pause_or_resume(model *m, bool paused) {
     int number = (int)pick(m, PARTITIONS + 1) - 1;
-    m->was_paused |= paused;
     kca__engine_set_paused(&m->f.engine, "things", number, paused, ignore_place, NULL);
 }
 
@@ -257,7 +256,7 @@ static void fetch(model *m) {
 static held hold(model *m, kca_delivery *d) {
     const record *r = d->record;
     const place *p = &m->places[r->partition];
-    return (held){d, r->partition, index_at(p, r->offset), p->assignment, false};
+    return (held){d, r->partition, index_at(p, r->offset), p->assignment, false, false};
 }
 
 static entry *entry_of(model *m, const held *h) {
@@ -278,7 +277,8 @@ static void check_order(model *m, const held *h) {
             check(p->entries[i].done);
     for (int i = 0; i < m->out_count; i++) {
         const held *other = &m->out[i];
-        bool runs = other->delivery->state == KCA__DELIVERY_EXPIRED ? !m->abandon : !other->settled;
+        bool late = other->delivery->state == KCA__DELIVERY_EXPIRED;
+        bool runs = late ? !m->abandon && !other->is_back : !other->settled;
         if (runs && other->partition == h->partition)
             check(!in_one_lane(m, entry_of(m, other), e));
     }
@@ -332,7 +332,7 @@ static void settle_one(model *m) {
     bool stopping = m->f.engine.stopping;
     bool counted = kca__engine_settle(h->delivery, verdict);
     check(counted == (!h->settled && is_current(m, h)));
-    h->settled = true;
+    h->settled = h->is_back = true;
     if (counted && (verdict == KCA_DONE || verdict == KCA_DUPLICATE))
         note_done(m, h);
     else if (counted)
@@ -462,7 +462,6 @@ static void check_counts(model *m) {
     check(e->out == out);
     check(e->writing == m->writing_count);
     check(e->held >= m->f.live || m->f.live == 0);
-    check(m->abandon || m->was_paused || e->held <= e->capacity);
     check(e->holders == 1 + m->out_count + m->writing_count);
     for (const kca__partition *p = e->partitions.first; p; p = p->next)
         check(!p->revoked || p->held > 0);

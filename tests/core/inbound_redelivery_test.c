@@ -66,18 +66,43 @@ static void test_a_waiting_retry_blocks_its_key_only(void **state) {
     close_engine(&f);
 }
 
-static void test_a_retry_waits_until_the_application_lets_go_of_the_delivery(void **state) {
+/* Who frees it may be a garbage collector, at some time. */
+static void test_a_retry_does_not_wait_for_the_failed_delivery_to_be_freed(void **state) {
+    (void)state;
+    fixture f;
+    open_retrying(&f, 3, true);
+    accept(&f, 0, 0, 1);
+    kca_delivery *kept[3];
+    for (int i = 0; i < 3; i++) {
+        kept[i] = take_offset(&f, 0);
+        assert_int_equal(kept[i]->attempt, i + 1);
+        assert_true(kca__engine_settle(kept[i], KCA_FAILED));
+        assert_false(kca__engine_settle(kept[i], KCA_DONE));
+        pass_ms(&f, 500);
+    }
+    kca__engine_written(condemned(&f), NULL, 0);
+    assert_int_equal(commit(&f), 1);
+    assert_int_equal(f.live, 1); /* what is kept stays readable */
+    for (int i = 0; i < 3; i++)
+        kca__engine_recycle(kept[i]);
+    assert_int_equal(f.live, 0);
+    close_engine(&f);
+}
+
+static void test_settling_a_late_delivery_tells_that_its_handler_is_back(void **state) {
     (void)state;
     fixture f;
     open_retrying(&f, 2, false);
+    f.engine.processing_timeout_ms = 50;
     accept(&f, 0, 0, 1);
-    kca_delivery *d = take(&f);
-    assert_true(kca__engine_settle(d, KCA_FAILED));
-    pass_ms(&f, 500);
+    kca_delivery *late = take(&f);
+    pass_ms(&f, 50);
+    pass_ms(&f, 1000);
     assert_null(take(&f));
-    kca__engine_recycle(d);
+    assert_false(kca__engine_settle(late, KCA_DONE));
     pass_ms(&f, 0);
     finish(take_offset(&f, 0), KCA_DONE);
+    kca__engine_recycle(late);
     close_engine(&f);
 }
 
@@ -444,7 +469,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_failed_delivery_comes_again_after_its_pause),
         cmocka_unit_test(test_a_waiting_retry_blocks_its_key_only),
-        cmocka_unit_test(test_a_retry_waits_until_the_application_lets_go_of_the_delivery),
+        cmocka_unit_test(test_a_retry_does_not_wait_for_the_failed_delivery_to_be_freed),
+        cmocka_unit_test(test_settling_a_late_delivery_tells_that_its_handler_is_back),
         cmocka_unit_test(test_the_last_attempt_stops_the_consumer_and_says_which_it_was),
         cmocka_unit_test(test_an_error_of_the_list_is_not_tried_again),
         cmocka_unit_test(test_a_retry_that_the_end_comes_before_is_not_settled),

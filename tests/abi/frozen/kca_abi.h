@@ -319,9 +319,9 @@ void kca_consumer_builder_with_assignment_strategy(kca_consumer_builder *b, cons
 void kca_consumer_builder_with_order(kca_consumer_builder *b, const char *order);
 
 /*
- * Retries: a delivery that failed, or took longer than its processing time, is handled again after a pause, once it was freed.
- * Meanwhile its key (order "key"; "partition": its partition) waits, and all others go on. Its attempts are counted
- * anew after a restart: a retry that a shutdown or a crash came before is delivered again, never skipped.
+ * Retries: a delivery that failed, or took longer than its processing time, is handled again after a pause. Meanwhile
+ * its key (order "key"; "partition": its partition) waits, and all others go on. Its attempts are counted anew after a
+ * restart: a retry that a shutdown or a crash came before is delivered again, never skipped.
  */
 
 /* Times that a delivery is handled before it has failed for good; 0: without end; up to 1000000. Default 1, or one
@@ -616,7 +616,7 @@ void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *t
  * Settles a delivery that was pulled or deferred: KCA_DONE, KCA_FAILED, KCA_REJECTED or KCA_DUPLICATE. Once; a second
  * time gives KCA_ERROR_STATE, and so does a delivery whose processing time is over or whose partition has gone to
  * another consumer: what is done then no longer counts, and the message comes again. A settled delivery has its place
- * in the queue_capacity until it is freed; one that failed is tried again, or dead-lettered, after that.
+ * in the queue_capacity until it is freed.
  */
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict);
 
