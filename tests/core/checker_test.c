@@ -10,7 +10,7 @@ typedef struct log {
 static log new_log(int published) {
     log l = {checker_new(), 0};
     for (int id = 0; id < published; id++) {
-        checker_sent(l.checker, id);
+        checker_sent(l.checker, 9, id);
         checker_stored(l.checker, id, 0, id);
     }
     return l;
@@ -71,8 +71,8 @@ static void test_one_that_was_confirmed_and_never_handled_is_missing(void **stat
 static void test_a_message_without_an_answer_may_come_or_not(void **state) {
     (void)state;
     log l = new_log(2);
-    checker_sent(l.checker, 2);
-    checker_sent(l.checker, 3);
+    checker_sent(l.checker, 9, 2);
+    checker_sent(l.checker, 9, 3);
     handle_all(&l, 0, 0, 2);
     assert_int_equal(checker_next_id(l.checker), 4);
     account a = close_log(&l);
@@ -83,7 +83,7 @@ static void test_a_message_without_an_answer_may_come_or_not(void **state) {
 static void test_one_that_nobody_sent_or_that_was_refused_is_unknown(void **state) {
     (void)state;
     log l = new_log(2);
-    checker_sent(l.checker, 2);
+    checker_sent(l.checker, 9, 2);
     checker_refused(l.checker, 2);
     handle_all(&l, 0, 0, 3);
     account a = close_log(&l);
@@ -185,17 +185,23 @@ static void test_an_id_that_is_stored_twice_is_doubled(void **state) {
     assert_false(account_is_good(&a, 0));
 }
 
-static void test_ids_that_were_stored_in_another_order_are_shuffled(void **state) {
-    (void)state;
+static account stored_in_another_order(int publisher_of_0, int publisher_of_1) {
     log l = {checker_new(), 0};
-    checker_sent(l.checker, 0);
-    checker_sent(l.checker, 1);
+    checker_sent(l.checker, publisher_of_0, 0);
+    checker_sent(l.checker, publisher_of_1, 1);
     handle_at(&l, 0, 1, 0, "same");
     handle_at(&l, 0, 0, 1, "same");
-    account a = close_log(&l);
+    return close_log(&l);
+}
+
+static void test_a_publishers_ids_that_were_stored_in_another_order_are_shuffled(void **state) {
+    (void)state;
+    account a = stored_in_another_order(1, 1);
     assert_int_equal(a.shuffled, 1);
     assert_int_equal(a.disorder, 0);
     assert_false(account_is_good(&a, 0));
+    a = stored_in_another_order(1, 2);
+    assert_int_equal(a.shuffled, 0);
 }
 
 static void test_counts_the_most_within_a_time(void **state) {
@@ -204,10 +210,14 @@ static void test_counts_the_most_within_a_time(void **state) {
     handle_all(&l, 0, 0, 2);
     l.time_ns += 50000000;
     handle_all(&l, 0, 3, 9); /* a millisecond apart */
-    assert_int_equal(checker_most_within(l.checker, 0), 1);
-    assert_int_equal(checker_most_within(l.checker, 3), 4);
-    assert_int_equal(checker_most_within(l.checker, 40), 7);
-    assert_int_equal(checker_most_within(l.checker, 1000), 10);
+    assert_int_equal(checker_most_within(l.checker, -1, 0), 1);
+    assert_int_equal(checker_most_within(l.checker, -1, 3), 4);
+    assert_int_equal(checker_most_within(l.checker, -1, 40), 7);
+    assert_int_equal(checker_most_within(l.checker, -1, 1000), 10);
+    handle(&l, 1, 0);
+    handle(&l, 1, 2);
+    assert_int_equal(checker_most_within(l.checker, 1, 1000), 2);
+    assert_int_equal(checker_most_within(l.checker, 2, 1000), 0);
     close_log(&l);
 }
 
@@ -236,7 +246,7 @@ int main(void) {
         cmocka_unit_test(test_a_process_has_to_keep_the_order_though_others_were_there_before),
         cmocka_unit_test(test_a_record_must_be_where_its_receipt_says),
         cmocka_unit_test(test_an_id_that_is_stored_twice_is_doubled),
-        cmocka_unit_test(test_ids_that_were_stored_in_another_order_are_shuffled),
+        cmocka_unit_test(test_a_publishers_ids_that_were_stored_in_another_order_are_shuffled),
         cmocka_unit_test(test_counts_the_most_within_a_time),
         cmocka_unit_test(test_prints_one_line),
     };

@@ -9,7 +9,8 @@ enum { MOST_PROCESSES = 64, MOST_PARTITIONS = 32, MOST_KEYS = 1000 };
 
 typedef struct letter { /* an id */
     bool sent, stored, refused;
-    int times; /* handled */
+    int times;     /* handled */
+    int publisher; /* process that sent it */
     int partition;
     int64_t offset;
 } letter;
@@ -98,8 +99,10 @@ static int key_of(checker *c, const char *name) {
 
 /* ---- what is noted ---- */
 
-void checker_sent(checker *c, int id) {
-    letter_of(c, id)->sent = true;
+void checker_sent(checker *c, int process, int id) {
+    letter *l = letter_of(c, id);
+    l->sent = true;
+    l->publisher = process;
 }
 
 void checker_refused(checker *c, int id) {
@@ -187,12 +190,29 @@ static int disorder_of(checker *c, int process) {
     return disorder;
 }
 
+/* Another publisher's messages may be under way still when it is gone. */
+static int shuffled_of(checker *c, int publisher) {
+    const letter *letters = c->letters.items;
+    int shuffled = 0;
+    for (int i = 0; i < c->key_count; i++)
+        c->greatest[i] = -1;
+    for (int p = 0; p < MOST_PARTITIONS; p++) {
+        for (size_t i = 0; i < c->records[p].count; i++) {
+            const record *r = (record *)c->records[p].items + i;
+            if (r->id < 0 || r->key < 0 || letters[r->id].publisher != publisher)
+                continue;
+            shuffled += r->id < c->greatest[r->key];
+            if (r->id > c->greatest[r->key])
+                c->greatest[r->key] = r->id;
+        }
+    }
+    return shuffled;
+}
+
 static void count_records(checker *c, account *a) {
     char *seen = calloc(c->letters.count + 1, 1);
     assert_non_null(seen);
     for (int p = 0; p < MOST_PARTITIONS; p++) {
-        for (int i = 0; i < c->key_count; i++)
-            c->greatest[i] = -1;
         for (size_t i = 0; i < c->records[p].count; i++) {
             const record *r = (record *)c->records[p].items + i;
             if (r->id < 0)
@@ -200,13 +220,11 @@ static void count_records(checker *c, account *a) {
             a->repeated += r->times > 1 ? r->times - 1 : 0;
             a->doubled += seen[r->id];
             seen[r->id] = 1;
-            if (r->key >= 0) {
-                a->shuffled += r->id < c->greatest[r->key];
-                c->greatest[r->key] = r->id;
-            }
         }
     }
     free(seen);
+    for (int process = 0; process < MOST_PROCESSES; process++)
+        a->shuffled += shuffled_of(c, process);
 }
 
 static void count_letters(checker *c, account *a) {
@@ -236,15 +254,15 @@ account checker_account(checker *c) {
     return a;
 }
 
-int checker_most_within(checker *c, int ms) {
+int checker_most_within(checker *c, int process, int ms) {
     const handled *all = c->deliveries.items;
-    int most = 0;
+    int within = 0, most = 0;
     sort(c);
     for (size_t first = 0, next = 0; next < c->deliveries.count; next++) {
-        while (all[next].time_ns - all[first].time_ns > (int64_t)ms * 1000000)
-            first++;
-        if ((int)(next - first) + 1 > most)
-            most = (int)(next - first) + 1;
+        within += process < 0 || all[next].process == process;
+        for (; all[next].time_ns - all[first].time_ns > (int64_t)ms * 1000000; first++)
+            within -= process < 0 || all[first].process == process;
+        most = within > most ? within : most;
     }
     return most;
 }

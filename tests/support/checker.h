@@ -29,15 +29,15 @@ typedef struct account {
     int repeated;  /* deliveries of a record that was handled before */
     int doubled;   /* records with an id that another record has */
     int disorder;  /* records of a key that first came after a later one: to all, or to a process */
-    int shuffled;  /* records of a key with a lower id than the record of that key before */
+    int shuffled;  /* records of a key and publisher with a lower id than one of theirs before */
 } account;
 
 typedef struct checker checker;
 checker *checker_new(void);
 void checker_free(checker *c);
 
-/* What a publisher noted: before it published; and what it was told. */
-void checker_sent(checker *c, int id);
+/* What a publisher (a process, too) noted: before it published; and what it was told. */
+void checker_sent(checker *c, int process, int id);
 void checker_stored(checker *c, int id, int partition, int64_t offset);
 void checker_refused(checker *c, int id);
 
@@ -53,8 +53,8 @@ int checker_next_id(const checker *c); /* one more than the greatest that was se
 
 account checker_account(checker *c);
 
-/* The most deliveries within a time this long, of all processes. */
-int checker_most_within(checker *c, int ms);
+/* The most deliveries within a time this long, of a process (-1: of all). */
+int checker_most_within(checker *c, int process, int ms);
 
 /* The account in one line. */
 void account_print(char *out, size_t size, const account *a);
