@@ -5,7 +5,7 @@
  *   stored ID PARTITION OFFSET                               confirmed
  *   failed ID ERROR                                          stored or not
  *   refused ID ERROR                                         never sent
- *   handled TIME_NS ID PARTITION OFFSET ATTEMPT KEY          before it is settled
+ *   handled TIME_NS ID PARTITION OFFSET ATTEMPT KEY          the work is done, but not settled
  */
 #ifndef KCA_TESTS_LEDGER_H
 #define KCA_TESTS_LEDGER_H

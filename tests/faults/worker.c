@@ -119,11 +119,11 @@ int main(int argc, char **argv) {
                         .queue = 50,
                         .commit_ms = 200,
                         .session_ms = 4000,
-                        .work_us = 2000,
-                        .slow_every = 50,
-                        .slow_ms = 50,
+                        .work_us = 10000,
+                        .slow_every = 20,
+                        .slow_ms = 100,
                         .keys = 40,
-                        .a_second = 400};
+                        .a_second = 300};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     block_term();
     bool fine = argc > 2;

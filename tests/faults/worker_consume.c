@@ -28,15 +28,16 @@ static void work(const worker_options *o) {
     nanosleep(&time, NULL);
 }
 
+/* Work that was begun and not ended does not count: it has to come again. */
 static int handle(kca_delivery *d, void *user) {
     const worker_options *o = user;
     const kca_message *m = kca_delivery_message(d);
     int64_t id;
     require(kca_message_json_int64(m, "/id", &id));
+    work(o);
     ledger_note(o->ledger, "handled %" PRId64 " %" PRId64 " %d %" PRId64 " %d %.*s", monotonic_ns(),
                 id, kca_delivery_partition(d), kca_delivery_offset(d), kca_delivery_attempt(d),
                 (int)kca_message_key_len(m), (const char *)kca_message_key(m));
-    work(o);
     return KCA_DONE;
 }
 

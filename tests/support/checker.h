@@ -8,7 +8,7 @@
 
 enum { CHECKER_KEY = 16 };
 
-/* A delivery that a consumer process began to handle. */
+/* A delivery that a consumer process handled. */
 typedef struct handled {
     int process;     /* a number from 0 on; one that was restarted is another */
     int64_t time_ns; /* of one clock for all processes */
