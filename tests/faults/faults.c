@@ -69,7 +69,7 @@ static void test_nothing_is_lost_whatever_comes_next(void **state) {
     unsigned chance = seed;
     int64_t end = now_ms() + long_ms();
     do {
-        const scenario *next = &scenarios[rand_r(&chance) % SCENARIOS];
+        const scenario *next = &scenarios[chance_below(&chance, SCENARIOS)];
         if (can_run(next))
             run(next, (unsigned)rand_r(&chance));
     } while (now_ms() < end);

@@ -1,125 +1,59 @@
 #include "scene.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
-
-enum { MOST_ARGUMENTS = 16, LONGEST_ARGUMENT = 400 };
 
 /* How long ago a member may have committed last: the interval, and the broker's answer to it. */
 enum { LAST_COMMIT_MS = 3 * SCENE_COMMIT_MS };
 
 static scene *current; /* for scene_abandon */
 
+/* The high bits: the low ones come round too soon. */
+int chance_below(unsigned *chance, int below) {
+    return (int)((uint64_t)rand_r(chance) * (uint64_t)below / ((uint64_t)RAND_MAX + 1));
+}
+
 int scene_random(scene *s, int below) {
-    return rand_r(&s->chance) % below;
+    return chance_below(&s->chance, below);
 }
 
 /* ---- processes ---- */
 
-typedef struct arguments {
-    char texts[MOST_ARGUMENTS][LONGEST_ARGUMENT];
-    char *list[MOST_ARGUMENTS + 1];
-    int count;
-} arguments;
-
-static __attribute__((format(printf, 2, 3))) void add(arguments *a, const char *format, ...) {
-    va_list values;
-    assert_true(a->count < MOST_ARGUMENTS);
-    va_start(values, format);
-    vsnprintf(a->texts[a->count], LONGEST_ARGUMENT, format, values);
-    va_end(values);
-    a->list[a->count] = a->texts[a->count];
-    a->count++;
-}
-
-static void spawn(process *p, arguments *a) {
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, p->log, O_WRONLY | O_CREAT | O_APPEND,
-                                     0644);
-    assert_int_equal(posix_spawn(&p->pid, KCA_FAULTS_WORKER, &actions, NULL, a->list, environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-}
-
 /* Starts a worker; gives its number. */
 static int start_process(scene *s, const char *role, int seat, arguments *a) {
     assert_true(s->process_count < SCENE_PROCESSES);
-    process *p = &s->processes[s->process_count];
-    *p = (process){.seat = seat};
-    snprintf(p->path, sizeof p->path, "%s/%d-%s", s->directory, s->process_count, role);
-    snprintf(p->log, sizeof p->log, "%s/%d-%s.log", s->directory, s->process_count, role);
-    ledger_follow(&p->ledger, p->path, s->process_count);
-    add(a, "hosts=%s", listener(s->wish.through_proxy ? "PROXY" : "PLAINTEXT"));
-    add(a, "topic=%s", s->topic);
-    add(a, "ledger=%s", p->path);
-    add(a, "seed=%u", s->seed + (unsigned)s->process_count);
-    spawn(p, a);
-    return s->process_count++;
+    int number = s->process_count++;
+    s->processes[number].seat = seat;
+    arguments_add(a, "hosts=%s", listener(s->wish.through_proxy ? "PROXY" : "PLAINTEXT"));
+    arguments_add(a, "topic=%s", s->topic);
+    arguments_add(a, "seed=%u", s->seed + (unsigned)number);
+    process_start(&s->processes[number], s->directory, role, number, a);
+    return number;
 }
 
-static void show_log(const process *p) {
-    char line[500];
-    FILE *file = fopen(p->log, "r");
-    print_error("---- %s\n", p->log);
-    while (file && fgets(line, sizeof line, file))
-        print_error("%s", line);
-    if (file)
-        fclose(file);
-}
-
-static int has_ended(void *argument) {
-    process *p = argument;
-    if (waitpid(p->pid, &p->status, WNOHANG) != p->pid)
-        return 0;
-    p->pid = 0;
-    return 1;
-}
-
-static void must_run(process *p) {
-    if (p->pid && has_ended(p)) {
-        show_log(p);
-        fail_msg("%s: ended by itself, status %x", p->path, (unsigned)p->status);
-    }
+static void read_ledgers(scene *s) {
+    for (int i = 0; i < s->process_count; i++)
+        ledger_read(&s->processes[i].ledger, s->checker);
 }
 
 static void look(scene *s) {
-    for (int i = 0; i < s->process_count; i++) {
-        ledger_read(&s->processes[i].ledger, s->checker);
-        must_run(&s->processes[i]);
-    }
+    read_ledgers(s);
+    for (int i = 0; i < s->process_count; i++)
+        process_must_run(&s->processes[i]);
 }
 
 /* While something is wrong, it cannot always commit. */
 static void end_process(scene *s, int number) {
-    process *p = &s->processes[number];
-    assert_true(p->pid > 0);
-    kill(p->pid, SIGTERM);
-    bool ended = wait_until(has_ended, p, SCENE_PATIENCE_MS);
-    bool fine = ended && (p->status == 0 || (s->fault_ms && WIFEXITED(p->status)));
-    if (!fine) {
-        show_log(p);
-        fail_msg("%s: %s, status %x", p->path, ended ? "ended badly" : "does not end",
-                 (unsigned)p->status);
-    }
-    look(s);
+    process_end(&s->processes[number], s->fault_ms != 0, SCENE_PATIENCE_MS);
+    read_ledgers(s);
 }
 
 static void kill_process(scene *s, int number) {
-    process *p = &s->processes[number];
     look(s);
-    assert_true(p->pid > 0);
-    kill(p->pid, SIGKILL);
-    waitpid(p->pid, NULL, 0);
-    p->pid = 0;
-    look(s);
+    process_kill(&s->processes[number]);
+    read_ledgers(s);
 }
 
 /* ---- the account of what may come twice ---- */
@@ -148,9 +82,9 @@ static int most_repeated(scene *s) {
 
 void scene_publish(scene *s) {
     arguments a = {0};
-    add(&a, "worker");
-    add(&a, "publish");
-    add(&a, "from=%d", checker_next_id(s->checker));
+    arguments_add(&a, "worker");
+    arguments_add(&a, "publish");
+    arguments_add(&a, "from=%d", checker_next_id(s->checker));
     s->publisher = start_process(s, "publisher", -1, &a);
 }
 
@@ -163,16 +97,16 @@ void scene_kill_publisher(scene *s) {
 
 static int start_member(scene *s, int seat) {
     arguments a = {0};
-    add(&a, "worker");
-    add(&a, "consume");
-    add(&a, "group=%s", s->group);
-    add(&a, "queue=%d", SCENE_QUEUE);
-    add(&a, "commit_ms=%d", SCENE_COMMIT_MS);
-    add(&a, "session_ms=%d", SCENE_SESSION_MS);
+    arguments_add(&a, "worker");
+    arguments_add(&a, "consume");
+    arguments_add(&a, "group=%s", s->group);
+    arguments_add(&a, "queue=%d", SCENE_QUEUE);
+    arguments_add(&a, "commit_ms=%d", SCENE_COMMIT_MS);
+    arguments_add(&a, "session_ms=%d", SCENE_SESSION_MS);
     if (s->wish.strategy)
-        add(&a, "property.partition.assignment.strategy=%s", s->wish.strategy);
+        arguments_add(&a, "property.partition.assignment.strategy=%s", s->wish.strategy);
     if (s->wish.static_members)
-        add(&a, "property.group.instance.id=%s-%d", s->group, seat);
+        arguments_add(&a, "property.group.instance.id=%s-%d", s->group, seat);
     expect_rebalance(s);
     return start_process(s, "member", seat, &a);
 }
@@ -234,7 +168,7 @@ void must_handle_by(scene *s, int member, int more) {
     if (wait_until(is_handled, &g, SCENE_PATIENCE_MS))
         return;
     for (int i = 0; i < s->process_count; i++)
-        show_log(&s->processes[i]);
+        process_show_log(&s->processes[i]);
     fail_msg("%d of %d deliveries came within %d ms",
              checker_deliveries(s->checker, member) - g.count + more, more, SCENE_PATIENCE_MS);
 }
@@ -282,10 +216,8 @@ void fault_ends(scene *s) {
 /* ---- beginning and end ---- */
 
 static void remove_directory(const scene *s) {
-    for (int i = 0; i < s->process_count; i++) {
-        unlink(s->processes[i].log);
-        unlink(s->processes[i].path);
-    }
+    for (int i = 0; i < s->process_count; i++)
+        process_remove_files(&s->processes[i]);
     rmdir(s->directory);
 }
 
@@ -322,12 +254,8 @@ scene *scene_open(const char *name, scene_wish wish, unsigned seed) {
 void scene_abandon(void) {
     if (!current)
         return;
-    for (int i = 0; i < current->process_count; i++) {
-        if (current->processes[i].pid <= 0)
-            continue;
-        kill(current->processes[i].pid, SIGKILL);
-        waitpid(current->processes[i].pid, NULL, 0);
-    }
+    for (int i = 0; i < current->process_count; i++)
+        process_kill(&current->processes[i]);
     free_scene(current);
     nodes_heal();
 }

@@ -6,12 +6,11 @@
 #include "behaviour.h"
 #include "checker.h"
 #include "cluster.h"
-#include "ledger.h"
 #include "nodes.h"
+#include "process.h"
 #include "proxy.h"
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 enum {
     SCENE_PARTITIONS = 6,
@@ -27,14 +26,6 @@ typedef struct scene_wish {
     bool static_members;  /* with group.instance.id */
     bool through_proxy;   /* all processes reach the cluster through scene.proxy */
 } scene_wish;
-
-typedef struct process {
-    pid_t pid; /* 0: has ended */
-    int status;
-    int seat; /* which member it is; a restarted one takes the same seat */
-    ledger ledger;
-    char path[280], log[300]; /* of its ledger, and of its stderr */
-} process;
 
 typedef struct scene {
     const char *name;
@@ -93,5 +84,6 @@ void fault_ends(scene *s); /* the cause is gone; waits until the topic's replica
 
 /* 0 <= result < below, by the seed. */
 int scene_random(scene *s, int below);
+int chance_below(unsigned *chance, int below);
 
 #endif

@@ -108,7 +108,8 @@ static int has_partitions(void *argument) {
     const struct rd_kafka_metadata *answer;
     rd_kafka_topic_t *handle = rd_kafka_topic_new(cluster_client(), wanted->topic, NULL);
     bool has = false;
-    if (rd_kafka_metadata(cluster_client(), 0, handle, &answer, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (rd_kafka_metadata(cluster_client(), 0, handle, &answer, 1000) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
         has = !answer->topics[0].err && answer->topics[0].partition_cnt == wanted->partitions;
         for (int i = 0; has && i < wanted->partitions; i++)
             has = answer->topics[0].partitions[i].leader >= 0;
@@ -162,8 +163,8 @@ typedef struct end_of {
 /* A broker that has just come back does not know its partitions yet. */
 static int knows_end(void *argument) {
     end_of *e = argument;
-    e->err = rd_kafka_query_watermark_offsets(cluster_client(), e->topic, e->partition, &e->low, &e->high,
-                                              PATIENCE_MS);
+    e->err = rd_kafka_query_watermark_offsets(cluster_client(), e->topic, e->partition, &e->low,
+                                              &e->high, PATIENCE_MS);
     return !e->err;
 }
 
