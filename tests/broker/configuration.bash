@@ -30,7 +30,7 @@ protocols() {
         esac
         list+=,$listener:$protocol
     done
-    echo "$list"
+    echo "$list,PROXIED:PLAINTEXT"
 }
 
 logins() { # LISTENER, in the lower case of property names
@@ -53,8 +53,8 @@ process.roles=broker,controller
 node.id=$1
 controller.quorum.voters=$(quorum)
 controller.listener.names=CONTROLLER
-listeners=$(addresses "$1" CONTROLLER "${listeners[@]}")
-advertised.listeners=$(addresses "$1" "${listeners[@]}")
+listeners=$(addresses "$1" CONTROLLER "${listeners[@]}" PROXIED)
+advertised.listeners=$(addresses "$1" "${listeners[@]}"),PROXIED://127.0.0.1:$(port "$1" PROXY)
 listener.security.protocol.map=$(protocols)
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$state/node-$1/data

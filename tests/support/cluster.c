@@ -72,7 +72,7 @@ static rd_kafka_t *open_client(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
     return rk;
 }
 
-static rd_kafka_t *asker(void) {
+rd_kafka_t *cluster_client(void) {
     static rd_kafka_t *rk;
     static pid_t owner;
     if (!rk || owner != getpid())
@@ -106,9 +106,10 @@ typedef struct growth {
 static int has_partitions(void *argument) {
     growth *wanted = argument;
     const struct rd_kafka_metadata *answer;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(asker(), wanted->topic, NULL);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(cluster_client(), wanted->topic, NULL);
     bool has = false;
-    if (rd_kafka_metadata(asker(), 0, handle, &answer, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (rd_kafka_metadata(cluster_client(), 0, handle, &answer, 1000) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
         has = !answer->topics[0].err && answer->topics[0].partition_cnt == wanted->partitions;
         for (int i = 0; has && i < wanted->partitions; i++)
             has = answer->topics[0].partitions[i].leader >= 0;
@@ -128,8 +129,8 @@ void topic_create_with(const char *topic, int partitions, const char *setting, c
     assert_non_null(wish);
     if (setting)
         check(rd_kafka_NewTopic_set_config(wish, setting, value), setting, topic);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
-    rd_kafka_CreateTopics(asker(), &wish, 1, NULL, queue);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(cluster_client());
+    rd_kafka_CreateTopics(cluster_client(), &wish, 1, NULL, queue);
     rd_kafka_event_t *answer = wait_for_answer(queue, "create", topic);
     size_t count;
     const rd_kafka_topic_result_t **results =
@@ -145,8 +146,8 @@ void topic_grow(const char *topic, int partitions) {
     rd_kafka_NewPartitions_t *wish =
         rd_kafka_NewPartitions_new(topic, (size_t)partitions, reason, sizeof reason);
     assert_non_null(wish);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
-    rd_kafka_CreatePartitions(asker(), &wish, 1, NULL, queue);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(cluster_client());
+    rd_kafka_CreatePartitions(cluster_client(), &wish, 1, NULL, queue);
     rd_kafka_event_destroy(wait_for_answer(queue, "grow", topic));
     rd_kafka_NewPartitions_destroy(wish);
     must_become(has_partitions, &(growth){topic, partitions}, PATIENCE_MS, "the topic has grown");
@@ -206,8 +207,8 @@ typedef struct end_of {
 /* A broker that has just come back does not know its partitions yet. */
 static int knows_end(void *argument) {
     end_of *e = argument;
-    e->err = rd_kafka_query_watermark_offsets(asker(), e->topic, e->partition, &e->low, &e->high,
-                                              PATIENCE_MS);
+    e->err = rd_kafka_query_watermark_offsets(cluster_client(), e->topic, e->partition, &e->low,
+                                              &e->high, PATIENCE_MS);
     return !e->err;
 }
 

@@ -19,6 +19,9 @@ char *text_of(const char *path);
 /* Runs tests/broker/kafka with these words, such as cluster_do("acl --add ..."). */
 void cluster_do(const char *words);
 
+/* A producer to ask things with; borrowed, for the life of the process. */
+rd_kafka_t *cluster_client(void);
+
 /* ---- topics ---- */
 void topic_create(const char *topic, int partitions);
 void topic_create_with(const char *topic, int partitions, const char *setting, const char *value);

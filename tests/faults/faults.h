@@ -1,0 +1,27 @@
+/* What can go wrong, a function each: the scene is open, and is closed after it. The table of them
+ * is in faults.c. */
+#ifndef KCA_TESTS_FAULTS_H
+#define KCA_TESTS_FAULTS_H
+
+#include "scene.h"
+
+/* member_faults.c */
+void members_come_and_go(scene *s);
+void a_member_freezes(scene *s);
+
+/* publisher_faults.c */
+void the_publisher_is_killed(scene *s);
+
+/* node_faults.c */
+void the_leader_is_killed(scene *s);
+void the_leader_freezes(scene *s);
+void the_coordinator_is_killed(scene *s);
+void the_leaders_move(scene *s);
+
+/* network_faults.c: the scene is through the proxy */
+void the_network_is_bad(scene *s);
+
+/* mixed_faults.c: through the proxy, too */
+void things_go_wrong_at_once(scene *s);
+
+#endif

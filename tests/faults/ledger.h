@@ -1,0 +1,31 @@
+/* A file in which a worker notes what happens, a line each, before anything else happens: what was
+ * written is there also when the worker is killed. The test follows it.
+ *
+ *   sent ID                                                  about to be published
+ *   stored ID PARTITION OFFSET                               confirmed
+ *   failed ID ERROR                                          stored or not
+ *   refused ID ERROR                                         never sent
+ *   handled TIME_NS ID PARTITION OFFSET ATTEMPT KEY          the work is done, but not settled
+ */
+#ifndef KCA_TESTS_LEDGER_H
+#define KCA_TESTS_LEDGER_H
+
+#include "checker.h"
+
+/* For the worker. Note ends the process when it cannot write. */
+int ledger_open(const char *path);
+void ledger_note(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* For the test. Read passes on what is new; a last line without its end is not yet, or never,
+ * there. */
+typedef struct ledger {
+    int fd, process;
+    size_t rest_len;
+    char rest[256];
+} ledger;
+
+void ledger_follow(ledger *l, const char *path, int process);
+void ledger_read(ledger *l, checker *c);
+void ledger_close(ledger *l);
+
+#endif

@@ -1,0 +1,44 @@
+/* A worker process, from its start to its end. */
+#ifndef KCA_TESTS_PROCESS_H
+#define KCA_TESTS_PROCESS_H
+
+#include "ledger.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+enum { PROCESS_ARGUMENTS = 16, PROCESS_ARGUMENT = 400 };
+
+typedef struct arguments {
+    char texts[PROCESS_ARGUMENTS][PROCESS_ARGUMENT];
+    char *list[PROCESS_ARGUMENTS + 1];
+    int count;
+} arguments;
+
+void arguments_add(arguments *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+typedef struct process {
+    pid_t pid; /* 0: has ended */
+    int status;
+    int seat; /* which member it is; a restarted one takes the same seat */
+    ledger ledger;
+    char path[280], log[300]; /* of its ledger, and of its stderr */
+} process;
+
+/* Runs the worker with these arguments and `ledger`, which is followed as this process' number. */
+void process_start(process *p, const char *directory, const char *role, int number, arguments *a);
+
+/* Fails the test when it has ended by itself. */
+void process_must_run(process *p);
+
+/* By SIGTERM; unless `may_fail`, with status 0. */
+void process_end(process *p, bool may_fail, int timeout_ms);
+
+/* By SIGKILL; nothing happens when it has ended. */
+void process_kill(process *p);
+
+/* Shows its stderr; and removes its files. */
+void process_show_log(const process *p);
+void process_remove_files(const process *p);
+
+#endif

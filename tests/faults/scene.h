@@ -1,0 +1,89 @@
+/* A topic, its publisher and its consumers, each a process of its own, while things go wrong; and
+ * the account of it. Everything here fails the test when it takes too long. */
+#ifndef KCA_TESTS_SCENE_H
+#define KCA_TESTS_SCENE_H
+
+#include "behaviour.h"
+#include "checker.h"
+#include "cluster.h"
+#include "nodes.h"
+#include "process.h"
+#include "proxy.h"
+
+#include <stdbool.h>
+
+enum {
+    SCENE_PARTITIONS = 6,
+    SCENE_PROCESSES = 32,
+    SCENE_QUEUE = 50,         /* queue_capacity of a member */
+    SCENE_COMMIT_MS = 200,    /* commit_interval */
+    SCENE_SESSION_MS = 4000,  /* session_timeout */
+    SCENE_PATIENCE_MS = 60000 /* until what must happen has happened */
+};
+
+typedef struct scene_wish {
+    const char *strategy; /* partition.assignment.strategy; NULL: kca's own choice */
+    bool static_members;  /* with group.instance.id */
+    bool through_proxy;   /* all processes reach the cluster through scene.proxy */
+} scene_wish;
+
+typedef struct scene {
+    const char *name;
+    scene_wish wish;
+    unsigned seed, chance;
+    const char *topic, *group;
+    char directory[200]; /* ledgers and logs; removed when all went well */
+    proxy *proxy;
+    checker *checker;
+    process processes[SCENE_PROCESSES]; /* by the checker's numbers */
+    int process_count;
+    int publisher; /* -1: none */
+    int members, most_members;
+    int64_t begin_ms, fault_ms; /* fault_ms: since when something is wrong; 0: nothing */
+    struct {
+        int process,
+            ms; /* a time within which what it (-1: what anyone) handles is not committed */
+    } blind[64];
+    int blind_count;
+    int rebalances;
+} scene;
+
+/* The directory's parent is given at build time. The scene is the only one of this process. */
+scene *scene_open(const char *name, scene_wish wish, unsigned seed);
+
+/* Stops the publisher; waits until all that was confirmed is handled and committed; stops the
+ * members; prints the account; and fails unless it is good. */
+void scene_close(scene *s);
+
+/* After a failure: ends what still runs, and heals the cluster. Nothing to do after scene_close. */
+void scene_abandon(void);
+
+/* ---- publisher ---- */
+void scene_publish(scene *s); /* until the scene closes, or it is killed */
+void scene_kill_publisher(scene *s);
+
+/* ---- members: consumer processes of one group; 0, 1, ... by the order of scene_join ---- */
+int scene_join(scene *s);
+void scene_leave(scene *s, int member);  /* SIGTERM: in good order unless there is a fault */
+void scene_kill(scene *s, int member);   /* SIGKILL */
+void scene_freeze(scene *s, int member); /* SIGSTOP */
+void scene_thaw(scene *s, int member);   /* SIGCONT */
+int scene_rejoin(scene *s,
+                 int member); /* starts one anew that left or was killed; gives its number */
+
+/* ---- conditions ---- */
+void must_handle(scene *s, int more);                /* so many more deliveries, by anyone */
+void must_handle_by(scene *s, int member, int more); /* by this one */
+void must_confirm(scene *s, int more);               /* so many more receipts */
+void go_on_for(scene *s, int ms);                    /* lets time pass */
+
+/* ---- faults of the cluster and the network: repetitions are to be expected between the two ----
+ */
+void fault_begins(scene *s);
+void fault_ends(scene *s); /* the cause is gone; waits until the topic's replicas are in sync */
+
+/* 0 <= result < below, by the seed. */
+int scene_random(scene *s, int below);
+int chance_below(unsigned *chance, int below);
+
+#endif

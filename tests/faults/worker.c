@@ -1,0 +1,139 @@
+#include "worker.h"
+
+#include "ledger.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+void require(kca_error *e) {
+    if (!e)
+        return;
+    fprintf(stderr, "%s: %s\n", kca_error_name(e), kca_error_text(e));
+    _exit(1);
+}
+
+kca_system *worker_system(const worker_options *o) {
+    kca_system *s;
+    kca_connection *c;
+    require(kca_system_new(&s));
+    kca_system_log_to_stderr(s, KCA_LOG_INFO);
+    require(kca_connection_new(&c, "kafka", o->hosts));
+    require(kca_system_add_connection(s, c));
+    kca_connection_free(c);
+    return s;
+}
+
+/* ---- SIGTERM ---- */
+
+static struct {
+    void (*stop)(void *);
+    void *argument;
+} term;
+
+static void *wait_for_term(void *unused) {
+    (void)unused;
+    sigset_t set;
+    int which;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigwait(&set, &which);
+    term.stop(term.argument);
+    return NULL;
+}
+
+void on_term(void (*stop)(void *), void *argument) {
+    pthread_t thread;
+    term.stop = stop;
+    term.argument = argument;
+    if (pthread_create(&thread, NULL, wait_for_term, NULL) != 0)
+        _exit(1);
+    pthread_detach(thread);
+}
+
+/* Before any thread is started: all of them block it. */
+static void block_term(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* ---- options ---- */
+
+static bool take_number(worker_options *o, const char *name, const char *value) {
+    const struct {
+        const char *name;
+        int *number;
+    } numbers[] = {
+        {"processors", &o->processors}, {"queue", &o->queue},     {"commit_ms", &o->commit_ms},
+        {"session_ms", &o->session_ms}, {"work_us", &o->work_us}, {"slow_every", &o->slow_every},
+        {"slow_ms", &o->slow_ms},       {"from", &o->from},       {"keys", &o->keys},
+        {"a_second", &o->a_second},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (strcmp(name, numbers[i].name) != 0)
+            continue;
+        *numbers[i].number = atoi(value);
+        return true;
+    }
+    return false;
+}
+
+static bool take_property(worker_options *o, char *name, char *value) {
+    static const char prefix[] = "property.";
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0 || o->property_count == WORKER_PROPERTIES)
+        return false;
+    o->properties[o->property_count].name = name + sizeof prefix - 1;
+    o->properties[o->property_count++].value = value;
+    return true;
+}
+
+static bool take(worker_options *o, char *option) {
+    char *value = strchr(option, '=');
+    if (!value)
+        return false;
+    *value++ = '\0';
+    if (strcmp(option, "hosts") == 0)
+        o->hosts = value;
+    else if (strcmp(option, "topic") == 0)
+        o->topic = value;
+    else if (strcmp(option, "group") == 0)
+        o->group = value;
+    else if (strcmp(option, "ledger") == 0)
+        o->ledger = ledger_open(value);
+    else if (strcmp(option, "seed") == 0)
+        o->seed = (unsigned)strtoul(value, NULL, 10);
+    else
+        return take_number(o, option, value) || take_property(o, option, value);
+    return true;
+}
+
+int main(int argc, char **argv) {
+    worker_options o = {.ledger = -1,
+                        .processors = 4,
+                        .queue = 50,
+                        .commit_ms = 200,
+                        .session_ms = 4000,
+                        .work_us = 10000,
+                        .slow_every = 20,
+                        .slow_ms = 100,
+                        .keys = 40,
+                        .a_second = 300};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    block_term();
+    bool fine = argc > 2;
+    for (int i = 2; fine && i < argc; i++)
+        fine = take(&o, argv[i]);
+    if (fine && o.hosts && o.topic && o.ledger >= 0 && strcmp(argv[1], "publish") == 0)
+        return worker_publish(&o);
+    if (fine && o.hosts && o.topic && o.ledger >= 0 && o.group && strcmp(argv[1], "consume") == 0)
+        return worker_consume(&o);
+    fprintf(stderr, "usage: worker consume|publish hosts=... topic=... [group=...] ledger=FILE "
+                    "[NAME=VALUE]...\n");
+    return 2;
+}

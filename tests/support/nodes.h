@@ -1,0 +1,46 @@
+/* The nodes of a cluster of several, that tests/broker/kafka started: who leads what, ending and
+ * freezing them, and what their topics take. Nodes are numbered from 1 on. All of it fails the test
+ * when it does not work. */
+#ifndef KCA_TESTS_NODES_H
+#define KCA_TESTS_NODES_H
+
+/* How many there are, running or not. */
+int node_count(void);
+
+/* At once, as a crash does; and again on the same ports and data, when it was ended. */
+void node_kill(int node);
+void node_restart(int node);
+
+/* Connections stay, answers stop; and go on. */
+void node_pause(int node);
+void node_continue(int node);
+
+/* Brings back whatever was ended or frozen, and waits until all know each other. */
+void nodes_heal(void);
+
+/* The node that leads the partition, or coordinates the group; waits until there is one. */
+int partition_leader(const char *topic, int partition);
+int group_coordinator(const char *group);
+
+/* Waits until all replicas of the partitions 0 .. partitions - 1 are in sync, and led. */
+void must_be_in_sync(const char *topic, int partitions);
+
+/* Has another node lead the partition, in good order: nothing ends. */
+void partition_move(const char *topic, int partition, int to_node);
+
+/* ---- a topic that takes no writes ----
+ * Either its records are too large, whatever their size; or too few of its replicas are in sync. */
+
+/* Changes a setting of the topic, and waits until all nodes know. */
+void topic_set(const char *topic, const char *setting, const char *value);
+
+/* Refuses every record for good (MSG_SIZE_TOO_LARGE); and takes them again. */
+void topic_refuse_records(const char *topic);
+void topic_accept_records(const char *topic);
+
+/* Makes a topic that is written to only while all nodes are up: after node_kill or node_pause, and
+ * once that is noticed, it refuses writes for the time being (NOT_ENOUGH_REPLICAS), and others go
+ * on. */
+void topic_create_for_all_nodes(const char *topic, int partitions);
+
+#endif
