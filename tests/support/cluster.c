@@ -157,8 +157,8 @@ void topic_set(const char *topic, const char *setting, const char *value) {
     rd_kafka_ConfigResource_t *wish = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     assert_non_null(wish);
     check(rd_kafka_ConfigResource_set_config(wish, setting, value), setting, topic);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
-    rd_kafka_AlterConfigs(asker(), &wish, 1, NULL, queue);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(cluster_client());
+    rd_kafka_AlterConfigs(cluster_client(), &wish, 1, NULL, queue);
     rd_kafka_event_t *answer = wait_for_answer(queue, "set", topic);
     size_t count;
     const rd_kafka_ConfigResource_t **results =
@@ -170,8 +170,8 @@ void topic_set(const char *topic, const char *setting, const char *value) {
 
 void topic_delete(const char *topic) {
     rd_kafka_DeleteTopic_t *wish = rd_kafka_DeleteTopic_new(topic);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
-    rd_kafka_DeleteTopics(asker(), &wish, 1, NULL, queue);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(cluster_client());
+    rd_kafka_DeleteTopics(cluster_client(), &wish, 1, NULL, queue);
     rd_kafka_event_t *answer = wait_for_answer(queue, "delete", topic);
     size_t count;
     const rd_kafka_topic_result_t **results =
@@ -185,8 +185,8 @@ void topic_trim(const char *topic, int partition, int64_t before) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
     rd_kafka_DeleteRecords_t *wish = rd_kafka_DeleteRecords_new(list);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(asker());
-    rd_kafka_DeleteRecords(asker(), &wish, 1, NULL, queue);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(cluster_client());
+    rd_kafka_DeleteRecords(cluster_client(), &wish, 1, NULL, queue);
     rd_kafka_event_t *answer = wait_for_answer(queue, "trim", topic);
     check(rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(answer))
               ->elems[0]

@@ -145,26 +145,6 @@ int group_coordinator(const char *group) {
 
 /* ---- topics that take no writes ---- */
 
-void topic_set(const char *topic, const char *setting, const char *value) {
-    rd_kafka_ConfigResource_t *wish = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    rd_kafka_ConfigResource_set_config(wish, setting, value);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(cluster_client());
-    rd_kafka_AlterConfigs(cluster_client(), &wish, 1, NULL, queue);
-    rd_kafka_event_t *answer = rd_kafka_queue_poll(queue, PATIENCE_MS);
-    if (!answer || rd_kafka_event_error(answer))
-        fail_msg("%s: %s=%s: %s", topic, setting, value,
-                 answer ? rd_kafka_event_error_string(answer) : "no answer");
-    size_t count;
-    const rd_kafka_ConfigResource_t **changed =
-        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(answer), &count);
-    if (rd_kafka_ConfigResource_error(changed[0]))
-        fail_msg("%s: %s=%s: %s", topic, setting, value,
-                 rd_kafka_ConfigResource_error_string(changed[0]));
-    rd_kafka_event_destroy(answer);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_ConfigResource_destroy(wish);
-}
-
 void topic_refuse_records(const char *topic) {
     topic_set(topic, "max.message.bytes", "1");
 }

@@ -31,9 +31,6 @@ void partition_move(const char *topic, int partition, int to_node);
 /* ---- a topic that takes no writes ----
  * Either its records are too large, whatever their size; or too few of its replicas are in sync. */
 
-/* Changes a setting of the topic, and waits until all nodes know. */
-void topic_set(const char *topic, const char *setting, const char *value);
-
 /* Refuses every record for good (MSG_SIZE_TOO_LARGE); and takes them again. */
 void topic_refuse_records(const char *topic);
 void topic_accept_records(const char *topic);
