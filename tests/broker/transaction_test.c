@@ -312,7 +312,8 @@ static void test_dead_letters_are_part_of_the_transaction(void **state) {
     must_become(all_is_committed, &w, COME_MS, "all is committed");
     runner_stop(&r);
     int results, letters;
-    records_free(topic_read(&results, w.out, PARTITIONS), results);
+    raw_record *passed_on = topic_read(&results, w.out, PARTITIONS);
+    records_free(passed_on, results);
     raw_record *all = topic_read(&letters, dead, 1);
     assert_int_equal(results, 270);
     assert_int_equal(letters, 30);
