@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SERVICE_POLL_MS = 1000, STEP_ASIDE_MS = 50 };
+enum { SERVICE_POLL_MS = 1000, STEP_ASIDE_MS = 50, DESTROY_FIXED = 0x020601ff };
 
 /* syslog's levels, as librdkafka has them. */
 static int log_level(int syslog_level) {
@@ -33,6 +33,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         code = rd_kafka_fatal_error(rk, fatal, sizeof fatal);
 
     pthread_mutex_lock(&client->lock);
+    client->partition_went |= code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
     /* "all brokers down" says less than the reason that came before it */
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !client->trouble_code) {
         client->trouble_code = code;
@@ -191,6 +192,12 @@ kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_co
     return NULL;
 }
 
+/* librdkafka below 2.6.1 waits for ever, at full speed, for the references to a partition that went
+ * while it was read. Its client has been closed: it stays behind, silent and idle. */
+static bool is_stuck(const kca__client *client) {
+    return client->rk && client->partition_went && rd_kafka_version() < DESTROY_FIXED;
+}
+
 void kca__client_close(kca__client *client) {
     if (!client)
         return;
@@ -204,6 +211,10 @@ void kca__client_close(kca__client *client) {
     }
     if (client->queue)
         rd_kafka_queue_destroy(client->queue);
+    if (is_stuck(client)) {
+        rd_kafka_set_log_level(client->rk, 0);
+        return; /* what its threads may still see stays, too */
+    }
     if (client->rk)
         rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     pthread_cond_destroy(&client->turn);

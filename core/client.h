@@ -28,6 +28,7 @@ typedef struct kca__client {
     pthread_mutex_t lock;
     char trouble[512]; /* last error librdkafka told of, "" none since the last success */
     int trouble_code;
+    bool partition_went; /* one that was read is not in the cluster any more */
 
     /* producers */
     rd_kafka_queue_t *queue;

@@ -12,8 +12,9 @@ static void tell(kca__inbound *in, const rd_kafka_message_t *m) {
                        m->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
                    ? KCA_ERROR_AUTHORIZATION
                    : KCA_ERROR_BROKER;
-    kca_error *e = kca__error_new(code, "consumer %s: %s: %s", in->options->name,
-                                  rd_kafka_err2name(m->err), rd_kafka_message_errstr(m));
+    kca_error *e =
+        kca__error_new(code, "consumer %s: %s%s%s: %s", in->options->name, topic,
+                       *topic ? ": " : "", rd_kafka_err2name(m->err), rd_kafka_message_errstr(m));
     if (e->code != KCA_ERROR_MEMORY)
         e->rdkafka_code = m->err;
     kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);

@@ -21,6 +21,7 @@ bool kca__engine_init(kca__engine *e, const char *consumer, int capacity) {
     e->clock_ms = kca__clock_ms;
     e->random = (uint64_t)kca__clock_ms() * 2 + 1;
     e->keeper_wakes_ms = KCA__CLOCK_NEVER;
+    e->longest_map = KCA__OFFSET_MAP_SIZE;
     e->consumer = kca__text_copy(consumer);
     bool lanes = kca__lanes_init(&e->lanes, capacity);
     if (!e->consumer || !lanes) {

@@ -99,6 +99,7 @@ typedef struct kca__engine {
     int writing;
     kca__held_records batch; /* of the next transaction: what settled deliveries published */
     uint64_t random;         /* of the jitter; not 0 */
+    size_t longest_map;      /* that commits may have */
     int held;
     int exempt; /* held records of paused partitions: they take no room */
     int out;
@@ -126,8 +127,8 @@ void kca__engine_close(kca__engine *e);
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_t base,
                         const char *map, size_t map_len);
 
-/* The application chose to begin there: that is where the group is to stand, though nothing has come
- * yet. */
+/* The application chose to begin there: that is where the group is to stand, though nothing has
+ * come yet. */
 void kca__engine_begin_at(kca__engine *e, const char *topic, int partition, int64_t offset);
 
 /* Waits for the burst that is being fetched. Before an assignment: the burst may be of the last
@@ -172,6 +173,10 @@ void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user);
  * is given or noted: what is finished cannot be told whole now. */
 bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *user,
                                      kca__held_records *out_batch);
+
+/* The broker takes no metadata as long as some it was sent: maps that are longer than the half of
+ * what was allowed so far are left out from now on. */
+void kca__engine_shorten_maps(kca__engine *e);
 
 /* A commit failed: it is to be tried again. */
 void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition);

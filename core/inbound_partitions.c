@@ -247,6 +247,8 @@ static void collect(kca__engine *e, kca__commit_fn fn, void *user) {
         p->told = p->frontier.changes;
         p->committed = kca__frontier_offset(&p->frontier);
         write_map(map, p);
+        if (strlen(map) > e->longest_map)
+            map[0] = '\0';
         fn(user, p->place->topic, p->place->number, p->committed, map);
     }
 }
@@ -271,6 +273,12 @@ bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *us
     }
     pthread_mutex_unlock(&e->lock);
     return whole;
+}
+
+void kca__engine_shorten_maps(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    e->longest_map /= 2;
+    pthread_mutex_unlock(&e->lock);
 }
 
 void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition) {

@@ -14,10 +14,27 @@ enum {
     LETTERS_MS = 30000 /* dead letters are waited for this long after the rest has ended */
 };
 
-/* librdkafka looks for topics that did not exist only at its slow refresh; a question for all of
- * them makes it look now. */
+/* A topic that went while it was read is told as trouble of the client, and its partitions stay
+ * assigned: when it is made again they would go on in its midst. */
+static bool has_lost_topic(kca__inbound *in) {
+    char reason[512];
+    switch (kca__client_trouble(in->client, reason)) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        kca__client_forget_trouble(in->client);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* librdkafka looks for topics that did not exist, and for those that went, only at its slow
+ * refresh; a question for all of them makes it look now, and the group take away what went. */
 static void look_for_topics(kca__inbound *in, int64_t now) {
+    bool lost = has_lost_topic(in);
     pthread_mutex_lock(&in->engine.lock);
+    in->topic_unknown |= lost;
     bool look = in->topic_unknown && now >= in->next_look_ms;
     if (look)
         in->topic_unknown = false;

@@ -34,11 +34,11 @@ static void add_commit(void *user, const char *topic, int partition, int64_t off
 }
 
 /* What the broker did not take is tried again at the next interval: all of it, or, when only some
- * partitions were refused, those. */
-static void commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
+ * partitions were refused, those. True: it should be tried at once, for it is less now. */
+static bool commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
                           const rd_kafka_topic_partition_list_t *list) {
     if (err == RD_KAFKA_RESP_ERR__NO_OFFSET)
-        return;
+        return false;
     rd_kafka_resp_err_t why = err;
     for (int i = 0; list && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *p = &list->elems[i];
@@ -50,6 +50,9 @@ static void commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
     if (why)
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "commit: %s",
                        rd_kafka_err2str(why));
+    if (why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)
+        kca__engine_shorten_maps(&in->engine);
+    return why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
 }
 
 static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err,
@@ -60,17 +63,18 @@ static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 }
 
 /* rd_kafka_commit itself may wait for ever when the coordinator is gone. */
-static void commit_and_wait(kca__inbound *in, const rd_kafka_topic_partition_list_t *list,
+static bool commit_and_wait(kca__inbound *in, const rd_kafka_topic_partition_list_t *list,
                             int wait_ms) {
     rd_kafka_queue_t *answers = rd_kafka_queue_new(in->client->rk);
     rd_kafka_resp_err_t err = rd_kafka_commit_queue(in->client->rk, list, answers, NULL, NULL);
     rd_kafka_event_t *answer = err ? NULL : rd_kafka_queue_poll(answers, wait_ms);
     if (!err)
         err = answer ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-    commit_failed(in, err, err ? list : rd_kafka_event_topic_partition_list(answer));
+    bool again = commit_failed(in, err, err ? list : rd_kafka_event_topic_partition_list(answer));
     if (answer)
         rd_kafka_event_destroy(answer);
     rd_kafka_queue_destroy(answers);
+    return again;
 }
 
 void kca__rebalance_commit(kca__inbound *in, int wait_ms) {
@@ -78,13 +82,15 @@ void kca__rebalance_commit(kca__inbound *in, int wait_ms) {
         kca__transaction_commit(in->transaction);
         return;
     }
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-    kca__engine_collect_commits(&in->engine, add_commit, list);
-    if (list->cnt > 0 && wait_ms > 0)
-        commit_and_wait(in, list, wait_ms);
-    else if (list->cnt > 0)
-        commit_failed(in, rd_kafka_commit(in->client->rk, list, 1), list);
-    rd_kafka_topic_partition_list_destroy(list);
+    bool again;
+    do {
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+        kca__engine_collect_commits(&in->engine, add_commit, list);
+        again = list->cnt > 0 && wait_ms > 0 && commit_and_wait(in, list, wait_ms);
+        if (list->cnt > 0 && wait_ms <= 0)
+            commit_failed(in, rd_kafka_commit(in->client->rk, list, 1), list);
+        rd_kafka_topic_partition_list_destroy(list);
+    } while (again);
 }
 
 /* A stop that came meanwhile may want it sooner. */

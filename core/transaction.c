@@ -254,7 +254,9 @@ static void pause_commits(kca__transaction *t) {
 /* Nothing of it has happened: the engine reads again from what is committed. Takes `error`. */
 static void give_up(kca__transaction *t, rd_kafka_error_t *error) {
     kca__inbound *in = t->in;
-    if (rd_kafka_error_is_fatal(error)) {
+    /* Without its map an offset would tell too little, so that it cannot be left out. */
+    if (rd_kafka_error_is_fatal(error) ||
+        rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE) {
         end_by(t, error);
         return;
     }

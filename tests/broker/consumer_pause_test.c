@@ -138,16 +138,18 @@ static int wait_in_paused(recorder *r, kca_delivery *d, int id) {
 
 static void test_what_waited_when_it_was_paused_waits_on_and_keeps_its_order(void **state) {
     (void)state;
-    enum { COUNT = 200 };
+    enum { COUNT = 200, CAPACITY = 10 };
     static gate hold = GATE_CLOSED;
     const char *topic = two_partitions(), *group = unique("group");
+    kca_consumer_builder *b = consumer_of(topic, group);
+    kca_consumer_builder_with_queue_capacity(b, CAPACITY);
     runner r;
-    consuming c = run_on(&r, topic, group, NULL);
+    consuming c = run_on(&r, topic, group, b);
     c.recorder->behave = wait_in_paused;
     c.recorder->context = &hold;
     topic_fill(topic, PAUSED, COUNT, 1); /* one key: one is out, the others wait for it */
     must_wait_at(&hold, 1, COME_MS);
-    must_look(&c, PAUSED, "held", COUNT);
+    must_look(&c, PAUSED, "held", CAPACITY); /* no room for others, until they are paused */
     must(kca_consumer_pause(c.consumer, topic, -1));
     topic_fill(topic, OTHER, 20, 20);
     gate_open(&hold); /* what is out goes on */
