@@ -707,31 +707,32 @@ void kca_redrive_with_only_error(kca_redrive *r, const char *error_name);
  */
 void kca_redrive_with_max_redrives(kca_redrive *r, int redrives);
 
-/* 1 (default): only looks: nothing is published and nothing committed, and the report says what would be. 0: does it. */
+/* 1 (default): only looks: nothing is published or committed, and the report says what would be. 0: does it. */
 void kca_redrive_with_dry_run(kca_redrive *r, int dry_run);
 
 /*
  * Runs the redrive; the system must be started. From where its group is (else the start time, else the beginning) to
  * the topic's end as it is at the call, each message is published with its key, value and headers as they were, and
- * kca-redrives, to its topic and partition (by key if that partition is no more), with acks of all in-sync replicas
- * and idempotence. The group's offset follows what the broker has confirmed, so nothing is skipped when the process
- * dies meanwhile; what was published and not committed, 2000 messages at most, is then published once more. Records that
- * are no dead letters, are left out by a filter, have had their redrives, or say no topic, stay in the dead-letter topic
- * and are only counted.
+ * kca-redrives, as a new record of its topic and partition (by key if that partition is no more), with acks of all
+ * in-sync replicas and idempotence. The group's offset follows what the broker has confirmed, so nothing is skipped
+ * when the process dies meanwhile; what was published and not committed then, 2000 messages at most, is published once
+ * more. Records that are no dead letters, are left out by a filter, have had their redrives, or say no topic, stay in
+ * the dead-letter topic and are only counted.
  *
- * A message that the broker does not take, or whose topic does not exist, ends the run with an error, which says which
- * one and how far it came; the next call begins with it. When the time is over what is done is committed, and it is no
- * error: the report says complete false, and the next call goes on. Two seconds of the time at most are kept for that.
+ * A message that the broker does not take, or whose topic does not exist, ends the run with an error that says which
+ * one, and how far it came; so does a shutdown (KCA_ERROR_STOPPED). What is done is committed, and the next call goes
+ * on from there. When the time is over it is the same, but no error: the report says complete false. At most two
+ * seconds of the time are kept for that.
  *
- * `out_report`: a JSON object, freed with kca_string_free. "complete": the end was reached; "remaining": records before
- * it that are not read; "read" = "redriven" + "left_out" + "guarded" (redriven too often) + "not_dead_letters" +
- * "unknown_target" (say no topic); "by_topic" and "by_error": the redriven by the topic they came from ("": not known)
- * and by error name, the first 100 of each, the others under "(others)"; "messages": the first 100 that were not left
- * out: "partition", "offset", then of the original "topic", "original_partition", "original_offset", "key", and
- * "error_name", "error_text", "attempts", "redrives" (before this one), "redriven". Unknown values are null, texts are
- * shortened to 1000 bytes. "dry_run", "topic" and "group" say what it is about.
+ * `out`: the report, a JSON object, freed with kca_string_free. "remaining": records before the end that are not read;
+ * "complete": there are none; "read" = "redriven" + "left_out" + "guarded" (redriven too often) + "not_dead_letters" +
+ * "unknown_target" (say no topic); "by_topic", "by_error": the redriven by the topic they came from ("": not known) and
+ * by error name, the first 100 of each, the others under "(others)"; "messages": the first 100 that were not left out,
+ * each "partition", "offset", the original "topic", "original_partition", "original_offset", "key", and "error_name",
+ * "error_text", "attempts", "redrives" (before this one), "redriven". Unknown values are null, texts are shortened to
+ * 1000 bytes. "dry_run", "topic" and "group" say what it is about.
  */
-kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_ms, char **out_report);
+kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_ms, char **out);
 
 /* ---- queue and events ------------------------------------------------------------------------------------- */
 

@@ -45,8 +45,8 @@ bool kca__redrive_takes(const kca_redrive *r, const char *topic, const char *err
                         int64_t written_ms);
 
 /* Runs it over the system's copy of its connection, which is open; ends soon once *leaving is set.
- * The report is freed with free(). */
-kca_error *kca__redrive_do(char **out_report, const kca_redrive *r, kca_connection *c,
-                           kca__log *log, const atomic_bool *leaving, int timeout_ms);
+ * `out`, the report, is freed with free(). */
+kca_error *kca__redrive_do(char **out, const kca_redrive *r, kca_connection *c, kca__log *log,
+                           const atomic_bool *leaving, int timeout_ms);
 
 #endif

@@ -8,16 +8,18 @@
 
 static kca_error *open_reader(kca__redrive_run *run) {
     const char *const properties[][2] = {
-        {"group.id", run->options->group_id},   {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"},  {"enable.partition.eof", "true"},
-        {"auto.offset.reset", "earliest"},      {"isolation.level", "read_committed"},
-        {"allow.auto.create.topics", "false"},  {"queued.min.messages", "1000"},
-        {"queued.max.messages.kbytes", "8192"},
+        {"group.id", run->options->group_id},  {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"}, {"enable.partition.eof", "true"},
+        {"auto.offset.reset", "earliest"},     {"isolation.level", "read_committed"},
+        {"allow.auto.create.topics", "false"}, {"queued.max.messages.kbytes", "16384"},
     };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     kca_error *e = kca__connection_configure(run->connection, conf, false, run->who);
     for (size_t i = 0; i < sizeof properties / sizeof *properties && !e; i++)
         e = kca__property_apply(conf, run->who, properties[i][0], properties[i][1]);
+    /* a full queue is looked at again soon; before there was this it was after a second */
+    if (!e && kca__property_is_known("fetch.queue.backoff.ms"))
+        e = kca__property_apply(conf, run->who, "fetch.queue.backoff.ms", "2");
     if (e) {
         rd_kafka_conf_destroy(conf);
         return e;

@@ -144,8 +144,8 @@ static int64_t earlier(int64_t deadline, int ms) {
     return deadline == KCA__CLOCK_NEVER ? deadline : deadline - ms;
 }
 
-kca_error *kca__redrive_do(char **out_report, const kca_redrive *r, kca_connection *c,
-                           kca__log *log, const atomic_bool *leaving, int timeout_ms) {
+kca_error *kca__redrive_do(char **out, const kca_redrive *r, kca_connection *c, kca__log *log,
+                           const atomic_bool *leaving, int timeout_ms) {
     int reserve = timeout_ms / 4 < LONGEST_RESERVE_MS ? timeout_ms / 4 : LONGEST_RESERVE_MS;
     kca__redrive_run run = {.options = r,
                             .connection = c,
@@ -158,9 +158,9 @@ kca_error *kca__redrive_do(char **out_report, const kca_redrive *r, kca_connecti
         work_and_drain(&run, earlier(run.deadline, reserve), earlier(run.deadline, reserve / 2));
         e = end(&run);
     }
-    *out_report = e ? NULL : kca__redrive_report_write(&run);
+    *out = e ? NULL : kca__redrive_report_write(&run);
     kca__redrive_target_close(&run);
     kca__redrive_source_close(&run);
     kca__redrive_report_close(&run.report);
-    return e || *out_report ? e : kca__error_memory();
+    return e || *out ? e : kca__error_memory();
 }

@@ -79,8 +79,7 @@ kca__consumer *kca__system_find_consumer(kca__system *s, const char *name);
 kca_error *kca__system_describe(char **out, kca__system *s, int format);
 
 /* See kca_system_redrive. */
-kca_error *kca__system_redrive(char **out_report, kca__system *s, const kca_redrive *r,
-                               int timeout_ms);
+kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r, int timeout_ms);
 
 /* Start: redrives may begin. Shutdown: they are to end soon, and none begins; waits until the last
  * has ended. */

@@ -36,8 +36,7 @@ static kca_error *find_connection(kca_connection **out, const kca__system *s,
                           r->topic, r->connection);
 }
 
-kca_error *kca__system_redrive(char **out_report, kca__system *s, const kca_redrive *r,
-                               int timeout_ms) {
+kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r, int timeout_ms) {
     kca_connection *connection = NULL;
     kca_error *e = kca__redrive_check(r);
     if (e)
@@ -50,7 +49,7 @@ kca_error *kca__system_redrive(char **out_report, kca__system *s, const kca_redr
         return e;
 
     kca__system_hold(s);
-    e = kca__redrive_do(out_report, r, connection, &s->log, &s->leaving, timeout_ms);
+    e = kca__redrive_do(out, r, connection, &s->log, &s->leaving, timeout_ms);
     pthread_mutex_lock(&s->lock);
     if (--s->redrives == 0)
         pthread_cond_broadcast(&s->parted);
