@@ -715,7 +715,7 @@ void kca_redrive_with_dry_run(kca_redrive *r, int dry_run);
  * the topic's end as it is at the call, each message is published with its key, value and headers as they were, and
  * kca-redrives, as a new record of its topic and partition (by key if that partition is no more), with acks of all
  * in-sync replicas and idempotence. The group's offset follows what the broker has confirmed, so nothing is skipped
- * when the process dies meanwhile; what was published and not committed then, 2000 messages at most, is published once
+ * when the process dies meanwhile; what was published and not committed then, 1000 messages at most, is published once
  * more. Records that are no dead letters, are left out by a filter, have had their redrives, or say no topic, stay in
  * the dead-letter topic and are only counted.
  *

@@ -27,7 +27,9 @@ kca_error *kca__redrive_error(const kca__redrive_run *run, int code, rd_kafka_re
 }
 
 void kca__redrive_fail(kca__redrive_run *run, kca_error *e) {
-    if (e)
+    if (e && e->code == KCA_ERROR_TIMEOUT)
+        kca__error_free(e);
+    else if (e)
         kca__error_keep_first(&run->failure, e);
 }
 

@@ -138,6 +138,20 @@ static kca_error *find(kca__redrive_run *run) {
     return e;
 }
 
+static kca_error *assign(kca__redrive_run *run) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(run->partition_count);
+    for (int i = 0; i < run->partition_count; i++) {
+        kca__redrive_partition *p = &run->partitions[i];
+        p->read = p->next;
+        p->finished = p->next >= p->end;
+        if (!p->finished)
+            rd_kafka_topic_partition_list_add(list, run->options->topic, i)->offset = p->next;
+    }
+    rd_kafka_resp_err_t err = rd_kafka_assign(run->reader->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return err ? kca__redrive_error(run, KCA_ERROR_BROKER, err, "%s", rd_kafka_err2str(err)) : NULL;
+}
+
 kca_error *kca__redrive_source_open(kca__redrive_run *run) {
     bool times = run->options->start_time_ms >= 0 || run->options->end_time_ms >= 0;
     if (times && run->connection->embedded)
@@ -154,5 +168,6 @@ kca_error *kca__redrive_source_open(kca__redrive_run *run) {
     if (!run->partitions)
         return kca__error_memory();
     run->partition_count = count;
-    return find(run);
+    e = find(run);
+    return e ? e : assign(run);
 }

@@ -10,6 +10,13 @@
 
 enum { MOST_REDRIVES = 1000000000 };
 
+void kca__redrive_letter_free(kca__redrive_letter *letter) {
+    cJSON_Delete(letter->listing);
+    kca__dead_letter_reading_clear(&letter->reading);
+    rd_kafka_message_destroy(letter->record);
+    free(letter);
+}
+
 /* Times that it was redriven, by its own header. */
 static int count_redrives(const kca__dead_letter *d) {
     int64_t times = 0;
@@ -37,77 +44,74 @@ static const char *target_of(const kca_redrive *options, const kca__dead_letter 
     return wrong || strcmp(d->topic, options->topic) == 0 ? NULL : d->topic;
 }
 
-static kca__redrive_outcome judge(const kca_redrive *options, const kca__dead_letter *d,
-                                  int64_t written_ms, int redrives, const char *target) {
-    if (!kca__redrive_takes(options, d->topic, d->error_name, written_ms))
+static kca__redrive_outcome judge(const kca_redrive *options, const kca__redrive_letter *letter,
+                                  const char *target) {
+    const kca__dead_letter *d = &letter->reading.letter;
+    if (!kca__redrive_takes(options, d->topic, d->error_name,
+                            rd_kafka_message_timestamp(letter->record, NULL)))
         return KCA__LEFT_OUT;
-    if (redrives >= options->max_redrives)
+    if (letter->redrives >= options->max_redrives)
         return KCA__GUARDED;
     return target ? KCA__REDRIVEN : KCA__UNKNOWN_TARGET;
 }
 
-/* The partition that it came from, if the topic is that, and still has it. */
-static int partition_of(const kca__redrive_topic *topic, const kca__dead_letter *d) {
-    bool same = strcmp(topic->name, d->topic) == 0;
-    return same && d->partition >= 0 && d->partition < topic->partitions ? d->partition
-                                                                         : RD_KAFKA_PARTITION_UA;
+/* What the producer gets is what was read, about; a record has some bytes of its own. */
+static size_t count_bytes(const kca__dead_letter *d) {
+    size_t bytes = 100 + d->key_len + d->value_len;
+    for (int i = 0; i < d->header_count; i++)
+        bytes += 4 + strlen(d->headers[i].name) + d->headers[i].value_len;
+    return bytes;
 }
 
-static void pass(kca__redrive_partition *p, kca__redrive_letter *letter) {
-    letter->settled = true;
-    kca__redrive_source_advance(p);
-}
-
-static void take_letter(kca__redrive_partition *p, const rd_kafka_message_t *m,
-                        const kca__dead_letter *d) {
-    kca__redrive_run *run = p->run;
-    const kca_redrive *options = run->options;
-    const char *target = target_of(options, d);
-    int redrives = count_redrives(d);
-    kca__redrive_outcome outcome =
-        judge(options, d, rd_kafka_message_timestamp(m, NULL), redrives, target);
-    kca__redrive_topic *topic = NULL;
-    kca_error *e = NULL;
-    if (outcome == KCA__REDRIVEN)
-        e = kca__redrive_target_find(&topic, run, target);
-    kca__redrive_letter *letter = e ? NULL : kca__redrive_source_add(p, m->offset, outcome, d);
-    if (!letter) {
-        kca__redrive_fail(run, e ? e : kca__error_memory());
-        return;
-    }
-    kca__redrive_report_list(&run->report, letter, d, redrives);
-    if (topic && !options->dry_run)
-        kca__redrive_target_send(run, topic, partition_of(topic, d), d, redrives + 1, letter);
-    else
-        pass(p, letter);
-}
-
-void kca__redrive_take(kca__redrive_partition *p, const rd_kafka_message_t *m) {
-    kca__header *headers;
-    kca__redrive_letter *letter;
-    kca__dead_letter_reading reading;
+/* The letter's record as a dead letter; the format or instead of it. */
+static int read_letter(kca__redrive_letter *letter) {
+    const rd_kafka_message_t *m = letter->record;
     kca__record record = {
         .key = m->key, .key_len = m->key_len, .value = m->payload, .value_len = m->len};
-    if (!kca__record_headers(&headers, &record.header_count, m)) {
-        kca__redrive_fail(p->run, kca__error_memory());
+    if (!kca__record_headers(&record.headers, &record.header_count, m))
+        return KCA__DEAD_LETTER_NO_MEMORY;
+    int format = kca__dead_letter_read(&letter->reading, &record);
+    free(record.headers);
+    if (format < 0)
+        letter->reading = (kca__dead_letter_reading){0};
+    return format;
+}
+
+static kca_error *decide(kca__redrive_letter *letter) {
+    kca__redrive_run *run = letter->partition->run;
+    const kca__dead_letter *d = &letter->reading.letter;
+    int format = read_letter(letter);
+    if (format == KCA__DEAD_LETTER_NO_MEMORY)
+        return kca__error_memory();
+    letter->outcome = KCA__NOT_DEAD_LETTER;
+    if (format == KCA__DEAD_LETTER_NONE)
+        return NULL;
+    const char *target = target_of(run->options, d);
+    letter->redrives = count_redrives(d);
+    letter->outcome = judge(run->options, letter, target);
+    letter->bytes = count_bytes(d);
+    return letter->outcome == KCA__REDRIVEN ? kca__redrive_target_find(&letter->target, run, target)
+                                            : NULL;
+}
+
+void kca__redrive_take(kca__redrive_partition *p, rd_kafka_message_t *record) {
+    kca__redrive_run *run = p->run;
+    kca__redrive_letter *letter = calloc(1, sizeof *letter);
+    if (!letter) {
+        rd_kafka_message_destroy(record);
+        kca__redrive_fail(run, kca__error_memory());
         return;
     }
-    record.headers = headers;
-    switch (kca__dead_letter_read(&reading, &record)) {
-    case KCA__DEAD_LETTER_NO_MEMORY:
-        kca__redrive_fail(p->run, kca__error_memory());
-        break;
-    case KCA__DEAD_LETTER_NONE:
-        letter =
-            kca__redrive_source_add(p, m->offset, KCA__NOT_DEAD_LETTER, &(kca__dead_letter){0});
-        if (letter)
-            pass(p, letter);
-        else
-            kca__redrive_fail(p->run, kca__error_memory());
-        break;
-    default:
-        take_letter(p, m, &reading.letter);
-        kca__dead_letter_reading_clear(&reading);
+    letter->partition = p;
+    letter->record = record;
+    kca_error *e = decide(letter);
+    if (e) {
+        kca__redrive_letter_free(letter);
+        kca__redrive_fail(run, e);
+        return;
     }
-    free(headers);
+    letter->settled = !letter->target || run->options->dry_run;
+    kca__redrive_report_list(&run->report, letter);
+    kca__redrive_source_add(letter);
+    kca__redrive_source_advance(p);
 }

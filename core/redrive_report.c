@@ -55,16 +55,17 @@ static void add_key(cJSON *o, const void *key, size_t len) {
     cJSON_AddStringToObject(o, "key", plain);
 }
 
-void kca__redrive_report_list(kca__redrive_report *r, kca__redrive_letter *letter,
-                              const kca__dead_letter *d, int redrives) {
-    if (r->listed == MOST_MESSAGES || letter->outcome == KCA__LEFT_OUT)
+void kca__redrive_report_list(kca__redrive_report *r, kca__redrive_letter *letter) {
+    const kca__dead_letter *d = &letter->reading.letter;
+    if (r->listed == MOST_MESSAGES || letter->outcome == KCA__LEFT_OUT ||
+        letter->outcome == KCA__NOT_DEAD_LETTER)
         return;
     cJSON *o = letter->listing = cJSON_CreateObject();
     if (!o)
         return;
     r->listed++;
     add_number(o, "partition", letter->partition->number, 0);
-    add_number(o, "offset", letter->offset, 0);
+    add_number(o, "offset", letter->record->offset, 0);
     add_text(o, "topic", d->topic);
     add_number(o, "original_partition", d->partition, 0);
     add_number(o, "original_offset", d->offset, 0);
@@ -72,16 +73,18 @@ void kca__redrive_report_list(kca__redrive_report *r, kca__redrive_letter *lette
     add_text(o, "error_name", d->error_name);
     add_text(o, "error_text", d->error_text);
     add_number(o, "attempts", d->attempts, 1);
-    add_number(o, "redrives", redrives, 0);
+    add_number(o, "redrives", letter->redrives, 0);
     cJSON_AddBoolToObject(o, "redriven", letter->outcome == KCA__REDRIVEN);
 }
 
 /* ---- counts ---- */
 
-static void count_name(cJSON *counts, const char *name) {
+static void count_name(cJSON *counts, const char *text) {
+    char name[KCA__DEAD_LETTER_ERROR_MOST + 1];
+    kca__dead_letter_plain(name, text);
     cJSON *count = cJSON_GetObjectItemCaseSensitive(counts, name);
     if (!count && cJSON_GetArraySize(counts) >= MOST_NAMES) {
-        name = OTHERS;
+        strcpy(name, OTHERS);
         count = cJSON_GetObjectItemCaseSensitive(counts, name);
     }
     if (count)
@@ -93,17 +96,11 @@ static void count_name(cJSON *counts, const char *name) {
 void kca__redrive_report_count(kca__redrive_report *r, kca__redrive_letter *letter) {
     r->counts[letter->outcome]++;
     if (letter->outcome == KCA__REDRIVEN) {
-        count_name(r->by_topic, letter->topic);
-        count_name(r->by_error, letter->error_name);
+        count_name(r->by_topic, letter->reading.letter.topic);
+        count_name(r->by_error, letter->reading.letter.error_name);
     }
     if (letter->listing)
         cJSON_AddItemToArray(r->messages, letter->listing);
-    letter->listing = NULL;
-}
-
-void kca__redrive_report_forget(kca__redrive_report *r, kca__redrive_letter *letter) {
-    r->listed -= letter->listing != NULL;
-    cJSON_Delete(letter->listing);
     letter->listing = NULL;
 }
 

@@ -7,72 +7,45 @@
 
 enum {
     MOST_LETTERS = 1000,
-    MOST_BYTES = 32 * 1024 * 1024,
+    MOST_BYTES = 16 * 1024 * 1024,
     WAIT_MS = 50,
-    COMMIT_INTERVAL_MS = 1000,
-    COMMIT_LETTERS = 1000,
     LONGEST_RESERVE_MS = 2000,
     LEAST_COMMIT_MS = 1000,
     LONGEST_COMMIT_MS = 10000
 };
-
-static bool has_room(const kca__redrive_run *run) {
-    return run->letters == 0 || (run->letters < MOST_LETTERS && run->bytes < MOST_BYTES);
-}
 
 static bool has_enough(const kca__redrive_run *run) {
     int most = run->options->max_messages;
     return most > 0 && run->report.counts[KCA__REDRIVEN] + run->chosen >= most;
 }
 
-static void read_one(kca__redrive_run *run) {
+static bool may_read(const kca__redrive_run *run, int64_t until) {
+    return !run->failure && !kca__redrive_source_is_finished(run) && !has_enough(run) &&
+           kca__clock_left_ms(until) != 0 && !atomic_load(run->leaving);
+}
+
+/* So many records, or as many as there are now. */
+static void read_round(kca__redrive_run *run, int64_t until) {
     kca__redrive_partition *p;
-    rd_kafka_message_t *m = kca__redrive_source_read(run, WAIT_MS, &p);
-    if (!m)
-        return;
-    kca__redrive_take(p, m);
-    rd_kafka_message_destroy(m);
-}
-
-/* What is settled and not committed comes twice after a crash. */
-static void commit_now_and_then(kca__redrive_run *run) {
-    bool due = run->uncommitted >= COMMIT_LETTERS ||
-               kca__clock_ms() - run->committed_ms >= COMMIT_INTERVAL_MS;
-    if (!run->options->dry_run && due)
-        kca__redrive_fail(run, kca__redrive_source_commit(run, run->deadline));
-}
-
-/* Until the end, or the time is over, or something fails. */
-static void work(kca__redrive_run *run, int64_t until) {
-    while (!run->failure && !kca__redrive_source_is_finished(run) && !has_enough(run) &&
-           kca__clock_left_ms(until) != 0 && !atomic_load(run->leaving)) {
-        if (has_room(run))
-            read_one(run);
-        kca__redrive_target_serve(run, has_room(run) ? 0 : WAIT_MS);
-        commit_now_and_then(run);
+    bool came = true;
+    while ((came || run->letters == 0) && run->letters < MOST_LETTERS && run->bytes < MOST_BYTES &&
+           may_read(run, until)) {
+        rd_kafka_message_t *m = kca__redrive_source_read(run, WAIT_MS, &p);
+        came = m != NULL;
+        if (m)
+            kca__redrive_take(p, m);
     }
 }
 
-/* A broker refuses a batch that is larger than the topic's largest message, though each message of
- * it may be small enough: so once more from there, each by itself. */
-static kca_error *begin_singly(kca__redrive_run *run) {
-    kca__error_free(run->failure);
-    run->failure = NULL;
-    run->too_large = false;
-    run->singly = true;
-    kca__redrive_target_close(run);
-    kca_error *e = kca__redrive_target_open(run);
-    return e ? e : kca__redrive_source_begin(run);
-}
-
-static void work_and_drain(kca__redrive_run *run, int64_t until, int64_t drained) {
-    work(run, until);
-    kca__redrive_target_drain(run, drained);
-    if (!run->too_large || run->singly || kca__clock_left_ms(until) == 0)
-        return;
-    kca__redrive_fail(run, begin_singly(run));
-    work(run, until);
-    kca__redrive_target_drain(run, drained);
+/* Until the end, or the time is over, or something fails. What was read before a failure is
+ * published all the same. */
+static void work(kca__redrive_run *run, int64_t until, int64_t answered) {
+    while (may_read(run, until)) {
+        read_round(run, until);
+        kca__redrive_target_publish(run, answered);
+        if (!run->options->dry_run && may_read(run, until))
+            kca__redrive_fail(run, kca__redrive_source_commit(run, answered));
+    }
 }
 
 /* ---- the end ---- */
@@ -134,10 +107,10 @@ static kca_error *begin(kca__redrive_run *run) {
     if (!e)
         e = kca__redrive_target_open(run);
     if (!e && run->options->to_topic) {
-        kca__redrive_topic *topic;
+        const kca__redrive_topic *topic;
         e = kca__redrive_target_find(&topic, run, run->options->to_topic);
     }
-    return e ? e : kca__redrive_source_begin(run);
+    return e;
 }
 
 static int64_t earlier(int64_t deadline, int ms) {
@@ -155,7 +128,7 @@ kca_error *kca__redrive_do(char **out, const kca_redrive *r, kca_connection *c, 
     snprintf(run.who, sizeof run.who, "redrive %s", r->topic);
     kca_error *e = kca__redrive_report_open(&run.report) ? begin(&run) : kca__error_memory();
     if (!e) {
-        work_and_drain(&run, earlier(run.deadline, reserve), earlier(run.deadline, reserve / 2));
+        work(&run, earlier(run.deadline, reserve), earlier(run.deadline, reserve / 2));
         e = end(&run);
     }
     *out = e ? NULL : kca__redrive_report_write(&run);

@@ -1,16 +1,17 @@
 /*
- * A run of a redrive; private to the redrive_*.c. All of it is on the caller's thread: it reads a
- * record, hands it to the producer, and takes the producer's reports between records.
+ * A run of a redrive; private to the redrive_*.c. All of it is on the caller's thread, in rounds:
+ * so many records are read, their messages published, their answers awaited, their offsets
+ * committed.
  *
  * source  the dead-letter topic's partitions, each from where the group was to where it ended when
  *         the run began, assigned by hand. What was read and is not settled is a list of letters
  *         in the order of the partition. `next` is the frontier: all before it is settled, and
- *         only that is ever counted, reported or committed. So whatever happens to what is under
- *         way, counts and offsets are true, and the run may begin again at the frontiers.
- * target  an idempotent producer. At the first message that is not stored all that is under way is
- *         purged, lest what comes after it is stored before it.
+ *         only that is ever counted, reported or committed.
+ * target  an idempotent producer. It gets no more at once than fits into one batch a partition, and
+ *         nothing before that is answered: so when the broker refuses a message, none that comes
+ *         after it is stored before it.
  *
- * Memory is bounded by the letters, not by the topic: so many, and so many bytes.
+ * Memory is bounded by the round, not by the topic: so many records, and so many bytes.
  */
 #ifndef KCA_CORE_REDRIVE_RUN_H
 #define KCA_CORE_REDRIVE_RUN_H
@@ -31,16 +32,26 @@ typedef enum kca__redrive_outcome {
 
 struct kca__redrive_partition;
 
+/* A topic that messages go to. */
+typedef struct kca__redrive_topic {
+    struct kca__redrive_topic *next;
+    char *name;
+    int partitions;
+    rd_kafka_topic_t *handle; /* the producer's; NULL: a dry run */
+} kca__redrive_topic;
+
 /* A record that was read, until the frontier is past it. */
 typedef struct kca__redrive_letter {
     struct kca__redrive_letter *next;
     struct kca__redrive_partition *partition;
-    int64_t offset;
+    rd_kafka_message_t *record;
+    kca__dead_letter_reading reading; /* leads into the record; empty: it is no dead letter */
+    int redrives;                     /* before this one */
     kca__redrive_outcome outcome;
-    bool settled;             /* the broker has it, or it is not to be published */
-    size_t bytes;             /* under way */
-    cJSON *listing;           /* among the report's messages; NULL: not there */
-    char *topic, *error_name; /* for the report's counts; inside this block */
+    const kca__redrive_topic *target; /* NULL: it is not to be redriven */
+    size_t bytes;
+    bool settled;   /* the broker has it, or it is not to be published */
+    cJSON *listing; /* among the report's messages; NULL: not there */
 } kca__redrive_letter;
 
 typedef struct kca__redrive_partition {
@@ -54,18 +65,10 @@ typedef struct kca__redrive_partition {
     kca__redrive_letter *first, *last;
 } kca__redrive_partition;
 
-/* A topic that messages go to. */
-typedef struct kca__redrive_topic {
-    struct kca__redrive_topic *next;
-    char *name;
-    int partitions;
-    rd_kafka_topic_t *handle; /* the producer's; NULL: a dry run */
-} kca__redrive_topic;
-
 typedef struct kca__redrive_report {
     int64_t counts[KCA__REDRIVE_OUTCOMES];
     cJSON *by_topic, *by_error, *messages;
-    int listed; /* of the messages, those not reported yet included */
+    int listed; /* of the messages, those of letters included */
 } kca__redrive_report;
 
 typedef struct kca__redrive_run {
@@ -81,24 +84,24 @@ typedef struct kca__redrive_run {
     kca__client *reader;
     kca__redrive_partition *partitions;
     int partition_count;
-    int64_t committed_ms; /* when; monotonic */
-    int uncommitted;      /* letters settled since */
+    int letters;  /* of all partitions */
+    int chosen;   /* of these, those to be redriven */
+    size_t bytes; /* of these */
 
     kca__client *writer; /* NULL: a dry run */
     kca__redrive_topic *topics;
-    bool singly;    /* one record a batch */
-    bool too_large; /* the failure is a batch that was too large */
-    int under_way;  /* handed to the producer, no report yet */
-    int letters;    /* of all partitions */
-    int chosen;     /* of these, those to be redriven */
-    size_t bytes;   /* of these */
+    int under_way;             /* handed to the producer, no report yet */
+    kca_error *refusal;        /* what was not stored, if anything was; the first */
+    rd_kafka_resp_err_t cause; /* of it */
+    bool singly;               /* one message a batch */
 } kca__redrive_run;
 
 /* An error that begins with who it is; `err` may be 0. */
 kca_error *kca__redrive_error(const kca__redrive_run *run, int code, rd_kafka_resp_err_t err,
                               const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Keeps the first failure, which ends the run. Takes `e`; NULL: none. */
+/* Keeps the first failure, which ends the run. Takes `e`; NULL: none. KCA_ERROR_TIMEOUT is none:
+ * the time is over. */
 void kca__redrive_fail(kca__redrive_run *run, kca_error *e);
 
 /* One question of at most `timeout_ms` to the cluster through the reader. */
@@ -112,27 +115,25 @@ kca_error *kca__redrive_ask(kca__redrive_run *run, kca__redrive_question ask, vo
 /* How many partitions a topic has; asking does not create it: KCA_ERROR_NOT_FOUND. */
 kca_error *kca__redrive_count_partitions(kca__redrive_run *run, const char *topic, int *out);
 
-/* Reads a record of the source, and sends it, passes it by, or fails. */
-void kca__redrive_take(struct kca__redrive_partition *p, const rd_kafka_message_t *m);
+/* Sees to a record of the source, and takes it: it is to be published, is passed by, or the run
+ * fails. */
+void kca__redrive_take(kca__redrive_partition *p, rd_kafka_message_t *record);
+
+void kca__redrive_letter_free(kca__redrive_letter *letter);
 
 /* ---- source ---- */
 
-/* Opens the reader, and finds where each partition begins and ends. */
+/* Opens the reader, finds where each partition begins and ends, and begins to read. */
 kca_error *kca__redrive_source_open(kca__redrive_run *run);
 void kca__redrive_source_close(kca__redrive_run *run);
 
-/* Reads on from the frontiers; letters that are not settled are forgotten. */
-kca_error *kca__redrive_source_begin(kca__redrive_run *run);
-
-/* The next record, which the caller destroys, and its partition; NULL: none came within the time,
- * or something that is no record and is seen to. */
+/* The next record, which the caller takes, and its partition; NULL: none came within the time, or
+ * something that is no record and is seen to. */
 rd_kafka_message_t *kca__redrive_source_read(kca__redrive_run *run, int timeout_ms,
                                              kca__redrive_partition **out);
 
-/* A letter at the end of the partition's list; NULL when memory is out. */
-kca__redrive_letter *kca__redrive_source_add(kca__redrive_partition *p, int64_t offset,
-                                             kca__redrive_outcome outcome,
-                                             const kca__dead_letter *d);
+/* Takes the letter to the end of its partition's list. */
+void kca__redrive_source_add(kca__redrive_letter *letter);
 
 /* Moves the frontier over what is settled, which counts now. */
 void kca__redrive_source_advance(kca__redrive_partition *p);
@@ -154,19 +155,13 @@ kca_error *kca__redrive_target_open(kca__redrive_run *run);
 void kca__redrive_target_close(kca__redrive_run *run);
 
 /* The topic of this name, which must exist. */
-kca_error *kca__redrive_target_find(kca__redrive_topic **out, kca__redrive_run *run,
+kca_error *kca__redrive_target_find(const kca__redrive_topic **out, kca__redrive_run *run,
                                     const char *name);
 
-/* Hands the failed record to the producer, which copies it; `partition` -1: by key. The letter is
- * settled when it is stored; if it is not, that is the run's failure. */
-void kca__redrive_target_send(kca__redrive_run *run, const kca__redrive_topic *topic, int partition,
-                              const kca__dead_letter *d, int redrives, kca__redrive_letter *letter);
-
-/* Takes the producer's reports; waits for one at most this long. */
-void kca__redrive_target_serve(kca__redrive_run *run, int timeout_ms);
-
-/* Waits until nothing is under way; at the deadline the rest is dropped. */
-void kca__redrive_target_drain(kca__redrive_run *run, int64_t deadline);
+/* Publishes all letters that are not settled, in their order, and waits for the answers. A message
+ * that is not stored is the run's failure; what comes after it then stays as it is. Likewise what
+ * is not answered before the deadline. */
+void kca__redrive_target_publish(kca__redrive_run *run, int64_t deadline);
 
 /* ---- report ---- */
 
@@ -175,14 +170,10 @@ bool kca__redrive_report_open(kca__redrive_report *r);
 void kca__redrive_report_close(kca__redrive_report *r);
 
 /* Lists the letter if there is still room. */
-void kca__redrive_report_list(kca__redrive_report *r, kca__redrive_letter *letter,
-                              const kca__dead_letter *d, int redrives);
+void kca__redrive_report_list(kca__redrive_report *r, kca__redrive_letter *letter);
 
 /* The frontier is past the letter: it counts. */
 void kca__redrive_report_count(kca__redrive_report *r, kca__redrive_letter *letter);
-
-/* A letter is forgotten. */
-void kca__redrive_report_forget(kca__redrive_report *r, kca__redrive_letter *letter);
 
 /* As JSON text; NULL when memory is out. */
 char *kca__redrive_report_write(const kca__redrive_run *run);

@@ -5,61 +5,39 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- letters ---- */
 
-kca__redrive_letter *kca__redrive_source_add(kca__redrive_partition *p, int64_t offset,
-                                             kca__redrive_outcome outcome,
-                                             const kca__dead_letter *d) {
-    kca__redrive_run *run = p->run;
-    char error_name[KCA__DEAD_LETTER_ERROR_MOST + 1], topic[sizeof error_name];
-    size_t topic_len = kca__dead_letter_plain(topic, d->topic);
-    size_t error_len = kca__dead_letter_plain(error_name, d->error_name);
-    kca__redrive_letter *letter = malloc(sizeof *letter + topic_len + error_len + 2);
-    if (!letter)
-        return NULL;
-    char *texts = (char *)(letter + 1);
-    *letter = (kca__redrive_letter){.partition = p,
-                                    .offset = offset,
-                                    .outcome = outcome,
-                                    .bytes = d->key_len + d->value_len,
-                                    .topic = texts,
-                                    .error_name = texts + topic_len + 1};
-    memcpy(letter->topic, topic, topic_len + 1);
-    memcpy(letter->error_name, error_name, error_len + 1);
+void kca__redrive_source_add(kca__redrive_letter *letter) {
+    kca__redrive_partition *p = letter->partition;
     if (p->last)
         p->last->next = letter;
     else
         p->first = letter;
     p->last = letter;
-    p->read = offset + 1;
-    run->letters++;
-    run->chosen += outcome == KCA__REDRIVEN;
-    run->bytes += letter->bytes;
-    return letter;
+    p->read = letter->record->offset + 1;
+    p->run->letters++;
+    p->run->chosen += letter->outcome == KCA__REDRIVEN;
+    p->run->bytes += letter->bytes;
 }
 
 static void remove_first(kca__redrive_partition *p) {
-    kca__redrive_run *run = p->run;
     kca__redrive_letter *letter = p->first;
-    kca__redrive_report_forget(&run->report, letter);
     p->first = letter->next;
     if (!p->first)
         p->last = NULL;
-    run->letters--;
-    run->chosen -= letter->outcome == KCA__REDRIVEN;
-    run->bytes -= letter->bytes;
-    free(letter);
+    p->run->letters--;
+    p->run->chosen -= letter->outcome == KCA__REDRIVEN;
+    p->run->bytes -= letter->bytes;
+    kca__redrive_letter_free(letter);
 }
 
 void kca__redrive_source_advance(kca__redrive_partition *p) {
     while (p->first && p->first->settled) {
         kca__redrive_report_count(&p->run->report, p->first);
-        p->run->uncommitted++;
         remove_first(p);
     }
-    p->next = p->first ? p->first->offset : p->read;
+    p->next = p->first ? p->first->record->offset : p->read;
 }
 
 bool kca__redrive_source_is_finished(const kca__redrive_run *run) {
@@ -87,23 +65,6 @@ void kca__redrive_source_close(kca__redrive_run *run) {
 }
 
 /* ---- reading ---- */
-
-kca_error *kca__redrive_source_begin(kca__redrive_run *run) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(run->partition_count);
-    for (int i = 0; i < run->partition_count; i++) {
-        kca__redrive_partition *p = &run->partitions[i];
-        while (p->first)
-            remove_first(p);
-        p->read = p->next;
-        p->finished = p->next >= p->end;
-        if (!p->finished)
-            rd_kafka_topic_partition_list_add(list, run->options->topic, p->number)->offset =
-                p->next;
-    }
-    rd_kafka_resp_err_t err = rd_kafka_assign(run->reader->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    return err ? kca__redrive_error(run, KCA_ERROR_BROKER, err, "%s", rd_kafka_err2str(err)) : NULL;
-}
 
 /* Read up to `offset`, which may be short of the end: a transaction is open there. */
 static void finish(kca__redrive_partition *p, int64_t offset) {
@@ -181,7 +142,5 @@ kca_error *kca__redrive_source_commit(kca__redrive_run *run, int64_t deadline) {
     for (int i = 0; i < list->cnt && !e; i++)
         run->partitions[list->elems[i].partition].committed = list->elems[i].offset;
     rd_kafka_topic_partition_list_destroy(list);
-    run->committed_ms = kca__clock_ms();
-    run->uncommitted = 0;
     return e;
 }

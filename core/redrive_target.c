@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SERVE_SLICE_MS = 100, DROP_MS = 1000 };
+enum { SLICE_MS = 100, DROP_MS = 1000, MOST_BATCH_BYTES = 900000 };
 
 /* ---- reports ---- */
 
@@ -26,16 +26,14 @@ static int code_of(rd_kafka_resp_err_t err) {
 }
 
 static void not_stored(kca__redrive_run *run, const kca__redrive_letter *letter,
-                       rd_kafka_resp_err_t err, const char *topic) {
-    int code = code_of(err);
-    if (!run->failure)
-        run->too_large = code == KCA_ERROR_TOO_LARGE;
-    kca__redrive_fail(run,
-                      kca__redrive_error(run, code, err,
-                                         "%s[%d] offset %lld is not stored in "
-                                         "topic %s: %s",
-                                         run->options->topic, letter->partition->number,
-                                         (long long)letter->offset, topic, rd_kafka_err2str(err)));
+                       rd_kafka_resp_err_t err) {
+    if (run->refusal)
+        return;
+    run->cause = err;
+    run->refusal = kca__redrive_error(
+        run, code_of(err), err, "%s[%d] offset %lld is not stored in topic %s: %s",
+        run->options->topic, letter->partition->number, (long long)letter->record->offset,
+        letter->target->name, rd_kafka_err2str(err));
 }
 
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque) {
@@ -43,38 +41,16 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
     kca__redrive_run *run = ((kca__client *)opaque)->owner;
     kca__redrive_letter *letter = m->_private;
     run->under_way--;
-    if (!m->err) {
+    if (!m->err)
         letter->settled = true;
-        kca__redrive_source_advance(letter->partition);
-    } else if (m->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
-               m->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
-        not_stored(run, letter, m->err, rd_kafka_topic_name(m->rkt));
-        rd_kafka_purge(run->writer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    }
-}
-
-void kca__redrive_target_serve(kca__redrive_run *run, int timeout_ms) {
-    if (run->writer)
-        rd_kafka_poll(run->writer->rk, timeout_ms);
-}
-
-void kca__redrive_target_drain(kca__redrive_run *run, int64_t deadline) {
-    while (run->under_way > 0 && !atomic_load(run->leaving)) {
-        int left = kca__clock_left_ms(deadline);
-        if (left == 0)
-            break;
-        kca__redrive_target_serve(run, left < 0 || left > SERVE_SLICE_MS ? SERVE_SLICE_MS : left);
-    }
-    int64_t drop = kca__clock_deadline(DROP_MS);
-    while (run->under_way > 0 && kca__clock_left_ms(drop) != 0) {
-        rd_kafka_purge(run->writer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        kca__redrive_target_serve(run, SERVE_SLICE_MS);
-    }
+    else if (m->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
+             m->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+        not_stored(run, letter, m->err);
 }
 
 /* ---- life ---- */
 
-/* The broker's limits decide, not the producer's; the letters bound what is under way. */
+/* The broker's limits decide, not the producer's; what is handed over goes when it is flushed. */
 static kca_error *configure(kca__redrive_run *run, rd_kafka_conf_t *conf) {
     const char *const properties[][2] = {
         {"acks", "-1"},
@@ -83,8 +59,9 @@ static kca_error *configure(kca__redrive_run *run, rd_kafka_conf_t *conf) {
         {"message.max.bytes", "1000000000"},
         {"queue.buffering.max.messages", "10000000"},
         {"queue.buffering.max.kbytes", "2147483647"},
-        {"linger.ms", "5"},
-        {"batch.num.messages", run->singly ? "1" : "10000"},
+        {"linger.ms", "1000"},
+        {"batch.num.messages", "10000"},
+        {"batch.size", "10000000"},
     };
     kca_error *e = kca__connection_configure(run->connection, conf, true, run->who);
     for (size_t i = 0; i < sizeof properties / sizeof *properties && !e; i++)
@@ -125,7 +102,7 @@ void kca__redrive_target_close(kca__redrive_run *run) {
 
 /* ---- topics ---- */
 
-static kca_error *add_topic(kca__redrive_topic **out, kca__redrive_run *run, const char *name,
+static kca_error *add_topic(const kca__redrive_topic **out, kca__redrive_run *run, const char *name,
                             int partitions) {
     kca__redrive_topic *t = calloc(1, sizeof *t);
     if (!t || !(t->name = kca__text_copy(name))) {
@@ -134,14 +111,15 @@ static kca_error *add_topic(kca__redrive_topic **out, kca__redrive_run *run, con
     }
     t->partitions = partitions;
     t->next = run->topics;
-    run->topics = *out = t;
+    run->topics = t;
+    *out = t;
     if (run->writer && !(t->handle = rd_kafka_topic_new(run->writer->rk, name, NULL)))
         return kca__redrive_error(run, KCA_ERROR_BROKER, rd_kafka_last_error(), "topic %s: %s",
                                   name, rd_kafka_err2str(rd_kafka_last_error()));
     return NULL;
 }
 
-kca_error *kca__redrive_target_find(kca__redrive_topic **out, kca__redrive_run *run,
+kca_error *kca__redrive_target_find(const kca__redrive_topic **out, kca__redrive_run *run,
                                     const char *name) {
     for (*out = run->topics; *out; *out = (*out)->next)
         if (strcmp((*out)->name, name) == 0)
@@ -166,13 +144,20 @@ static rd_kafka_headers_t *headers_of(const kca__dead_letter *d, int redrives) {
     return list;
 }
 
-void kca__redrive_target_send(kca__redrive_run *run, const kca__redrive_topic *topic, int partition,
-                              const kca__dead_letter *d, int redrives,
-                              kca__redrive_letter *letter) {
-    rd_kafka_headers_t *headers = headers_of(d, redrives);
+/* The partition that it came from, if the topic is that, and still has it. */
+static int partition_of(const kca__redrive_topic *topic, const kca__dead_letter *d) {
+    bool same = strcmp(topic->name, d->topic) == 0;
+    return same && d->partition >= 0 && d->partition < topic->partitions ? d->partition
+                                                                         : RD_KAFKA_PARTITION_UA;
+}
+
+/* Hands the failed record to the producer, which copies it. */
+static void hand_over(kca__redrive_run *run, kca__redrive_letter *letter) {
+    const kca__dead_letter *d = &letter->reading.letter;
+    rd_kafka_headers_t *headers = headers_of(d, letter->redrives + 1);
     const rd_kafka_vu_t fields[] = {
-        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle},
-        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = letter->target->handle},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition_of(letter->target, d)},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = letter},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)d->value, d->value_len}},
@@ -186,6 +171,69 @@ void kca__redrive_target_send(kca__redrive_run *run, const kca__redrive_topic *t
         return;
     }
     rd_kafka_headers_destroy(headers);
-    not_stored(run, letter, rd_kafka_error_code(error), topic->name);
+    not_stored(run, letter, rd_kafka_error_code(error));
     rd_kafka_error_destroy(error);
+}
+
+/* ---- batches ---- */
+
+/* Waits for all answers; what has none at the deadline is dropped. */
+static void flush(kca__redrive_run *run, int64_t deadline) {
+    for (int left; run->under_way > 0 && !atomic_load(run->leaving);) {
+        if ((left = kca__clock_left_ms(deadline)) == 0)
+            break;
+        rd_kafka_flush(run->writer->rk, left < 0 || left > SLICE_MS ? SLICE_MS : left);
+    }
+    int64_t end = kca__clock_deadline(DROP_MS);
+    while (run->under_way > 0 && kca__clock_left_ms(end) != 0) {
+        rd_kafka_purge(run->writer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_poll(run->writer->rk, SLICE_MS);
+    }
+}
+
+static bool may_go_on(const kca__redrive_run *run, int64_t deadline) {
+    return !run->refusal && kca__clock_left_ms(deadline) != 0 && !atomic_load(run->leaving);
+}
+
+/* Batch by batch, until one is not stored as a whole. */
+static void publish(kca__redrive_run *run, int64_t deadline) {
+    size_t bytes = 0;
+    for (int i = 0; i < run->partition_count; i++) {
+        for (kca__redrive_letter *l = run->partitions[i].first; l; l = l->next) {
+            if (l->settled)
+                continue;
+            if (run->under_way > 0 && (run->singly || bytes + l->bytes > MOST_BATCH_BYTES)) {
+                flush(run, deadline);
+                bytes = 0;
+            }
+            if (!may_go_on(run, deadline))
+                return;
+            hand_over(run, l);
+            bytes += l->bytes;
+        }
+    }
+    flush(run, deadline);
+}
+
+/* A broker refuses a batch as a whole: for one message of it, or since together they are larger
+ * than the topic's largest. It has stored none of it then. */
+static bool may_go_singly(const kca__redrive_run *run) {
+    return run->refusal && !run->singly && run->cause > 0 &&
+           run->refusal->code != KCA_ERROR_AUTHORIZATION;
+}
+
+void kca__redrive_target_publish(kca__redrive_run *run, int64_t deadline) {
+    if (!run->writer)
+        return;
+    publish(run, deadline);
+    if (may_go_singly(run)) {
+        kca__error_free(run->refusal);
+        run->refusal = NULL;
+        run->singly = true;
+        publish(run, deadline);
+    }
+    for (int i = 0; i < run->partition_count; i++)
+        kca__redrive_source_advance(&run->partitions[i]);
+    kca__redrive_fail(run, run->refusal);
+    run->refusal = NULL;
 }
