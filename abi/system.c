@@ -131,6 +131,17 @@ kca_error *kca_system_describe(kca_system *s, int format, char **out) {
     return e ? e : kca__system_describe(out, s->core, format);
 }
 
+kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_ms, char **out) {
+    if (out)
+        *out = NULL;
+    if (!s || !r || !out)
+        return null_argument("kca_system_redrive", !s ? "system" : !r ? "redrive" : "out");
+    kca_error *e = kca__system_check_process(s->core);
+    if (!e)
+        e = check_timeout("redrive", timeout_ms);
+    return e ? e : kca__system_redrive(out, s->core, r, timeout_ms);
+}
+
 static int level_of(int level) {
     return level < KCA_LOG_OFF ? KCA_LOG_OFF : level > KCA_LOG_DEBUG ? KCA_LOG_DEBUG : level;
 }

@@ -173,7 +173,8 @@ kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_co
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
     /* Without anybody to tell librdkafka itself forgets what became of records. */
-    if (type == RD_KAFKA_PRODUCER && receipts)
+    bool served = type == RD_KAFKA_PRODUCER && receipts;
+    if (served)
         rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR);
     client->rk = rd_kafka_new(type, conf, reason, sizeof reason);
     kca_error *e = NULL;
@@ -181,7 +182,7 @@ kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_co
         rd_kafka_conf_destroy(conf);
         kca__log_blot(log, reason);
         e = kca__error_new(KCA_ERROR_ARGUMENT, "%s: %s", who, reason);
-    } else if (type == RD_KAFKA_PRODUCER) {
+    } else if (served) {
         e = start_service(client, who);
     }
     if (e) {

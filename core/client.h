@@ -23,7 +23,7 @@ typedef struct kca__client {
     char *fingerprint; /* settings, to find it again; NULL: not shared */
     kca__log *log;
     kca__event_queue *receipts;
-    void *owner; /* of a consumer: its inbound channel adapter */
+    void *owner; /* of a consumer: its inbound channel adapter; of a redrive's: its run */
 
     pthread_mutex_t lock;
     char trouble[512]; /* last error librdkafka told of, "" none since the last success */
@@ -42,7 +42,8 @@ typedef struct kca__client {
     pthread_cond_t service; /* the service thread has to stop */
 } kca__client;
 
-/* Takes `conf`, also on failure. A producer gets its service thread. */
+/* Takes `conf`, also on failure. A producer with `receipts` gets its service thread; one without is
+ * polled by its owner, through the delivery report callback that `conf` has. */
 kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_conf_t *conf,
                             const char *name, const char *who, kca__log *log,
                             kca__event_queue *receipts);

@@ -41,6 +41,9 @@ enum { KCA__DEAD_LETTER_KCA, KCA__DEAD_LETTER_SPRING, KCA__DEAD_LETTER_GOMES };
 
 enum { KCA__DEAD_LETTER_ERROR_MOST = 1000 }; /* bytes of an error's name and of its text */
 
+/* The text as dead letters have it: without control characters, in UTF-8, bounded; its length. */
+size_t kca__dead_letter_plain(char out[KCA__DEAD_LETTER_ERROR_MOST + 1], const char *text);
+
 /* Instead of a format, when reading. */
 enum { KCA__DEAD_LETTER_NONE = -1, KCA__DEAD_LETTER_NO_MEMORY = -2 };
 

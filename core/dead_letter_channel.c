@@ -2,31 +2,11 @@
 
 #include "dead_letter.h"
 #include "error.h"
+#include "record_headers.h"
 
 #include <stdlib.h>
 
 enum { NO_ROOM_PAUSE_MS = 20 };
-
-/* The record's headers as they are; false when memory is out. */
-static bool read_headers(kca__header **out, int *out_count, const rd_kafka_message_t *m) {
-    rd_kafka_headers_t *headers;
-    *out = NULL;
-    *out_count = 0;
-    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return true;
-    size_t count = rd_kafka_header_cnt(headers);
-    kca__header *all = malloc((count + 1) * sizeof *all);
-    if (!all)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        const void *value = NULL;
-        rd_kafka_header_get_all(headers, i, &all[i].name, &value, &all[i].value_len);
-        all[i].value = value;
-    }
-    *out = all;
-    *out_count = (int)count;
-    return true;
-}
 
 static kca__dead_letter letter_of(const kca__inbound *in, const kca_delivery *d,
                                   const kca__header *headers, int header_count) {
@@ -72,7 +52,7 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
     kca__publisher *channel = in->setup.dead_letters;
     kca__header *headers;
     int count;
-    if (!read_headers(&headers, &count, d->record))
+    if (!kca__record_headers(&headers, &count, d->record))
         return kca__error_memory();
     kca__dead_letter letter = letter_of(in, d, headers, count);
     kca__dead_letter_record record;

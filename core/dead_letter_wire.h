@@ -64,9 +64,6 @@ void kca__draft_add_time(kca__dead_letter_draft *out, const char *name, int64_t 
 /* An error's name or text, or no header. */
 void kca__draft_add_error(kca__dead_letter_draft *out, const char *name, const char *text);
 
-/* The text as dead letters have it: without control characters, in UTF-8, bounded; its length. */
-size_t kca__dead_letter_plain(char out[KCA__DEAD_LETTER_ERROR_MOST + 1], const char *text);
-
 void kca__dead_letter_add_ours(kca__dead_letter_draft *out, const kca__dead_letter *d);
 void kca__dead_letter_write_kca(kca__dead_letter_draft *out, const kca__dead_letter *d);
 void kca__dead_letter_write_spring(kca__dead_letter_draft *out, const kca__dead_letter *d);

@@ -97,6 +97,8 @@ static void keep(kca__inbound *in, int timeout_ms) {
     int64_t next = kca__engine_see_to_due(&in->engine, now, now + timeout_ms);
     kca__dead_letter_channel_send(in);
     kca__seek_all(in);
+    if (in->transaction)
+        kca__transaction_serve(in->transaction);
     poll(in, next);
     now = kca__clock_ms();
     if (now >= in->next_commit_ms || batch_is_due(in)) {

@@ -20,6 +20,8 @@ kca_error *kca__system_new(kca__system **out) {
     kca__log_init(&s->log, &s->events);
     pthread_mutex_init(&s->turning, NULL);
     pthread_mutex_init(&s->lock, NULL);
+    atomic_init(&s->leaving, false);
+    kca__clock_condition_init(&s->parted);
     *out = s;
     return NULL;
 }
@@ -38,6 +40,7 @@ static void free_system(kca__system *s) {
     kca__log_close(&s->log);
     pthread_mutex_destroy(&s->turning);
     pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->parted);
     free(s);
 }
 

@@ -12,6 +12,7 @@
 
 #include "consumer.h"
 #include "outbound_channel_adapter.h"
+#include "redrive.h"
 
 typedef struct kca__event_handler {
     kca_event_fn fn;
@@ -40,6 +41,11 @@ typedef struct kca__system {
     int consumer_count;
     kca__handlers handlers;
     kca__event_handler event_handlers[KCA__EVENT_TYPES];
+
+    bool open;             /* redrives may begin; under `lock` */
+    int redrives;          /* that run; under `lock` */
+    atomic_bool leaving;   /* they end soon */
+    pthread_cond_t parted; /* the last one has ended */
 } kca__system;
 
 kca_error *kca__system_new(kca__system **out);
@@ -71,6 +77,15 @@ kca__consumer *kca__system_find_consumer(kca__system *s, const char *name);
 
 /* The endpoints, as kca_system_describe gives them. Free with free(). */
 kca_error *kca__system_describe(char **out, kca__system *s, int format);
+
+/* See kca_system_redrive. */
+kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r, int timeout_ms);
+
+/* Start: redrives may begin. Shutdown: they are to end soon, and none begins; waits until the last
+ * has ended. */
+void kca__system_admit_redrives(kca__system *s);
+void kca__system_dismiss_redrives(kca__system *s);
+void kca__system_await_redrives(kca__system *s);
 
 /* Takes `user`: on failure free_user has run. */
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,

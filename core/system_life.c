@@ -182,8 +182,10 @@ kca_error *kca__system_start(kca__system *s, int timeout_ms) {
         for (int i = 0; i < s->consumer_count && !e; i++)
             kca__consumer_open(s->consumers[i]);
         s->started = !e;
-        if (!e)
+        if (!e) {
             set_source(s);
+            kca__system_admit_redrives(s);
+        }
     }
     pthread_mutex_unlock(&s->turning);
     if (e)
@@ -217,7 +219,9 @@ kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
     kca_error *e = NULL;
     if (s->started) {
         int64_t deadline = kca__clock_deadline(timeout_ms);
+        kca__system_dismiss_redrives(s);
         int held = close_consumers(s, consumers_deadline(timeout_ms));
+        kca__system_await_redrives(s);
         int unsent = close_all(s, deadline);
         s->started = false;
         if (held > 0 || unsent > 0)

@@ -76,6 +76,10 @@ void kca__transaction_close(kca__transaction *t) {
     free(t);
 }
 
+void kca__transaction_serve(kca__transaction *t) {
+    rd_kafka_poll(t->client->rk, 0);
+}
+
 /* ---- errors ---- */
 
 /* Another process has taken the id over, or the cluster refuses: this one must not go on. Takes

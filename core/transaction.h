@@ -31,6 +31,9 @@ void kca__transaction_close(kca__transaction *t);
 /* Fences who used the id before; waits for the cluster. False: it failed, and the adapter ends. */
 bool kca__transaction_begin(kca__transaction *t);
 
+/* Nobody else polls the producer for its errors: now and then. */
+void kca__transaction_serve(kca__transaction *t);
+
 /* Commits what is settled. It takes what it takes, up to the transaction's timeout, or while the
  * adapter stops up to the keeper's patience. False: it was not committed, and nothing of it counts.
  */

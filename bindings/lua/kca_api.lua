@@ -70,9 +70,11 @@ end
 
 local function add_declarations(M, core)
   local Connection, PublisherBuilder, ConsumerBuilder = new_class(), new_class(), new_class()
+  local Redrive = new_class()
   add_setters(Connection, core, "kca_connection_", "with")
   add_setters(PublisherBuilder, core, "kca_publisher_builder_", "with")
   add_setters(ConsumerBuilder, core, "kca_consumer_builder_", "with")
+  add_setters(Redrive, core, "kca_redrive_", "with")
 
   --- TLS; each is a file's path or PEM text, nil leaves it out.
   function Connection:with_tls(ca, certificate, key)
@@ -93,6 +95,11 @@ local function add_declarations(M, core)
   --- A consumer of `topic`; `consumer` is its name and its group.
   function M.consumer_builder(connection, topic, consumer)
     return declare(ConsumerBuilder, core.kca_consumer_builder_new(connection, topic, consumer))
+  end
+
+  --- A redrive of the dead letters of `topic`; a dry run unless it is told otherwise.
+  function M.redrive(connection, topic)
+    return declare(Redrive, core.kca_redrive_new(connection, topic))
   end
 end
 
@@ -441,6 +448,15 @@ local function add_system(M, core, Bus, Consumer, Queue)
   --- The active endpoints with counters: FORMAT_TEXT or FORMAT_JSON.
   function System:describe(format)
     return fallible(core.kca_system_describe(self.handle, format or core.KCA_FORMAT_TEXT))
+  end
+
+  --- Publishes dead letters again, or says what it would publish. Returns the report, a text in JSON; when the time is
+  -- over first its "complete" is false, and calling it again goes on.
+  function System:redrive(redrive, timeout_ms)
+    if redrive.failure then
+      return nil, redrive.failure
+    end
+    return fallible(core.kca_system_redrive(self.handle, redrive.handle, timeout_ms or 60000))
   end
 
   function System:log_to_queue(level)

@@ -72,10 +72,26 @@ static kca_consumer_builder *new_consumer(void) {
     return b;
 }
 
+static kca_redrive *new_redrive(void) {
+    kca_redrive *r;
+    if (!went_well(kca_redrive_new(&r, "kafka", "orders.dead"))) {
+        assert_null(r);
+        return NULL;
+    }
+    kca_redrive_with_group_id(r, "again");
+    kca_redrive_with_to_topic(r, "orders");
+    kca_redrive_with_only_topic(r, "orders");
+    kca_redrive_with_only_topic(r, "payments");
+    kca_redrive_with_only_error(r, "NegativeAmount");
+    assert_fine_or_memory(kca_redrive_error(r));
+    return r;
+}
+
 static void build(void) {
     kca_connection_free(new_connection());
     kca_publisher_builder_free(new_publisher());
     kca_consumer_builder_free(new_consumer());
+    kca_redrive_free(new_redrive());
 }
 
 static int freed;

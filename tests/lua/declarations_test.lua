@@ -16,6 +16,9 @@ local SAMPLES = {
   dead_letter_channel = "d",
   dead_letter_format = "kca",
   transactional_id = "t",
+  to_topic = "t",
+  only_topic = "t",
+  only_error = "e",
 }
 
 function tests.every_option_returns_the_same_object()
@@ -23,6 +26,7 @@ function tests.every_option_returns_the_same_object()
     connection = kca.connection("local", "embedded://"),
     publisher_builder = kca.publisher_builder("local", "orders"),
     consumer_builder = kca.consumer_builder("local", "orders", "shop"),
+    redrive = kca.redrive("local", "orders.dead"),
   }
   local count = 0
   for kind, builder in pairs(builders) do

@@ -14,6 +14,7 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "kca_connection_with_": lambda: kca.Connection("local", "embedded://"),
     "kca_publisher_builder_with_": lambda: kca.PublisherBuilder("local", "orders"),
     "kca_consumer_builder_with_": lambda: kca.ConsumerBuilder("local", "orders", "shop"),
+    "kca_redrive_with_": lambda: kca.RedriveBuilder("local", "orders.dead"),
 }
 SAMPLES = {"int": 1, "float": 1.5, "bool": True, "str": "1", "str | None": None}
 

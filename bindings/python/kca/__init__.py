@@ -9,7 +9,7 @@ if _kca.kca_abi() != 1:
 
 # Registers the handle types, and who frees them.
 from . import swig as _swig  # noqa: F401
-from .builders import Connection, ConsumerBuilder, PublisherBuilder
+from .builders import Connection, ConsumerBuilder, PublisherBuilder, RedriveBuilder
 from .errors import (
     ArgumentError,
     AuthenticationError,
@@ -84,6 +84,7 @@ __all__ = [
     "REJECTED",
     "Rebalance",
     "Receipt",
+    "RedriveBuilder",
     "Rejected",
     "StateError",
     "StoppedError",

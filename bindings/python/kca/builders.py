@@ -285,3 +285,55 @@ class ConsumerBuilder:
         """Any other property of librdkafka."""
         _kca.kca_consumer_builder_with_property(self._handle, name, value)
         return self
+
+
+class RedriveBuilder:
+    """A redrive: dead letters of `topic`, published again to where they came from; see `System.redrive`."""
+
+    def __init__(self, connection: str, topic: str) -> None:
+        self._handle: Any = _kca.kca_redrive_new(connection, topic)
+
+    def with_group_id(self, group_id: str) -> RedriveBuilder:
+        """The group that remembers how far it came: "<topic>.redrive"."""
+        _kca.kca_redrive_with_group_id(self._handle, group_id)
+        return self
+
+    def with_to_topic(self, topic: str) -> RedriveBuilder:
+        """Publishes to this topic; default: to the one that each came from, which Gomes' own do not say."""
+        _kca.kca_redrive_with_to_topic(self._handle, topic)
+        return self
+
+    def with_max_messages(self, messages: int) -> RedriveBuilder:
+        """Most messages to publish in one call; 0 (default): all."""
+        _kca.kca_redrive_with_max_messages(self._handle, messages)
+        return self
+
+    def with_start_time_ms(self, ms_since_1970: int) -> RedriveBuilder:
+        """Only dead letters that were written at or after this time."""
+        _kca.kca_redrive_with_start_time_ms(self._handle, ms_since_1970)
+        return self
+
+    def with_end_time_ms(self, ms_since_1970: int) -> RedriveBuilder:
+        """Only dead letters that were written before this time."""
+        _kca.kca_redrive_with_end_time_ms(self._handle, ms_since_1970)
+        return self
+
+    def with_only_topic(self, topic: str) -> RedriveBuilder:
+        """Only dead letters that came from this topic; repeatable."""
+        _kca.kca_redrive_with_only_topic(self._handle, topic)
+        return self
+
+    def with_only_error(self, error_name: str) -> RedriveBuilder:
+        """Only dead letters with this error name, such as that of an exception's class; repeatable."""
+        _kca.kca_redrive_with_only_error(self._handle, error_name)
+        return self
+
+    def with_max_redrives(self, redrives: int) -> RedriveBuilder:
+        """A message that was redriven so many times already stays where it is: 3."""
+        _kca.kca_redrive_with_max_redrives(self._handle, redrives)
+        return self
+
+    def with_dry_run(self, dry_run: bool) -> RedriveBuilder:
+        """Whether it only looks, and the report says what would be: True."""
+        _kca.kca_redrive_with_dry_run(self._handle, dry_run)
+        return self

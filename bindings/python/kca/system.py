@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from . import _kca
-from .builders import Connection, ConsumerBuilder, PublisherBuilder
+from .builders import Connection, ConsumerBuilder, PublisherBuilder, RedriveBuilder
 from .errors import Error, Rejected, StateError, StoppedError
 from .message import DEFERRED, DONE, FAILED, REJECTED, Delivery, Message, handled
 
@@ -324,6 +325,14 @@ class System:
     def describe(self, format: int = _kca.KCA_FORMAT_TEXT) -> str:
         """The active endpoints with counters, as text or JSON."""
         return _kca.kca_system_describe(self._handle, format)
+
+    def redrive(self, redrive: RedriveBuilder, timeout_ms: int = 60000) -> dict[str, Any]:
+        """Publishes dead letters again, or says what it would publish; gives the report described in kca_abi.h.
+
+        When the time is over first, the report's "complete" is False, and calling it again goes on.
+        """
+        report: dict[str, Any] = json.loads(_kca.kca_system_redrive(self._handle, redrive._handle, timeout_ms))
+        return report
 
     def log_to_queue(self, level: int) -> System:
         """Logs up to `level` become `Log` events on the system's queue."""

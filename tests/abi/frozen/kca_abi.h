@@ -48,6 +48,7 @@ typedef struct kca_queue kca_queue;
 typedef struct kca_event kca_event;
 typedef struct kca_delivery kca_delivery;
 typedef struct kca_message kca_message;
+typedef struct kca_redrive kca_redrive;
 
 /* Frees what `user` points to. */
 typedef void (*kca_free_fn)(void *user);
@@ -681,6 +682,81 @@ kca_error *kca_consumer_seek(kca_consumer *c, const char *topic, int partition, 
 /* The same, to the first record at or after this time; partition -1: all of the topic that are assigned now. */
 kca_error *kca_consumer_seek_to_time(kca_consumer *c, const char *topic, int partition, int64_t ms_since_1970,
                                      int timeout_ms);
+
+/* ---- redrive ---------------------------------------------------------------------------------------------- */
+
+/*
+ * Redrive: dead letters are published again to where they came from. It reads the dead-letter topic of that name over
+ * the connection of that name, in each of the formats of kca_consumer_builder_with_dead_letter_format, and as Gomes
+ * itself writes them. The topics that they came from are those of the same cluster.
+ */
+kca_error *kca_redrive_new(kca_redrive **out, const char *connection, const char *topic);
+void kca_redrive_free(kca_redrive *r);
+
+/* The first failure of the setters, borrowed; NULL: none. */
+const kca_error *kca_redrive_error(const kca_redrive *r);
+
+/*
+ * The group that remembers on the broker how far the redrive came; default "<topic>.redrive". It has no members: two
+ * redrives of one group must not run at once. What was left out or passed by counts as read: with other filters, begin
+ * again under another group.
+ */
+void kca_redrive_with_group_id(kca_redrive *r, const char *group_id);
+
+/* Publishes to this topic, by key; default: the topic that each came from. Gomes' own letters do not say that one. */
+void kca_redrive_with_to_topic(kca_redrive *r, const char *topic);
+
+/* Most messages to publish in one call; 0 to 2147483647, default 0: all until the topic's end as it is at the call. */
+void kca_redrive_with_max_messages(kca_redrive *r, int messages);
+
+/*
+ * Only dead letters that were written at or after this time, and before that one, by the records' timestamps in
+ * milliseconds since 1970; 0 to 253402300799999, default: all. It does not read on from the first one that is not
+ * before the end time, so a later call may. A group that has come further than the start time goes on where it is. Not
+ * with the embedded broker.
+ */
+void kca_redrive_with_start_time_ms(kca_redrive *r, int64_t ms_since_1970);
+void kca_redrive_with_end_time_ms(kca_redrive *r, int64_t ms_since_1970);
+
+/* Only dead letters that came from this topic; repeatable. Default: from any. */
+void kca_redrive_with_only_topic(kca_redrive *r, const char *topic);
+
+/* Only dead letters with this error name (kca_delivery_explain; Spring's: the exception's class); repeatable. Default:
+ * with any. Gomes' own letters have no error name. */
+void kca_redrive_with_only_error(kca_redrive *r, const char *error_name);
+
+/*
+ * Loop guard: a message that was redriven so many times already is passed by; 1 to 1000000, default 3. The times are
+ * counted in the text header kca-redrives of the message, which stays on it when it is dead-lettered again.
+ */
+void kca_redrive_with_max_redrives(kca_redrive *r, int redrives);
+
+/* 1 (default): only looks: nothing is published or committed, and the report says what would be. 0: does it. */
+void kca_redrive_with_dry_run(kca_redrive *r, int dry_run);
+
+/*
+ * Runs the redrive; the system must be started. From where its group is (else the start time, else the beginning) to
+ * the topic's end as it is at the call, each message is published with its key, value and headers as they were, and
+ * kca-redrives, as a new record of its topic and partition (by key if that partition is no more), with acks of all
+ * in-sync replicas and idempotence. The group's offset follows what the broker has confirmed, so nothing is skipped
+ * when the process dies meanwhile; what was published and not committed then, 1000 messages at most, is published once
+ * more. Records that are no dead letters, are left out by a filter, have had their redrives, or say no topic, stay in
+ * the dead-letter topic and are only counted.
+ *
+ * A message that the broker does not take, or whose topic does not exist, ends the run with an error that says which
+ * one, and how far it came; so does a shutdown (KCA_ERROR_STOPPED). What is done is committed, and the next call goes
+ * on from there. When the time is over it is the same, but no error: the report says complete false. At most two
+ * seconds of the time are kept for that.
+ *
+ * `out`: the report, a JSON object, freed with kca_string_free. "remaining": records before the end that are not read;
+ * "complete": there are none; "read" = "redriven" + "left_out" + "guarded" (redriven too often) + "not_dead_letters" +
+ * "unknown_target" (say no topic); "by_topic", "by_error": the redriven by the topic they came from ("": not known) and
+ * by error name, the first 100 of each, the others under "(others)"; "messages": the first 100 that were not left out,
+ * each "partition", "offset", the original "topic", "original_partition", "original_offset", "key", and "error_name",
+ * "error_text", "attempts", "redrives" (before this one), "redriven". Unknown values are null, texts are shortened to
+ * 1000 bytes. "dry_run", "topic" and "group" say what it is about.
+ */
+kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_ms, char **out);
 
 /* ---- queue and events ------------------------------------------------------------------------------------- */
 

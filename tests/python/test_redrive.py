@@ -1,0 +1,52 @@
+"""Dead letters are published again, on the embedded broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kca
+import pytest
+from support import KEY, declared
+
+
+DEAD = {
+    "kca-dead-letter-topic": "orders",
+    "kca-dead-letter-partition": "0",
+    "kca-dead-letter-error-name": "NotNow",
+    "kca-dead-letter-error-text": "it was too early",
+}
+
+
+def test_a_dead_letter_is_handled_after_its_redrive() -> None:
+    system = declared()
+    system.add_publisher(kca.PublisherBuilder("local", "orders.dead").with_required_acks(-1).with_linger_ms(0))
+    seen: list[tuple[Any, str | None]] = []
+
+    @system.handler("orderCreated")
+    def handle(order: Any, message: kca.Delivery) -> None:
+        seen.append((order, message.header("kca-redrives")))
+        consumer.stop()
+
+    system.start()
+    bus = system.event_bus("orders.dead")
+    bus.publish("orderCreated", {"id": 1}, key=KEY, headers=DEAD)
+    bus.flush(10000)
+
+    redrive = kca.RedriveBuilder("local", "orders.dead").with_only_error("NotNow").with_only_topic("orders")
+    report = system.redrive(redrive)
+    assert report["dry_run"] and report["redriven"] == 1
+    assert report["messages"][0]["error_text"] == "it was too early"
+    assert system.redrive(redrive.with_dry_run(False), timeout_ms=20000)["by_topic"] == {"orders": 1}
+    assert system.redrive(redrive)["read"] == 0
+    consumer = system.consumer("shop")
+    consumer.run()
+    assert seen == [({"id": 1}, "1")]
+    system.shutdown()
+
+
+def test_what_is_wrong_with_a_redrive_is_raised() -> None:
+    system = kca.System().add_connection(kca.Connection("local", "embedded://"))
+    with pytest.raises(kca.ArgumentError, match="max_redrives must be 1 to 1000000, got 0"):
+        system.redrive(kca.RedriveBuilder("local", "orders.dead").with_max_redrives(0))
+    with pytest.raises(kca.StateError, match="not started"):
+        system.redrive(kca.RedriveBuilder("local", "orders.dead"))
