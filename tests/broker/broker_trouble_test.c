@@ -98,6 +98,37 @@ static void test_also_when_it_is_longer_at_once(void **state) {
     make_again(OLD * 2, 0);
 }
 
+static int wait_at_40(recorder *r, kca_delivery *d, int id) {
+    (void)d;
+    if (id == 40)
+        gate_wait(r->context);
+    return KCA_DONE;
+}
+
+static void test_what_is_out_of_the_topic_before_does_not_count_in_the_new_one(void **state) {
+    (void)state;
+    static gate hold = GATE_CLOSED;
+    const char *topic = filled(OLD), *group = unique("group");
+    consuming c = consume(topic, group, soon_convinced(topic, group));
+    c.recorder->behave = wait_at_40;
+    c.recorder->context = &hold;
+    kca_consumer_with_amount_of_processors(c.consumer, 2);
+    runner r;
+    runner_start(&r, c.consumer);
+    must_be_handled(c.recorder, OLD - 1, COME_MS);
+    must_commit(group, topic, 0, 40);
+    topic_delete(topic);
+    topic_create(topic, 1);
+    write_things(topic, 1000, OLD / 2);
+    must_come_all(c.recorder, 1000, OLD / 2);
+    must_commit(group, topic, 0, OLD / 2);
+    gate_open(&hold);
+    must_be_handled(c.recorder, OLD + OLD / 2, COME_MS);
+    runner_stop(&r);
+    assert_int_equal(group_committed(group, topic, 0), OLD / 2);
+    end(&c);
+}
+
 static void test_a_topic_that_went_for_good_holds_up_nobody(void **state) {
     (void)state;
     const char *topic = filled(OLD), *other = filled(OLD), *group = unique("group");
@@ -154,6 +185,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_records_of_a_topic_made_again_come),
         cmocka_unit_test(test_also_when_it_is_longer_at_once),
+        cmocka_unit_test(test_what_is_out_of_the_topic_before_does_not_count_in_the_new_one),
         cmocka_unit_test(test_a_topic_that_went_for_good_holds_up_nobody),
         cmocka_unit_test(test_a_committed_offset_beyond_the_end),
         cmocka_unit_test(test_a_committed_offset_before_the_beginning),

@@ -69,6 +69,32 @@ static void test_a_retry_comes_after_a_shutdown_that_did_not_wait_for_it(void **
     end(&c);
 }
 
+static int wait_and_fail_once(recorder *r, kca_delivery *d, int id) {
+    (void)d, (void)id;
+    gate_wait(r->context);
+    return came(r) == 1 ? KCA_FAILED : KCA_DONE;
+}
+
+static void test_what_fails_while_it_stops_comes_after_the_next_start(void **state) {
+    (void)state;
+    static gate hold = GATE_CLOSED;
+    const char *topic = filled(1, 1), *group = unique("group");
+    consuming c = consume(topic, group, retrying(topic, group, 2, 1));
+    c.recorder->behave = wait_and_fail_once;
+    c.recorder->context = &hold;
+    runner r;
+    runner_start(&r, c.consumer);
+    must_wait_at(&hold, 1, COME_MS);
+    kca_consumer_stop(c.consumer);
+    gate_open(&hold);
+    must(runner_join(&r, RUN_MS));
+    assert_int_equal(came(c.recorder), 1);
+    assert_int_equal(group_committed(group, topic, 0), -1);
+    must(run_for(&c, 1));
+    assert_int_equal(group_committed(group, topic, 0), 1);
+    end(&c);
+}
+
 /* ---- deliveries that the application holds ---- */
 
 typedef struct pulling {
@@ -108,6 +134,28 @@ static void test_a_pulled_delivery_comes_again_whether_it_was_freed_or_not(void 
     kca_delivery_free(d); /* without settling: it failed */
     d = next(&p);
     assert_int_equal(kca_delivery_attempt(d), 3);
+    must(kca_delivery_settle(d, KCA_DONE));
+    kca_delivery_free(d);
+    must_commit(group, topic, 0, 1);
+    kca_queue_free(p.queue);
+    kca_consumer_free(p.consumer);
+    finish(p.system);
+}
+
+static void test_a_failed_one_that_is_freed_after_the_stop_comes_after_the_next_start(
+    void **state) {
+    (void)state;
+    const char *topic = filled(1, 1), *group = unique("group");
+    pulling p = pull(group, retrying(topic, group, 2, NEVER_MS));
+    kca_delivery *d = next(&p);
+    must(kca_delivery_settle(d, KCA_FAILED));
+    kca_consumer_stop(p.consumer);
+    kca_delivery_free(d);
+    kca_queue_free(p.queue);
+    assert_int_equal(group_committed(group, topic, 0), -1);
+    must(kca_consumer_queue(p.consumer, &p.queue));
+    d = next(&p);
+    assert_int_equal(kca_delivery_offset(d), 0);
     must(kca_delivery_settle(d, KCA_DONE));
     kca_delivery_free(d);
     must_commit(group, topic, 0, 1);
@@ -163,6 +211,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_retry_comes_after_a_kill),
         cmocka_unit_test(test_a_retry_comes_after_a_shutdown_that_did_not_wait_for_it),
         cmocka_unit_test(test_a_pulled_delivery_comes_again_whether_it_was_freed_or_not),
+        cmocka_unit_test(test_what_fails_while_it_stops_comes_after_the_next_start),
+        cmocka_unit_test(test_a_failed_one_that_is_freed_after_the_stop_comes_after_the_next_start),
         cmocka_unit_test(test_a_deferred_delivery_that_fails_comes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
