@@ -201,8 +201,11 @@ static void forward_records(kca__inbound *in, const rd_kafka_topic_partition_t *
     rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(in->client->rk, p->topic, p->partition);
     if (!queue)
         return;
-    bool paused = kca__engine_is_paused(&in->engine, p->topic, p->partition);
+    /* In one with the look, so that no pausing or resuming comes between. */
+    pthread_mutex_lock(&in->engine.lock);
+    bool paused = kca__engine_is_paused_locked(&in->engine, p->topic, p->partition);
     rd_kafka_queue_forward(queue, paused ? NULL : in->fetch_queue);
+    pthread_mutex_unlock(&in->engine.lock);
     rd_kafka_queue_destroy(queue);
 }
 
