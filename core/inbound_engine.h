@@ -126,8 +126,8 @@ void kca__engine_close(kca__engine *e);
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_t base,
                         const char *map, size_t map_len);
 
-/* The application chose to begin there: that is where the group is to stand, though nothing has come
- * yet. */
+/* The application chose to begin there: that is where the group is to stand, though nothing has
+ * come yet. */
 void kca__engine_begin_at(kca__engine *e, const char *topic, int partition, int64_t offset);
 
 /* Waits for the burst that is being fetched. Before an assignment: the burst may be of the last
@@ -147,6 +147,10 @@ void kca__engine_revoke(kca__engine *e, const char *topic, int partition);
 /* After the last kca__engine_forget of several: kca__engine_sweep drops what waits of them. */
 void kca__engine_forget(kca__engine *e, const char *topic, int partition);
 void kca__engine_sweep(kca__engine *e);
+
+/* Of one that was forgotten because it is another consumer's now: what was settled of it since the
+ * last transaction comes again there, so what that published must not go out. */
+void kca__engine_disown(kca__engine *e, const char *topic, int partition);
 
 /* All of them at once, with what was settled for the next transaction. */
 void kca__engine_forget_all(kca__engine *e);

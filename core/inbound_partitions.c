@@ -97,6 +97,14 @@ void kca__engine_forget(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_unlock(&e->lock);
 }
 
+void kca__engine_disown(kca__engine *e, const char *topic, int partition) {
+    pthread_mutex_lock(&e->lock);
+    const kca__place *place = kca__partitions_place(&e->partitions, topic, partition);
+    if (place)
+        kca__held_records_drop(&e->batch, place);
+    pthread_mutex_unlock(&e->lock);
+}
+
 static kca_delivery *delivery_due(kca__due_entry *entry) {
     return (kca_delivery *)((char *)entry - offsetof(kca_delivery, due));
 }

@@ -286,11 +286,11 @@ static void revoke(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
         drain(in);
         kca__rebalance_commit(in, kca__keeper_patience_ms(in));
     }
-    for (int i = 0; i < list->cnt; i++)
+    for (int i = 0; i < list->cnt; i++) {
         kca__engine_forget(&in->engine, list->elems[i].topic, list->elems[i].partition);
+        kca__engine_disown(&in->engine, list->elems[i].topic, list->elems[i].partition);
+    }
     kca__engine_sweep(&in->engine);
-    if (lost && in->transaction) /* what is done of the others is in one batch with it */
-        kca__rebalance_begin_again(in);
     if (is_cooperative(rk))
         check(in, "unassign", 0, rd_kafka_incremental_unassign(rk, list));
     else
