@@ -312,8 +312,9 @@ static void test_dead_letters_are_part_of_the_transaction(void **state) {
     must_become(all_is_committed, &w, COME_MS, "all is committed");
     runner_stop(&r);
     int results, letters;
-    records_free(topic_read(&results, w.out, PARTITIONS), results);
-    raw_record *all = topic_read(&letters, dead, 1);
+    raw_record *all = topic_read(&results, w.out, PARTITIONS);
+    records_free(all, results);
+    all = topic_read(&letters, dead, 1);
     assert_int_equal(results, 270);
     assert_int_equal(letters, 30);
     assert_string_equal(record_header(&all[0], "kca-dead-letter-topic"), w.in);
