@@ -393,8 +393,9 @@ void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messag
  * this one, whose run then ends with an error. What is read by read_committed consumers has then been handled exactly
  * once, whatever died; handlers themselves may still run more than once. When a transaction is aborted, all that was
  * in it is delivered again. Dead letters go with it too, so their channel must be over the same connection. Commits
- * are each 100 ms unless commit_interval_ms says otherwise; queue_capacity is at most 1000, and isolation_level
- * read_committed. Default none. Not on the embedded broker.
+ * are each 100 ms unless commit_interval_ms says otherwise; queue_capacity is at most 1000, isolation_level
+ * read_committed, and there is no deduplication: what was done in an aborted transaction has to be done again.
+ * Default none. Not on the embedded broker.
  */
 void kca_consumer_builder_with_transactional_id(kca_consumer_builder *b, const char *id);
 
