@@ -675,7 +675,8 @@ enum { KCA_OFFSET_END = -1, KCA_OFFSET_BEGINNING = -2 };
  * Goes on reading a partition at this offset, back to handle it again or ahead, while the consumer runs. What is out
  * of it may be settled, but no longer counts; what follows of its key waits for that. Commits follow from there.
  * KCA_ERROR_NOT_FOUND: it is not assigned to this consumer now. KCA_ERROR_TIMEOUT: not within `timeout_ms`; it may
- * still come about. After another error the partition goes on where it was.
+ * still come about. When the cluster does not say which offset is meant, the partition goes on where it was; when
+ * librdkafka refuses to move, the consumer ends with that error, for it is not known then where the partition stands.
  */
 kca_error *kca_consumer_seek(kca_consumer *c, const char *topic, int partition, int64_t offset, int timeout_ms);
 

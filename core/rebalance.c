@@ -7,11 +7,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     LOOK_UP_MS = 5000,
     LOOK_UP_SLICE_MS = 50,
     SEEK_MS = 5000,
+    SEEK_PAUSE_MS = 5,
     LONGEST_DRAIN_MS = 30000,
     DRAIN_SLICE_MS = 100,
     SEEK_TIMEOUT_FIXED = 0x020100ff
@@ -368,9 +370,8 @@ void kca__rebalance_begin(kca__inbound *in) {
 
 /* ---- going elsewhere ---- */
 
-/* librdkafka drops what it has fetched at the call; below 2.1 it takes the timeout for 1000 times
- * shorter. */
-static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
+/* Below 2.1 librdkafka takes the timeout for 1000 times shorter. */
+static rd_kafka_resp_err_t seek_once(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
     int timeout_ms = rd_kafka_version() < SEEK_TIMEOUT_FIXED ? SEEK_MS * 1000 : SEEK_MS;
     rd_kafka_error_t *error = rd_kafka_seek_partitions(rk, list, timeout_ms);
     rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -381,13 +382,25 @@ static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t 
     return err;
 }
 
+/* librdkafka drops what it has fetched at the call. It refuses partitions that were assigned just
+ * now, until it has begun to fetch them. */
+static rd_kafka_resp_err_t seek(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    const struct timespec pause = {0, SEEK_PAUSE_MS * 1000000};
+    int64_t end = kca__clock_deadline(SEEK_MS);
+    rd_kafka_resp_err_t err;
+    while ((err = seek_once(in->client->rk, list)) == RD_KAFKA_RESP_ERR__STATE &&
+           kca__clock_left_ms(sooner_stop(in, end)) != 0)
+        nanosleep(&pause, NULL);
+    return err;
+}
+
 rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     kca__engine *e = &in->engine;
     kca__engine_hold_fetch(e);
     for (int i = 0; i < list->cnt; i++)
         kca__engine_forget(e, list->elems[i].topic, list->elems[i].partition);
     kca__engine_sweep(e);
-    rd_kafka_resp_err_t err = seek(in->client->rk, list);
+    rd_kafka_resp_err_t err = seek(in, list);
     bool assigned = true;
     for (int i = 0; i < list->cnt && assigned; i++)
         assigned = kca__engine_assign(e, list->elems[i].topic, list->elems[i].partition, -1, "", 0);
@@ -436,7 +449,7 @@ static void read_again(kca__inbound *in, rd_kafka_topic_partition_list_t *list) 
         added = add_to_engine(in, &copy, committed);
     }
     choose_beginnings(list, committed);
-    rd_kafka_resp_err_t err = list->cnt > 0 ? seek(in->client->rk, list) : 0;
+    rd_kafka_resp_err_t err = list->cnt > 0 ? seek(in, list) : 0;
     if (err)
         fail(in, kca__error_new(KCA_ERROR_BROKER, "consumer %s: after an aborted transaction: %s",
                                 in->options->name, rd_kafka_err2str(err)));
