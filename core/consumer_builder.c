@@ -269,6 +269,11 @@ static kca_error *check_transactions(const kca_consumer_builder *b) {
                               "consumer %s: with transactional_id isolation_level must be "
                               "read_committed, got read_uncommitted",
                               b->name);
+    if (b->deduplication > 0)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: with transactional_id deduplication must be 0, got %d: "
+                              "what was done in an aborted transaction has to be done again",
+                              b->name, b->deduplication);
     return NULL;
 }
 

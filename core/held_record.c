@@ -63,3 +63,15 @@ void kca__held_records_move(kca__held_records *to, kca__held_records *from) {
     to->count += from->count;
     *from = (kca__held_records){0};
 }
+
+void kca__held_records_drop(kca__held_records *list, const void *source) {
+    kca__held_records kept = {0};
+    for (kca__held_record *r = list->first, *next; r; r = next) {
+        next = r->next;
+        if (r->source == source)
+            free(r);
+        else
+            kca__held_records_add(&kept, r);
+    }
+    *list = kept;
+}

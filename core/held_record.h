@@ -7,7 +7,8 @@
 
 typedef struct kca__held_record {
     struct kca__held_record *next;
-    const char *topic; /* borrowed: the publisher's */
+    const char *topic;  /* borrowed: the publisher's */
+    const void *source; /* the owner's: what it comes of */
     kca__record record;
 } kca__held_record;
 
@@ -28,5 +29,8 @@ void kca__held_records_add(kca__held_records *list, kca__held_record *r);
 
 /* Moves all of `from` to the end of `to`. */
 void kca__held_records_move(kca__held_records *to, kca__held_records *from);
+
+/* Frees those of this source. */
+void kca__held_records_drop(kca__held_records *list, const void *source);
 
 #endif

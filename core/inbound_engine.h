@@ -149,6 +149,10 @@ void kca__engine_revoke(kca__engine *e, const char *topic, int partition);
 void kca__engine_forget(kca__engine *e, const char *topic, int partition);
 void kca__engine_sweep(kca__engine *e);
 
+/* Of one that was forgotten because it is another consumer's now: what was settled of it since the
+ * last transaction comes again there, so what that published must not go out. */
+void kca__engine_disown(kca__engine *e, const char *topic, int partition);
+
 /* All of them at once, with what was settled for the next transaction. */
 void kca__engine_forget_all(kca__engine *e);
 
@@ -157,11 +161,11 @@ void kca__engine_forget_all(kca__engine *e);
 int kca__engine_drain_revoked(kca__engine *e, int64_t deadline);
 
 /* Pauses or resumes; `number` -1: all of the topic that are assigned; topic NULL: all. Calls fn for
- * each assigned one that changed. False when memory is out. */
+ * each assigned one of them, with the lock held. False when memory is out. */
 typedef void (*kca__place_fn)(void *user, const char *topic, int partition);
 bool kca__engine_set_paused(kca__engine *e, const char *topic, int number, bool paused,
                             kca__place_fn fn, void *user);
-bool kca__engine_is_paused(kca__engine *e, const char *topic, int number);
+bool kca__engine_is_paused_locked(kca__engine *e, const char *topic, int number);
 
 /* Calls fn for each partition of which more is settled than the group was told, and notes that it
  * was. `map`: what is finished beyond the offset, "" nothing. */

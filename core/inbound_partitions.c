@@ -97,6 +97,14 @@ void kca__engine_forget(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_unlock(&e->lock);
 }
 
+void kca__engine_disown(kca__engine *e, const char *topic, int partition) {
+    pthread_mutex_lock(&e->lock);
+    const kca__place *place = kca__partitions_place(&e->partitions, topic, partition);
+    if (place)
+        kca__held_records_drop(&e->batch, place);
+    pthread_mutex_unlock(&e->lock);
+}
+
 static kca_delivery *delivery_due(kca__due_entry *entry) {
     return (kca_delivery *)((char *)entry - offsetof(kca_delivery, due));
 }
@@ -207,17 +215,15 @@ bool kca__engine_set_paused(kca__engine *e, const char *topic, int number, bool 
         set_place(e, p->place, paused);
         fn(user, p->place->topic, p->place->number);
     }
-    kca__engine_wake_locked(e);
+    /* There may be room now, also for who only polls the notifier. */
+    kca__engine_wake_one_locked(e);
     pthread_mutex_unlock(&e->lock);
     return ok;
 }
 
-bool kca__engine_is_paused(kca__engine *e, const char *topic, int number) {
-    pthread_mutex_lock(&e->lock);
+bool kca__engine_is_paused_locked(kca__engine *e, const char *topic, int number) {
     const kca__partition *p = kca__partitions_find(&e->partitions, topic, number);
-    bool paused = p && p->place->paused;
-    pthread_mutex_unlock(&e->lock);
-    return paused;
+    return p && p->place->paused;
 }
 
 /* ---- commits ---- */

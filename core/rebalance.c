@@ -7,11 +7,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     LOOK_UP_MS = 5000,
     LOOK_UP_SLICE_MS = 50,
     SEEK_MS = 5000,
+    SEEK_PAUSE_MS = 5,
     LONGEST_DRAIN_MS = 30000,
     DRAIN_SLICE_MS = 100,
     SEEK_TIMEOUT_FIXED = 0x020100ff
@@ -104,17 +106,36 @@ static int64_t sooner_stop(kca__inbound *in, int64_t end) {
 
 /* ---- where to begin ---- */
 
-/* What the group committed, with the maps of what is finished beyond. Without an answer librdkafka
- * goes on asking for the offsets by itself, and what was finished beyond them is repeated. NULL
- * then. */
+/* It may be otherwise soon. Offsets are unstable while somebody's transaction is open over them, be
+ * it that of a process that has died. */
+static bool may_pass(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT ||
+           err == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT ||
+           err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+           err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+}
+
+/* librdkafka does not look at once when it has found the coordinator: hence slices. */
+static rd_kafka_resp_err_t look_up_once(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_resp_err_t err = rd_kafka_committed(rk, list, LOOK_UP_SLICE_MS);
+    for (int i = 0; i < list->cnt && !err; i++)
+        err = list->elems[i].err;
+    return err;
+}
+
+/* What the group committed, with the maps of what is finished beyond. NULL: there is no answer, of
+ * one partition or all. Then librdkafka goes on asking for the offsets by itself, and what was
+ * finished beyond them is repeated: exactly once has more patience. */
 static rd_kafka_topic_partition_list_t *look_up_committed(
     kca__inbound *in, const rd_kafka_topic_partition_list_t *list) {
     rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_copy(list);
-    int64_t end = kca__clock_deadline(LOOK_UP_MS);
+    int64_t end =
+        kca__clock_deadline(in->transaction ? in->options->rebalance_timeout_ms / 2 : LOOK_UP_MS);
     rd_kafka_resp_err_t err;
-    do /* librdkafka does not look at once when it has found the coordinator */
-        err = rd_kafka_committed(in->client->rk, found, LOOK_UP_SLICE_MS);
-    while (err == RD_KAFKA_RESP_ERR__TIMED_OUT && kca__clock_left_ms(sooner_stop(in, end)) != 0);
+    do
+        err = look_up_once(in->client->rk, found);
+    while (may_pass(err) && kca__clock_left_ms(sooner_stop(in, end)) != 0);
     if (!err)
         return found;
     kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
@@ -150,13 +171,37 @@ static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
                        rd_kafka_err2str(err));
 }
 
-static void set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+/* Without `committed` it is not known which those are, and one that has an offset must not lose it:
+ * what is between would be skipped. */
+static void set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
+                      const rd_kafka_topic_partition_list_t *committed) {
     int64_t start_time = kca__consumer_builder_start_time(in->options);
-    if (start_time >= 0 && list->cnt > 0)
+    if (start_time >= 0 && committed)
         look_up_times(in, list, start_time);
 }
 
 /* ---- assignments ---- */
+
+static void fail(kca__inbound *in, kca_error *e) {
+    if (!e)
+        return;
+    pthread_mutex_lock(&in->engine.lock);
+    kca__engine_fail_locked(&in->engine, e);
+    pthread_mutex_unlock(&in->engine.lock);
+}
+
+/* What is told beside the offsets would be handled, and what came of it published, once more. */
+static void end_without_offsets(kca__inbound *in) {
+    kca__engine *e = &in->engine;
+    pthread_mutex_lock(&e->lock);
+    if (!e->stopping)
+        kca__engine_fail_locked(
+            e, kca__error_new(KCA_ERROR_BROKER,
+                              "consumer %s: the group's committed offsets cannot be had, and "
+                              "exactly once does not go on without",
+                              in->options->name));
+    pthread_mutex_unlock(&e->lock);
+}
 
 /* Records bypass the main queue: see inbound_channel_adapter.h. Before the assignment, so that none
  * gets there. Those of a paused partition stay where they are. */
@@ -164,8 +209,11 @@ static void forward_records(kca__inbound *in, const rd_kafka_topic_partition_t *
     rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(in->client->rk, p->topic, p->partition);
     if (!queue)
         return;
-    bool paused = kca__engine_is_paused(&in->engine, p->topic, p->partition);
+    /* In one with the look, so that no pausing or resuming comes between. */
+    pthread_mutex_lock(&in->engine.lock);
+    bool paused = kca__engine_is_paused_locked(&in->engine, p->topic, p->partition);
     rd_kafka_queue_forward(queue, paused ? NULL : in->fetch_queue);
+    pthread_mutex_unlock(&in->engine.lock);
     rd_kafka_queue_destroy(queue);
 }
 
@@ -175,7 +223,7 @@ static bool add_to_engine(kca__inbound *in, rd_kafka_topic_partition_t *p,
     if (committed)
         found = rd_kafka_topic_partition_list_find(
             (rd_kafka_topic_partition_list_t *)(uintptr_t)committed, p->topic, p->partition);
-    bool known = found && !found->err && found->offset >= 0;
+    bool known = found && found->offset >= 0;
     if (known)
         p->offset = found->offset; /* the one that the map goes with */
     return kca__engine_assign(&in->engine, p->topic, p->partition, known ? found->offset : -1,
@@ -183,15 +231,19 @@ static bool add_to_engine(kca__inbound *in, rd_kafka_topic_partition_t *p,
 }
 
 static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_topic_partition_list_t *committed = list->cnt ? look_up_committed(in, list) : NULL;
+    if (list->cnt == 0)
+        return NULL;
+    rd_kafka_topic_partition_list_t *committed = look_up_committed(in, list);
+    if (!committed && in->transaction)
+        end_without_offsets(in);
     bool added = true;
     for (int i = 0; i < list->cnt && added; i++) {
         added = add_to_engine(in, &list->elems[i], committed);
         forward_records(in, &list->elems[i]);
     }
+    set_start(in, list, committed);
     if (committed)
         rd_kafka_topic_partition_list_destroy(committed);
-    set_start(in, list);
     return added ? NULL : kca__error_memory();
 }
 
@@ -207,14 +259,6 @@ static void check(kca__inbound *in, const char *what, rd_kafka_resp_err_t err,
                        error ? rd_kafka_error_string(error) : rd_kafka_err2str(err));
     if (error)
         rd_kafka_error_destroy(error);
-}
-
-static void fail(kca__inbound *in, kca_error *e) {
-    if (!e)
-        return;
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_fail_locked(&in->engine, e);
-    pthread_mutex_unlock(&in->engine.lock);
 }
 
 static void assign(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
@@ -250,11 +294,11 @@ static void revoke(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
         drain(in);
         kca__rebalance_commit(in, kca__keeper_patience_ms(in));
     }
-    for (int i = 0; i < list->cnt; i++)
+    for (int i = 0; i < list->cnt; i++) {
         kca__engine_forget(&in->engine, list->elems[i].topic, list->elems[i].partition);
+        kca__engine_disown(&in->engine, list->elems[i].topic, list->elems[i].partition);
+    }
     kca__engine_sweep(&in->engine);
-    if (lost && in->transaction) /* what is done of the others is in one batch with it */
-        kca__rebalance_begin_again(in);
     if (is_cooperative(rk))
         check(in, "unassign", 0, rd_kafka_incremental_unassign(rk, list));
     else
@@ -332,9 +376,8 @@ void kca__rebalance_begin(kca__inbound *in) {
 
 /* ---- going elsewhere ---- */
 
-/* librdkafka drops what it has fetched at the call; below 2.1 it takes the timeout for 1000 times
- * shorter. */
-static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
+/* Below 2.1 librdkafka takes the timeout for 1000 times shorter. */
+static rd_kafka_resp_err_t seek_once(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
     int timeout_ms = rd_kafka_version() < SEEK_TIMEOUT_FIXED ? SEEK_MS * 1000 : SEEK_MS;
     rd_kafka_error_t *error = rd_kafka_seek_partitions(rk, list, timeout_ms);
     rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -345,13 +388,25 @@ static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t 
     return err;
 }
 
+/* librdkafka drops what it has fetched at the call. It refuses partitions that were assigned just
+ * now, until it has begun to fetch them. */
+static rd_kafka_resp_err_t seek(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    const struct timespec pause = {0, SEEK_PAUSE_MS * 1000000};
+    int64_t end = kca__clock_deadline(SEEK_MS);
+    rd_kafka_resp_err_t err;
+    while ((err = seek_once(in->client->rk, list)) == RD_KAFKA_RESP_ERR__STATE &&
+           kca__clock_left_ms(sooner_stop(in, end)) != 0)
+        nanosleep(&pause, NULL);
+    return err;
+}
+
 rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     kca__engine *e = &in->engine;
     kca__engine_hold_fetch(e);
     for (int i = 0; i < list->cnt; i++)
         kca__engine_forget(e, list->elems[i].topic, list->elems[i].partition);
     kca__engine_sweep(e);
-    rd_kafka_resp_err_t err = seek(in->client->rk, list);
+    rd_kafka_resp_err_t err = seek(in, list);
     bool assigned = true;
     for (int i = 0; i < list->cnt && assigned; i++)
         assigned = kca__engine_assign(e, list->elems[i].topic, list->elems[i].partition, -1, "", 0);
@@ -381,7 +436,7 @@ static void choose_beginnings(rd_kafka_topic_partition_list_t *list,
         rd_kafka_topic_partition_t *p = &list->elems[i];
         const rd_kafka_topic_partition_t *found =
             rd_kafka_topic_partition_list_find(committed, p->topic, p->partition);
-        if (found && !found->err && found->offset >= 0)
+        if (found && found->offset >= 0)
             p->offset = found->offset;
         if (p->offset < 0)
             rd_kafka_topic_partition_list_del_by_idx(list, i);
@@ -391,9 +446,7 @@ static void choose_beginnings(rd_kafka_topic_partition_list_t *list,
 static void read_again(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     rd_kafka_topic_partition_list_t *committed = look_up_committed(in, list);
     if (!committed) {
-        fail(in, kca__error_new(KCA_ERROR_BROKER,
-                                "consumer %s: after an aborted transaction: no committed offsets",
-                                in->options->name));
+        end_without_offsets(in);
         return;
     }
     bool added = true;
@@ -402,7 +455,7 @@ static void read_again(kca__inbound *in, rd_kafka_topic_partition_list_t *list) 
         added = add_to_engine(in, &copy, committed);
     }
     choose_beginnings(list, committed);
-    rd_kafka_resp_err_t err = list->cnt > 0 ? seek(in->client->rk, list) : 0;
+    rd_kafka_resp_err_t err = list->cnt > 0 ? seek(in, list) : 0;
     if (err)
         fail(in, kca__error_new(KCA_ERROR_BROKER, "consumer %s: after an aborted transaction: %s",
                                 in->options->name, rd_kafka_err2str(err)));

@@ -31,6 +31,8 @@ static void remember_id(kca__engine *e, const kca_delivery *d) {
 void kca__engine_publish(kca__engine *e, kca_delivery *d) {
     if (!d->published.first)
         return;
+    for (kca__held_record *r = d->published.first; r; r = r->next)
+        r->source = d->partition->place;
     kca__held_records_move(&e->batch, &d->published);
     if (e->batch.count >= KCA__BATCH_IS_DUE)
         e->wake_keeper(e->owner);

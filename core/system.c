@@ -291,6 +291,11 @@ kca_error *kca__system_set_deduplication_store(kca__system *s, const char *consu
     kca__consumer *c = find_consumer(s, consumer);
     if (!e && !c)
         e = kca__error_new(KCA_ERROR_NOT_FOUND, "consumer %s is not declared", consumer);
+    if (!e && c->options->transactional_id)
+        e = kca__error_new(KCA_ERROR_ARGUMENT,
+                           "consumer %s: with transactional_id there is no deduplication store: "
+                           "what was done in an aborted transaction has to be done again",
+                           consumer);
     kca__deduplication_store old = store;
     if (!e) {
         old = c->store;

@@ -275,20 +275,18 @@ static void give_up(kca__transaction *t, rd_kafka_error_t *error) {
     pause_commits(t);
 }
 
-bool kca__transaction_commit(kca__transaction *t) {
+void kca__transaction_commit(kca__transaction *t) {
     kca__inbound *in = t->in;
     if (!t->ready)
-        return false;
+        return;
     contents c = {rd_kafka_topic_partition_list_new(8), {0}};
     if (!kca__engine_collect_transaction(&in->engine, add_offset, &c, &c.batch))
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
                        "transaction put off: more is finished ahead of the frontier than a commit "
                        "can tell");
-    bool committed = true;
-    if (c.offsets->cnt > 0) {
+    if (c.offsets->cnt > 0 || c.batch.first) {
         rd_kafka_error_t *error =
             fill_and_commit(t, &c, deadline_of(in, in->options->transaction_timeout_ms));
-        committed = !error;
         if (error)
             give_up(t, error);
         else
@@ -296,7 +294,6 @@ bool kca__transaction_commit(kca__transaction *t) {
     }
     kca__held_records_free(c.batch.first);
     rd_kafka_topic_partition_list_destroy(c.offsets);
-    return committed;
 }
 
 /* ---- publishing ---- */

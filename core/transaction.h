@@ -35,9 +35,9 @@ bool kca__transaction_begin(kca__transaction *t);
 void kca__transaction_serve(kca__transaction *t);
 
 /* Commits what is settled. It takes what it takes, up to the transaction's timeout, or while the
- * adapter stops up to the keeper's patience. False: it was not committed, and nothing of it counts.
- */
-bool kca__transaction_commit(kca__transaction *t);
+ * adapter stops up to the keeper's patience. What is not committed comes again, or, when it cannot
+ * be told whole now, goes with a later one. */
+void kca__transaction_commit(kca__transaction *t);
 
 /* See kca_delivery_publish. `type`: of the bus. */
 kca_error *kca__transaction_publish(kca_delivery *d, struct kca__publisher *p, const kca_message *m,

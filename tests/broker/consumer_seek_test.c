@@ -74,6 +74,27 @@ static void test_commits_follow(void **state) {
     end(&c);
 }
 
+/* librdkafka is still asking where to begin then. */
+static void test_as_soon_as_it_is_assigned(void **state) {
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        const char *topic = filled(COUNT, 1), *group = unique("group");
+        consuming c = consume(topic, group, NULL);
+        kca_error *e = NULL;
+        runner r;
+        runner_start(&r, c.consumer);
+        do { /* while it does not run, or has no partition */
+            kca_error_free(e);
+            e = kca_consumer_seek(c.consumer, topic, 0, 90, SEEK_MS);
+        } while (kca_error_code(e) == KCA_ERROR_STATE || kca_error_code(e) == KCA_ERROR_NOT_FOUND);
+        must(e);
+        must_commit(group, topic, 0, COUNT);
+        runner_stop(&r);
+        assert_in_range(times_seen(c.recorder, 99), 1, 2);
+        end(&c);
+    }
+}
+
 /* So a backlog that was left out stays so. */
 static void test_where_it_went_is_committed_though_nothing_came_of_there(void **state) {
     (void)state;
@@ -223,6 +244,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_back_ahead_beginning_and_end_while_it_runs),
         cmocka_unit_test(test_commits_follow),
+        cmocka_unit_test(test_as_soon_as_it_is_assigned),
         cmocka_unit_test(test_where_it_went_is_committed_though_nothing_came_of_there),
         cmocka_unit_test(test_what_is_out_no_longer_counts_and_its_key_waits_for_it),
         cmocka_unit_test(test_a_handler_may_seek_itself),

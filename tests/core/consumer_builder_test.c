@@ -187,6 +187,31 @@ static void test_options_that_depend_on_each_other_are_checked_together(void **s
                  "consumer billing: partition 0 of several topics: with_partition takes one topic");
 }
 
+static int not_seen(const char *id, void *user) {
+    (void)id, (void)user;
+    return 0;
+}
+
+/* An id that was remembered, and its transaction aborted: its results would be lost. */
+static void test_ids_are_not_remembered_with_transactions(void **state) {
+    (void)state;
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_transactional_id(b, "billing-1");
+    kca_consumer_builder_with_deduplication(b, 100);
+    assert_check(b, "consumer billing: with transactional_id deduplication must be 0, got 100: "
+                    "what was done in an aborted transaction has to be done again");
+    kca_system *s;
+    assert_null(kca_system_new(&s));
+    b = builder();
+    kca_consumer_builder_with_transactional_id(b, "billing-1");
+    assert_null(kca_system_add_consumer(s, b));
+    kca_error *e = kca_system_set_deduplication_store(s, "billing", not_seen, not_seen, NULL, NULL);
+    assert_int_equal(kca_error_code(e), KCA_ERROR_ARGUMENT);
+    kca_error_free(e);
+    kca_consumer_builder_free(b);
+    kca_system_free(s);
+}
+
 static void test_a_start_is_a_word_or_a_time(void **state) {
     (void)state;
     const char *const wrong[] = {NULL, "", "first", "-5", "12a", "1234567890123456", " 5"};
@@ -264,6 +289,7 @@ int main(void) {
         cmocka_unit_test(test_every_number_has_its_range),
         cmocka_unit_test(test_librdkafka_takes_every_end_of_every_range),
         cmocka_unit_test(test_options_that_depend_on_each_other_are_checked_together),
+        cmocka_unit_test(test_ids_are_not_remembered_with_transactions),
         cmocka_unit_test(test_a_start_is_a_word_or_a_time),
         cmocka_unit_test(test_a_topic_is_read_once),
         cmocka_unit_test(test_choices_are_those_known),

@@ -92,6 +92,13 @@ static inline void forget(fixture *f, int partition) {
     kca__engine_sweep(&f->engine);
 }
 
+static inline bool is_paused(fixture *f, int partition) {
+    pthread_mutex_lock(&f->engine.lock);
+    bool paused = kca__engine_is_paused_locked(&f->engine, "things", partition);
+    pthread_mutex_unlock(&f->engine.lock);
+    return paused;
+}
+
 static inline record *new_record(fixture *f, int partition, int64_t offset, int key) {
     record *r = calloc(1, sizeof *r);
     assert_non_null(r);

@@ -294,7 +294,7 @@ static void take_one(model *m) {
     check(p->entries[h.index].offset == d->offset);
     check(!p->entries[h.index].told);
     check(!p->entries[h.index].settled);
-    check(!kca__engine_is_paused(&m->f.engine, "things", h.partition));
+    check(!is_paused(&m->f, h.partition));
     check(m->max_attempts == 0 || d->attempt <= m->max_attempts);
     check_order(m, &h);
     m->out[m->out_count++] = h;

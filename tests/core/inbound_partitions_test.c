@@ -227,6 +227,27 @@ static void test_a_paused_partition_takes_no_room_from_the_others(void **state) 
     close_engine(&f);
 }
 
+/* Who only polls hears of it: what waits in librdkafka's queue is told of once, when it comes. */
+static void test_pausing_a_partition_that_filled_the_room_wakes_who_polls(void **state) {
+    (void)state;
+    fixture f;
+    open_engine(&f, 2, false);
+    assert_in_range(kca__notifier_fd(&f.engine.notifier), 0, 1000000);
+    assign(&f, 0);
+    assign(&f, 1);
+    accept(&f, 0, 0, 1);
+    accept(&f, 0, 1, 2);
+    kca_delivery *kept[] = {take(&f), take(&f)};
+    kca__notifier_clear(&f.engine.notifier);
+    assert_int_equal(kca__engine_room_locked(&f.engine), 0);
+    set_paused(&f, "things", 0, true, NULL);
+    assert_int_equal(kca__engine_room_locked(&f.engine), 2);
+    assert_int_equal(atomic_load(&f.engine.notifier.raised), 1);
+    finish(kept[0], KCA_DONE);
+    finish(kept[1], KCA_DONE);
+    close_engine(&f);
+}
+
 static void test_a_partition_stays_paused_when_it_goes_and_comes_back(void **state) {
     (void)state;
     fixture f;
@@ -239,7 +260,7 @@ static void test_a_partition_stays_paused_when_it_goes_and_comes_back(void **sta
     forget(&f, 0);
     assert_int_equal(f.live, 0);
     assign(&f, 0);
-    assert_true(kca__engine_is_paused(&f.engine, "things", 0));
+    assert_true(is_paused(&f, 0));
     accept(&f, 0, 0, 1);
     assert_null(take(&f));
     assert_int_equal(kca__engine_room_locked(&f.engine), 10);
@@ -258,14 +279,14 @@ static void test_all_partitions_are_paused_at_once(void **state) {
     assign(&f, 2);
     set_paused(&f, NULL, -1, true, changed);
     assert_int_equal(changed[0] + changed[2], 2);
-    assert_true(kca__engine_is_paused(&f.engine, "things", 2));
+    assert_true(is_paused(&f, 2));
     set_paused(&f, "things", -1, false, changed);
-    assert_false(kca__engine_is_paused(&f.engine, "things", 0));
+    assert_false(is_paused(&f, 0));
     assert_int_equal(changed[0] + changed[2], 4);
     set_paused(&f, "things", 3, true, changed); /* not assigned yet */
     assert_int_equal(changed[3], 0);
     assign(&f, 3);
-    assert_true(kca__engine_is_paused(&f.engine, "things", 3));
+    assert_true(is_paused(&f, 3));
     close_engine(&f);
 }
 
@@ -331,6 +352,7 @@ int main(void) {
         cmocka_unit_test(test_finished_work_alone_is_committed_too),
         cmocka_unit_test(test_nothing_of_a_paused_partition_is_given_out),
         cmocka_unit_test(test_a_paused_partition_takes_no_room_from_the_others),
+        cmocka_unit_test(test_pausing_a_partition_that_filled_the_room_wakes_who_polls),
         cmocka_unit_test(test_a_partition_stays_paused_when_it_goes_and_comes_back),
         cmocka_unit_test(test_all_partitions_are_paused_at_once),
         cmocka_unit_test(test_a_retry_of_a_paused_partition_waits_for_its_resumption),
