@@ -371,8 +371,6 @@ void kca__inbound_stop(kca__inbound *in, int64_t deadline) {
     pthread_mutex_lock(&in->engine.lock);
     if (deadline < in->drain_deadline)
         in->drain_deadline = deadline;
-    if (!in->engine.stopping)
-        in->stop_ms = kca__clock_ms();
     pthread_mutex_unlock(&in->engine.lock);
     kca__engine_stop(&in->engine);
     rd_kafka_queue_yield(in->main_queue);
