@@ -38,8 +38,12 @@ static void on_written(void *user, kca_error *error) {
     kca__engine_written(user, error, 0);
 }
 
-/* With the next transaction, and so with the offset. */
+/* With the next transaction, and so with the offset. One that is too large for its channel must not
+ * get there: all that is in it would be aborted. */
 static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca__record *plain) {
+    size_t bytes = plain->key_len + plain->value_len;
+    if (bytes > (size_t)channel->options->batch_bytes)
+        return kca__publisher_too_large(channel, bytes);
     kca__held_record *record = kca__held_record_new(channel->options->topic, plain);
     if (!record)
         return kca__error_memory();

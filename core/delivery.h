@@ -44,7 +44,7 @@ struct kca_delivery {
     kca_delivery *next;     /* free, parked or condemned ones; those that are out, oldest first */
     kca_delivery *previous;
     kca_delivery *sharing; /* ring of deliveries with the same record; itself when alone */
-    bool shared;           /* it was not alone when it was given out */
+    bool shared;           /* it is not, or was not, alone with its record */
     int64_t deadline_ms;
     int64_t failed_ms;  /* time of day when it failed last */
     char *failure_name; /* why; NULL: not explained */

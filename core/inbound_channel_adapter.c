@@ -158,7 +158,7 @@ static bool wait_for_work(kca__inbound *in, int64_t deadline) {
     kca__engine *e = &in->engine;
     if (!e->fetching && !e->fetch_held && kca__engine_room_locked(e) > 0) {
         fetch_burst(in, deadline);
-        return e->lanes.ready_count > 0 || kca__clock_left_ms(deadline) != 0;
+        return kca__clock_left_ms(deadline) != 0;
     }
     /* Full: handlers may make room faster than a thread is woken for each record, so one naps. When
      * nothing changed meanwhile, it waits to be woken. */
@@ -240,8 +240,11 @@ int kca__inbound_fd(kca__inbound *in) {
     bool first = !in->watched;
     in->watched = true;
     pthread_mutex_unlock(&e->lock);
-    if (first)
+    if (first) {
         kca__rebalance_watch(in);
+        /* Another thread may have looked before it was told of records. */
+        kca__notifier_raise(&e->notifier);
+    }
     return fd;
 }
 
@@ -371,8 +374,6 @@ void kca__inbound_stop(kca__inbound *in, int64_t deadline) {
     pthread_mutex_lock(&in->engine.lock);
     if (deadline < in->drain_deadline)
         in->drain_deadline = deadline;
-    if (!in->engine.stopping)
-        in->stop_ms = kca__clock_ms();
     pthread_mutex_unlock(&in->engine.lock);
     kca__engine_stop(&in->engine);
     rd_kafka_queue_yield(in->main_queue);

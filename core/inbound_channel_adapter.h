@@ -57,10 +57,10 @@ typedef struct kca__inbound {
     bool watched;           /* somebody polls the notifier */
     int64_t drain_deadline; /* guarded by the engine's lock, as the next */
     bool topic_unknown;
-    int64_t stop_ms;        /* when it was first told to stop */
     kca__seek *seeks;       /* wait for the keeper */
     int64_t next_look_ms;   /* the keeper's: when to look for unknown topics */
     int64_t next_commit_ms; /* the keeper's */
+    int64_t stop_ms;        /* the keeper's: when it saw the end, also one that nobody asked for */
 } kca__inbound;
 
 /* What a processor brings back when it asks for the next: its last delivery, to be settled by

@@ -75,7 +75,7 @@ void kca__engine_wake_one_locked(kca__engine *e) {
 void kca__engine_wake_locked(kca__engine *e) {
     bool fetch = !e->fetching && !e->fetch_held && !e->napping && e->idle > 0 &&
                  kca__engine_room_locked(e) > 0;
-    if (e->lanes.ready_count > 0 || fetch)
+    if (kca__engine_has_ready_locked(e) || fetch)
         kca__engine_wake_one_locked(e);
 }
 
@@ -330,8 +330,12 @@ void kca__engine_drop(kca__engine *e, kca_delivery *d) {
     kca__engine_free_locked(e, d);
 }
 
+bool kca__engine_has_ready_locked(const kca__engine *e) {
+    return e->lanes.ready_count > 0 && e->batch.count < MOST_IN_BATCH;
+}
+
 kca_delivery *kca__engine_take_locked(kca__engine *e) {
-    if (e->stopping || e->batch.count >= MOST_IN_BATCH)
+    if (e->stopping || !kca__engine_has_ready_locked(e))
         return NULL;
     kca__lane_entry *entry;
     while ((entry = kca__lanes_take(&e->lanes))) {

@@ -206,6 +206,9 @@ void kca__engine_look(kca__engine *e, void (*fn)(void *user, const kca__partitio
 int kca__engine_room_locked(const kca__engine *e);
 void kca__engine_accept_locked(kca__engine *e, kca__inbound_record *records, int count);
 
+/* What is ready may be taken: it need not wait for a transaction first. */
+bool kca__engine_has_ready_locked(const kca__engine *e);
+
 /* The next delivery, now out; NULL: none is ready. */
 kca_delivery *kca__engine_take_locked(kca__engine *e);
 

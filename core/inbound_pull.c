@@ -35,7 +35,7 @@ static void clear_notifier(kca__engine *e) {
  * record that waits; when it is over, too, so that whoever polls it hears of it. */
 static void set_notifier(kca__engine *e, int count) {
     pthread_mutex_lock(&e->lock);
-    if (count != 0 || e->stopping || e->notes.first || e->lanes.ready_count > 0)
+    if (count != 0 || e->stopping || e->notes.first || kca__engine_has_ready_locked(e))
         kca__notifier_raise(&e->notifier);
     pthread_mutex_unlock(&e->lock);
 }

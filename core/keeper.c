@@ -52,6 +52,8 @@ static bool is_needed(kca__inbound *in, bool *draining) {
     const kca__engine *e = &in->engine;
     pthread_mutex_lock(&in->engine.lock);
     *draining = e->stopping;
+    if (*draining && in->stop_ms == 0)
+        in->stop_ms = kca__clock_ms();
     bool letters = e->condemned + e->writing + e->coming_letters > 0 &&
                    kca__clock_ms() < in->stop_ms + LETTERS_MS;
     bool needed =

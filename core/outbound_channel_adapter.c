@@ -249,7 +249,7 @@ static int refusal_code(rd_kafka_resp_err_t code) {
     }
 }
 
-static kca_error *too_large(const kca__publisher *p, size_t bytes) {
+kca_error *kca__publisher_too_large(const kca__publisher *p, size_t bytes) {
     return kca__error_new(KCA_ERROR_TOO_LARGE,
                           "publisher %s: a message of %zu bytes is larger than batch_bytes, %d",
                           p->options->topic, bytes, p->options->batch_bytes);
@@ -260,7 +260,7 @@ static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     kca_error *e;
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        e = too_large(p, bytes);
+        e = kca__publisher_too_large(p, bytes);
     else
         e = kca__error_new(refusal_code(code), "publisher %s: %s", p->options->topic,
                            rd_kafka_err2str(code));
@@ -328,7 +328,7 @@ kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
     if (m->error)
         return kca__error_copy(m->error);
     if (m->payload_len + m->key_len > (size_t)p->options->batch_bytes)
-        return too_large(p, m->payload_len + m->key_len);
+        return kca__publisher_too_large(p, m->payload_len + m->key_len);
     const kca__channel_defaults defaults = {
         .channel = p->options->topic,
         .reply_to = p->options->reply_channel ? p->options->reply_channel : "",

@@ -52,6 +52,9 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__wr
 kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
                                const kca_message *m, int type, const kca_message *cause);
 
+/* The error of a record that is larger than it takes. */
+kca_error *kca__publisher_too_large(const kca__publisher *p, size_t bytes);
+
 /* Gives the number still unanswered when the deadline is over. */
 int kca__publisher_flush(kca__publisher *p, int64_t deadline);
 

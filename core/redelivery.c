@@ -141,7 +141,7 @@ static kca_delivery *stand_in_for(kca__engine *e, kca_delivery *late) {
     if (!d)
         return NULL;
     d->state = KCA__DELIVERY_EXPIRED;
-    d->shared = true;
+    d->shared = late->shared = true;
     d->partition = late->partition;
     d->record = late->record;
     d->offset = late->offset;

@@ -114,18 +114,22 @@ static bool is_stopping(kca__inbound *in) {
     return stopping;
 }
 
-static int64_t deadline_of(kca__inbound *in, int timeout_ms) {
-    return kca__clock_deadline(is_stopping(in) ? kca__keeper_patience_ms(in) : timeout_ms);
-}
-
-/* Calls again while librdkafka says that this may help. */
+/* Calls again while librdkafka says that this may help, so long (-1: for ever); once the adapter
+ * stops, no longer than the keeper's patience. */
 static rd_kafka_error_t *insist(kca__transaction *t, rd_kafka_error_t *(*call)(kca__transaction *),
-                                int64_t deadline) {
-    rd_kafka_error_t *error;
-    while ((error = call(t)) && rd_kafka_error_is_retriable(error) &&
-           kca__clock_left_ms(deadline) != 0)
+                                int timeout_ms) {
+    int64_t end = kca__clock_deadline(timeout_ms);
+    for (bool stopping = false;;) {
+        if (!stopping && is_stopping(t->in)) {
+            int64_t sooner = kca__clock_deadline(kca__keeper_patience_ms(t->in));
+            end = sooner < end ? sooner : end;
+            stopping = true;
+        }
+        rd_kafka_error_t *error = call(t);
+        if (!error || !rd_kafka_error_is_retriable(error) || kca__clock_left_ms(end) == 0)
+            return error;
         rd_kafka_error_destroy(error);
-    return error;
+    }
 }
 
 static rd_kafka_error_t *initialise(kca__transaction *t) {
@@ -197,10 +201,26 @@ static void add_offset(void *user, const char *topic, int partition, int64_t off
     kca__rebalance_add_commit(((contents *)user)->offsets, topic, partition, offset, map);
 }
 
-static rd_kafka_error_t *send_offsets(kca__transaction *t, const contents *c) {
-    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(t->in->client->rk);
+/* One that the group has put out has no name there any more, and the broker takes offsets of a
+ * transaction from the nameless without a question. It gets no new name before the rebalance that
+ * tells of it, which comes to this thread. */
+static bool has_been_put_out(kca__inbound *in) {
+    if (in->options->partition >= 0)
+        return false;
+    char *member = rd_kafka_memberid(in->client->rk);
+    bool put_out = !member || !*member;
+    if (member)
+        rd_kafka_mem_free(in->client->rk, member);
+    return put_out;
+}
+
+static rd_kafka_error_t *send_offsets(kca__transaction *t) {
+    kca__inbound *in = t->in;
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(in->client->rk);
     rd_kafka_error_t *error =
-        rd_kafka_send_offsets_to_transaction(t->client->rk, c->offsets, group, SLICE_MS);
+        has_been_put_out(in)
+            ? rd_kafka_error_new(RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, "the group has put it out")
+            : rd_kafka_send_offsets_to_transaction(t->client->rk, t->offsets, group, SLICE_MS);
     rd_kafka_consumer_group_metadata_destroy(group);
     return error;
 }
@@ -209,20 +229,12 @@ static rd_kafka_error_t *commit(kca__transaction *t) {
     return rd_kafka_commit_transaction(t->client->rk, SLICE_MS);
 }
 
-static rd_kafka_error_t *fill_and_commit(kca__transaction *t, const contents *c, int64_t deadline) {
+static rd_kafka_error_t *fill(kca__transaction *t, const contents *c) {
     rd_kafka_error_t *error = rd_kafka_begin_transaction(t->client->rk);
     for (const kca__held_record *r = c->batch.first; r && !error; r = r->next)
         error = produce(t, r);
-    while (!error) {
-        error = send_offsets(t, c);
-        if (!error)
-            return insist(t, commit, deadline);
-        if (!rd_kafka_error_is_retriable(error) || kca__clock_left_ms(deadline) == 0)
-            break;
-        rd_kafka_error_destroy(error);
-        error = NULL;
-    }
-    return error;
+    t->offsets = c->offsets;
+    return error ? error : insist(t, send_offsets, t->in->options->transaction_timeout_ms);
 }
 
 /* ---- committing ---- */
@@ -266,7 +278,7 @@ static void give_up(kca__transaction *t, rd_kafka_error_t *error) {
     }
     tell(in, error);
     rd_kafka_error_destroy(error);
-    error = insist(t, abort_it, deadline_of(in, ABORT_MS));
+    error = insist(t, abort_it, ABORT_MS);
     if (error) {
         end_by(t, error);
         return;
@@ -285,9 +297,13 @@ void kca__transaction_commit(kca__transaction *t) {
                        "transaction put off: more is finished ahead of the frontier than a commit "
                        "can tell");
     if (c.offsets->cnt > 0 || c.batch.first) {
-        rd_kafka_error_t *error =
-            fill_and_commit(t, &c, deadline_of(in, in->options->transaction_timeout_ms));
-        if (error)
+        rd_kafka_error_t *error = fill(t, &c);
+        bool filled = !error;
+        if (filled)
+            error = insist(t, commit, -1);
+        if (filled && error && rd_kafka_error_is_retriable(error))
+            end_by(t, error); /* it may be committed, or not yet: librdkafka cannot abort it now */
+        else if (error)
             give_up(t, error);
         else
             t->aborts = 0;

@@ -21,6 +21,7 @@ typedef struct kca__transaction {
     kca__client *client; /* the transactional producer */
     bool ready;          /* initialised: older ones of the id are fenced */
     int aborts;          /* since the last one that was committed */
+    const rd_kafka_topic_partition_list_t *offsets; /* of the one that is being written */
 } kca__transaction;
 
 /* `largest_bytes`: of a record. */
@@ -34,9 +35,10 @@ bool kca__transaction_begin(kca__transaction *t);
 /* Nobody else polls the producer for its errors: now and then. */
 void kca__transaction_serve(kca__transaction *t);
 
-/* Commits what is settled. It takes what it takes, up to the transaction's timeout, or while the
- * adapter stops up to the keeper's patience. What is not committed comes again, or, when it cannot
- * be told whole now, goes with a later one. */
+/* Commits what is settled. It takes what it takes: whether one that is being committed is, may be
+ * known only when the cluster answers again. Once the adapter stops, up to the keeper's patience.
+ * What is not committed comes again, or, when it cannot be told whole now, goes with a later one.
+ */
 void kca__transaction_commit(kca__transaction *t);
 
 /* See kca_delivery_publish. `type`: of the bus. */

@@ -325,6 +325,45 @@ static void test_dead_letters_are_part_of_the_transaction(void **state) {
     recorder_free(handled);
 }
 
+/* It stays with its key; what else is done is committed. */
+static void test_a_dead_letter_that_is_too_large_holds_up_its_key_only(void **state) {
+    (void)state;
+    enum { LARGE = 2000 };
+    static char value[LARGE + 1];
+    const char *in = unique("large"), *dead = unique("dead"), *group = unique("group");
+    topic_create(in, 1);
+    topic_create(dead, 1);
+    int len = snprintf(value, sizeof value, "{\"id\":0,\"text\":\"");
+    memset(value + len, 'x', sizeof value - (size_t)len);
+    memcpy(value + LARGE - 2, "\"}", 3);
+    raw_writer *w = raw_writer_open(NULL);
+    raw_write(w, in, 0, "nobody's", "large", value);
+    raw_write(w, in, 0, NULL, "small", "{\"id\":1}");
+    raw_writer_close(w);
+    kca_consumer_builder *b = consumer_of(in, group);
+    kca_consumer_builder_with_transactional_id(b, unique("id"));
+    kca_consumer_builder_with_dead_letter_channel(b, dead);
+    kca_publisher_builder *letters = publisher_of(dead);
+    kca_publisher_builder_with_batch_bytes(letters, LARGE / 2);
+    consuming c = consume_beside(letters, in, group, b);
+    kca_queue *q = queue_of(c.system);
+    runner r;
+    runner_start(&r, c.consumer);
+    kca_event *fault = next_event(q, KCA_EVENT_FAULT, COME_MS);
+    assert_non_null(fault);
+    must_have(kca_error_text(kca_event_error(fault)), "larger than batch_bytes");
+    kca_event_free(fault);
+    must_be_handled(c.recorder, 1, COME_MS);
+    must_commit(group, in, 0, 0);
+    runner_stop(&r);
+    char *told = group_metadata(group, in, 0);
+    must_have(told, "kca1:");
+    free(told);
+    assert_int_equal(came(c.recorder), 1);
+    kca_queue_free(q);
+    end(&c);
+}
+
 /* The results' topic takes no writes for a while: transactions are aborted, and all comes again. */
 static void test_aborted_transactions_cost_nothing_and_repeat_nothing(void **state) {
     (void)state;
@@ -385,6 +424,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_zombie_is_fenced_and_passes_nothing_on),
         cmocka_unit_test(test_what_a_failed_attempt_published_does_not_come_out),
         cmocka_unit_test(test_dead_letters_are_part_of_the_transaction),
+        cmocka_unit_test(test_a_dead_letter_that_is_too_large_holds_up_its_key_only),
         cmocka_unit_test(test_aborted_transactions_cost_nothing_and_repeat_nothing),
         cmocka_unit_test(test_what_is_published_elsewhere_or_too_late_is_refused),
     };

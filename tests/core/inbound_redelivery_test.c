@@ -66,6 +66,21 @@ static void test_a_waiting_retry_blocks_its_key_only(void **state) {
     close_engine(&f);
 }
 
+/* A handler that settles it itself, and returns: another thread may have its record by then. */
+static void test_a_delivery_whose_record_goes_on_is_put_away_under_the_lock(void **state) {
+    (void)state;
+    fixture f;
+    open_retrying(&f, 2, false);
+    accept(&f, 0, 0, 1);
+    kca_delivery *d = take_offset(&f, 0);
+    assert_true(kca__engine_settle(d, KCA_FAILED));
+    assert_false(kca__engine_has_ended(d));
+    kca__engine_recycle(d);
+    pass_ms(&f, 100);
+    finish(take_offset(&f, 0), KCA_DONE);
+    close_engine(&f);
+}
+
 /* Who frees it may be a garbage collector, at some time. */
 static void test_a_retry_does_not_wait_for_the_failed_delivery_to_be_freed(void **state) {
     (void)state;
@@ -469,6 +484,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_failed_delivery_comes_again_after_its_pause),
         cmocka_unit_test(test_a_waiting_retry_blocks_its_key_only),
+        cmocka_unit_test(test_a_delivery_whose_record_goes_on_is_put_away_under_the_lock),
         cmocka_unit_test(test_a_retry_does_not_wait_for_the_failed_delivery_to_be_freed),
         cmocka_unit_test(test_settling_a_late_delivery_tells_that_its_handler_is_back),
         cmocka_unit_test(test_the_last_attempt_stops_the_consumer_and_says_which_it_was),

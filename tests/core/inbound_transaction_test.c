@@ -112,12 +112,38 @@ static void test_what_was_published_before_a_seek_goes_out(void **state) {
     close_engine(&f);
 }
 
+/* Who polls is not told of what he cannot have yet, but of the transaction that makes way for it.
+ */
+static void test_a_full_transaction_comes_first(void **state) {
+    (void)state;
+    fixture f;
+    open_transactional(&f);
+    assert_in_range(kca__notifier_fd(&f.engine.notifier), 0, 1000000);
+    accept(&f, 0, 0, 1);
+    accept(&f, 0, 1, 2);
+    kca_delivery *d = take_offset(&f, 0);
+    for (int i = 0; i < 10000; i++)
+        publish(d, "many");
+    kca__notifier_clear(&f.engine.notifier);
+    finish(d, KCA_DONE);
+    assert_true(f.keeper_woken > 0);
+    assert_null(take(&f));
+    assert_int_equal(atomic_load(&f.engine.notifier.raised), 0);
+    contents c = collect(&f);
+    assert_int_equal(c.batch.count, 10000);
+    kca__held_records_free(c.batch.first);
+    assert_int_equal(atomic_load(&f.engine.notifier.raised), 1);
+    finish(take_offset(&f, 1), KCA_DONE);
+    close_engine(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_published_goes_with_the_offset),
         cmocka_unit_test(test_what_a_failed_attempt_published_is_dropped),
         cmocka_unit_test(test_what_a_partition_published_that_has_gone_does_not_go_out),
         cmocka_unit_test(test_what_was_published_before_a_seek_goes_out),
+        cmocka_unit_test(test_a_full_transaction_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
