@@ -28,6 +28,9 @@ static int limit(void **state) {
     char line[60];
     snprintf(line, sizeof line, "offset.metadata.max.bytes=%d\n", LIMIT);
     before = text_of(configuration());
+    char *left_over = strstr(before, line); /* by a run that was killed */
+    if (left_over)
+        *left_over = '\0';
     restart_with(before, line);
     return 0;
 }
