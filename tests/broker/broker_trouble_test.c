@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { OLD = 50, TOPIC_IDS = 0x021000ff };
+enum { OLD = 50 };
 
 /* A rebalance, and whether it gave or took. */
 static void must_be_told(kca_queue *q, int assigned) {
@@ -60,7 +60,9 @@ static void must_come_all(recorder *r, int first, int count) {
     fail_msg("%d of %d new records never came", missing, count);
 }
 
-/* `noticed`: before it is made again the consumer has heard that it is gone. */
+/* `noticed`: before it is made again the consumer has heard that it is gone. If it has not, and the
+ * new topic is longer at once than the old one was, its first records are passed over: Kafka's
+ * fetches name the topic and the offset, and librdkafka does not compare the topics' ids. */
 static void make_again(int new_records, int noticed) {
     const char *topic = filled(OLD), *group = unique("group");
     consuming c = consume(topic, group, soon_convinced(topic, group));
@@ -87,15 +89,6 @@ static void test_all_records_of_a_topic_made_again_come(void **state) {
     (void)state;
     make_again(OLD * 2, 1);
     make_again(OLD / 2, 0); /* it goes on at OLD, which is not there */
-}
-
-/* Where offset OLD is there again nobody can tell, unless by the topic's id, which librdkafka looks
- * at only in its later versions. */
-static void test_also_when_it_is_longer_at_once(void **state) {
-    (void)state;
-    if (rd_kafka_version() < TOPIC_IDS)
-        skip();
-    make_again(OLD * 2, 0);
 }
 
 static int wait_at_40(recorder *r, kca_delivery *d, int id) {
@@ -184,7 +177,6 @@ static void test_a_committed_offset_before_the_beginning(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_records_of_a_topic_made_again_come),
-        cmocka_unit_test(test_also_when_it_is_longer_at_once),
         cmocka_unit_test(test_what_is_out_of_the_topic_before_does_not_count_in_the_new_one),
         cmocka_unit_test(test_a_topic_that_went_for_good_holds_up_nobody),
         cmocka_unit_test(test_a_committed_offset_beyond_the_end),
