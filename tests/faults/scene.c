@@ -104,9 +104,9 @@ static int start_member(scene *s, int seat) {
     arguments_add(&a, "commit_ms=%d", SCENE_COMMIT_MS);
     arguments_add(&a, "session_ms=%d", SCENE_SESSION_MS);
     if (s->wish.strategy)
-        arguments_add(&a, "property.partition.assignment.strategy=%s", s->wish.strategy);
+        arguments_add(&a, "strategy=%s", s->wish.strategy);
     if (s->wish.static_members)
-        arguments_add(&a, "property.group.instance.id=%s-%d", s->group, seat);
+        arguments_add(&a, "instance=%s-%d", s->group, seat);
     expect_rebalance(s);
     return start_process(s, "member", seat, &a);
 }

@@ -10,6 +10,7 @@ enum { WORKER_PROPERTIES = 16 };
 
 typedef struct worker_options {
     const char *hosts, *topic, *group;
+    const char *strategy, *instance; /* of the group's member; NULL: not set */
     int ledger;
     unsigned seed;
 

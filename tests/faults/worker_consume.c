@@ -48,6 +48,10 @@ static void add_consumer(kca_system *s, const worker_options *o) {
     kca_consumer_builder_with_commit_interval_ms(b, o->commit_ms);
     kca_consumer_builder_with_session_timeout_ms(b, o->session_ms);
     kca_consumer_builder_with_heartbeat_interval_ms(b, o->session_ms / 4);
+    if (o->strategy)
+        kca_consumer_builder_with_assignment_strategy(b, o->strategy);
+    if (o->instance)
+        kca_consumer_builder_with_group_instance_id(b, o->instance);
     for (int i = 0; i < o->property_count; i++)
         kca_consumer_builder_with_property(b, o->properties[i].name, o->properties[i].value);
     require(kca_system_add_consumer(s, b));
