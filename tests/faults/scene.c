@@ -260,20 +260,15 @@ void scene_abandon(void) {
     nodes_heal();
 }
 
-static int none_is_missing(void *argument) {
-    scene *s = argument;
-    look(s);
-    return checker_missing(s->checker) == 0;
-}
-
 static int all_is_committed(void *argument) {
     scene *s = argument;
+    look(s);
     return group_committed_sum(s->group, s->topic, SCENE_PARTITIONS) ==
            topic_count(s->topic, SCENE_PARTITIONS);
 }
 
 static void give_account(scene *s, bool committed) {
-    char line[300];
+    char line[400];
     account a = checker_account(s->checker);
     int most = most_repeated(s);
     account_print(line, sizeof line, &a);
@@ -289,8 +284,7 @@ void scene_close(scene *s) {
     assert_int_equal(s->fault_ms, 0);
     if (s->publisher >= 0)
         end_process(s, s->publisher);
-    wait_until(none_is_missing, s, SCENE_PATIENCE_MS);
-    bool committed = wait_until(all_is_committed, s, SCENE_PATIENCE_MS);
+    bool committed = wait_until(all_is_committed, s, 2 * SCENE_PATIENCE_MS);
     for (int i = 0; i < s->process_count; i++)
         if (s->processes[i].pid > 0)
             end_process(s, i);
