@@ -15,7 +15,7 @@ deed fate_deed(unsigned seed, int id, int attempt) {
         deed deed;
         int attempts; /* that it is so; 0: all */
     } fates[] = {
-        {30, DEED_REJECTED, 0}, {30, DEED_FAILED, 0}, {5, DEED_LATE, 0},
+        {15, DEED_REJECTED, 0}, {15, DEED_FAILED, 0}, {5, DEED_LATE, 0},
         {40, DEED_FAILED, 1},   {30, DEED_FAILED, 2}, {5, DEED_LATE, 1},
     };
     if (seed == 0)
