@@ -18,10 +18,19 @@ void the_leader_freezes(scene *s);
 void the_coordinator_is_killed(scene *s);
 void the_leaders_move(scene *s);
 
+/* dead_letter_faults.c: some ids are dead-lettered */
+void dead_letters_are_refused(scene *s);
+void too_few_replicas_take_dead_letters(scene *s); /* their topic is for all nodes */
+void a_member_dies_while_dead_letters_are_refused(scene *s);
+void the_leader_of_dead_letters_freezes(scene *s);
+
+/* once_faults.c: members pass on what they handle */
+void each_is_passed_on_once(scene *s);
+
 /* network_faults.c: the scene is through the proxy */
 void the_network_is_bad(scene *s);
 
-/* mixed_faults.c: through the proxy, too */
+/* mixed_faults.c: through the proxy, too, and some ids are dead-lettered */
 void things_go_wrong_at_once(scene *s);
 
 #endif

@@ -35,10 +35,12 @@ static void pass_on(const ledger *l, const char *line, checker *c) {
     handled h = {.process = l->process};
     int id, partition;
     int64_t offset;
-    if (sscanf(line, "handled %" SCNd64 " %d %d %" SCNd64 " %d %15s", &h.time_ns, &h.id,
-               &h.partition, &h.offset, &h.attempt, h.key) >= 5)
+    char verb[8];
+    if (sscanf(line, "%7[a-z] %" SCNd64 " %" SCNd64 " %d %d %" SCNd64 " %d %15s", verb, &h.begin_ns,
+               &h.time_ns, &h.id, &h.partition, &h.offset, &h.attempt, h.key) >= 7) {
+        h.undone = strcmp(verb, "tried") == 0;
         checker_handled(c, &h);
-    else if (sscanf(line, "stored %d %d %" SCNd64, &id, &partition, &offset) == 3)
+    } else if (sscanf(line, "stored %d %d %" SCNd64, &id, &partition, &offset) == 3)
         checker_stored(c, id, partition, offset);
     else if (sscanf(line, "sent %d", &id) == 1)
         checker_sent(c, l->process, id);

@@ -5,7 +5,8 @@
  *   stored ID PARTITION OFFSET                               confirmed
  *   failed ID ERROR                                          stored or not
  *   refused ID ERROR                                         never sent
- *   handled TIME_NS ID PARTITION OFFSET ATTEMPT KEY          the work is done, but not settled
+ *   handled BEGIN_NS TIME_NS ID PARTITION OFFSET ATTEMPT KEY  the work is done, but not settled
+ *   tried   BEGIN_NS TIME_NS ID PARTITION OFFSET ATTEMPT KEY  in vain
  */
 #ifndef KCA_TESTS_LEDGER_H
 #define KCA_TESTS_LEDGER_H

@@ -7,6 +7,7 @@ typedef struct mixture {
     int members[MEMBERS];
     int node; /* that is ended or frozen; 0: none */
     bool frozen;
+    bool refused; /* dead letters */
 } mixture;
 
 static void replace_a_member(mixture *m) {
@@ -61,12 +62,23 @@ static void disturb_the_network(mixture *m) {
     }
 }
 
+static void refuse_dead_letters(mixture *m) {
+    topic_refuse_records(m->scene->dead);
+    m->refused = true;
+}
+
+static void accept_dead_letters(mixture *m) {
+    if (m->refused)
+        topic_accept_records(m->scene->dead);
+    m->refused = false;
+}
+
 /* By the seed: what comes on top of what is there already, and when. */
 void things_go_wrong_at_once(scene *s) {
     mixture m = {.scene = s};
-    static void (*const faults[])(mixture *) = {replace_a_member, replace_the_publisher,
-                                                stop_a_node, disturb_the_network,
-                                                bring_the_node_back};
+    static void (*const faults[])(mixture *) = {
+        replace_a_member,    replace_the_publisher, stop_a_node,        disturb_the_network,
+        bring_the_node_back, refuse_dead_letters,   accept_dead_letters};
     for (int i = 0; i < MEMBERS; i++)
         m.members[i] = scene_join(s);
     scene_publish(s);
@@ -78,6 +90,7 @@ void things_go_wrong_at_once(scene *s) {
             go_on_for(s, scene_random(s, 1500));
         }
         proxy_pass(s->proxy);
+        accept_dead_letters(&m);
         must_confirm(s, SOME);
     }
     bring_the_node_back(&m);

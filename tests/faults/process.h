@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { PROCESS_ARGUMENTS = 16, PROCESS_ARGUMENT = 400 };
+enum { PROCESS_ARGUMENTS = 24, PROCESS_ARGUMENT = 400 };
 
 typedef struct arguments {
     char texts[PROCESS_ARGUMENTS][PROCESS_ARGUMENT];

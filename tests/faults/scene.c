@@ -1,5 +1,6 @@
 #include "scene.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -38,7 +39,7 @@ static void read_ledgers(scene *s) {
         ledger_read(&s->processes[i].ledger, s->checker);
 }
 
-static void look(scene *s) {
+void scene_look(scene *s) {
     read_ledgers(s);
     for (int i = 0; i < s->process_count; i++)
         process_must_run(&s->processes[i]);
@@ -51,9 +52,13 @@ static void end_process(scene *s, int number) {
 }
 
 static void kill_process(scene *s, int number) {
-    look(s);
+    scene_look(s);
     process_kill(&s->processes[number]);
     read_ledgers(s);
+}
+
+static int queue_of_member(const scene *s) {
+    return s->wish.queue ? s->wish.queue : SCENE_QUEUE;
 }
 
 /* ---- the account of what may come twice ---- */
@@ -72,7 +77,9 @@ static void expect_blind(scene *s, int member, int ms) {
 }
 
 static int most_repeated(scene *s) {
-    int most = s->rebalances * s->most_members * SCENE_QUEUE;
+    if (s->wish.passes_on) /* aborted transactions: their results do not count */
+        return INT_MAX;
+    int most = s->rebalances * s->most_members * queue_of_member(s);
     for (int i = 0; i < s->blind_count; i++)
         most += checker_most_within(s->checker, s->blind[i].process, s->blind[i].ms);
     return most;
@@ -85,6 +92,8 @@ void scene_publish(scene *s) {
     arguments_add(&a, "worker");
     arguments_add(&a, "publish");
     arguments_add(&a, "from=%d", checker_next_id(s->checker));
+    if (s->wish.keys)
+        arguments_add(&a, "keys=%d", s->wish.keys);
     s->publisher = start_process(s, "publisher", -1, &a);
 }
 
@@ -95,18 +104,31 @@ void scene_kill_publisher(scene *s) {
 
 /* ---- members ---- */
 
+static void add_ends(const scene *s, int seat, arguments *a) {
+    if (s->dead) {
+        arguments_add(a, "dead=%s", s->dead);
+        arguments_add(a, "fates=%u", s->fates);
+        arguments_add(a, "processing_ms=%d", s->wish.passes_on ? 0 : SCENE_PROCESSING_MS);
+    }
+    if (s->results) {
+        arguments_add(a, "results=%s", s->results);
+        arguments_add(a, "transactional_id=%s-%d", s->group, seat);
+    }
+}
+
 static int start_member(scene *s, int seat) {
     arguments a = {0};
     arguments_add(&a, "worker");
     arguments_add(&a, "consume");
     arguments_add(&a, "group=%s", s->group);
-    arguments_add(&a, "queue=%d", SCENE_QUEUE);
+    arguments_add(&a, "queue=%d", queue_of_member(s));
     arguments_add(&a, "commit_ms=%d", SCENE_COMMIT_MS);
     arguments_add(&a, "session_ms=%d", SCENE_SESSION_MS);
     if (s->wish.strategy)
-        arguments_add(&a, "property.partition.assignment.strategy=%s", s->wish.strategy);
+        arguments_add(&a, "strategy=%s", s->wish.strategy);
     if (s->wish.static_members)
-        arguments_add(&a, "property.group.instance.id=%s-%d", s->group, seat);
+        arguments_add(&a, "instance=%s-%d", s->group, seat);
+    add_ends(s, seat, &a);
     expect_rebalance(s);
     return start_process(s, "member", seat, &a);
 }
@@ -158,12 +180,12 @@ typedef struct goal {
 
 static int is_handled(void *argument) {
     const goal *g = argument;
-    look(g->scene);
+    scene_look(g->scene);
     return checker_deliveries(g->scene->checker, g->process) >= g->count;
 }
 
 void must_handle_by(scene *s, int member, int more) {
-    look(s);
+    scene_look(s);
     goal g = {s, member, checker_deliveries(s->checker, member) + more, 0};
     if (wait_until(is_handled, &g, SCENE_PATIENCE_MS))
         return;
@@ -179,19 +201,19 @@ void must_handle(scene *s, int more) {
 
 static int is_confirmed(void *argument) {
     const goal *g = argument;
-    look(g->scene);
+    scene_look(g->scene);
     return checker_published(g->scene->checker) >= g->count;
 }
 
 void must_confirm(scene *s, int more) {
-    look(s);
+    scene_look(s);
     goal g = {s, -1, checker_published(s->checker) + more, 0};
     must_become(is_confirmed, &g, SCENE_PATIENCE_MS, "messages are confirmed");
 }
 
 static int is_time(void *argument) {
     const goal *g = argument;
-    look(g->scene);
+    scene_look(g->scene);
     return now_ms() >= g->time_ms;
 }
 
@@ -203,12 +225,16 @@ void go_on_for(scene *s, int ms) {
 /* ---- faults ---- */
 
 void fault_begins(scene *s) {
-    look(s);
+    scene_look(s);
     s->fault_ms = now_ms();
 }
 
 void fault_ends(scene *s) {
     must_be_in_sync(s->topic, SCENE_PARTITIONS);
+    if (s->dead)
+        must_be_in_sync(s->dead, SCENE_END_PARTITIONS);
+    if (s->results)
+        must_be_in_sync(s->results, SCENE_END_PARTITIONS);
     expect_blind(s, -1, (int)(now_ms() - s->fault_ms) + SCENE_COMMIT_MS + SCENE_SESSION_MS);
     s->fault_ms = 0;
 }
@@ -234,7 +260,12 @@ static void free_scene(scene *s) {
 scene *scene_open(const char *name, scene_wish wish, unsigned seed) {
     scene *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    *s = (scene){.name = name, .wish = wish, .seed = seed, .chance = seed, .publisher = -1};
+    *s = (scene){.name = name,
+                 .wish = wish,
+                 .seed = seed,
+                 .chance = seed,
+                 .fates = wish.dead_letters ? seed | 1 : 0,
+                 .publisher = -1};
     current = s;
     s->checker = checker_new();
     s->begin_ms = now_ms();
@@ -246,6 +277,7 @@ scene *scene_open(const char *name, scene_wish wish, unsigned seed) {
     assert_int_equal(mkdir(s->directory, 0755), 0);
     topic_create(s->topic, SCENE_PARTITIONS);
     must_be_in_sync(s->topic, SCENE_PARTITIONS);
+    scene_create_ends(s);
     if (wish.through_proxy)
         s->proxy = proxy_start(listener("PROXY"), listener("PROXIED"));
     return s;
@@ -260,20 +292,15 @@ void scene_abandon(void) {
     nodes_heal();
 }
 
-static int none_is_missing(void *argument) {
-    scene *s = argument;
-    look(s);
-    return checker_missing(s->checker) == 0;
-}
-
 static int all_is_committed(void *argument) {
     scene *s = argument;
+    scene_look(s);
     return group_committed_sum(s->group, s->topic, SCENE_PARTITIONS) ==
            topic_count(s->topic, SCENE_PARTITIONS);
 }
 
 static void give_account(scene *s, bool committed) {
-    char line[300];
+    char line[400];
     account a = checker_account(s->checker);
     int most = most_repeated(s);
     account_print(line, sizeof line, &a);
@@ -289,12 +316,13 @@ void scene_close(scene *s) {
     assert_int_equal(s->fault_ms, 0);
     if (s->publisher >= 0)
         end_process(s, s->publisher);
-    wait_until(none_is_missing, s, SCENE_PATIENCE_MS);
-    bool committed = wait_until(all_is_committed, s, SCENE_PATIENCE_MS);
+    bool committed = wait_until(all_is_committed, s, 2 * SCENE_PATIENCE_MS);
     for (int i = 0; i < s->process_count; i++)
         if (s->processes[i].pid > 0)
             end_process(s, i);
+    scene_read_ends(s);
     give_account(s, committed && all_is_committed(s));
     remove_directory(s);
+    scene_delete_topics(s);
     free_scene(s);
 }

@@ -14,25 +14,33 @@
 
 enum {
     SCENE_PARTITIONS = 6,
+    SCENE_END_PARTITIONS = 3, /* of the dead-letter topic, and of the results' */
     SCENE_PROCESSES = 32,
-    SCENE_QUEUE = 50,         /* queue_capacity of a member */
-    SCENE_COMMIT_MS = 200,    /* commit_interval */
-    SCENE_SESSION_MS = 4000,  /* session_timeout */
-    SCENE_PATIENCE_MS = 60000 /* until what must happen has happened */
+    SCENE_QUEUE = 50,          /* queue_capacity of a member, unless wished otherwise */
+    SCENE_COMMIT_MS = 200,     /* commit_interval */
+    SCENE_SESSION_MS = 4000,   /* session_timeout */
+    SCENE_PROCESSING_MS = 300, /* processing time, where some ids take longer */
+    SCENE_PATIENCE_MS = 60000  /* until what must happen has happened */
 };
 
 typedef struct scene_wish {
     const char *strategy; /* partition.assignment.strategy; NULL: kca's own choice */
     bool static_members;  /* with group.instance.id */
     bool through_proxy;   /* all processes reach the cluster through scene.proxy */
+    bool dead_letters;    /* some ids fail, are late or are rejected, by the seed: see fate.h */
+    bool for_all_nodes;   /* their topic is written to only while all nodes are up */
+    bool passes_on;       /* members have a transactional id each, and pass on what they handle;
+                             nothing is late then */
+    int keys, queue;      /* 0: as usual */
 } scene_wish;
 
 typedef struct scene {
     const char *name;
     scene_wish wish;
-    unsigned seed, chance;
+    unsigned seed, chance, fates; /* fates: see fate.h */
     const char *topic, *group;
-    char directory[200]; /* ledgers and logs; removed when all went well */
+    const char *dead, *results; /* topics; NULL: none */
+    char directory[200];        /* ledgers and logs; removed when all went well */
     proxy *proxy;
     checker *checker;
     process processes[SCENE_PROCESSES]; /* by the checker's numbers */
@@ -81,6 +89,16 @@ void go_on_for(scene *s, int ms);                    /* lets time pass */
  */
 void fault_begins(scene *s);
 void fault_ends(scene *s); /* the cause is gone; waits until the topic's replicas are in sync */
+
+/* ---- ends: see scene_ends.c ---- */
+void must_wait_for_dead_letters(scene *s, int count); /* so many ids: theirs are not stored */
+void must_commit_ends_only(scene *s); /* nothing that was neither handled nor dead-lettered */
+void scene_create_ends(scene *s);
+void scene_read_ends(scene *s);
+void scene_delete_topics(const scene *s); /* a node that was ended looks through all there are */
+
+/* Reads what the processes noted; fails the test when one has ended by itself. */
+void scene_look(scene *s);
 
 /* 0 <= result < below, by the seed. */
 int scene_random(scene *s, int below);

@@ -70,10 +70,17 @@ static bool take_number(worker_options *o, const char *name, const char *value) 
         const char *name;
         int *number;
     } numbers[] = {
-        {"processors", &o->processors}, {"queue", &o->queue},     {"commit_ms", &o->commit_ms},
-        {"session_ms", &o->session_ms}, {"work_us", &o->work_us}, {"slow_every", &o->slow_every},
-        {"slow_ms", &o->slow_ms},       {"from", &o->from},       {"keys", &o->keys},
+        {"processors", &o->processors},
+        {"queue", &o->queue},
+        {"commit_ms", &o->commit_ms},
+        {"session_ms", &o->session_ms},
+        {"work_us", &o->work_us},
+        {"slow_every", &o->slow_every},
+        {"slow_ms", &o->slow_ms},
+        {"from", &o->from},
+        {"keys", &o->keys},
         {"a_second", &o->a_second},
+        {"processing_ms", &o->processing_ms},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (strcmp(name, numbers[i].name) != 0)
@@ -84,13 +91,22 @@ static bool take_number(worker_options *o, const char *name, const char *value) 
     return false;
 }
 
-static bool take_property(worker_options *o, char *name, char *value) {
-    static const char prefix[] = "property.";
-    if (strncmp(name, prefix, sizeof prefix - 1) != 0 || o->property_count == WORKER_PROPERTIES)
-        return false;
-    o->properties[o->property_count].name = name + sizeof prefix - 1;
-    o->properties[o->property_count++].value = value;
-    return true;
+static bool take_text(worker_options *o, const char *name, const char *value) {
+    const struct {
+        const char *name, **text;
+    } texts[] = {
+        {"hosts", &o->hosts},       {"topic", &o->topic},
+        {"group", &o->group},       {"strategy", &o->strategy},
+        {"instance", &o->instance}, {"dead", &o->dead},
+        {"results", &o->results},   {"transactional_id", &o->transactional_id},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (strcmp(name, texts[i].name) != 0)
+            continue;
+        *texts[i].text = value;
+        return true;
+    }
+    return false;
 }
 
 static bool take(worker_options *o, char *option) {
@@ -98,18 +114,14 @@ static bool take(worker_options *o, char *option) {
     if (!value)
         return false;
     *value++ = '\0';
-    if (strcmp(option, "hosts") == 0)
-        o->hosts = value;
-    else if (strcmp(option, "topic") == 0)
-        o->topic = value;
-    else if (strcmp(option, "group") == 0)
-        o->group = value;
-    else if (strcmp(option, "ledger") == 0)
+    if (strcmp(option, "ledger") == 0)
         o->ledger = ledger_open(value);
     else if (strcmp(option, "seed") == 0)
         o->seed = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(option, "fates") == 0)
+        o->fates = (unsigned)strtoul(value, NULL, 10);
     else
-        return take_number(o, option, value) || take_property(o, option, value);
+        return take_text(o, option, value) || take_number(o, option, value);
     return true;
 }
 

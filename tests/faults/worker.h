@@ -6,27 +6,29 @@
 #include <kca.h>
 #include <stdbool.h>
 
-enum { WORKER_PROPERTIES = 16 };
-
 typedef struct worker_options {
     const char *hosts, *topic, *group;
+    const char *strategy, *instance;        /* of the group's member; NULL: not set */
+    const char *dead;                       /* dead-letter channel; NULL: none */
+    const char *results, *transactional_id; /* channel that is passed on to; NULL: none */
     int ledger;
-    unsigned seed;
+    unsigned seed, fates; /* fates: see fate.h */
 
     int processors, queue, commit_ms, session_ms;
+    int processing_ms;        /* processing time; 0: without end, and nothing is late */
     int work_us;              /* a handler takes up to this long */
     int slow_every, slow_ms;  /* and now and then one takes this long */
     int from, keys, a_second; /* ids to publish from here on, at this rate */
 
-    struct {
-        char *name, *value;
-    } properties[WORKER_PROPERTIES]; /* of the consumer or publisher */
-    int property_count;
+    kca_bus *bus; /* of the results */
 } worker_options;
 
 /* Run until SIGTERM; give the exit status. */
-int worker_consume(const worker_options *o);
+int worker_consume(worker_options *o);
 int worker_publish(const worker_options *o);
+
+/* What happens to a delivery; `options`: a worker_options. */
+int worker_handle(kca_delivery *d, void *options);
 
 /* Says what went wrong and ends the process unless it is NULL. */
 void require(kca_error *e);

@@ -71,8 +71,6 @@ static void add_publisher(kca_system *s, const worker_options *o) {
     kca_publisher_builder_with_idempotence(b, 1);
     kca_publisher_builder_with_max_attempts(b, 1000000);
     kca_publisher_builder_with_buffer_timeout_ms(b, -1);
-    for (int i = 0; i < o->property_count; i++)
-        kca_publisher_builder_with_property(b, o->properties[i].name, o->properties[i].value);
     require(kca_system_add_publisher(s, b));
     kca_publisher_builder_free(b);
 }

@@ -3,6 +3,7 @@
 #ifndef KCA_TESTS_CHECKER_H
 #define KCA_TESTS_CHECKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,26 +11,40 @@ enum { CHECKER_KEY = 16 };
 
 /* A delivery that a consumer process handled. */
 typedef struct handled {
-    int process;     /* a number from 0 on; one that was restarted is another */
-    int64_t time_ns; /* of one clock for all processes */
+    int process;               /* a number from 0 on; one that was restarted is another */
+    int64_t begin_ns, time_ns; /* from when until when; of one clock for all processes */
     int id, partition;
     int64_t offset;
     int attempt; /* from 1 on: a later one is no repetition */
+    bool undone; /* it failed, was rejected or took too long: that is not its end */
     char key[CHECKER_KEY];
 } handled;
+
+/* A record of the dead-letter topic. */
+typedef struct dead_letter {
+    int id, partition; /* where it came from */
+    int64_t offset;
+    int64_t time_ns; /* not stored before; 0: not known */
+} dead_letter;
 
 typedef struct account {
     int published; /* ids that were confirmed */
     int unsure;    /* ids that were sent and neither confirmed nor refused: there or not */
     int refused;   /* ids that were never sent */
     int handled;   /* deliveries */
-    int missing;   /* confirmed ids that were never handled */
-    int unknown;   /* handled ids that were never sent, or that were refused */
-    int misplaced; /* deliveries of an id that is confirmed for another place */
+    int missing;   /* confirmed ids that came to no end: not handled well, and no dead letter */
+    int unknown;   /* ids that came, and were never sent, or were refused */
+    int misplaced; /* deliveries and dead letters of an id that is confirmed for another place */
     int repeated;  /* deliveries of a record that was handled before */
     int doubled;   /* records with an id that another record has */
     int disorder;  /* records of a key that first came after a later one: to all, or to a process */
+    int overtaken; /* records that came before an earlier one of their key had come to its end */
     int shuffled;  /* records of a key and publisher with a lower id than one of theirs before */
+    int dead;      /* dead letters */
+    int again;     /* dead letters of a record that has another */
+    int undue;     /* ids with a dead letter that should have none */
+    int passed;    /* results */
+    int twice;     /* when results are expected: ids with more than one result or dead letter */
 } account;
 
 typedef struct checker checker;
@@ -44,12 +59,28 @@ void checker_refused(checker *c, int id);
 /* What a consumer noted; of one process in the order of time. */
 void checker_handled(checker *c, const handled *h);
 
-/* So far: confirmed ids, those of them that nobody handled, deliveries of a process (-1: of all).
- */
+/* This id is to be dead-lettered. Others may be when one of their deliveries took this long. */
+void checker_condemn(checker *c, int id);
+void checker_excuse_after(checker *c, int ms);
+
+/* What stands in the dead-letter topic, read anew: what was told before is forgotten. */
+void checker_forget_dead(checker *c);
+void checker_dead(checker *c, const dead_letter *d);
+
+/* Each id is to have one result or one dead letter; that is then its end. Results of a partition in
+ * their order. */
+void checker_expect_results(checker *c);
+void checker_passed(checker *c, int id, const char *key);
+
+/* So far: confirmed ids, deliveries of a process (-1: of all). */
 int checker_published(const checker *c);
-int checker_missing(const checker *c);
 int checker_deliveries(const checker *c, int process);
 int checker_next_id(const checker *c); /* one more than the greatest that was sent */
+
+/* Records below this offset that did not come to their end, as far as is known; all of them, and
+ * those that wait for their dead letter only. */
+int checker_open_below(const checker *c, int partition, int64_t offset);
+int checker_waiting(const checker *c);
 
 account checker_account(checker *c);
 

@@ -82,6 +82,7 @@ void topic_fill(const char *topic, int partition, int count, int keys);
 
 /* What the group committed; -1: nothing. */
 int64_t group_committed(const char *group, const char *topic, int partition);
+void group_committed_all(int64_t *out, const char *group, const char *topic, int partitions);
 int64_t group_committed_sum(const char *group, const char *topic, int partitions);
 
 /* The metadata beside it; "" none; freed with free(). */

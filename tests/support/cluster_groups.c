@@ -29,39 +29,52 @@ static rd_kafka_t *open_client(const char *group) {
     return rk;
 }
 
-static rd_kafka_topic_partition_list_t *list_of(const char *topic, int partition) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, partition);
+/* The partitions first .. first + count - 1. */
+static rd_kafka_topic_partition_list_t *list_of(const char *topic, int first, int count) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, first + i);
     return list;
 }
 
-static rd_kafka_topic_partition_list_t *committed(const char *group, const char *topic,
-                                                  int partition) {
+static rd_kafka_topic_partition_list_t *committed(const char *group, const char *topic, int first,
+                                                  int count) {
     rd_kafka_t *rk = open_client(group);
-    rd_kafka_topic_partition_list_t *list = list_of(topic, partition);
+    rd_kafka_topic_partition_list_t *list = list_of(topic, first, count);
     check(rd_kafka_committed(rk, list, PATIENCE_MS), "committed", topic);
     rd_kafka_destroy(rk);
     return list;
 }
 
+static int64_t offset_at(const rd_kafka_topic_partition_list_t *list, int index) {
+    return list->elems[index].offset < 0 ? -1 : list->elems[index].offset;
+}
+
 int64_t group_committed(const char *group, const char *topic, int partition) {
-    rd_kafka_topic_partition_list_t *list = committed(group, topic, partition);
-    int64_t offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_t *list = committed(group, topic, partition, 1);
+    int64_t offset = offset_at(list, 0);
     rd_kafka_topic_partition_list_destroy(list);
-    return offset < 0 ? -1 : offset;
+    return offset;
+}
+
+void group_committed_all(int64_t *out, const char *group, const char *topic, int partitions) {
+    rd_kafka_topic_partition_list_t *list = committed(group, topic, 0, partitions);
+    for (int i = 0; i < partitions; i++)
+        out[i] = offset_at(list, i);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 int64_t group_committed_sum(const char *group, const char *topic, int partitions) {
+    rd_kafka_topic_partition_list_t *list = committed(group, topic, 0, partitions);
     int64_t sum = 0;
-    for (int i = 0; i < partitions; i++) {
-        int64_t offset = group_committed(group, topic, i);
-        sum += offset > 0 ? offset : 0;
-    }
+    for (int i = 0; i < partitions; i++)
+        sum += offset_at(list, i) > 0 ? offset_at(list, i) : 0;
+    rd_kafka_topic_partition_list_destroy(list);
     return sum;
 }
 
 char *group_metadata(const char *group, const char *topic, int partition) {
-    rd_kafka_topic_partition_list_t *list = committed(group, topic, partition);
+    rd_kafka_topic_partition_list_t *list = committed(group, topic, partition, 1);
     const rd_kafka_topic_partition_t *p = &list->elems[0];
     char *text = strndup(p->metadata ? p->metadata : "", p->metadata_size);
     assert_non_null(text);
@@ -72,7 +85,7 @@ char *group_metadata(const char *group, const char *topic, int partition) {
 void group_commit(const char *group, const char *topic, int partition, int64_t offset,
                   const char *metadata) {
     rd_kafka_t *rk = open_client(group);
-    rd_kafka_topic_partition_list_t *list = list_of(topic, partition);
+    rd_kafka_topic_partition_list_t *list = list_of(topic, partition, 1);
     rd_kafka_topic_partition_t *p = &list->elems[0];
     p->offset = offset;
     p->metadata = metadata ? strdup(metadata) : NULL; /* freed with the list */

@@ -1,0 +1,205 @@
+/* What came out in the end: dead letters and results, read as they stand. */
+#include "scene.h"
+
+#include "fate.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static const char mark[] = "end";
+
+/* The processing time that some are late for leaves others some room. */
+enum { EXCUSED_MS = SCENE_PROCESSING_MS * 2 / 3 };
+
+void scene_create_ends(scene *s) {
+    if (s->wish.dead_letters) {
+        s->dead = unique("dead");
+        if (s->wish.for_all_nodes)
+            topic_create_for_all_nodes(s->dead, SCENE_END_PARTITIONS);
+        else
+            topic_create(s->dead, SCENE_END_PARTITIONS);
+        checker_excuse_after(s->checker, EXCUSED_MS);
+        must_be_in_sync(s->dead, SCENE_END_PARTITIONS);
+    }
+    if (s->wish.passes_on) {
+        s->results = unique("results");
+        topic_create(s->results, SCENE_END_PARTITIONS);
+        must_be_in_sync(s->results, SCENE_END_PARTITIONS);
+        checker_expect_results(s->checker);
+    }
+}
+
+void scene_delete_topics(const scene *s) {
+    topic_delete(s->topic);
+    if (s->dead)
+        topic_delete(s->dead);
+    if (s->results)
+        topic_delete(s->results);
+}
+
+/* ---- reading ---- */
+
+static int id_of(const raw_record *r) {
+    int id;
+    if (!r->value || sscanf(r->value, "{\"id\":%d}", &id) != 1)
+        fail_msg("no id in %s", r->value ? r->value : "a record without a value");
+    return id;
+}
+
+static bool is_mark(const raw_record *r) {
+    return r->value && strcmp(r->value, mark) == 0;
+}
+
+typedef struct reading {
+    const char *topic;
+    raw_record *all;
+    int count;
+} reading;
+
+static int has_all_marks(void *argument) {
+    reading *r = argument;
+    int marks = 0;
+    records_free(r->all, r->count);
+    r->all = topic_read(&r->count, r->topic, SCENE_END_PARTITIONS);
+    for (int i = 0; i < r->count; i++)
+        marks += is_mark(&r->all[i]);
+    return marks == SCENE_END_PARTITIONS;
+}
+
+/* Of transactions: who sees a mark that was written after all of them sees them all, for one that
+ * is neither committed nor aborted hides what comes after it. */
+static reading read_to_marks(const char *topic) {
+    reading r = {.topic = topic};
+    raw_writer *w = raw_writer_open(NULL);
+    for (int partition = 0; partition < SCENE_END_PARTITIONS; partition++)
+        raw_write(w, topic, partition, NULL, NULL, mark);
+    raw_writer_close(w);
+    must_become(has_all_marks, &r, SCENE_PATIENCE_MS, "all transactions have ended");
+    return r;
+}
+
+static reading read_now(const char *topic) {
+    reading r = {.topic = topic};
+    r.all = topic_read(&r.count, topic, SCENE_END_PARTITIONS);
+    return r;
+}
+
+/* ---- dead letters ---- */
+
+static int64_t number_in(const raw_record *r, const char *header) {
+    const char *text = record_header(r, header);
+    if (!text)
+        fail_msg("dead letter of %s: no header %s", r->value, header);
+    return strtoll(text, NULL, 10);
+}
+
+static void must_say(const raw_record *r, const char *header, const char *wanted) {
+    const char *text = record_header(r, header);
+    if (!text || strcmp(text, wanted) != 0)
+        fail_msg("dead letter of %s: %s: %s, wanted %s", r->value, header, text ? text : "none",
+                 wanted);
+}
+
+/* What had not that fate is here because it was late: the checker knows whether it may be. */
+static void must_say_why(const scene *s, const raw_record *r, int id) {
+    int attempts = (int)number_in(r, "kca-dead-letter-attempts");
+    deed fate = fate_deed(s->fates, id, attempts);
+    if (s->wish.passes_on && fate == DEED_LATE)
+        fate = DEED_FAILED;
+    const char *name = record_header(r, "kca-dead-letter-error-name");
+    bool is_late = name && strcmp(name, deed_name(DEED_LATE)) == 0 && !s->wish.passes_on;
+    if (!is_late)
+        must_say(r, "kca-dead-letter-error-name", deed_name(fate));
+    if (is_late || fate != DEED_REJECTED)
+        assert_int_equal(attempts, FATE_ATTEMPTS);
+}
+
+/* From the time of day to the clock of the handlers; whole milliseconds are too early rather than
+ * too late. */
+static int64_t monotonic_ns(int64_t ms_since_1970) {
+    struct timespec day, run;
+    clock_gettime(CLOCK_REALTIME, &day);
+    clock_gettime(CLOCK_MONOTONIC, &run);
+    int64_t ago_ns = ((int64_t)day.tv_sec - ms_since_1970 / 1000) * 1000000000 + day.tv_nsec -
+                     ms_since_1970 % 1000 * 1000000;
+    return (int64_t)run.tv_sec * 1000000000 + run.tv_nsec - ago_ns;
+}
+
+/* In a transaction it is written later than it counts for its key. */
+static void take_dead_letter(scene *s, const raw_record *r) {
+    int id = id_of(r);
+    dead_letter d = {.id = id,
+                     .partition = (int)number_in(r, "kca-dead-letter-partition"),
+                     .offset = number_in(r, "kca-dead-letter-offset"),
+                     .time_ns = s->wish.passes_on ? 0 : monotonic_ns(r->timestamp_ms)};
+    must_say(r, "kca-dead-letter-topic", s->topic);
+    must_say(r, "kca-dead-letter-group", s->group);
+    must_say_why(s, r, id);
+    checker_dead(s->checker, &d);
+}
+
+static void take_dead_letters(scene *s, reading r) {
+    int ids = checker_next_id(s->checker);
+    for (int id = 0; id < ids; id++)
+        if (fate_is_death(s->fates, id))
+            checker_condemn(s->checker, id);
+    checker_forget_dead(s->checker);
+    for (int i = 0; i < r.count; i++)
+        if (!is_mark(&r.all[i]))
+            take_dead_letter(s, &r.all[i]);
+    records_free(r.all, r.count);
+}
+
+/* Who wrote them noted the attempts first. */
+static void read_dead_letters(scene *s) {
+    reading r = read_now(s->dead);
+    scene_look(s);
+    take_dead_letters(s, r);
+}
+
+/* ---- results ---- */
+
+static void take_results(scene *s, reading r) {
+    for (int i = 0; i < r.count; i++)
+        if (!is_mark(&r.all[i]))
+            checker_passed(s->checker, id_of(&r.all[i]), r.all[i].key);
+    records_free(r.all, r.count);
+}
+
+void scene_read_ends(scene *s) {
+    if (s->dead)
+        take_dead_letters(s, s->wish.passes_on ? read_to_marks(s->dead) : read_now(s->dead));
+    if (s->results)
+        take_results(s, read_to_marks(s->results));
+}
+
+/* ---- so far ---- */
+
+typedef struct goal {
+    scene *scene;
+    int count;
+} goal;
+
+static int so_many_wait(void *argument) {
+    const goal *g = argument;
+    read_dead_letters(g->scene);
+    return checker_waiting(g->scene->checker) >= g->count;
+}
+
+void must_wait_for_dead_letters(scene *s, int count) {
+    goal g = {s, count};
+    must_become(so_many_wait, &g, SCENE_PATIENCE_MS, "dead letters are not stored");
+}
+
+/* What is known is read after what is committed. */
+void must_commit_ends_only(scene *s) {
+    int64_t committed[SCENE_PARTITIONS];
+    group_committed_all(committed, s->group, s->topic, SCENE_PARTITIONS);
+    read_dead_letters(s);
+    for (int partition = 0; partition < SCENE_PARTITIONS; partition++) {
+        int open = checker_open_below(s->checker, partition, committed[partition]);
+        if (open > 0)
+            fail_msg("partition %d: %lld is committed, and %d below have no end", partition,
+                     (long long)committed[partition], open);
+    }
+}
