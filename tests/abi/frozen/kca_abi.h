@@ -394,8 +394,9 @@ void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messag
  * this one, whose run then ends with an error. What is read by read_committed consumers has then been handled exactly
  * once, whatever died; handlers themselves may still run more than once. When a transaction is aborted, all that was
  * in it is delivered again. Dead letters go with it too, so their channel must be over the same connection. Commits
- * are each 100 ms unless commit_interval_ms says otherwise; queue_capacity is at most 1000, and isolation_level
- * read_committed. Default none. Not on the embedded broker.
+ * are each 100 ms unless commit_interval_ms says otherwise; queue_capacity is at most 1000, isolation_level
+ * read_committed, and there is no deduplication: what was done in an aborted transaction has to be done again.
+ * Default none. Not on the embedded broker.
  */
 void kca_consumer_builder_with_transactional_id(kca_consumer_builder *b, const char *id);
 
@@ -675,7 +676,8 @@ enum { KCA_OFFSET_END = -1, KCA_OFFSET_BEGINNING = -2 };
  * Goes on reading a partition at this offset, back to handle it again or ahead, while the consumer runs. What is out
  * of it may be settled, but no longer counts; what follows of its key waits for that. Commits follow from there.
  * KCA_ERROR_NOT_FOUND: it is not assigned to this consumer now. KCA_ERROR_TIMEOUT: not within `timeout_ms`; it may
- * still come about. After another error the partition goes on where it was.
+ * still come about. When the cluster does not say which offset is meant, the partition goes on where it was; when
+ * librdkafka refuses to move, the consumer ends with that error, for it is not known then where the partition stands.
  */
 kca_error *kca_consumer_seek(kca_consumer *c, const char *topic, int partition, int64_t offset, int timeout_ms);
 
