@@ -2,6 +2,7 @@
 
 #include "dead_letter_channel.h"
 #include "fetch.h"
+#include "offsets.h"
 #include "rebalance.h"
 #include "seek.h"
 
@@ -105,9 +106,17 @@ static void keep(kca__inbound *in, int timeout_ms) {
     now = kca__clock_ms();
     if (now >= in->next_commit_ms || batch_is_due(in)) {
         in->next_commit_ms = now + kca__consumer_builder_commit_interval_ms(in->options);
-        kca__rebalance_commit(in, 0);
+        kca__offsets_commit(in, 0);
     }
     look_for_topics(in, now);
+}
+
+int64_t kca__keeper_sooner_stop(kca__inbound *in, int64_t end) {
+    pthread_mutex_lock(&in->engine.lock);
+    if (in->engine.stopping && in->drain_deadline < end)
+        end = in->drain_deadline;
+    pthread_mutex_unlock(&in->engine.lock);
+    return end;
 }
 
 int kca__keeper_patience_ms(kca__inbound *in) {
@@ -123,7 +132,7 @@ int kca__keeper_patience_ms(kca__inbound *in) {
  * commits them. */
 static void leave(kca__inbound *in) {
     int patience = kca__keeper_patience_ms(in);
-    kca__rebalance_commit(in, patience);
+    kca__offsets_commit(in, patience);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(in->client->rk, in->main_queue);
     if (error) {
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,

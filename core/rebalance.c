@@ -4,181 +4,19 @@
 #include "error.h"
 #include "fetch.h"
 #include "keeper.h"
+#include "offsets.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum {
-    LOOK_UP_MS = 5000,
-    LOOK_UP_SLICE_MS = 50,
     SEEK_MS = 5000,
     SEEK_PAUSE_MS = 5,
     LONGEST_DRAIN_MS = 30000,
     DRAIN_SLICE_MS = 100,
     SEEK_TIMEOUT_FIXED = 0x020100ff
 };
-
-/* ---- commits ---- */
-
-/* Without memory for the map what it tells of is repeated after a restart. */
-void kca__rebalance_add_commit(rd_kafka_topic_partition_list_t *list, const char *topic,
-                               int partition, int64_t offset, const char *map) {
-    rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, topic, partition);
-    p->offset = offset;
-    p->metadata = *map ? strdup(map) : NULL; /* freed with the list */
-    p->metadata_size = p->metadata ? strlen(map) : 0;
-}
-
-static void add_commit(void *user, const char *topic, int partition, int64_t offset,
-                       const char *map) {
-    kca__rebalance_add_commit(user, topic, partition, offset, map);
-}
-
-/* What the broker did not take is tried again at the next interval: all of it, or, when only some
- * partitions were refused, those. True: it should be tried at once, for it is less now. */
-static bool commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
-                          const rd_kafka_topic_partition_list_t *list) {
-    if (err == RD_KAFKA_RESP_ERR__NO_OFFSET)
-        return false;
-    rd_kafka_resp_err_t why = err;
-    for (int i = 0; list && i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *p = &list->elems[i];
-        if (!err && !p->err)
-            continue;
-        why = err ? err : p->err;
-        kca__engine_commit_failed(&in->engine, p->topic, p->partition);
-    }
-    if (why)
-        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "commit: %s",
-                       rd_kafka_err2str(why));
-    if (why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)
-        kca__engine_shorten_maps(&in->engine);
-    return why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
-}
-
-static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err,
-                      rd_kafka_topic_partition_list_t *list, void *opaque) {
-    (void)rk;
-    kca__client *client = opaque;
-    commit_failed(client->owner, err, list);
-}
-
-/* rd_kafka_commit itself may wait for ever when the coordinator is gone. */
-static bool commit_and_wait(kca__inbound *in, const rd_kafka_topic_partition_list_t *list,
-                            int wait_ms) {
-    rd_kafka_queue_t *answers = rd_kafka_queue_new(in->client->rk);
-    rd_kafka_resp_err_t err = rd_kafka_commit_queue(in->client->rk, list, answers, NULL, NULL);
-    rd_kafka_event_t *answer = err ? NULL : rd_kafka_queue_poll(answers, wait_ms);
-    if (!err)
-        err = answer ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-    bool again = commit_failed(in, err, err ? list : rd_kafka_event_topic_partition_list(answer));
-    if (answer)
-        rd_kafka_event_destroy(answer);
-    rd_kafka_queue_destroy(answers);
-    return again;
-}
-
-void kca__rebalance_commit(kca__inbound *in, int wait_ms) {
-    if (in->transaction) {
-        kca__transaction_commit(in->transaction);
-        return;
-    }
-    bool again;
-    do {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-        kca__engine_collect_commits(&in->engine, add_commit, list);
-        again = list->cnt > 0 && wait_ms > 0 && commit_and_wait(in, list, wait_ms);
-        if (list->cnt > 0 && wait_ms <= 0)
-            commit_failed(in, rd_kafka_commit(in->client->rk, list, 1), list);
-        rd_kafka_topic_partition_list_destroy(list);
-    } while (again);
-}
-
-/* A stop that came meanwhile may want it sooner. */
-static int64_t sooner_stop(kca__inbound *in, int64_t end) {
-    pthread_mutex_lock(&in->engine.lock);
-    if (in->engine.stopping && in->drain_deadline < end)
-        end = in->drain_deadline;
-    pthread_mutex_unlock(&in->engine.lock);
-    return end;
-}
-
-/* ---- where to begin ---- */
-
-/* It may be otherwise soon. Offsets are unstable while somebody's transaction is open over them, be
- * it that of a process that has died. */
-static bool may_pass(rd_kafka_resp_err_t err) {
-    return err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT ||
-           err == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT ||
-           err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
-           err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-           err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
-}
-
-/* librdkafka does not look at once when it has found the coordinator: hence slices. */
-static rd_kafka_resp_err_t look_up_once(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_resp_err_t err = rd_kafka_committed(rk, list, LOOK_UP_SLICE_MS);
-    for (int i = 0; i < list->cnt && !err; i++)
-        err = list->elems[i].err;
-    return err;
-}
-
-/* What the group committed, with the maps of what is finished beyond. NULL: there is no answer, of
- * one partition or all. Then librdkafka goes on asking for the offsets by itself, and what was
- * finished beyond them is repeated: exactly once has more patience. */
-static rd_kafka_topic_partition_list_t *look_up_committed(
-    kca__inbound *in, const rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_copy(list);
-    int64_t end =
-        kca__clock_deadline(in->transaction ? in->options->rebalance_timeout_ms / 2 : LOOK_UP_MS);
-    rd_kafka_resp_err_t err;
-    do
-        err = look_up_once(in->client->rk, found);
-    while (may_pass(err) && kca__clock_left_ms(sooner_stop(in, end)) != 0);
-    if (!err)
-        return found;
-    kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
-                   "committed offsets: %s: what was finished ahead of them comes again",
-                   rd_kafka_err2str(err));
-    rd_kafka_topic_partition_list_destroy(found);
-    return NULL;
-}
-
-/* Those partitions without a committed offset begin at the first offset at or after the start
- * time. */
-static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
-                          int64_t start_time) {
-    rd_kafka_topic_partition_list_t *wanted = rd_kafka_topic_partition_list_copy(list);
-    for (int i = wanted->cnt - 1; i >= 0; i--) {
-        if (wanted->elems[i].offset >= 0)
-            rd_kafka_topic_partition_list_del_by_idx(wanted, i);
-        else
-            wanted->elems[i].offset = start_time;
-    }
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (wanted->cnt > 0)
-        err = rd_kafka_offsets_for_times(in->client->rk, wanted, LOOK_UP_MS);
-    for (int i = 0; !err && i < wanted->cnt; i++) {
-        const rd_kafka_topic_partition_t *found = &wanted->elems[i];
-        rd_kafka_topic_partition_list_find(list, found->topic, found->partition)->offset =
-            found->offset;
-    }
-    rd_kafka_topic_partition_list_destroy(wanted);
-    if (err)
-        kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name,
-                       "start_offset: no offsets by time (%s): beginning at the earliest record",
-                       rd_kafka_err2str(err));
-}
-
-/* Without `committed` it is not known which those are, and one that has an offset must not lose it:
- * what is between would be skipped. */
-static void set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
-                      const rd_kafka_topic_partition_list_t *committed) {
-    int64_t start_time = kca__consumer_builder_start_time(in->options);
-    if (start_time >= 0 && committed)
-        look_up_times(in, list, start_time);
-}
 
 /* ---- assignments ---- */
 
@@ -233,7 +71,7 @@ static bool add_to_engine(kca__inbound *in, rd_kafka_topic_partition_t *p,
 static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     if (list->cnt == 0)
         return NULL;
-    rd_kafka_topic_partition_list_t *committed = look_up_committed(in, list);
+    rd_kafka_topic_partition_list_t *committed = kca__offsets_look_up(in, list);
     if (!committed && in->transaction)
         end_without_offsets(in);
     bool added = true;
@@ -241,7 +79,7 @@ static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
         added = add_to_engine(in, &list->elems[i], committed);
         forward_records(in, &list->elems[i]);
     }
-    set_start(in, list, committed);
+    kca__offsets_set_start(in, list, committed);
     if (committed)
         rd_kafka_topic_partition_list_destroy(committed);
     return added ? NULL : kca__error_memory();
@@ -276,7 +114,7 @@ static void assign(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
 static void drain(kca__inbound *in) {
     int bound = in->options->rebalance_timeout_ms / 2;
     int64_t end = kca__clock_deadline(bound < LONGEST_DRAIN_MS ? bound : LONGEST_DRAIN_MS);
-    while (kca__clock_left_ms(end = sooner_stop(in, end)) != 0) {
+    while (kca__clock_left_ms(end = kca__keeper_sooner_stop(in, end)) != 0) {
         int64_t slice = kca__clock_deadline(DRAIN_SLICE_MS);
         kca__engine_see_to_due(&in->engine, kca__clock_ms(), slice);
         kca__dead_letter_channel_send(in);
@@ -292,7 +130,7 @@ static void revoke(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
         kca__engine_revoke(&in->engine, list->elems[i].topic, list->elems[i].partition);
     if (!lost && list->cnt > 0) {
         drain(in);
-        kca__rebalance_commit(in, kca__keeper_patience_ms(in));
+        kca__offsets_commit(in, kca__keeper_patience_ms(in));
     }
     for (int i = 0; i < list->cnt; i++) {
         kca__engine_forget(&in->engine, list->elems[i].topic, list->elems[i].partition);
@@ -339,7 +177,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 
 void kca__rebalance_configure(rd_kafka_conf_t *conf) {
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
+    kca__offsets_configure(conf);
 }
 
 static void subscribe(kca__inbound *in) {
@@ -395,7 +233,7 @@ static rd_kafka_resp_err_t seek(kca__inbound *in, rd_kafka_topic_partition_list_
     int64_t end = kca__clock_deadline(SEEK_MS);
     rd_kafka_resp_err_t err;
     while ((err = seek_once(in->client->rk, list)) == RD_KAFKA_RESP_ERR__STATE &&
-           kca__clock_left_ms(sooner_stop(in, end)) != 0)
+           kca__clock_left_ms(kca__keeper_sooner_stop(in, end)) != 0)
         nanosleep(&pause, NULL);
     return err;
 }
@@ -444,7 +282,7 @@ static void choose_beginnings(rd_kafka_topic_partition_list_t *list,
 }
 
 static void read_again(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_topic_partition_list_t *committed = look_up_committed(in, list);
+    rd_kafka_topic_partition_list_t *committed = kca__offsets_look_up(in, list);
     if (!committed) {
         end_without_offsets(in);
         return;

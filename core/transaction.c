@@ -3,6 +3,7 @@
 #include "error.h"
 #include "inbound_channel_adapter.h"
 #include "keeper.h"
+#include "offsets.h"
 #include "rebalance.h"
 #include "text.h"
 
@@ -198,7 +199,7 @@ typedef struct contents {
 
 static void add_offset(void *user, const char *topic, int partition, int64_t offset,
                        const char *map) {
-    kca__rebalance_add_commit(((contents *)user)->offsets, topic, partition, offset, map);
+    kca__offsets_add(((contents *)user)->offsets, topic, partition, offset, map);
 }
 
 /* One that the group has put out has no name there any more, and the broker takes offsets of a

@@ -1,0 +1,121 @@
+/* What becomes of published records: receipts, answers, faults. Part of the outbound channel
+ * adapter. */
+#include "outbound_channel_adapter.h"
+
+#include "error.h"
+
+static int report_code(rd_kafka_resp_err_t err) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return KCA_ERROR_TOO_LARGE;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        return KCA_ERROR_AUTHORIZATION;
+    default:
+        return KCA_ERROR_NOT_STORED;
+    }
+}
+
+static kca_error *report_error(kca__client *client, const rd_kafka_message_t *m) {
+    const char *topic = rd_kafka_topic_name(m->rkt);
+    char trouble[512] = "";
+    if (m->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+        m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+        kca__client_trouble(client, trouble);
+    kca_error *e = kca__error_new(
+        report_code(m->err), "publisher %s: the broker did not confirm the message%s: %s%s%s%s",
+        topic,
+        rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
+            ? ", which may be stored all the same"
+            : "",
+        rd_kafka_err2str(m->err), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
+    if (e->code == KCA_ERROR_MEMORY)
+        return e;
+    e->rdkafka_code = m->err;
+    e->retriable = e->code == KCA_ERROR_NOT_STORED;
+    return e;
+}
+
+/* A failed message that nobody asked a receipt for, and nobody waits for, must not vanish in
+ * silence. */
+static void tell_fault(kca__client *client, const kca_error *error, const rd_kafka_message_t *m) {
+    kca__log_write(client->log, KCA_LOG_ERROR, "publisher", rd_kafka_topic_name(m->rkt), "%s",
+                   error->text);
+    kca__event_queue_push_note(client->receipts,
+                               kca__event_new_fault(kca__error_copy(error),
+                                                    rd_kafka_topic_name(m->rkt), m->partition, -1));
+}
+
+/* The library itself is told of a record, outside the outbox' lock. */
+typedef struct telling {
+    kca__written_fn written;
+    void *user;
+    kca_error *error;
+} telling;
+
+enum { MOST_TELLINGS = 64 };
+
+typedef struct reports {
+    kca__event_list receipts;
+    telling tellings[MOST_TELLINGS];
+    int telling_count;
+    kca__outbox *locked;
+} reports;
+
+static void take_report(kca__client *client, const rd_kafka_message_t *m, reports *r) {
+    kca__slot *slot = m->_private;
+    kca__answer *answer = slot->answer;
+    telling told = {slot->written, slot->user, NULL};
+    kca_error *error = m->err ? report_error(client, m) : NULL;
+    if (error && !answer && !told.written && slot->receipt.token == 0)
+        tell_fault(client, error, m);
+    kca_error *copy = answer || told.written ? kca__error_copy(error) : NULL;
+    kca__outbox_answer(slot, error, m->partition, m->offset < 0 ? -1 : m->offset, &r->receipts);
+    if (answer) {
+        pthread_mutex_lock(&client->lock);
+        answer->error = copy;
+        answer->done = true;
+        pthread_mutex_unlock(&client->lock);
+    } else if (told.written) {
+        told.error = copy;
+        r->tellings[r->telling_count++] = told;
+    }
+}
+
+static void lock_outbox(reports *r, kca__outbox *outbox) {
+    if (r->locked == outbox)
+        return;
+    if (r->locked)
+        kca__outbox_end_answers(r->locked);
+    if (outbox)
+        kca__outbox_begin_answers(outbox);
+    r->locked = outbox;
+}
+
+static void tell(reports *r) {
+    lock_outbox(r, NULL);
+    for (int i = 0; i < r->telling_count; i++)
+        r->tellings[i].written(r->tellings[i].user, r->tellings[i].error);
+    r->telling_count = 0;
+}
+
+void kca__publisher_take_reports(kca__client *client, rd_kafka_event_t *event) {
+    reports r;
+    kca__event_list_init(&r.receipts);
+    r.telling_count = 0;
+    r.locked = NULL;
+    bool stored = false;
+    const rd_kafka_message_t *m;
+    while ((m = rd_kafka_event_message_next(event))) {
+        stored |= !m->err;
+        lock_outbox(&r, ((kca__slot *)m->_private)->outbox);
+        take_report(client, m, &r);
+        if (r.telling_count == MOST_TELLINGS)
+            tell(&r);
+    }
+    tell(&r);
+    if (stored)
+        kca__client_forget_trouble(client);
+    kca__event_queue_push_receipts(client->receipts, &r.receipts);
+}
