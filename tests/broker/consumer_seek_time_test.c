@@ -2,10 +2,12 @@
 #include "consuming.h"
 
 #include <stdio.h>
+#include <time.h>
 
 enum { COUNT = 50, SEEK_MS = 20000 };
 
-static const int64_t BEGIN_MS = 1700000000000;
+/* An hour ago: the broker deletes what is older than a week. */
+static int64_t begin_ms;
 
 /* Ids 0 ... in turns in two partitions; each is a second after the one before. */
 static const char *timed(void) {
@@ -18,7 +20,7 @@ static const char *timed(void) {
         rd_kafka_resp_err_t err = rd_kafka_producev(
             raw_writer_client(w), RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(id % 2),
             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(value, strlen(value)),
-            RD_KAFKA_V_HEADER("route", "thing", -1), RD_KAFKA_V_TIMESTAMP(BEGIN_MS + id * 1000),
+            RD_KAFKA_V_HEADER("route", "thing", -1), RD_KAFKA_V_TIMESTAMP(begin_ms + id * 1000),
             RD_KAFKA_V_END);
         assert_int_equal(err, 0);
     }
@@ -41,7 +43,7 @@ static void test_all_partitions_or_one_go_to_a_time(void **state) {
     runner_start(&r, c.consumer);
     must_be_handled(c.recorder, COUNT, COME_MS);
     /* Between 29 and 30: from 30 and 31 on. */
-    must(kca_consumer_seek_to_time(c.consumer, topic, -1, BEGIN_MS + 29001, SEEK_MS));
+    must(kca_consumer_seek_to_time(c.consumer, topic, -1, begin_ms + 29001, SEEK_MS));
     must_be_handled(c.recorder, COUNT + 20, COME_MS);
     must_have_come_since(c.recorder, 30, -1, 2);
     must_commit(group, topic, 0, COUNT / 2);
@@ -58,7 +60,7 @@ static void test_one_partition_goes_to_the_very_time_of_a_record(void **state) {
     runner r;
     runner_start(&r, c.consumer);
     must_be_handled(c.recorder, COUNT, COME_MS);
-    must(kca_consumer_seek_to_time(c.consumer, topic, 1, BEGIN_MS + 41000, SEEK_MS));
+    must(kca_consumer_seek_to_time(c.consumer, topic, 1, begin_ms + 41000, SEEK_MS));
     must_be_handled(c.recorder, COUNT + 5, COME_MS); /* 41, 43 ... 49 */
     must_have_come_since(c.recorder, 41, 1, 2);
     must(kca_consumer_seek_to_time(c.consumer, topic, 1, 0, SEEK_MS));
@@ -138,6 +140,7 @@ static void test_the_lag_counts_what_is_not_finished_and_goes_to_0(void **state)
 }
 
 int main(void) {
+    begin_ms = ((int64_t)time(NULL) - 3600) * 1000;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_partitions_or_one_go_to_a_time),
         cmocka_unit_test(test_one_partition_goes_to_the_very_time_of_a_record),
