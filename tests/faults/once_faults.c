@@ -27,7 +27,7 @@ void each_is_passed_on_once(scene *s) {
     fault_begins(s);
     int node = 1 + scene_random(s, node_count());
     node_kill(node);
-    go_on_for(s, scene_random(s, 2000));
+    go_on_for(s, scene_random(s, 1000));
     scene_kill(s, members[first]);
     members[first] = scene_rejoin(s, members[first]);
     must_confirm(s, SOME);
