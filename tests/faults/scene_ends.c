@@ -40,7 +40,7 @@ void scene_delete_topics(const scene *s) {
 /* ---- reading ---- */
 
 static int id_of(const raw_record *r) {
-    int id;
+    int id = 0;
     if (!r->value || sscanf(r->value, "{\"id\":%d}", &id) != 1)
         fail_msg("no id in %s", r->value ? r->value : "a record without a value");
     return id;
