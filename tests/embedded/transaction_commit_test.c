@@ -1,0 +1,105 @@
+/* A transaction whose commit is under way, on librdkafka's mock cluster, which answers as told. */
+#include "behaviour.h"
+#include "recorder.h"
+#include "systems.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+enum { END_TXN = 26, MANY = 1000, COME_MS = 30000, LONGER_MS = 8000, TIMEOUT_MS = 2000 };
+
+typedef struct cluster {
+    rd_kafka_t *client; /* of the cluster, and to look and write with */
+    rd_kafka_mock_cluster_t *mock;
+} cluster;
+
+static cluster open_cluster(void) {
+    char reason[300];
+    cluster c;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", reason, sizeof reason);
+    c.client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+    assert_non_null(c.client);
+    c.mock = rd_kafka_handle_mock_cluster(c.client);
+    rd_kafka_mock_topic_create(c.mock, "in", 1, 1);
+    rd_kafka_mock_topic_create(c.mock, "out", 1, 1);
+    return c;
+}
+
+static void write_thing(const cluster *c) {
+    assert_int_equal(rd_kafka_producev(c->client, RD_KAFKA_V_TOPIC("in"), RD_KAFKA_V_VALUE("{}", 2),
+                                       RD_KAFKA_V_HEADER("route", "thing", -1), RD_KAFKA_V_END),
+                     0);
+}
+
+static void refuse_commits(const cluster *c) {
+    static rd_kafka_resp_err_t errors[MANY];
+    for (int i = 0; i < MANY; i++)
+        errors[i] = RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS;
+    rd_kafka_mock_push_request_errors_array(c->mock, END_TXN, MANY, errors);
+}
+
+static int two_came_out(void *argument) {
+    const cluster *c = argument;
+    int64_t low, high = -1;
+    rd_kafka_query_watermark_offsets(c->client, "out", 0, &low, &high, COME_MS);
+    return high == 2;
+}
+
+static int pass_on(recorder *r, kca_delivery *d, int id) {
+    (void)id;
+    kca_message *m = thing("{}", "k");
+    kca_error *e = kca_delivery_publish(d, r->context, m);
+    kca_message_free(m);
+    kca_error_free(e);
+    return e ? KCA_FAILED : KCA_DONE;
+}
+
+static kca_system *system_of(const cluster *c, recorder *r) {
+    kca_system *s = system_on(rd_kafka_mock_cluster_bootstraps(c->mock));
+    kca_consumer_builder *b = consumer_of("in", "reader");
+    kca_consumer_builder_with_transactional_id(b, "reader-1");
+    kca_consumer_builder_with_transaction_timeout_ms(b, TIMEOUT_MS);
+    give_consumer(s, b);
+    give_publisher(s, publisher_of("out"));
+    record(s, "thing", r);
+    start(s);
+    r->behave = pass_on;
+    return s;
+}
+
+/* It can be neither aborted nor left: it is asked for until the cluster says what became of it. */
+static void test_a_commit_that_is_not_answered_in_time_is_insisted_on(void **state) {
+    (void)state;
+    cluster k = open_cluster();
+    recorder *r = recorder_new();
+    kca_system *s = system_of(&k, r);
+    kca_consumer *c = reader_of(s, "reader");
+    kca_bus *bus = bus_of(s, "out");
+    kca_queue *q = queue_of(s);
+    r->context = bus;
+    runner running;
+    refuse_commits(&k);
+    runner_start(&running, c);
+    write_thing(&k);
+    must_be_handled(r, 1, COME_MS);
+    assert_null(next_event(q, KCA_EVENT_FAULT, LONGER_MS));
+    rd_kafka_mock_clear_request_errors(k.mock, END_TXN);
+    write_thing(&k);
+    must_become(two_came_out, &k, COME_MS, "two come out");
+    runner_stop(&running);
+    assert_int_equal(came(r), 2);
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    kca_consumer_free(c);
+    finish(s);
+    recorder_free(r);
+    rd_kafka_destroy(k.client);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_commit_that_is_not_answered_in_time_is_insisted_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
