@@ -222,9 +222,14 @@ void kca_consumer_builder_free(kca_consumer_builder *b);
 /* The first failure of the setters, borrowed; NULL: none. */
 const kca_error *kca_consumer_builder_error(const kca_consumer_builder *b);
 
+/* For kca_consumer_builder_with_partition: what the group assigns, and every one there is. */
+enum { KCA_PARTITION_ASSIGNED = -1, KCA_PARTITION_EVERY = -2 };
+
 /*
- * Document WithPartition: read this partition only, 0 or above, default -1: all that the group assigns. The
- * consumer then joins no group; it commits under its group id. With one processor the order is total.
+ * Document WithPartition: read this partition only, 0 or above, default KCA_PARTITION_ASSIGNED: all that the group
+ * assigns. The consumer then joins no group; it commits under its group id. With one processor the order is total.
+ * KCA_PARTITION_EVERY: likewise without a group, every partition that its topics have when it begins, for tests and
+ * tools: nothing is to be waited for. A topic that does not exist then ends it with KCA_ERROR_NOT_FOUND.
  */
 void kca_consumer_builder_with_partition(kca_consumer_builder *b, int partition);
 
