@@ -135,21 +135,21 @@ static kca_error *find_offsets(kca__inbound *in, const kca__seek *s,
 }
 
 /* The end becomes an offset, too: librdkafka would ask for it some time after the seek, and skip
- * what came meanwhile. */
+ * what came meanwhile. To the broker it is a time like others; librdkafka's own question for it,
+ * rd_kafka_query_watermark_offsets, waits below 2.3 for as long as the leader does not answer. */
 static kca_error *find_ends(kca__inbound *in, const kca__seek *s,
                             rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int i = 0; i < list->cnt && !err; i++) {
-        rd_kafka_topic_partition_t *p = &list->elems[i];
-        int64_t low, high;
-        if (p->offset != RD_KAFKA_OFFSET_END)
-            continue;
-        err = rd_kafka_query_watermark_offsets(in->client->rk, p->topic, p->partition, &low, &high,
-                                               LOOK_UP_MS);
-        if (!err)
-            p->offset = high;
-    }
-    return err ? seek_error(in, s, err) : NULL;
+    rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_new(1);
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset == RD_KAFKA_OFFSET_END)
+            rd_kafka_topic_partition_list_add(ends, list->elems[i].topic, list->elems[i].partition)
+                ->offset = RD_KAFKA_OFFSET_END;
+    kca_error *e = ends->cnt > 0 ? find_offsets(in, s, ends) : NULL;
+    for (int i = 0; i < ends->cnt && !e; i++)
+        rd_kafka_topic_partition_list_find(list, ends->elems[i].topic, ends->elems[i].partition)
+            ->offset = ends->elems[i].offset;
+    rd_kafka_topic_partition_list_destroy(ends);
+    return e;
 }
 
 static kca_error *seek(kca__inbound *in, const kca__seek *s) {
