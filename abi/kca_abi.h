@@ -399,7 +399,7 @@ void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messag
  * this one, whose run then ends with an error. What is read by read_committed consumers has then been handled exactly
  * once, whatever died; handlers themselves may still run more than once. When a transaction is aborted, all that was
  * in it is delivered again. Dead letters go with it too, so their channel must be over the same connection. Commits
- * are each 100 ms unless commit_interval_ms says otherwise; queue_capacity is at most 1000, isolation_level
+ * are each 100 ms unless commit_interval_ms says otherwise; of queue_capacity at most 700 count; isolation_level is
  * read_committed, and there is no deduplication: what was done in an aborted transaction has to be done again.
  * Default none. Not on the embedded broker.
  */
@@ -470,7 +470,8 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms);
 /*
  * Stops the consumers, lets deliveries that are out be settled, commits, sends what is buffered, and closes; all
  * within `timeout_ms`. An error says what was left: unsettled deliveries are delivered again after the next start,
- * unsent messages got a failed receipt. Then the system may be started again. Not inside a handler.
+ * unsent messages got a failed receipt. A cluster that does not answer may add some seconds: the last commit and leaving
+ * the group are waited for 3 s each at the least. Then the system may be started again. Not inside a handler.
  */
 kca_error *kca_system_shutdown(kca_system *s, int timeout_ms);
 

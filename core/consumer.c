@@ -133,11 +133,14 @@ static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
     }
     kca__engine_hold(&in->engine);
     c->inbound = NULL;
+    c->leaving = in;
     pthread_mutex_unlock(&c->lock);
 
     int held = kca__inbound_close(in, deadline, out_failure);
     pthread_mutex_lock(&c->lock);
     add_counts(&c->counts, &in->engine.counts);
+    if (c->leaving == in)
+        c->leaving = NULL;
     c->running = false;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
@@ -171,14 +174,16 @@ int kca__consumer_close(kca__consumer *c, int64_t deadline) {
     pthread_mutex_lock(&c->lock);
     c->open = false;
     bool running = c->running;
-    if (c->inbound)
-        kca__inbound_stop(c->inbound, deadline);
+    kca__inbound *in = c->inbound ? c->inbound : c->leaving;
+    if (in)
+        kca__inbound_stop(in, deadline);
     while (running && c->running) {
         /* run itself leaves, once its handlers are back */
         if (!kca__clock_wait(&c->changed, &c->lock, deadline))
             break;
     }
-    int out = running && c->running && c->inbound ? kca__inbound_out(c->inbound) : 0;
+    in = c->inbound ? c->inbound : c->leaving;
+    int out = running && c->running && in ? kca__inbound_out(in) : 0;
     bool left = c->running;
     pthread_mutex_unlock(&c->lock);
     if (running)

@@ -30,6 +30,7 @@ typedef struct kca__consumer {
     bool running; /* inside kca__consumer_run */
     int users;    /* threads that use `inbound` outside the lock */
     kca__inbound *inbound;
+    kca__inbound *leaving; /* `inbound` before, while it closes: a shutdown may want it sooner */
     uint64_t run_number; /* of the present or last inbound: a queue left over from an earlier one is
                             stopped */
     kca__engine_counts counts; /* of inbounds that are closed */

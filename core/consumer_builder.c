@@ -19,7 +19,7 @@ enum {
     MOST_DELAYS = 100,
     DAY_MS = 86400000,
     TRANSACTION_INTERVAL_MS = 100,
-    MOST_IN_TRANSACTION = 1000 /* records whose finished ones a commit can tell for sure */
+    MOST_IN_TRANSACTION = 700 /* records of which a commit can tell for sure which are open */
 };
 
 static bool is(const char *choice, const char *value) {
@@ -188,6 +188,11 @@ const char *kca__consumer_builder_group(const kca_consumer_builder *b) {
     return b->group_id ? b->group_id : b->name;
 }
 
+int kca__consumer_builder_capacity(const kca_consumer_builder *b) {
+    return b->transactional_id && b->queue_capacity > MOST_IN_TRANSACTION ? MOST_IN_TRANSACTION
+                                                                          : b->queue_capacity;
+}
+
 int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b) {
     return b->transactional_id && !b->commit_interval_set ? TRANSACTION_INTERVAL_MS
                                                           : b->commit_interval_ms;
@@ -259,11 +264,6 @@ kca__retry_plan kca__consumer_builder_retry(const kca_consumer_builder *b) {
 static kca_error *check_transactions(const kca_consumer_builder *b) {
     if (!b->transactional_id)
         return NULL;
-    if (b->queue_capacity > MOST_IN_TRANSACTION)
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "consumer %s: with transactional_id queue_capacity must be at most "
-                              "%d, got %d",
-                              b->name, MOST_IN_TRANSACTION, b->queue_capacity);
     if (is(b->isolation_level, "read_uncommitted"))
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "consumer %s: with transactional_id isolation_level must be "

@@ -67,6 +67,9 @@ const char *kca__consumer_builder_group(const kca_consumer_builder *b);
 /* The start time in ms, or -1 when start_offset is not a time. */
 int64_t kca__consumer_builder_start_time(const kca_consumer_builder *b);
 
+/* Most records held: queue_capacity, in transactions no more than a commit can tell of. */
+int kca__consumer_builder_capacity(const kca_consumer_builder *b);
+
 /* In transactions it is short unless the application says otherwise. */
 int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b);
 

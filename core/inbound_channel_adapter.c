@@ -350,7 +350,8 @@ kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup
     const kca_consumer_builder *options = setup->options;
     *out = NULL;
     kca__inbound *in = calloc(1, sizeof *in);
-    if (!in || !kca__engine_init(&in->engine, options->name, options->queue_capacity)) {
+    if (!in ||
+        !kca__engine_init(&in->engine, options->name, kca__consumer_builder_capacity(options))) {
         free(in);
         setup->let_go(setup->user);
         return kca__error_memory();

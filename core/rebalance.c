@@ -174,6 +174,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     else
         revoke(in, list);
     tell(in, what, list);
+    rd_kafka_queue_yield(in->main_queue); /* what fell due meanwhile has waited long enough */
 }
 
 void kca__rebalance_configure(rd_kafka_conf_t *conf) {
@@ -251,7 +252,7 @@ static rd_kafka_resp_err_t seek(kca__inbound *in, rd_kafka_topic_partition_list_
     return err;
 }
 
-rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+static rd_kafka_resp_err_t go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     kca__engine *e = &in->engine;
     kca__engine_hold_fetch(e);
     for (int i = 0; i < list->cnt; i++)
@@ -273,6 +274,22 @@ rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partit
     kca__engine_release_fetch(e);
     kca__fetch_nudge(in);
     return err;
+}
+
+/* In transactions: what was done is committed before it goes elsewhere, and where it went at once
+ * after: an abort would undo it. False: there was one. */
+static bool commit_whole(kca__inbound *in) {
+    if (!in->transaction)
+        return true;
+    int aborts = in->transaction->aborts;
+    kca__transaction_commit(in->transaction);
+    return in->transaction->aborts <= aborts;
+}
+
+rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_resp_err_t err =
+        commit_whole(in) ? go_to(in, list) : RD_KAFKA_RESP_ERR_INVALID_TXN_STATE;
+    return err || commit_whole(in) ? err : RD_KAFKA_RESP_ERR_INVALID_TXN_STATE;
 }
 
 static void add_place(void *user, const kca__partition_look *look) {

@@ -134,22 +134,25 @@ static kca_error *find_offsets(kca__inbound *in, const kca__seek *s,
     return err ? seek_error(in, s, err) : NULL;
 }
 
-/* The end becomes an offset, too: librdkafka would ask for it some time after the seek, and skip
- * what came meanwhile. */
-static kca_error *find_ends(kca__inbound *in, const kca__seek *s,
-                            rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int i = 0; i < list->cnt && !err; i++) {
-        rd_kafka_topic_partition_t *p = &list->elems[i];
-        int64_t low, high;
-        if (p->offset != RD_KAFKA_OFFSET_END)
-            continue;
-        err = rd_kafka_query_watermark_offsets(in->client->rk, p->topic, p->partition, &low, &high,
-                                               LOOK_UP_MS);
-        if (!err)
-            p->offset = high;
+/* Beginning and end become offsets, too. The end: librdkafka would ask for it some time after the
+ * seek, and skip what came meanwhile. To the broker they are times like others; librdkafka's own
+ * question for them, rd_kafka_query_watermark_offsets, waits below 2.3 for as long as the leader
+ * does not answer. */
+static kca_error *find_bounds(kca__inbound *in, const kca__seek *s,
+                              rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *bounds = rd_kafka_topic_partition_list_new(1);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &list->elems[i];
+        if (p->offset == RD_KAFKA_OFFSET_END || p->offset == RD_KAFKA_OFFSET_BEGINNING)
+            rd_kafka_topic_partition_list_add(bounds, p->topic, p->partition)->offset = p->offset;
     }
-    return err ? seek_error(in, s, err) : NULL;
+    kca_error *e = bounds->cnt > 0 ? find_offsets(in, s, bounds) : NULL;
+    for (int i = 0; i < bounds->cnt && !e; i++) {
+        const rd_kafka_topic_partition_t *p = &bounds->elems[i];
+        rd_kafka_topic_partition_list_find(list, p->topic, p->partition)->offset = p->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(bounds);
+    return e;
 }
 
 static kca_error *seek(kca__inbound *in, const kca__seek *s) {
@@ -167,7 +170,7 @@ static kca_error *seek(kca__inbound *in, const kca__seek *s) {
     if (!e && s->is_time)
         e = find_offsets(in, s, list);
     if (!e)
-        e = find_ends(in, s, list);
+        e = find_bounds(in, s, list);
     if (!e) {
         rd_kafka_resp_err_t err = kca__rebalance_go_to(in, list);
         e = err ? seek_error(in, s, err) : NULL;

@@ -92,6 +92,40 @@ static void test_shutdown_lets_a_handler_finish_and_commits_it(void **state) {
     end(&c);
 }
 
+static int keep(recorder *r, kca_delivery *d, int id) {
+    (void)id;
+    *(kca_delivery **)r->context = d;
+    return KCA_DEFERRED;
+}
+
+static int is_ending(void *argument) {
+    kca_error *e = kca_consumer_pause(argument, NULL, -1);
+    int ending = e != NULL;
+    kca_error_free(e);
+    return ending;
+}
+
+static void test_shutdown_shortens_a_stop_that_waits_for_a_deferred_delivery(void **state) {
+    (void)state;
+    trouble none = {-1, KCA_DONE, GATE_CLOSED};
+    consuming c = troubled(&none, 1, NULL);
+    kca_delivery *kept = NULL;
+    c.recorder->behave = keep;
+    c.recorder->context = &kept;
+    runner r;
+    runner_start(&r, c.consumer);
+    must_be_handled(c.recorder, 1, COME_MS);
+    kca_consumer_stop(c.consumer);
+    must_become(is_ending, c.consumer, COME_MS, "its handlers are back");
+    must_fail(kca_system_shutdown(c.system, 500), KCA_ERROR_TIMEOUT,
+              "1 deliveries were not settled");
+    must(runner_join(&r, RUN_MS));
+    must_fail(kca_delivery_settle(kept, KCA_DONE), KCA_ERROR_STATE, "no longer counts");
+    kca_delivery_free(kept);
+    assert_int_equal(group_committed(c.group, c.topic, 0), -1);
+    end(&c);
+}
+
 /* Ends with the error, commits nothing beyond, and gets the message again. */
 static void must_stop_at(consuming *c, trouble *t, const char *what) {
     char where[200];
@@ -192,6 +226,7 @@ int main(void) {
         cmocka_unit_test(test_a_commit_never_passes_a_message_still_being_handled),
         cmocka_unit_test(test_shutdown_commits_nothing_that_is_still_being_handled),
         cmocka_unit_test(test_shutdown_lets_a_handler_finish_and_commits_it),
+        cmocka_unit_test(test_shutdown_shortens_a_stop_that_waits_for_a_deferred_delivery),
         cmocka_unit_test(test_policy_stop_ends_at_a_failure_and_gets_it_again),
         cmocka_unit_test(test_policy_stop_ends_at_a_rejection_and_gets_it_again),
         cmocka_unit_test(test_policy_skip_tells_a_fault_and_goes_on),

@@ -390,6 +390,23 @@ static void test_aborted_transactions_cost_nothing_and_repeat_nothing(void **sta
     close_pipeline(&p);
 }
 
+static void test_a_seek_back_passes_on_again_what_it_went_back_over(void **state) {
+    (void)state;
+    wish w = new_wish("seek", 300);
+    pipeline p = open_pipeline(w.in, w.out, w.group, unique("id"), 10000);
+    runner r;
+    runner_start(&r, p.c.consumer);
+    must_have_come_out_once(&w);
+    must(kca_consumer_seek(p.c.consumer, w.in, 0, KCA_OFFSET_BEGINNING, COME_MS));
+    must_become(all_is_committed, &w, COME_MS, "all is committed again");
+    runner_stop(&r);
+    outcome o = come_out(w.out, w.count);
+    assert_int_equal(o.missing, 0);
+    assert_int_equal(o.count, w.count + topic_end(w.in, 0));
+    assert_int_equal(o.repeated, topic_end(w.in, 0));
+    close_pipeline(&p);
+}
+
 static void test_what_is_published_elsewhere_or_too_late_is_refused(void **state) {
     (void)state;
     const char *topic = unique("refused"), *group = unique("group");
@@ -426,6 +443,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_dead_letters_are_part_of_the_transaction),
         cmocka_unit_test(test_a_dead_letter_that_is_too_large_holds_up_its_key_only),
         cmocka_unit_test(test_aborted_transactions_cost_nothing_and_repeat_nothing),
+        cmocka_unit_test(test_a_seek_back_passes_on_again_what_it_went_back_over),
         cmocka_unit_test(test_what_is_published_elsewhere_or_too_late_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
