@@ -74,10 +74,11 @@ kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event
                                         kca_free_fn free_user) {
     kca_error *e = s ? kca__system_check_process(s->core)
                      : null_argument("kca_system_set_event_handler", "system");
-    if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_REBALANCE))
+    if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_END))
         e = kca__error_new(
             KCA_ERROR_ARGUMENT,
-            "event handler: type must be KCA_EVENT_RECEIPT, _FAULT, _LOG or _REBALANCE, got %d",
+            "event handler: type must be KCA_EVENT_RECEIPT, _FAULT, _LOG, _REBALANCE or _END, "
+            "got %d",
             event_type);
     if (!e)
         return kca__system_set_event_handler(s->core, event_type, fn, user, free_user);

@@ -20,7 +20,7 @@ typedef struct kca__event_handler {
     kca_free_fn free_user;
 } kca__event_handler;
 
-enum { KCA__EVENT_TYPES = 6 };
+enum { KCA__EVENT_TYPES = 7 };
 
 typedef struct kca__system {
     atomic_int handles;

@@ -52,6 +52,19 @@ class Rebalance:
 
 
 @dataclass(frozen=True)
+class End:
+    """A consumer has fetched a partition to its end; the next record there will have this offset.
+
+    It comes to consumers with the property enable.partition.eof "true"; deliveries from before may still follow.
+    """
+
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
 class Log:
     """A line of the log; see `System.log_to_queue`."""
 
@@ -60,7 +73,7 @@ class Log:
     text: str
 
 
-Event = Delivery | Receipt | Fault | Rebalance | Log
+Event = Delivery | Receipt | Fault | Rebalance | End | Log
 
 _REBALANCES = {
     _kca.KCA_REBALANCE_ASSIGNED: "assigned",
@@ -89,6 +102,8 @@ def _event(e: Any) -> Event:
         return Fault(error, *where)
     if kind == _kca.KCA_EVENT_REBALANCE:
         return _rebalance(e)
+    if kind == _kca.KCA_EVENT_END:
+        return End(_kca.kca_event_consumer(e), *where)
     return Log(_kca.kca_event_log_level(e), _kca.kca_event_log_component(e), _kca.kca_event_log_text(e))
 
 
