@@ -489,8 +489,8 @@ kca_error *kca_system_describe(kca_system *s, int format, char **out);
 /* Levels of the log; each includes those before it. */
 enum { KCA_LOG_OFF = 0, KCA_LOG_ERROR = 1, KCA_LOG_WARN = 2, KCA_LOG_INFO = 3, KCA_LOG_DEBUG = 4 };
 
-/* Logs up to `level`, librdkafka's included, become KCA_EVENT_LOG on the system's queue, which keeps the newest
- * 1000. Default KCA_LOG_OFF. */
+/* Logs up to `level`, librdkafka's included, become KCA_EVENT_LOG on the system's queue, or on the one for logs, which
+ * keeps the newest 1000. Default KCA_LOG_OFF. */
 void kca_system_log_to_queue(kca_system *s, int level);
 
 /* Logs up to `level` are written to stderr, a line each. Default KCA_LOG_OFF: nothing is. */
@@ -772,6 +772,10 @@ kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_m
 
 /* The system's queue: receipts, logs, and the faults and rebalances of consumers in the callback form. */
 kca_error *kca_system_queue(kca_system *s, kca_queue **out);
+
+/* The queue of the system's logs alone: from now on they wait here and not among the receipts, so that a thread which
+ * passes them on to the application's own log takes nothing else away. */
+kca_error *kca_system_log_queue(kca_system *s, kca_queue **out);
 
 /*
  * Pull form: the consumer's queue of deliveries, faults and rebalances. Joins the group now; it leaves on kca_consumer_stop, on

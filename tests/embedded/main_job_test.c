@@ -66,22 +66,6 @@ static void test_every_partition_is_read_and_committed_without_a_group(void **st
     recorder_free(r);
 }
 
-static void test_every_partition_of_a_topic_that_is_not_there_is_an_error(void **state) {
-    (void)state;
-    kca_system *s = system_on("embedded://");
-    give_publisher(s, publisher_of(unique("orders")));
-    kca_consumer_builder *b = consumer_of(unique("missing"), "tool");
-    kca_consumer_builder_with_partition(b, KCA_PARTITION_EVERY);
-    kca_consumer_builder_with_property(b, "allow.auto.create.topics", "false");
-    give_consumer(s, b);
-    must(kca_system_add_handler(s, "thing", NULL, NULL, NULL));
-    start(s);
-    kca_consumer *c = reader_of(s, "tool");
-    must_fail(kca_consumer_run(c), KCA_ERROR_NOT_FOUND, "consumer tool", "does not exist");
-    kca_consumer_free(c);
-    finish(s);
-}
-
 /* librdkafka's mock lets a group's next member wait for the session timeout of the one that left.
  */
 static void test_a_consumer_that_stopped_soon_runs_again(void **state) {
@@ -204,7 +188,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_publishes_and_handles_each_message_once_with_four_processors),
         cmocka_unit_test(test_every_partition_is_read_and_committed_without_a_group),
-        cmocka_unit_test(test_every_partition_of_a_topic_that_is_not_there_is_an_error),
         cmocka_unit_test(test_a_consumer_that_stopped_soon_runs_again),
         cmocka_unit_test(test_a_receipt_says_where_the_message_is),
         cmocka_unit_test(test_it_warns_that_it_is_for_trying_out),

@@ -337,6 +337,10 @@ class System:
         """The system's queue: receipts, faults, logs."""
         return Queue(_kca.kca_system_queue(self._handle))
 
+    def log_queue(self) -> Queue:
+        """The queue of the system's logs alone: from now on they wait here and not among the receipts."""
+        return Queue(_kca.kca_system_log_queue(self._handle))
+
     def describe(self, format: int = _kca.KCA_FORMAT_TEXT) -> str:
         """The active endpoints with counters, as text or JSON."""
         return _kca.kca_system_describe(self._handle, format)
