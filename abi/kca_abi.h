@@ -486,6 +486,20 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  */
 kca_error *kca_system_describe(kca_system *s, int format, char **out);
 
+/*
+ * What the cluster of a connection has, for tools; the system must be started. `topic` NULL: all topics. `group`: how
+ * far this group, which need not be one of the system's, has come; NULL: no group. Of all topics then only those that
+ * it has committed. Nothing is created, and no group is joined.
+ *
+ * `out`: a JSON object, freed with kca_string_free: "connection", "cluster_id", "controller", "brokers" (each "id",
+ * "host", "port"), "topics" (each "name", "partitions", and "error" when the cluster tells of one). A partition:
+ * "partition", "leader" (-1: none), "replicas", "in_sync", its first offset "begin" and the next one to come "end"; with
+ * a group "committed" and "lag", from there to the end. "group": "name", "state", "members" (each "client_id", "host").
+ * What the cluster does not tell is null. KCA_ERROR_NOT_FOUND: there is no such topic.
+ */
+kca_error *kca_system_describe_cluster(kca_system *s, const char *connection, const char *topic, const char *group,
+                                       int timeout_ms, char **out);
+
 /* Levels of the log; each includes those before it. */
 enum { KCA_LOG_OFF = 0, KCA_LOG_ERROR = 1, KCA_LOG_WARN = 2, KCA_LOG_INFO = 3, KCA_LOG_DEBUG = 4 };
 

@@ -33,7 +33,7 @@ from .errors import (
     UnreachableError,
 )
 from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message
-from .system import Bus, Consumer, Event, Fault, Handler, Log, Queue, Rebalance, Receipt, System
+from .system import Bus, Consumer, End, Event, Fault, Handler, Log, Queue, Rebalance, Receipt, System
 
 __version__: str = _kca.kca_version()
 
@@ -61,6 +61,7 @@ __all__ = [
     "DUPLICATE",
     "Delivery",
     "DuplicateError",
+    "End",
     "Error",
     "Event",
     "FAILED",

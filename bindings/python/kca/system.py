@@ -345,6 +345,18 @@ class System:
         """The active endpoints with counters, as text or JSON."""
         return _kca.kca_system_describe(self._handle, format)
 
+    def describe_cluster(
+        self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
+    ) -> dict[str, Any]:
+        """What the connection's cluster has, all topics or one; with a group, how far that has come.
+
+        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
+        """
+        told: dict[str, Any] = json.loads(
+            _kca.kca_system_describe_cluster(self._handle, connection, topic, group, timeout_ms)
+        )
+        return told
+
     def redrive(self, redrive: RedriveBuilder, timeout_ms: int = 60000) -> dict[str, Any]:
         """Publishes dead letters again, or says what it would publish; gives the report described in kca_abi.h.
 
