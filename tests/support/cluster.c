@@ -166,9 +166,16 @@ static rd_kafka_resp_err_t result_of(rd_kafka_event_t *answer) {
         rd_kafka_event_AlterConfigs_result(answer), &count)[0]);
 }
 
-/* The node that is asked may be frozen: another is asked the next time. */
+/* librdkafka asks the node that it was last told to ask: it may be frozen by now. */
+static void learn_whom_to_ask(void) {
+    const struct rd_kafka_metadata *answer;
+    if (!rd_kafka_metadata(cluster_client(), 0, NULL, &answer, ASK_MS))
+        rd_kafka_metadata_destroy(answer);
+}
+
 static int is_set(void *argument) {
     change *c = argument;
+    learn_whom_to_ask();
     rd_kafka_ConfigResource_t *wish =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, c->topic);
     assert_non_null(wish);
