@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -11,12 +13,17 @@ from . import _kca
 from .builders import Connection, ConsumerBuilder, PublisherBuilder, RedriveBuilder
 from .bus import Bus
 from .consumer import Consumer
+from .errors import Error
 from .handlers import Handler
-from .queue import Event, Queue
+from .logs import Bridge, level_of
+from .queue import Queue
 from .work import DeduplicationStore, Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 L = TypeVar("L", bound=Callable[[Any], Any])
+# A shutdown that has nobody to wait for: the handlers were broken off.
+_HASTY_MS = 1000
+
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
 
@@ -30,6 +37,7 @@ class BaseSystem:
     def __init__(self, *declarations: Declaration) -> None:
         self._handle: Any = _kca.kca_system_new()
         self._work = Work()
+        self._bridge: Bridge | None = None
         for declaration in declarations:
             self._add(declaration)
 
@@ -98,7 +106,7 @@ class BaseSystem:
         return listener
 
     def set_deduplication_store(self: S, consumer: str, store: DeduplicationStore) -> S:
-        """A memory of one's own for the consumer of this name: a message whose id it has seen is not handled again.
+        """A memory of one's own for the consumer of this name: a message whose id it knows is not handled again.
 
         Its `seen(message_id)` is asked before a handler runs; when it raises, the delivery fails. Its `mark(message_id)`
         is called after the handler has done its work.
@@ -120,6 +128,22 @@ class BaseSystem:
         _kca.kca_system_log_to_queue(self._handle, level)
         return self
 
+    def log_to_logging(self: S, logger: logging.Logger | None = None, level: int | None = None) -> S:
+        """Logs become lines of Python's `logging`, by one thread.
+
+        Each comes from a child of the logger for what it is about, such as "kca.publisher" or "kca.librdkafka"; the
+        record's attribute `kca` is the `Log`. From now on logs do not wait among the receipts.
+
+        Args:
+            logger: "kca".
+            level: one of the `LOG_...`; what the logger lets through now.
+        """
+        logger = logger or logging.getLogger("kca")
+        if self._bridge:
+            self._bridge.close()
+        self._bridge = Bridge(self, logger)
+        return self.log_to_queue(level_of(logger) if level is None else level)
+
     def log_to_stderr(self: S, level: int) -> S:
         """Logs up to `level` are written to stderr."""
         _kca.kca_system_log_to_stderr(self._handle, level)
@@ -138,7 +162,10 @@ class System(BaseSystem):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.shutdown()
+        if not self._work.abandoned:
+            return self.shutdown()
+        with suppress(Error):  # it says so
+            self.shutdown(_HASTY_MS)
 
     def start(self, timeout_ms: int = 10000) -> System:
         """Checks what is declared, reaches each cluster, and opens the publishers."""
@@ -147,7 +174,10 @@ class System(BaseSystem):
 
     def shutdown(self, timeout_ms: int = 10000) -> None:
         """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left."""
-        _kca.kca_system_shutdown(self._handle, timeout_ms)
+        try:
+            _kca.kca_system_shutdown(self._handle, timeout_ms)
+        finally:
+            self._work.abandoned.clear()
 
     def event_bus(self, channel: str) -> Bus:
         """The event bus of a publisher's channel."""

@@ -42,6 +42,7 @@ class Work:
         self.stores: dict[str, DeduplicationStore] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
+        self.abandoned: list[Delivery] = []
 
     def begin(self) -> None:
         """A consumer is about to run."""
@@ -81,6 +82,9 @@ class Work:
         try:
             with tracing.Inside(d) if self.traced else nullcontext():
                 answer = self._answer(d)
+        except BaseException:  # the process is to end: neither done nor failed, it comes again after the next start
+            self.abandoned.append(d)
+            raise
         finally:
             handled.reset(inside)
         settle(d, answer)
