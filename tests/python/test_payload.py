@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -109,7 +110,7 @@ def test_numbers_are_written_alike() -> None:
             made.randint(-(2**70), 2**70),
         ]
         finite = [number for number in numbers if math.isfinite(number)]
-        found = outcomes(lambda: payload.encoded(finite))
+        found = outcomes(partial(payload.encoded, finite))
         assert found[0] == found[1] == found[2] == json.dumps(finite, separators=(",", ":")).encode()
         read = outcomes(kca.Message("numbers", found[0]).json)
         assert read[0] == read[1] == read[2] == finite

@@ -54,8 +54,9 @@ class Bus:
     ) -> None:
         """Publishes a message.
 
-        Of a publisher that is not async it returns when the broker has stored it; else a receipt follows on the system's
-        queue when `token` is not 0, and a failure without a token is a fault. It waits while the buffer is full.
+        Of a publisher that is not async it returns when the broker has stored it; else a receipt follows on the
+        system's queue when `token` is not 0, and a failure without a token is a fault. It waits while the buffer is
+        full.
 
         Inside a handler the message continues the trace of what is handled; inside a span of OpenTelemetry that one.
 

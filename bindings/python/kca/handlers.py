@@ -181,9 +181,7 @@ class Handler:
             kind = annotations[1 if delivery_first else 0]
         self.name = name or self._default_name(function, kind)
         self.function = function
-        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)
-        )
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
         convert = _conversion(kind, self.name)
         self.arguments: Callable[[Delivery], tuple[Any, ...]]
         if len(annotations) == 2:
