@@ -27,7 +27,8 @@ static kca__option_owner owner_of(kca_consumer_builder *b) {
 
 void kca_consumer_builder_with_partition(kca_consumer_builder *b, int partition) {
     if (b)
-        kca__option_int(&b->partition, owner_of(b), "partition", partition, -1, INT_MAX);
+        kca__option_int(&b->partition, owner_of(b), "partition", partition, KCA_PARTITION_EVERY,
+                        INT_MAX);
 }
 
 void kca_consumer_builder_with_queue_capacity(kca_consumer_builder *b, int records) {

@@ -222,9 +222,14 @@ void kca_consumer_builder_free(kca_consumer_builder *b);
 /* The first failure of the setters, borrowed; NULL: none. */
 const kca_error *kca_consumer_builder_error(const kca_consumer_builder *b);
 
+/* For kca_consumer_builder_with_partition: what the group assigns, and every one there is. */
+enum { KCA_PARTITION_ASSIGNED = -1, KCA_PARTITION_EVERY = -2 };
+
 /*
- * Document WithPartition: read this partition only, 0 or above, default -1: all that the group assigns. The
- * consumer then joins no group; it commits under its group id. With one processor the order is total.
+ * Document WithPartition: read this partition only, 0 or above, default KCA_PARTITION_ASSIGNED: all that the group
+ * assigns. The consumer then joins no group; it commits under its group id. With one processor the order is total.
+ * KCA_PARTITION_EVERY: likewise without a group, every partition that its topics have when it begins, for tests and
+ * tools: nothing is to be waited for. A topic that does not exist then ends it with KCA_ERROR_NOT_FOUND.
  */
 void kca_consumer_builder_with_partition(kca_consumer_builder *b, int partition);
 
@@ -482,8 +487,8 @@ kca_error *kca_system_describe(kca_system *s, int format, char **out);
 /* Levels of the log; each includes those before it. */
 enum { KCA_LOG_OFF = 0, KCA_LOG_ERROR = 1, KCA_LOG_WARN = 2, KCA_LOG_INFO = 3, KCA_LOG_DEBUG = 4 };
 
-/* Logs up to `level`, librdkafka's included, become KCA_EVENT_LOG on the system's queue, which keeps the newest
- * 1000. Default KCA_LOG_OFF. */
+/* Logs up to `level`, librdkafka's included, become KCA_EVENT_LOG on the system's queue, or on the one for logs, which
+ * keeps the newest 1000. Default KCA_LOG_OFF. */
 void kca_system_log_to_queue(kca_system *s, int level);
 
 /* Logs up to `level` are written to stderr, a line each. Default KCA_LOG_OFF: nothing is. */
@@ -765,6 +770,10 @@ kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_m
 
 /* The system's queue: receipts, logs, and the faults and rebalances of consumers in the callback form. */
 kca_error *kca_system_queue(kca_system *s, kca_queue **out);
+
+/* The queue of the system's logs alone: from now on they wait here and not among the receipts, so that a thread which
+ * passes them on to the application's own log takes nothing else away. */
+kca_error *kca_system_log_queue(kca_system *s, kca_queue **out);
 
 /*
  * Pull form: the consumer's queue of deliveries, faults and rebalances. Joins the group now; it leaves on kca_consumer_stop, on

@@ -6,25 +6,37 @@
 
 enum { DISPATCH_AT_ONCE = 64 };
 
-static kca_error *new_queue(kca_queue **out, kca__system *s, kca__consumer *c,
-                            uint64_t run_number) {
+static kca_error *new_queue(kca_queue **out, kca__system *s, kca__event_queue *events,
+                            kca__consumer *c, uint64_t run_number) {
     kca_queue *q = calloc(1, sizeof *q);
     if (!q)
         return kca__error_memory();
-    *q = (kca_queue){s, c, run_number};
+    *q = (kca_queue){s, events, c, run_number};
     kca__system_hold_handle(s);
     *out = q;
     return NULL;
 }
 
-kca_error *kca_system_queue(kca_system *s, kca_queue **out) {
+static kca_error *check_system(const char *function, const kca_system *s, kca_queue **out) {
     if (out)
         *out = NULL;
     if (!s || !out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_system_queue: %s is NULL",
-                              s ? "out" : "system");
-    kca_error *e = kca__system_check_process(s->core);
-    return e ? e : new_queue(out, s->core, NULL, 0);
+        return kca__error_new(KCA_ERROR_ARGUMENT, "%s: %s is NULL", function, s ? "out" : "system");
+    return kca__system_check_process(s->core);
+}
+
+kca_error *kca_system_queue(kca_system *s, kca_queue **out) {
+    kca_error *e = check_system("kca_system_queue", s, out);
+    return e ? e : new_queue(out, s->core, &s->core->events, NULL, 0);
+}
+
+kca_error *kca_system_log_queue(kca_system *s, kca_queue **out) {
+    kca_error *e = check_system("kca_system_log_queue", s, out);
+    if (!e)
+        e = new_queue(out, s->core, &s->core->logs, NULL, 0);
+    if (!e)
+        atomic_store(&s->core->log.queue, &s->core->logs);
+    return e;
 }
 
 kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out) {
@@ -39,7 +51,7 @@ kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out) {
         e = kca__consumer_start_pulling(&run_number, c->core);
     if (e)
         return e;
-    e = new_queue(out, c->system, c->core, run_number);
+    e = new_queue(out, c->system, NULL, c->core, run_number);
     if (e)
         kca__consumer_stop_pulling(c->core, run_number);
     return e;
@@ -58,7 +70,7 @@ int kca_queue_fd(kca_queue *q) {
     if (!q || kca__system_is_foreign(q->system))
         return -1;
     return q->consumer ? kca__consumer_fd(q->consumer, q->run_number)
-                       : kca__event_queue_fd(&q->system->events);
+                       : kca__event_queue_fd(q->events);
 }
 
 int kca_queue_next(kca_queue *q, kca_event **out, int max, int timeout_ms) {
@@ -68,7 +80,7 @@ int kca_queue_next(kca_queue *q, kca_event **out, int max, int timeout_ms) {
         return -KCA_ERROR_FORKED;
     if (q->consumer)
         return kca__consumer_pull(q->consumer, q->run_number, out, max, timeout_ms);
-    return kca__event_queue_take(&q->system->events, out, max, timeout_ms);
+    return kca__event_queue_take(q->events, out, max, timeout_ms);
 }
 
 kca_error *kca_queue_error(kca_queue *q) {

@@ -33,7 +33,7 @@ kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *con
     if (!b)
         return kca__error_memory();
     *b = (kca_consumer_builder){
-        .partition = -1,
+        .partition = KCA_PARTITION_ASSIGNED,
         .queue_capacity = 1000,
         .min_bytes = 1,
         .max_bytes = 1048576,

@@ -12,7 +12,7 @@ struct kca_consumer_builder {
     char *name;
     char **topics;
     int topic_count;
-    int partition; /* -1: all that the group assigns */
+    int partition; /* or KCA_PARTITION_... */
     int queue_capacity;
     int min_bytes;
     int max_bytes;

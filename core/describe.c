@@ -126,7 +126,7 @@ static void add_consumer(cJSON *list, kca__consumer *c, bool steady) {
     cJSON *topics = cJSON_AddArrayToObject(o, "topics");
     for (int i = 0; i < b->topic_count; i++)
         cJSON_AddItemToArray(topics, cJSON_CreateString(b->topics[i]));
-    if (b->partition >= 0)
+    if (b->partition != KCA_PARTITION_ASSIGNED)
         cJSON_AddNumberToObject(o, "partition", b->partition);
     cJSON_AddStringToObject(o, "form", kca__consumer_form(c));
     cJSON_AddNumberToObject(o, "processors", c->processors);

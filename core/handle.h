@@ -21,8 +21,9 @@ struct kca_consumer {
 
 struct kca_queue {
     kca__system *system;
-    kca__consumer *consumer; /* NULL: the system's queue */
-    uint64_t run_number;     /* of the consumer, when the queue was made */
+    kca__event_queue *events; /* of the system, or of its logs; NULL: the consumer's */
+    kca__consumer *consumer;
+    uint64_t run_number; /* of the consumer, when the queue was made */
 };
 
 #endif

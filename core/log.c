@@ -13,7 +13,7 @@ enum { SHORTEST_SECRET = 4, LONGEST_LINE = 2000 };
 
 void kca__log_init(kca__log *log, kca__event_queue *queue) {
     memset(log, 0, sizeof *log);
-    log->queue = queue;
+    atomic_init(&log->queue, queue);
     pthread_mutex_init(&log->lock, NULL);
 }
 
@@ -81,5 +81,5 @@ void kca__log_write(kca__log *log, int level, const char *component, const char 
     if (level <= to_stderr)
         write_stderr(level, who, text);
     if (level <= to_queue)
-        kca__event_queue_push_note(log->queue, kca__event_new_log(level, who, text));
+        kca__event_queue_push_note(atomic_load(&log->queue), kca__event_new_log(level, who, text));
 }

@@ -14,7 +14,7 @@
 typedef struct kca__log {
     atomic_int stderr_level;
     atomic_int queue_level;
-    kca__event_queue *queue;
+    _Atomic(kca__event_queue *) queue;
     pthread_mutex_t lock; /* guards secrets */
     char **secrets;
     int secret_count;

@@ -2,6 +2,7 @@
 
 #include "dead_letter_channel.h"
 #include "error.h"
+#include "every_partition.h"
 #include "fetch.h"
 #include "keeper.h"
 #include "offsets.h"
@@ -193,24 +194,36 @@ static void subscribe(kca__inbound *in) {
              kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s", o->name, rd_kafka_err2str(err)));
 }
 
-static void take_partition(kca__inbound *in) {
-    const kca_consumer_builder *o = in->options;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, o->topics[0], o->partition);
+static void take_partitions(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     fail(in, take_on(in, list));
     rd_kafka_resp_err_t err = rd_kafka_assign(in->client->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
     if (err)
-        fail(in,
-             kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s", o->name, rd_kafka_err2str(err)));
+        fail(in, kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s", in->options->name,
+                                rd_kafka_err2str(err)));
     kca__fetch_nudge(in);
 }
 
-void kca__rebalance_begin(kca__inbound *in) {
-    if (in->options->partition >= 0)
-        take_partition(in);
+/* Without a group. */
+static void take_declared(kca__inbound *in) {
+    const kca_consumer_builder *o = in->options;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    kca_error *e = NULL;
+    if (o->partition == KCA_PARTITION_EVERY)
+        e = kca__every_partition_find(list, in->client->rk, o);
     else
+        rd_kafka_topic_partition_list_add(list, o->topics[0], o->partition);
+    if (e)
+        fail(in, e);
+    else
+        take_partitions(in, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void kca__rebalance_begin(kca__inbound *in) {
+    if (in->options->partition == KCA_PARTITION_ASSIGNED)
         subscribe(in);
+    else
+        take_declared(in);
 }
 
 /* ---- going elsewhere ---- */

@@ -6,7 +6,7 @@
 
 void kca__rebalance_configure(rd_kafka_conf_t *conf);
 
-/* Subscribes to the topics, or assigns the one partition. */
+/* Subscribes to the topics, or assigns the one partition or every one. */
 void kca__rebalance_begin(kca__inbound *in);
 
 /* Goes on reading these partitions at their offsets. A failure ends the consumer. */

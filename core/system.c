@@ -17,6 +17,7 @@ kca_error *kca__system_new(kca__system **out) {
     atomic_init(&s->handles, 1);
     atomic_init(&s->holders, 1);
     kca__event_queue_init(&s->events);
+    kca__event_queue_init(&s->logs);
     kca__log_init(&s->log, &s->events);
     pthread_mutex_init(&s->turning, NULL);
     pthread_mutex_init(&s->lock, NULL);
@@ -37,6 +38,7 @@ static void free_system(kca__system *s) {
     free(s->publishers);
     free(s->connections);
     kca__event_queue_close(&s->events);
+    kca__event_queue_close(&s->logs);
     kca__log_close(&s->log);
     pthread_mutex_destroy(&s->turning);
     pthread_mutex_destroy(&s->lock);

@@ -27,6 +27,7 @@ typedef struct kca__system {
     atomic_int holders;
     unsigned generation; /* of forks; see generation.h */
     kca__event_queue events;
+    kca__event_queue logs; /* once the application has asked for it */
     kca__log log;
 
     pthread_mutex_t turning; /* held through start and shutdown; before `lock` */

@@ -65,7 +65,7 @@ static void add_offset(void *user, const char *topic, int partition, int64_t off
  * transaction from the nameless without a question. It gets no new name before the rebalance that
  * tells of it, which comes to this thread. */
 static bool has_been_put_out(kca__inbound *in) {
-    if (in->options->partition >= 0)
+    if (in->options->partition != KCA_PARTITION_ASSIGNED)
         return false;
     char *member = rd_kafka_memberid(in->client->rk);
     bool put_out = !member || !*member;

@@ -1,4 +1,5 @@
-# Tests of the bindings: python.<file>, lua.<file>.<interpreter>, and bindings.cross, which needs a real Kafka.
+# Tests of the bindings: python.<file>, lua.<file>.<interpreter>, and bindings.cross, which needs a real Kafka;
+# python.wheel: the package as pip installs it.
 set(python_folder ${PROJECT_BINARY_DIR}/bindings/python)
 set(lua_folder ${PROJECT_BINARY_DIR}/bindings/lua)
 
@@ -8,12 +9,23 @@ function(kca_add_pytest name label file)
     "PYTHONPATH=${python_folder}:${CMAKE_CURRENT_SOURCE_DIR}/python;PYTHONDONTWRITEBYTECODE=1;${ARGN}")
 endfunction()
 
+# Tests with tools that Debian does not have: kca_add_tooled_pytest(<name> <file>)
+set(python_tools ${PROJECT_SOURCE_DIR}/build/python-tools/bin/python)
+function(kca_add_tooled_pytest name file)
+  add_test(NAME ${name} COMMAND ${python_tools} -m pytest -q -p no:cacheprovider ${file})
+  set_tests_properties(${name} PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_REQUIRED python_tools
+    ENVIRONMENT "PYTHONPATH=${python_folder}:${CMAKE_CURRENT_SOURCE_DIR}/python;PYTHONDONTWRITEBYTECODE=1")
+endfunction()
+
 if(KCA_BUILD_PYTHON)
+  add_test(NAME python.tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python/tools ${KCA_PYTHON})
+  set_tests_properties(python.tools PROPERTIES LABELS python TIMEOUT 300 FIXTURES_SETUP python_tools)
   file(GLOB sources CONFIGURE_DEPENDS python/test_*.py)
   foreach(source ${sources})
     string(REGEX REPLACE "^.*/test_(.*)\\.py$" "\\1" name ${source})
-    kca_add_pytest(python.${name} python ${source})
+    kca_add_tooled_pytest(python.${name} ${source})
   endforeach()
+  kca_add_tooled_pytest(python.wheel ${CMAKE_CURRENT_SOURCE_DIR}/wheel/test_wheel.py)
 endif()
 
 # kca_add_lua_tests(<interpreter> <ABI of its modules> <module>)

@@ -445,6 +445,11 @@ local function add_system(M, core, Bus, Consumer, Queue)
     return new(Queue, core.kca_system_queue(self.handle))
   end
 
+  --- The queue of the system's logs alone: from now on they wait here and not among the receipts.
+  function System:log_queue()
+    return new(Queue, core.kca_system_log_queue(self.handle))
+  end
+
   --- The active endpoints with counters: FORMAT_TEXT or FORMAT_JSON.
   function System:describe(format)
     return fallible(core.kca_system_describe(self.handle, format or core.KCA_FORMAT_TEXT))

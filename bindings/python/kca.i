@@ -6,6 +6,8 @@
 
 %{
 #include <kca.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* kca.errors.make(code, name, text, rdkafka_code, retriable, fatal): an exception. */
@@ -48,6 +50,26 @@ static PyObject *kca_py_bytes(const void *bytes, size_t len) {
     Py_RETURN_NONE;
   return PyBytes_FromStringAndSize(bytes, (Py_ssize_t)len);
 }
+
+/* What a function gives in place of None, which says that it went well. */
+static PyObject *kca_py_result(PyObject *none, PyObject *value) {
+  Py_DECREF(none);
+  return value;
+}
+
+/* Bytes that hold what `value` does; a new reference. */
+static PyObject *kca_py_held(PyObject *value) {
+  if (PyBytes_Check(value)) {
+    Py_INCREF(value);
+    return value;
+  }
+  PyObject *view = PyMemoryView_FromObject(value);
+  if (!view)
+    return NULL;
+  PyObject *bytes = PyBytes_FromObject(view);
+  Py_DECREF(view);
+  return bytes;
+}
 %}
 
 /* ---- failures ---- */
@@ -74,23 +96,23 @@ static PyObject *kca_py_bytes(const void *bytes, size_t len) {
 /* ---- results ---- */
 
 %typemap(argout) SWIGTYPE **out %{
-  $result = SWIG_Python_AppendOutput($result, SWIG_NewPointerObj(*$1, $*1_descriptor, SWIG_POINTER_OWN));
+  $result = kca_py_result($result, SWIG_NewPointerObj(*$1, $*1_descriptor, SWIG_POINTER_OWN));
 %}
 %typemap(argout) char **out %{
-  $result = SWIG_Python_AppendOutput($result, SWIG_FromCharPtr(*$1));
+  $result = kca_py_result($result, SWIG_FromCharPtr(*$1));
   kca_string_free(*$1);
 %}
 %typemap(argout) const char **out %{
-  $result = SWIG_Python_AppendOutput($result, SWIG_FromCharPtr(*$1));
+  $result = kca_py_result($result, SWIG_FromCharPtr(*$1));
 %}
 %typemap(argout) int64_t *out %{
-  $result = SWIG_Python_AppendOutput($result, PyLong_FromLongLong(*$1));
+  $result = kca_py_result($result, PyLong_FromLongLong(*$1));
 %}
 %typemap(argout) double *out %{
-  $result = SWIG_Python_AppendOutput($result, PyFloat_FromDouble(*$1));
+  $result = kca_py_result($result, PyFloat_FromDouble(*$1));
 %}
 %typemap(argout) int *out %{
-  $result = SWIG_Python_AppendOutput($result, PyLong_FromLong(*$1));
+  $result = kca_py_result($result, PyLong_FromLong(*$1));
 %}
 %typemap(out) const void *kca_message_payload %{
   $result = kca_py_bytes($1, kca_message_payload_len(arg1));
@@ -102,17 +124,22 @@ static PyObject *kca_py_bytes(const void *bytes, size_t len) {
   $result = kca_py_bytes($1, kca_message_header_value_len(arg1, arg2));
 %}
 
-/* ---- bytes in: anything with a buffer, None takes the value away ---- */
+/* ---- bytes in: bytes as they are, of anything else with a buffer a copy (the stable ABI of 3.10 has no more to offer);
+ * None takes the value away ---- */
 
-%typemap(in) (const void *BYTES, size_t len) (Py_buffer view) {
-  memset(&view, 0, sizeof view);
-  if ($input != Py_None && PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) != 0)
-    SWIG_fail;
-  $1 = view.buf;
-  $2 = (size_t)view.len;
+%typemap(in) (const void *BYTES, size_t len) (PyObject *held = NULL) {
+  if ($input != Py_None) {
+    char *bytes = NULL;
+    Py_ssize_t len = 0;
+    held = kca_py_held($input);
+    if (!held || PyBytes_AsStringAndSize(held, &bytes, &len) != 0)
+      SWIG_fail;
+    $1 = bytes;
+    $2 = (size_t)len;
+  }
 }
 %typemap(freearg) (const void *BYTES, size_t len) %{
-  PyBuffer_Release(&view$argnum);
+  Py_XDECREF(held$argnum);
 %}
 %apply (const void *BYTES, size_t len) {
   (const void *payload, size_t len), (const void *key, size_t len), (const void *value, size_t len)
@@ -154,7 +181,8 @@ static PyObject *kca_py_bytes(const void *bytes, size_t len) {
 %}
 %typemap(argout) (kca_event **out, int max) %{
   for (int i = 0; $result && i < result; i++)
-    PyList_SET_ITEM($result, i, SWIG_NewPointerObj($1[i], $descriptor(kca_event *), SWIG_POINTER_OWN));
+    PyList_SetItem($result, i, SWIG_NewPointerObj($1[i], $descriptor(kca_event *), SWIG_POINTER_OWN));
 %}
 
 %include "../kca.i"
+%include "hot_path.i"

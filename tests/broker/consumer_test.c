@@ -170,6 +170,25 @@ static void test_a_partition_that_is_not_there_fails_at_start(void **state) {
     kca_system_free(s);
 }
 
+static void test_every_partition_of_a_topic_that_is_no_more_ends_the_run(void **state) {
+    (void)state;
+    const char *topic = unique("gone");
+    topic_create(topic, PARTITIONS);
+    kca_system *s = system_on(listener("PLAINTEXT"));
+    kca_consumer_builder *b = consumer_of(topic, "reader");
+    kca_consumer_builder_with_partition(b, KCA_PARTITION_EVERY);
+    give_consumer(s, b);
+    recorder *r = recorder_new();
+    record(s, "*", r);
+    start(s);
+    topic_delete(topic);
+    kca_consumer *c = reader_of(s, "reader");
+    must_fail(kca_consumer_run(c), KCA_ERROR_NOT_FOUND, "consumer reader", topic, "does not exist");
+    kca_consumer_free(c);
+    finish(s);
+    recorder_free(r);
+}
+
 static void test_the_handler_of_a_name_goes_before_the_one_of_all(void **state) {
     (void)state;
     const char *topic = unique("names"), *group = unique("group");
@@ -223,6 +242,7 @@ int main(void) {
         cmocka_unit_test(test_one_consumer_reads_several_topics),
         cmocka_unit_test(test_one_partition_alone_comes_in_total_order),
         cmocka_unit_test(test_a_partition_that_is_not_there_fails_at_start),
+        cmocka_unit_test(test_every_partition_of_a_topic_that_is_no_more_ends_the_run),
         cmocka_unit_test(test_the_handler_of_a_name_goes_before_the_one_of_all),
         cmocka_unit_test(test_a_topic_that_was_not_there_at_start_is_read),
     };

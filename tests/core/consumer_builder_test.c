@@ -115,7 +115,7 @@ typedef struct range {
 static void test_every_number_has_its_range(void **state) {
     (void)state;
     const range ranges[] = {
-        {kca_consumer_builder_with_partition, "partition", -1, INT_MAX},
+        {kca_consumer_builder_with_partition, "partition", KCA_PARTITION_EVERY, INT_MAX},
         {kca_consumer_builder_with_queue_capacity, "queue_capacity", 1, 10000000},
         {kca_consumer_builder_with_min_bytes, "min_bytes", 1, 100000000},
         {kca_consumer_builder_with_max_bytes, "max_bytes", 1000, 1000000000},

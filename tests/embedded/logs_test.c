@@ -117,6 +117,34 @@ static void test_the_queue_gets_logs_up_to_the_level(void **state) {
     }
 }
 
+static void test_logs_have_a_queue_of_their_own_when_asked(void **state) {
+    (void)state;
+    kca_system *s = system_on("embedded://");
+    give_publisher(s, publisher_of("orders"));
+    kca_queue *logs, *q = queue_of(s);
+    must(kca_system_log_queue(s, &logs));
+    kca_system_log_to_queue(s, KCA_LOG_WARN);
+    start(s);
+    kca_bus *bus = bus_of(s, "orders");
+    publish_things(bus, 0, 3, 1, 1);
+    must(kca_bus_flush(bus, 10000));
+
+    kca_event *events[10];
+    assert_int_equal(kca_queue_next(q, events, 10, 0), 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(kca_event_type(events[i]), KCA_EVENT_RECEIPT);
+        kca_event_free(events[i]);
+    }
+    assert_true(kca_queue_fd(logs) >= 0 && kca_queue_fd(logs) != kca_queue_fd(q));
+    kca_event *line = next_event(logs, KCA_EVENT_LOG, 1000);
+    assert_non_null(line);
+    kca_event_free(line);
+    kca_queue_free(logs);
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    finish(s);
+}
+
 static void test_logs_name_component_and_object(void **state) {
     (void)state;
     kca_system *s = system_on("embedded://");
@@ -179,6 +207,7 @@ int main(void) {
         cmocka_unit_test(test_nothing_is_on_stderr_unless_asked),
         cmocka_unit_test(test_stderr_gets_lines_up_to_the_level),
         cmocka_unit_test(test_the_queue_gets_logs_up_to_the_level),
+        cmocka_unit_test(test_logs_have_a_queue_of_their_own_when_asked),
         cmocka_unit_test(test_logs_name_component_and_object),
         cmocka_unit_test(test_describe_lists_the_endpoints),
         cmocka_unit_test(test_describe_as_json_has_properties_in_effect),

@@ -36,6 +36,36 @@ static void test_publishes_and_handles_each_message_once_with_four_processors(vo
     recorder_free(r);
 }
 
+static void test_every_partition_is_read_and_committed_without_a_group(void **state) {
+    (void)state;
+    kca_system *s = system_on("embedded://");
+    const char *topic = unique("orders"), *name = unique("tool");
+    recorder *r = recorder_new();
+    give_publisher(s, publisher_of(topic));
+    kca_consumer_builder *b = consumer_of(topic, name);
+    kca_consumer_builder_with_partition(b, KCA_PARTITION_EVERY);
+    give_consumer(s, b);
+    record(s, "thing", r);
+    start(s);
+    kca_bus *bus = bus_of(s, topic);
+    kca_consumer *c = reader_of(s, name);
+    r->stop = c;
+    for (int run_number = 1; run_number <= 2; run_number++) {
+        publish_things(bus, (run_number - 1) * 50, 50, 7, 0);
+        must(kca_bus_flush(bus, 10000));
+        r->stop_at = run_number * 50;
+        runner run;
+        runner_start(&run, c);
+        must(runner_join(&run, GROUP_JOIN_MS));
+    }
+    assert_int_equal(came(r), 100);
+    assert_int_equal(missing_of(r, 100), 0);
+    kca_consumer_free(c);
+    kca_bus_free(bus);
+    finish(s);
+    recorder_free(r);
+}
+
 /* librdkafka's mock lets a group's next member wait for the session timeout of the one that left.
  */
 static void test_a_consumer_that_stopped_soon_runs_again(void **state) {
@@ -157,6 +187,7 @@ static void test_two_systems_know_nothing_of_each_other(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_publishes_and_handles_each_message_once_with_four_processors),
+        cmocka_unit_test(test_every_partition_is_read_and_committed_without_a_group),
         cmocka_unit_test(test_a_consumer_that_stopped_soon_runs_again),
         cmocka_unit_test(test_a_receipt_says_where_the_message_is),
         cmocka_unit_test(test_it_warns_that_it_is_for_trying_out),

@@ -55,6 +55,18 @@ function tests.receipts_carry_the_tokens()
   end
 end
 
+function tests.logs_have_a_queue_of_their_own()
+  local system = systems.declared()
+  assert(system:handler("*", print))
+  local logs = assert(system:log_queue())
+  assert(system:log_to_queue(kca.LOG_WARN):start(10000)) -- the embedded broker is for trying out
+  local line = systems.next(logs)
+  check.equal(line.kind, "log")
+  check.equal(line.level, kca.LOG_WARN)
+  check.equal(#assert(assert(system:queue()):next(10, 0)), 0)
+  assert(system:shutdown(10000))
+end
+
 --- More than the publisher's buffer and the consumer's queue hold: nothing waits for Lua's collector.
 function tests.events_are_given_back_at_once()
   local count = 3000

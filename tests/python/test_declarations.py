@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,74 @@ def test_every_option_returns_the_same_object(prefix: str) -> None:
         method = getattr(builder, f"with_{option}")
         arguments = [SAMPLES[p.annotation] for p in inspect.signature(method).parameters.values()]
         assert method(*arguments) is builder, option
+
+
+@pytest.mark.parametrize("prefix", BUILDERS)
+def test_every_option_is_a_keyword_argument_too(prefix: str) -> None:
+    keywords = {
+        name.removesuffix("_")
+        for name, parameter in inspect.signature(type(BUILDERS[prefix]())).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    assert keywords == set(options(prefix))
+
+
+def described(system: kca.System) -> Any:
+    system.handler("*", lambda order, message: None)
+    system.start()
+    try:
+        return json.loads(system.describe(kca.FORMAT_JSON))
+    finally:
+        system.shutdown()
+
+
+def test_a_keyword_argument_does_what_its_method_does() -> None:
+    publishers = [
+        kca.PublisherBuilder("local", "orders", required_acks=-1, async_=False, property={"client.id": "shop"}),
+        kca.PublisherBuilder("local", "orders")
+        .with_required_acks(-1)
+        .with_async(False)
+        .with_property("client.id", "shop"),
+    ]
+    consumers = [
+        kca.ConsumerBuilder("local", "orders", "shop", group_topic=["a", "b"], retry_delay_ms=[1, 2], partition=None),
+        kca.ConsumerBuilder("local", "orders", "shop", group_topic="a")
+        .with_group_topic("b")
+        .with_retry_delay_ms(1)
+        .with_retry_delay_ms(2),
+    ]
+    seen = [
+        described(
+            kca.System()
+            .add_connection(kca.Connection("local", "embedded://"))
+            .add_publisher(publisher)
+            .add_consumer(consumer)
+        )
+        for publisher, consumer in zip(publishers, consumers, strict=True)
+    ]
+    first, second = ([s["publishers"][0], s["consumers"][0]["topics"]] for s in seen)
+    for publisher in first, second:
+        publisher[0]["properties"].pop("metadata.broker.list")
+    assert first == second
+    assert first[0]["properties"]["client.id"] == "shop"
+
+
+def test_a_wrong_keyword_argument_is_raised_at_once() -> None:
+    with pytest.raises(kca.ArgumentError, match="publisher orders: batch_size must be 1 to 1000000, got 0"):
+        kca.PublisherBuilder("local", "orders", batch_size=0)
+    with pytest.raises(kca.ArgumentError, match="connection local: .*NONE"):
+        kca.Connection("local", "kafka:9092", sasl=("NONE", "user", "secret"))
+    with pytest.raises(TypeError, match="batch_sise"):
+        kca.PublisherBuilder("local", "orders", batch_sise=1)  # type: ignore[call-arg]
+
+
+def test_tls_may_be_said_shortly() -> None:
+    for tls in True, "/nowhere/ca.pem", (None, None, None):
+        system = kca.System().add_connection(kca.Connection("far", "127.0.0.1:1", tls=tls))
+        system.add_publisher(kca.PublisherBuilder("far", "orders"))
+        with pytest.raises(kca.ArgumentError if isinstance(tls, str) else kca.UnreachableError):
+            system.start(500)
+    kca.Connection("far", "127.0.0.1:1", tls=False, tls_key_password="secret")
 
 
 def test_consumer_options_return_the_same_object() -> None:
@@ -75,6 +144,13 @@ def test_nobody_listening_is_unreachable() -> None:
     system.add_publisher(kca.PublisherBuilder("far", "orders"))
     with pytest.raises(kca.UnreachableError):
         system.start(1000)
+
+
+def test_every_constant_of_the_header_is_in_the_package() -> None:
+    named = [name.removeprefix("KCA_") for name in dir(_kca) if name.startswith("KCA_")]
+    elsewhere = ("ERROR_", "EVENT_", "REBALANCE_", "JSON_", "OK")  # classes, Python's own values
+    missing = [name for name in named if not name.startswith(elsewhere) and not hasattr(kca, name)]
+    assert not missing
 
 
 def test_each_kind_of_error_has_its_class() -> None:

@@ -82,6 +82,16 @@ def test_receipts_carry_the_tokens(system: kca.System) -> None:
     assert [(r.error, r.topic, r.partition, r.offset) for r in receipts] == [(None, "orders", 0, i) for i in range(3)]
 
 
+def test_logs_have_a_queue_of_their_own(system: kca.System) -> None:
+    system.handler("*", lambda order, message: None)
+    logs = system.log_queue()
+    system.log_to_queue(kca.LOG_WARN).start()  # the embedded broker is for trying out
+    [line] = logs.next(1, 10000)
+    assert isinstance(line, kca.Log)
+    assert line.level == kca.LOG_WARN
+    assert system.queue().next(10, 0) == []
+
+
 def test_handlers_run_in_threads_of_run(system: kca.System) -> None:
     meet = threading.Barrier(3, timeout=30)
 

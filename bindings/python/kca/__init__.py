@@ -10,6 +10,8 @@ if _kca.kca_abi() != 1:
 # Registers the handle types, and who frees them.
 from . import swig as _swig  # noqa: F401
 from .builders import Connection, ConsumerBuilder, PublisherBuilder, RedriveBuilder
+from .bus import Bus
+from .consumer import Consumer, PartitionLag
 from .errors import (
     ArgumentError,
     AuthenticationError,
@@ -32,8 +34,10 @@ from .errors import (
     TooLargeError,
     UnreachableError,
 )
-from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message
-from .system import Bus, Consumer, Event, Fault, Handler, Log, Queue, Rebalance, Receipt, System
+from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message, Verdict
+from .queue import Event, Fault, Log, Queue, Rebalance, Receipt
+from .system import System
+from .work import DeduplicationStore
 
 __version__: str = _kca.kca_version()
 
@@ -42,6 +46,8 @@ LOG_OFF, LOG_ERROR, LOG_WARN = _kca.KCA_LOG_OFF, _kca.KCA_LOG_ERROR, _kca.KCA_LO
 LOG_INFO, LOG_DEBUG = _kca.KCA_LOG_INFO, _kca.KCA_LOG_DEBUG
 TYPE_NONE, TYPE_COMMAND, TYPE_QUERY = _kca.KCA_TYPE_NONE, _kca.KCA_TYPE_COMMAND, _kca.KCA_TYPE_QUERY
 TYPE_EVENT, TYPE_DOCUMENT = _kca.KCA_TYPE_EVENT, _kca.KCA_TYPE_DOCUMENT
+PARTITION_ASSIGNED, PARTITION_EVERY = _kca.KCA_PARTITION_ASSIGNED, _kca.KCA_PARTITION_EVERY
+OFFSET_END, OFFSET_BEGINNING = _kca.KCA_OFFSET_END, _kca.KCA_OFFSET_BEGINNING
 FORMAT_TEXT, FORMAT_JSON = _kca.KCA_FORMAT_TEXT, _kca.KCA_FORMAT_JSON
 
 __all__ = [
@@ -57,6 +63,7 @@ __all__ = [
     "DEFERRED",
     "DONE",
     "DUPLICATE",
+    "DeduplicationStore",
     "Delivery",
     "DuplicateError",
     "Error",
@@ -66,7 +73,6 @@ __all__ = [
     "FORMAT_TEXT",
     "Fault",
     "ForkedError",
-    "Handler",
     "HandlerError",
     "LOG_DEBUG",
     "LOG_ERROR",
@@ -77,7 +83,12 @@ __all__ = [
     "Message",
     "NotFoundError",
     "NotStoredError",
+    "OFFSET_BEGINNING",
+    "OFFSET_END",
     "OutOfMemoryError",
+    "PARTITION_ASSIGNED",
+    "PARTITION_EVERY",
+    "PartitionLag",
     "PayloadError",
     "PublisherBuilder",
     "Queue",
@@ -98,4 +109,5 @@ __all__ = [
     "TlsError",
     "TooLargeError",
     "UnreachableError",
+    "Verdict",
 ]

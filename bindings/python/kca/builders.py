@@ -1,21 +1,72 @@
-"""Declarations, built by chaining: each `with_` method returns its object.
+"""Declarations: options are keyword arguments, or `with_` methods of the same names that chain.
 
-A wrong value is kept as the object's first failure; adding the object to a system raises it. What each option
-means, and which property of librdkafka it stands for, is said in kca_abi.h.
+    PublisherBuilder("kafka", "orders", required_acks=-1, linger_ms=0)
+    PublisherBuilder("kafka", "orders").with_required_acks(-1).with_linger_ms(0)
+
+Options that may be repeated take a list, or one value: `retry_delay_ms=[100, 1000]`. A wrong keyword argument is raised
+at once; a wrong value of a `with_` method is kept as the object's first failure, and adding the object to a system
+raises it. What each option means, and which property of librdkafka it stands for, is said in kca_abi.h.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from . import _kca
+from .errors import Error
+
+# Of a keyword argument: None leaves the option as it is.
+_Properties = Mapping[str, str] | None
+
+
+def _calls(value: Any) -> list[Any]:
+    """The arguments of each call of the option's method."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, list):
+        return [(each,) for each in value]
+    return [value if isinstance(value, tuple) else (value,)]
+
+
+def _take(builder: Any, options: dict[str, Any], positional: set[str], failure: Any) -> None:
+    """Calls the `with_` method of each option that is given; raises the first failure."""
+    for option, value in options.items():
+        if value is not None and option not in positional:
+            for arguments in _calls(value):
+                getattr(builder, f"with_{option.removesuffix('_')}")(*arguments)
+    error: Error | None = failure(builder._handle)
+    if error is not None:
+        raise error
 
 
 class Connection:
-    """A cluster and how to reach it."""
+    """A cluster and how to reach it.
 
-    def __init__(self, name: str, hosts: str) -> None:
+    Args:
+        name: publishers and consumers refer to it by this.
+        hosts: "host:port,host:port", or "embedded://" for a broker inside this process, for trying out and tests.
+        tls: True: TLS by the machine's list of authorities; a text: the authority's file or PEM text; a tuple: the
+            arguments of `with_tls`.
+        sasl: mechanism, user and password.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        hosts: str,
+        *,
+        tls: bool | str | tuple[str | None, str | None, str | None] | None = None,
+        tls_key_password: str | None = None,
+        sasl: tuple[str, str, str] | None = None,
+        property: _Properties = None,
+    ) -> None:
+        if isinstance(tls, bool):
+            tls = (None, None, None) if tls else None
+        given = locals()
+        self.name = name
         self._handle: Any = _kca.kca_connection_new(name, hosts)
+        _take(self, given, {"self", "name", "hosts"}, _kca.kca_connection_error)
 
     def with_tls(self, ca: str | None = None, certificate: str | None = None, key: str | None = None) -> Connection:
         """TLS; each is a file's path or PEM text, None leaves it out."""
@@ -41,8 +92,28 @@ class Connection:
 class PublisherBuilder:
     """A publisher (outbound channel adapter) of `topic` over the connection of that name."""
 
-    def __init__(self, connection: str, topic: str) -> None:
+    def __init__(
+        self,
+        connection: str,
+        topic: str,
+        *,
+        max_attempts: int | None = None,
+        batch_size: int | None = None,
+        batch_bytes: int | None = None,
+        async_: bool | None = None,
+        required_acks: int | None = None,
+        reply_channel: str | None = None,
+        compression: str | None = None,
+        linger_ms: int | None = None,
+        idempotence: bool | None = None,
+        buffer_messages: int | None = None,
+        buffer_bytes: int | None = None,
+        buffer_timeout_ms: int | None = None,
+        property: _Properties = None,
+    ) -> None:
+        given = locals()
         self._handle: Any = _kca.kca_publisher_builder_new(connection, topic)
+        _take(self, given, {"self", "connection", "topic"}, _kca.kca_publisher_builder_error)
 
     def with_max_attempts(self, attempts: int) -> PublisherBuilder:
         """Times a message is sent before it fails: 10."""
@@ -113,11 +184,54 @@ class PublisherBuilder:
 class ConsumerBuilder:
     """A consumer (inbound channel adapter) of `topic`; `consumer` is its name and its group."""
 
-    def __init__(self, connection: str, topic: str, consumer: str) -> None:
+    def __init__(
+        self,
+        connection: str,
+        topic: str,
+        consumer: str,
+        *,
+        partition: int | None = None,
+        group_topic: str | list[str] | None = None,
+        queue_capacity: int | None = None,
+        min_bytes: int | None = None,
+        max_bytes: int | None = None,
+        max_wait_ms: int | None = None,
+        read_batch_timeout_ms: int | None = None,
+        heartbeat_interval_ms: int | None = None,
+        commit_interval_ms: int | None = None,
+        partition_watch_interval_ms: int | None = None,
+        watch_partition_changes: bool | None = None,
+        start_offset: str | None = None,
+        isolation_level: str | None = None,
+        session_timeout_ms: int | None = None,
+        rebalance_timeout_ms: int | None = None,
+        group_id: str | None = None,
+        failure_policy: str | None = None,
+        group_instance_id: str | None = None,
+        assignment_strategy: str | None = None,
+        order: str | None = None,
+        max_attempts: int | None = None,
+        retry_backoff_ms: int | None = None,
+        retry_backoff_multiplier: float | None = None,
+        retry_backoff_max_ms: int | None = None,
+        retry_jitter_percent: int | None = None,
+        retry_delay_ms: int | list[int] | None = None,
+        rejected_error: str | list[str] | None = None,
+        dead_letter_channel: str | None = None,
+        dead_letter_format: str | None = None,
+        timeout_policy: str | None = None,
+        deduplication: int | None = None,
+        transactional_id: str | None = None,
+        transaction_timeout_ms: int | None = None,
+        property: _Properties = None,
+    ) -> None:
+        given = locals()
         self._handle: Any = _kca.kca_consumer_builder_new(connection, topic, consumer)
+        _take(self, given, {"self", "connection", "topic", "consumer"}, _kca.kca_consumer_builder_error)
 
     def with_partition(self, partition: int) -> ConsumerBuilder:
-        """Read this partition only, without a group; -1 (default): all that the group assigns."""
+        """Read this partition only, without a group; `PARTITION_ASSIGNED` (default): all that the group assigns;
+        `PARTITION_EVERY`: every one that there is, without a group."""
         _kca.kca_consumer_builder_with_partition(self._handle, partition)
         return self
 
@@ -257,7 +371,7 @@ class ConsumerBuilder:
         return self
 
     def with_dead_letter_format(self, dead_letter_format: str) -> ConsumerBuilder:
-        """"kca" (default), "spring" or "gomes"."""
+        """How dead letters are written: "kca" (default), "spring" or "gomes"."""
         _kca.kca_consumer_builder_with_dead_letter_format(self._handle, dead_letter_format)
         return self
 
@@ -290,8 +404,24 @@ class ConsumerBuilder:
 class RedriveBuilder:
     """A redrive: dead letters of `topic`, published again to where they came from; see `System.redrive`."""
 
-    def __init__(self, connection: str, topic: str) -> None:
+    def __init__(
+        self,
+        connection: str,
+        topic: str,
+        *,
+        group_id: str | None = None,
+        to_topic: str | None = None,
+        max_messages: int | None = None,
+        start_time_ms: int | None = None,
+        end_time_ms: int | None = None,
+        only_topic: str | list[str] | None = None,
+        only_error: str | list[str] | None = None,
+        max_redrives: int | None = None,
+        dry_run: bool | None = None,
+    ) -> None:
+        given = locals()
         self._handle: Any = _kca.kca_redrive_new(connection, topic)
+        _take(self, given, {"self", "connection", "topic"}, _kca.kca_redrive_error)
 
     def with_group_id(self, group_id: str) -> RedriveBuilder:
         """The group that remembers how far it came: "<topic>.redrive"."""
