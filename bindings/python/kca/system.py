@@ -22,7 +22,7 @@ from .work import DeduplicationStore, Work
 F = TypeVar("F", bound=Callable[..., Any])
 L = TypeVar("L", bound=Callable[[Any], Any])
 # A shutdown that has nobody to wait for: the handlers were broken off.
-_HASTY_MS = 1000
+HASTY_MS = 1000
 
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
@@ -165,7 +165,7 @@ class System(BaseSystem):
         if not self._work.abandoned:
             return self.shutdown()
         with suppress(Error):  # it says so
-            self.shutdown(_HASTY_MS)
+            self.shutdown(HASTY_MS)
 
     def start(self, timeout_ms: int = 10000) -> System:
         """Checks what is declared, reaches each cluster, and opens the publishers."""
