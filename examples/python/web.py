@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 class OrderCreated(BaseModel):
     """The payload, and by its class the message's name: orderCreated."""
 
-    orderId: str  # noqa: N815 (the wire's name)
+    orderId: str
     amount: float = Field(ge=0)
 
 

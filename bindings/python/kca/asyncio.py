@@ -4,8 +4,8 @@
         receipt = await system.event_bus("orders").publish(OrderCreated("ORD-1"))
         await system.consumer("billing").run()
 
-Handlers may be coroutine functions. Nothing is polled and no thread waits: the loop watches the queues' descriptors.
-Joining, leaving, start and shutdown, which talk to the cluster, run in the loop's executor; so do handlers that are plain
+Handlers may be coroutine functions. No thread waits for a message: the loop watches the queues' descriptors. Joining,
+leaving, start and shutdown, which talk to the cluster, run in the loop's executor; so do handlers that are plain
 functions.
 """
 
@@ -63,8 +63,8 @@ class Bus:
     def publish(self, message: Any, payload: Any = None, **fields: Unpack[threads.Fields]) -> asyncio.Future[Receipt]:
         """Publishes a message, as `kca.Bus.publish` takes it; what is awaited is its receipt.
 
-        It is handed over in this call, so that messages that are published one after another keep their order, also when
-        only all of their receipts are awaited together. While the buffer is full it waits for room, as long as the
+        It is handed over in this call: messages that are published one after another keep their order, also when
+        all of their receipts are awaited together. While the buffer is full it waits for room, as long as the
         publisher's `buffer_timeout_ms` says.
 
         Raises:

@@ -237,7 +237,8 @@ class ConsumerBuilder:
 
     def with_partition(self, partition: int) -> ConsumerBuilder:
         """Read this partition only, without a group; `PARTITION_ASSIGNED` (default): all that the group assigns;
-        `PARTITION_EVERY`: every one that there is, without a group."""
+        `PARTITION_EVERY`: every one that there is, without a group.
+        """
         _kca.kca_consumer_builder_with_partition(self._handle, partition)
         return self
 

@@ -106,7 +106,8 @@ class Queue:
 
     def dispatch(self, max: int = 1, timeout_ms: int = -1) -> int:
         """Takes events as `next` does, and handles each: deliveries by the handlers of their names, others by those of
-        `System.on`. Gives their number."""
+        `System.on`. Gives their number.
+        """
         events = self.next(max, timeout_ms)
         for event in events:
             self._dispatch(event)

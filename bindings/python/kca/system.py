@@ -67,9 +67,9 @@ class BaseSystem:
         return self
 
     @overload
-    def handler(self, name: F, /) -> F: ...
+    def handler(self, name: F, function: None = None, /) -> F: ...
     @overload
-    def handler(self, name: str | None = None, /) -> Callable[[F], F]: ...
+    def handler(self, name: str | None = None, function: None = None, /) -> Callable[[F], F]: ...
     @overload
     def handler(self, name: str | None, function: F, /) -> F: ...
     def handler(self, name: Any = None, function: Any = None, /) -> Any:
@@ -94,22 +94,23 @@ class BaseSystem:
         return function
 
     @overload
-    def on(self, kind: type[Any]) -> Callable[[L], L]: ...
+    def on(self, kind: type[Any], listener: None = None) -> Callable[[L], L]: ...
     @overload
     def on(self, kind: type[Any], listener: L) -> L: ...
     def on(self, kind: type[Any], listener: Any = None) -> Any:
         """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt` or `Log`, where they are not
-        pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings."""
+        pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings.
+        """
         if listener is None:
             return lambda decorated: self.on(kind, decorated)
         self._work.listeners[kind] = listener
         return listener
 
     def set_deduplication_store(self: S, consumer: str, store: DeduplicationStore) -> S:
-        """A memory of one's own for the consumer of this name: a message whose id it knows is not handled again.
+        """A memory of one's own for the consumer of this name: what it has seen is not handled again.
 
-        Its `seen(message_id)` is asked before a handler runs; when it raises, the delivery fails. Its `mark(message_id)`
-        is called after the handler has done its work.
+        Its `seen(message_id)` is asked before a handler runs; when it raises, the delivery fails. `mark(message_id)` is
+        called after the handler has done its work.
         """
         self._work.stores[consumer] = store
         return self
