@@ -191,7 +191,7 @@ def test_names_come_from_the_class_or_the_function() -> None:
     def anything(order: OrderBilled) -> None: ...
 
     @system.handler
-    def orderLost(payload: dict[str, Any]) -> None: ...  # noqa: N802
+    def orderLost(payload: dict[str, Any]) -> None: ...
 
     assert system.description()["handlers"] == ["someThing", "orderBilled", "orderLost"]
     with pytest.raises(TypeError, match="needs the name"):

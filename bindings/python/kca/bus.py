@@ -124,7 +124,7 @@ class Bus:
             if isinstance(message, Message):
                 return self._put_message(delivery, message, token, trace, cause)
             if message is not None and not isinstance(message, str):
-                message, payload = _named(message, payload)
+                message, payload = named(message, payload)
         if headers is not None and headers.__class__ is not dict:
             headers = dict(headers)
         traceparent, tracestate = trace or _NO_TRACE
@@ -166,7 +166,7 @@ class Bus:
                 _kca.kca_message_set_trace_context(m, None, None)
 
 
-def _named(message: Any, payload: Any) -> tuple[str, Any]:
+def named(message: Any, payload: Any) -> tuple[str, Any]:
     """The name and the payload of an object whose class is the message's name."""
     kind = message.__class__
     if payload is not None or not is_payload_class(kind):

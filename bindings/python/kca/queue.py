@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _kca
 from .errors import Error, StoppedError
@@ -16,8 +16,7 @@ _take = _kca.take
 SLICE_MS = 250
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of one published message: stored at `offset`, or `error`."""
 
     token: int
@@ -81,7 +80,7 @@ def _log(e: Any) -> Log:
     return Log(_kca.kca_event_log_level(e), _kca.kca_event_log_component(e), _kca.kca_event_log_text(e))
 
 
-_MAKERS: dict[int, Callable[..., Event]] = {
+MAKERS: dict[int, Callable[..., Event]] = {
     _kca.KCA_EVENT_DELIVERY: Delivery,
     _kca.KCA_EVENT_RECEIPT: Receipt,
     _kca.KCA_EVENT_FAULT: _fault,
@@ -103,11 +102,12 @@ class Queue:
         Raises:
             StoppedError: the consumer has stopped, and nothing is left.
         """
-        return [_MAKERS[kind](*parts) for kind, *parts in _take(self._handle, max, timeout_ms)]
+        return [MAKERS[kind](*parts) for kind, *parts in _take(self._handle, max, timeout_ms)]
 
     def dispatch(self, max: int = 1, timeout_ms: int = -1) -> int:
         """Takes events as `next` does, and handles each: deliveries by the handlers of their names, others by those of
-        `System.on`. Gives their number."""
+        `System.on`. Gives their number.
+        """
         events = self.next(max, timeout_ms)
         for event in events:
             self._dispatch(event)

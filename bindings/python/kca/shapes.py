@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from functools import cache
 from typing import Any, Literal, Union
 from uuid import UUID
 
@@ -199,7 +198,9 @@ def _fields(kind: Any) -> Convert:
     return convert
 
 
-@cache
+_dataclasses: dict[Any, Convert] = {}
+
+
 def converter(kind: Any) -> Convert:
     """What makes a value of an annotation from the values of JSON.
 
@@ -226,5 +227,7 @@ def converter(kind: Any) -> Convert:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _enum(kind)
     if dataclasses.is_dataclass(kind):
-        return _fields(kind)
+        if kind not in _dataclasses:
+            _dataclasses[kind] = _fields(kind)
+        return _dataclasses[kind]
     raise TypeError(f"a payload cannot be read as {kind!r}")

@@ -22,7 +22,7 @@ from .work import DeduplicationStore, Work
 F = TypeVar("F", bound=Callable[..., Any])
 L = TypeVar("L", bound=Callable[[Any], Any])
 # A shutdown that has nobody to wait for: the handlers were broken off.
-_HASTY_MS = 1000
+HASTY_MS = 1000
 
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
@@ -67,9 +67,9 @@ class BaseSystem:
         return self
 
     @overload
-    def handler(self, name: F, /) -> F: ...
+    def handler(self, name: F, function: None = None, /) -> F: ...
     @overload
-    def handler(self, name: str | None = None, /) -> Callable[[F], F]: ...
+    def handler(self, name: str | None = None, function: None = None, /) -> Callable[[F], F]: ...
     @overload
     def handler(self, name: str | None, function: F, /) -> F: ...
     def handler(self, name: Any = None, function: Any = None, /) -> Any:
@@ -94,22 +94,23 @@ class BaseSystem:
         return function
 
     @overload
-    def on(self, kind: type[Any]) -> Callable[[L], L]: ...
+    def on(self, kind: type[Any], listener: None = None) -> Callable[[L], L]: ...
     @overload
     def on(self, kind: type[Any], listener: L) -> L: ...
     def on(self, kind: type[Any], listener: Any = None) -> Any:
         """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt` or `Log`, where they are not
-        pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings."""
+        pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings.
+        """
         if listener is None:
             return lambda decorated: self.on(kind, decorated)
         self._work.listeners[kind] = listener
         return listener
 
     def set_deduplication_store(self: S, consumer: str, store: DeduplicationStore) -> S:
-        """A memory of one's own for the consumer of this name: a message whose id it knows is not handled again.
+        """A memory of one's own for the consumer of this name: what it has seen is not handled again.
 
-        Its `seen(message_id)` is asked before a handler runs; when it raises, the delivery fails. Its `mark(message_id)`
-        is called after the handler has done its work.
+        Its `seen(message_id)` is asked before a handler runs; when it raises, the delivery fails. `mark(message_id)` is
+        called after the handler has done its work.
         """
         self._work.stores[consumer] = store
         return self
@@ -165,7 +166,7 @@ class System(BaseSystem):
         if not self._work.abandoned:
             return self.shutdown()
         with suppress(Error):  # it says so
-            self.shutdown(_HASTY_MS)
+            self.shutdown(HASTY_MS)
 
     def start(self, timeout_ms: int = 10000) -> System:
         """Checks what is declared, reaches each cluster, and opens the publishers."""
