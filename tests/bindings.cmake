@@ -9,14 +9,6 @@ function(kca_add_pytest name label file)
     "PYTHONPATH=${python_folder}:${CMAKE_CURRENT_SOURCE_DIR}/python;PYTHONDONTWRITEBYTECODE=1;${ARGN}")
 endfunction()
 
-if(KCA_BUILD_PYTHON)
-  file(GLOB sources CONFIGURE_DEPENDS python/test_*.py)
-  foreach(source ${sources})
-    string(REGEX REPLACE "^.*/test_(.*)\\.py$" "\\1" name ${source})
-    kca_add_pytest(python.${name} python ${source})
-  endforeach()
-endif()
-
 # Tests with tools that Debian does not have: kca_add_tooled_pytest(<name> <file>)
 set(python_tools ${PROJECT_SOURCE_DIR}/build/python-tools/bin/python)
 function(kca_add_tooled_pytest name file)
@@ -28,6 +20,16 @@ endfunction()
 if(KCA_BUILD_PYTHON)
   add_test(NAME python.tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python/tools ${KCA_PYTHON})
   set_tests_properties(python.tools PROPERTIES LABELS python TIMEOUT 300 FIXTURES_SETUP python_tools)
+  file(GLOB sources CONFIGURE_DEPENDS python/test_*.py)
+  foreach(source ${sources})
+    string(REGEX REPLACE "^.*/test_(.*)\\.py$" "\\1" name ${source})
+    kca_add_tooled_pytest(python.${name} ${source})
+  endforeach()
+  add_test(NAME docs.python
+           COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/docs/snippets ${PROJECT_SOURCE_DIR}/docs/python.md python
+                   ${python_tools} {})
+  set_tests_properties(docs.python PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_REQUIRED python_tools
+                       ENVIRONMENT PYTHONPATH=${python_folder})
   kca_add_tooled_pytest(python.wheel ${CMAKE_CURRENT_SOURCE_DIR}/wheel/test_wheel.py)
 endif()
 

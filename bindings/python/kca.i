@@ -6,6 +6,8 @@
 
 %{
 #include <kca.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* kca.errors.make(code, name, text, rdkafka_code, retriable, fatal): an exception. */
@@ -183,3 +185,4 @@ static PyObject *kca_py_held(PyObject *value) {
 %}
 
 %include "../kca.i"
+%include "hot_path.i"

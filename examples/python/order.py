@@ -6,22 +6,28 @@ python3 examples/python/order.py [bootstrap] [events]        defaults: embedded:
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from threading import Lock
-from typing import Any
 
 import kca
 
 
-def declare(system: kca.System, bootstrap: str) -> None:
+@dataclass
+class OrderCreated:
+    """The payload, and by its class the message's name: orderCreated."""
+
+    orderId: str
+    amount: float
+
+
+def declare(bootstrap: str) -> kca.System:
     """Declares the connection, a publisher and a consumer of order.events."""
-    system.add_connection(kca.Connection("kafka", bootstrap))
-    system.add_publisher(
-        kca.PublisherBuilder("kafka", "order.events").with_batch_size(100).with_max_attempts(5).with_required_acks(-1)
-    )
-    system.add_consumer(
-        kca.ConsumerBuilder("kafka", "order.events", "order-service-group")
-        .with_heartbeat_interval_ms(5000)
-        .with_commit_interval_ms(10000)
+    return kca.System(
+        kca.Connection("kafka", bootstrap),
+        kca.PublisherBuilder("kafka", "order.events", batch_size=100, max_attempts=5, required_acks=-1),
+        kca.ConsumerBuilder(
+            "kafka", "order.events", "order-service-group", heartbeat_interval_ms=5000, commit_interval_ms=10000
+        ),
     )
 
 
@@ -30,8 +36,8 @@ def publish_orders(system: kca.System, count: int) -> None:
     bus, queue = system.event_bus("order.events"), system.queue()
     receipts: list[kca.Receipt] = []
     for i in range(1, count + 1):
-        order = {"orderId": f"ORD-{i:05}", "amount": round(i * 9.99, 2)}
-        bus.publish("orderCreated", order, token=i, correlation_id=f"customer-{i % 5}")
+        order = OrderCreated(f"ORD-{i:05}", round(i * 9.99, 2))
+        bus.publish(order, token=i, correlation_id=f"customer-{i % 5}")
         while i - len(receipts) >= 1000 or (i == count and len(receipts) < count):
             receipts += [event for event in queue.next(100, 30000) if isinstance(event, kca.Receipt)]
     print(f"published {count} orderCreated events, {sum(r.error is None for r in receipts)} stored")
@@ -40,33 +46,27 @@ def publish_orders(system: kca.System, count: int) -> None:
 def main(bootstrap: str = "embedded://", events: str = "20") -> None:
     """Runs the example."""
     count = int(events)
-    system = kca.System().log_to_stderr(kca.LOG_WARN)
-    declare(system, bootstrap)
+    system = declare(bootstrap).log_to_stderr(kca.LOG_WARN)
     lock = Lock()
     left = count
 
-    @system.handler("orderCreated")
-    def handle_order_created(order: Any, message: kca.Delivery) -> None:
+    @system.handler
+    def handle_order_created(order: OrderCreated, message: kca.Delivery) -> None:
         """Runs on one of the four processors; orders of one customer (the key) come one after another."""
         nonlocal left
         where = f"{message.topic}[{message.partition}] offset {message.offset}"
         with lock:
-            print(f"handled   {order['orderId']}  amount {order['amount']:8.2f}  from {where}")
+            print(f"handled   {order.orderId}  amount {order.amount:8.2f}  from {where}")
             left -= 1
             if left == 0:
                 consumer.stop()
 
-    system.start()
-    print(f"started on {bootstrap}")
-    publish_orders(system, count)
-
-    consumer = (
-        system.consumer("order-service-group").with_amount_of_processors(4).with_message_processing_timeout_ms(30000)
-    )
-    consumer.run()
-
-    print(system.describe(), end="")
-    system.shutdown()
+    with system:
+        print(f"started on {bootstrap}")
+        publish_orders(system, count)
+        consumer = system.consumer("order-service-group", amount_of_processors=4, message_processing_timeout_ms=30000)
+        consumer.run()
+        print(system.describe(), end="")
     print("shut down cleanly")
 
 

@@ -75,7 +75,7 @@ def test_a_keyword_argument_does_what_its_method_does() -> None:
             .add_publisher(publisher)
             .add_consumer(consumer)
         )
-        for publisher, consumer in zip(publishers, consumers)
+        for publisher, consumer in zip(publishers, consumers, strict=True)
     ]
     first, second = ([s["publishers"][0], s["consumers"][0]["topics"]] for s in seen)
     for publisher in first, second:

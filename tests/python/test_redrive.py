@@ -8,7 +8,6 @@ import kca
 import pytest
 from support import KEY, declared
 
-
 DEAD = {
     "kca-dead-letter-topic": "orders",
     "kca-dead-letter-partition": "0",

@@ -10,6 +10,8 @@ if _kca.kca_abi() != 1:
 # Registers the handle types, and who frees them.
 from . import swig as _swig  # noqa: F401
 from .builders import Connection, ConsumerBuilder, PublisherBuilder, RedriveBuilder
+from .bus import Bus
+from .consumer import Consumer, PartitionLag
 from .errors import (
     ArgumentError,
     AuthenticationError,
@@ -32,8 +34,10 @@ from .errors import (
     TooLargeError,
     UnreachableError,
 )
-from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message
-from .system import Bus, Consumer, End, Event, Fault, Handler, Log, Queue, Rebalance, Receipt, System
+from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message, Verdict
+from .queue import End, Event, Fault, Log, Queue, Rebalance, Receipt
+from .system import System
+from .work import DeduplicationStore
 
 __version__: str = _kca.kca_version()
 
@@ -59,6 +63,7 @@ __all__ = [
     "DEFERRED",
     "DONE",
     "DUPLICATE",
+    "DeduplicationStore",
     "Delivery",
     "DuplicateError",
     "End",
@@ -69,7 +74,6 @@ __all__ = [
     "FORMAT_TEXT",
     "Fault",
     "ForkedError",
-    "Handler",
     "HandlerError",
     "LOG_DEBUG",
     "LOG_ERROR",
@@ -85,6 +89,7 @@ __all__ = [
     "OutOfMemoryError",
     "PARTITION_ASSIGNED",
     "PARTITION_EVERY",
+    "PartitionLag",
     "PayloadError",
     "PublisherBuilder",
     "Queue",
@@ -105,4 +110,5 @@ __all__ = [
     "TlsError",
     "TooLargeError",
     "UnreachableError",
+    "Verdict",
 ]

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
 from . import _kca
+from .payload import decoded, encoded
 
-Payload = bytes | bytearray | memoryview | str | None
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-DONE: int = _kca.KCA_DONE
-FAILED: int = _kca.KCA_FAILED
-REJECTED: int = _kca.KCA_REJECTED
-DEFERRED: int = _kca.KCA_DEFERRED
-DUPLICATE: int = _kca.KCA_DUPLICATE
-
-# The low-level message that a handler of this thread or task is at: what it publishes continues its trace.
-handled: ContextVar[Any] = ContextVar("handled", default=None)
+    from .bus import Bus, Fields
 
 
-def encoded(value: Any) -> Any:
-    """Bytes as they are, a text as UTF-8, None as none, and anything else as JSON."""
-    if value is None or isinstance(value, bytes | bytearray | memoryview):
-        return value
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)).encode()
+class Verdict(IntEnum):
+    """How a delivery is settled."""
+
+    DONE = _kca.KCA_DONE
+    FAILED = _kca.KCA_FAILED
+    REJECTED = _kca.KCA_REJECTED
+    DEFERRED = _kca.KCA_DEFERRED
+    DUPLICATE = _kca.KCA_DUPLICATE
+
+
+DONE, FAILED, REJECTED = Verdict.DONE, Verdict.FAILED, Verdict.REJECTED
+DEFERRED, DUPLICATE = Verdict.DEFERRED, Verdict.DUPLICATE
+
+# The delivery that a handler of this thread or task is at: what it publishes continues its trace.
+handled: ContextVar[Delivery | None] = ContextVar("handled", default=None)
 
 
 class Message:
@@ -153,11 +158,7 @@ class Message:
             PayloadError: it is not JSON as RFC 8259 has it; the text says where it breaks.
             ValueError, RecursionError: it is JSON that Python cannot hold.
         """
-        payload = self.payload
-        if payload is None:
-            return None
-        _kca.kca_message_check_json(self._handle)
-        return json.loads(payload)
+        return decoded(self.payload, self._handle)
 
 
 class Delivery(Message):
@@ -167,9 +168,33 @@ class Delivery(Message):
     it, from any thread. One that goes without being settled counts as failed.
     """
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, name: str, payload: bytes | None) -> None:
         self._delivery = handle
-        self._handle = _kca.kca_delivery_message(handle)
+        self._name = name
+        self._payload = payload
+        self._message: Any = None
+
+    @property
+    def _handle(self) -> Any:
+        """Made when first asked for: many handlers want no more than the payload."""
+        if self._message is None:
+            self._message = _kca.kca_delivery_message(self._delivery)
+        return self._message
+
+    @property
+    def name(self) -> str:
+        """What its handler was found by; "" when it has none."""
+        return self._name
+
+    @property
+    def payload(self) -> bytes | None:
+        """The payload as it is on the wire; None: it has none."""
+        return self._payload
+
+    @property
+    def record_timestamp_ms(self) -> int:
+        """The record's own timestamp, which the broker or the publisher's client set."""
+        return _kca.kca_delivery_timestamp_ms(self._delivery)
 
     @property
     def consumer(self) -> str:
@@ -196,14 +221,13 @@ class Delivery(Message):
         """1, 2, ..."""
         return _kca.kca_delivery_attempt(self._delivery)
 
-    def publish(self, bus: Any, message: Message | str, payload: Any = None, **fields: Any) -> None:
+    def publish(self, bus: Bus, message: Any, payload: Any = None, **fields: Unpack[Fields]) -> None:
         """Publishes through the bus' channel in this delivery's transaction: it goes out with its offset.
 
         For consumers with a `transactional_id`; arguments as `Bus.publish` takes them. It continues the delivery's
         trace, unless it has a trace context.
         """
-        made = message if isinstance(message, Message) else Message(message, payload, **fields)
-        _kca.kca_delivery_publish(self._delivery, bus._handle, made._handle)
+        bus._put(self._delivery, message, payload, **fields)
 
     def settle(self, verdict: int, error_name: str = "", text: str = "") -> None:
         """Settles it: `DONE`, `FAILED`, `REJECTED` or `DUPLICATE`, with a short name and a line of text that say why.

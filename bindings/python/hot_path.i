@@ -1,0 +1,339 @@
+/*
+ * What runs for each message, written by hand: one call from Python makes and publishes a message, one takes a batch
+ * of events. Within Python's stable ABI of 3.10. Functions of _kca:
+ *
+ *   publish(bus, delivery, cause, token, name, payload, key, type, message_id, correlation_id, timestamp_ms, origin,
+ *           version, reply_to, headers, traceparent, tracestate)
+ *       bus and delivery: handles; delivery not None: in its transaction. cause: the message whose trace it continues.
+ *       The others are those of kca.Message, None leaves one out.
+ *   take(queue, max, timeout_ms): a list of events, each a tuple:
+ *       (EVENT_RECEIPT, token, error, topic, partition, offset), (EVENT_DELIVERY, handle, name, payload),
+ *       or (another type, handle)
+ *   json_traits(text): what of the JSON text libraries write or read in different ways: 1 an exponent or a small
+ *       fraction, 2 null, 4 an integer of 19 digits or more
+ */
+%{
+/* ---- arguments ---- */
+
+static bool kca_py_handle(void **out, PyObject *value, swig_type_info *type, const char *what) {
+  if (SWIG_IsOK(SWIG_ConvertPtr(value, out, type, 0)))
+    return true;
+  PyErr_Format(PyExc_TypeError, "%s is of another type", what);
+  return false;
+}
+
+/* A text without NUL; None: NULL. */
+static bool kca_py_text(const char **out, PyObject *value, const char *what) {
+  Py_ssize_t len;
+  *out = NULL;
+  if (value == Py_None)
+    return true;
+  if (!PyUnicode_Check(value)) {
+    PyErr_Format(PyExc_TypeError, "%s must be a text", what);
+    return false;
+  }
+  *out = PyUnicode_AsUTF8AndSize(value, &len);
+  if (*out && strlen(*out) != (size_t)len) {
+    PyErr_Format(PyExc_ValueError, "%s has a NUL in it", what);
+    return false;
+  }
+  return *out != NULL;
+}
+
+/* Bytes, or a text as UTF-8, or anything with a buffer, of which `*held` is then a copy to be let go. */
+static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, PyObject *value) {
+  *held = NULL;
+  if (PyUnicode_Check(value)) {
+    *out = PyUnicode_AsUTF8AndSize(value, len);
+    return *out != NULL;
+  }
+  char *bytes = NULL;
+  *held = kca_py_held(value);
+  if (!*held || PyBytes_AsStringAndSize(*held, &bytes, len) != 0)
+    return false;
+  *out = bytes;
+  return true;
+}
+
+typedef void (*kca_py_octets_setter)(kca_message *m, const void *octets, size_t len);
+
+static bool kca_py_set_octets(kca_message *m, kca_py_octets_setter set, PyObject *value) {
+  const char *octets;
+  Py_ssize_t len;
+  PyObject *held;
+  if (value == Py_None)
+    return true;
+  bool ok = kca_py_octets(&octets, &len, &held, value);
+  if (ok)
+    set(m, octets, (size_t)len);
+  Py_XDECREF(held);
+  return ok;
+}
+
+static bool kca_py_set_headers(kca_message *m, PyObject *headers) {
+  PyObject *key, *value;
+  Py_ssize_t at = 0;
+  if (headers == Py_None)
+    return true;
+  if (!PyDict_Check(headers)) {
+    PyErr_SetString(PyExc_TypeError, "headers must be a dict");
+    return false;
+  }
+  while (PyDict_Next(headers, &at, &key, &value)) {
+    const char *name, *octets;
+    Py_ssize_t len;
+    PyObject *held;
+    if (!kca_py_text(&name, key, "a header's name"))
+      return false;
+    bool ok = kca_py_octets(&octets, &len, &held, value);
+    if (ok)
+      kca_message_set_binary_header(m, name, octets, (size_t)len);
+    Py_XDECREF(held);
+    if (!ok)
+      return false;
+  }
+  return true;
+}
+
+/* ---- publishing ---- */
+
+enum {
+  KCA_PY_BUS,
+  KCA_PY_DELIVERY,
+  KCA_PY_CAUSE,
+  KCA_PY_TOKEN,
+  KCA_PY_NAME,
+  KCA_PY_PAYLOAD,
+  KCA_PY_KEY,
+  KCA_PY_TYPE,
+  KCA_PY_MESSAGE_ID,
+  KCA_PY_CORRELATION_ID,
+  KCA_PY_TIMESTAMP,
+  KCA_PY_ORIGIN,
+  KCA_PY_VERSION,
+  KCA_PY_REPLY_TO,
+  KCA_PY_HEADERS,
+  KCA_PY_TRACEPARENT,
+  KCA_PY_TRACESTATE,
+  KCA_PY_PUBLISH_COUNT
+};
+
+static const struct {
+  int argument;
+  const char *what;
+  void (*set)(kca_message *m, const char *text);
+} kca_py_texts[] = {
+    {KCA_PY_MESSAGE_ID, "message_id", kca_message_set_message_id},
+    {KCA_PY_CORRELATION_ID, "correlation_id", kca_message_set_correlation_id},
+    {KCA_PY_ORIGIN, "origin", kca_message_set_origin},
+    {KCA_PY_VERSION, "version", kca_message_set_version},
+    {KCA_PY_REPLY_TO, "reply_to", kca_message_set_reply_to},
+};
+
+static bool kca_py_set_numbers(kca_message *m, PyObject *type, PyObject *timestamp) {
+  if (type != Py_None) {
+    long number = PyLong_AsLong(type);
+    if (number == -1 && PyErr_Occurred())
+      return false;
+    kca_message_set_type(m, number < INT_MIN || number > INT_MAX ? -1 : (int)number);
+  }
+  if (timestamp != Py_None) {
+    long long ms = PyLong_AsLongLong(timestamp);
+    if (ms == -1 && PyErr_Occurred())
+      return false;
+    kca_message_set_timestamp_ms(m, ms);
+  }
+  return true;
+}
+
+static bool kca_py_set_trace(kca_message *m, PyObject *cause, PyObject *parent, PyObject *state) {
+  const char *traceparent, *tracestate;
+  void *followed;
+  if (!kca_py_text(&traceparent, parent, "traceparent") || !kca_py_text(&tracestate, state, "tracestate"))
+    return false;
+  if (traceparent) {
+    kca_message_set_trace_context(m, traceparent, tracestate);
+  } else if (cause != Py_None) {
+    if (!kca_py_handle(&followed, cause, SWIGTYPE_p_kca_message, "cause"))
+      return false;
+    kca_message_follow(m, followed);
+  }
+  return true;
+}
+
+static bool kca_py_fill(kca_message *m, PyObject **a) {
+  for (size_t i = 0; i < sizeof kca_py_texts / sizeof *kca_py_texts; i++) {
+    const char *text;
+    if (a[kca_py_texts[i].argument] == Py_None)
+      continue;
+    if (!kca_py_text(&text, a[kca_py_texts[i].argument], kca_py_texts[i].what))
+      return false;
+    kca_py_texts[i].set(m, text);
+  }
+  return kca_py_set_octets(m, kca_message_set_payload, a[KCA_PY_PAYLOAD]) &&
+         kca_py_set_octets(m, kca_message_set_key, a[KCA_PY_KEY]) &&
+         kca_py_set_numbers(m, a[KCA_PY_TYPE], a[KCA_PY_TIMESTAMP]) && kca_py_set_headers(m, a[KCA_PY_HEADERS]) &&
+         kca_py_set_trace(m, a[KCA_PY_CAUSE], a[KCA_PY_TRACEPARENT], a[KCA_PY_TRACESTATE]);
+}
+
+/* None, or NULL with the exception of `e`, which is freed. */
+static PyObject *kca_py_outcome(kca_error *e) {
+  if (!e)
+    Py_RETURN_NONE;
+  PyObject *exception = kca_py_error(e);
+  kca_error_free(e);
+  kca_py_raise(exception);
+  return NULL;
+}
+
+static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
+  PyObject *a[KCA_PY_PUBLISH_COUNT];
+  void *bus, *delivery = NULL;
+  const char *name;
+  kca_message *m;
+  (void)self;
+  if (PyTuple_Size(args) != KCA_PY_PUBLISH_COUNT) {
+    PyErr_SetString(PyExc_TypeError, "publish takes other arguments");
+    return NULL;
+  }
+  for (int i = 0; i < KCA_PY_PUBLISH_COUNT; i++)
+    a[i] = PyTuple_GetItem(args, i);
+  uint64_t token = PyLong_AsUnsignedLongLong(a[KCA_PY_TOKEN]);
+  if (token == (uint64_t)-1 && PyErr_Occurred())
+    return NULL;
+  if (!kca_py_text(&name, a[KCA_PY_NAME], "name") || !kca_py_handle(&bus, a[KCA_PY_BUS], SWIGTYPE_p_kca_bus, "bus"))
+    return NULL;
+  if (a[KCA_PY_DELIVERY] != Py_None &&
+      !kca_py_handle(&delivery, a[KCA_PY_DELIVERY], SWIGTYPE_p_kca_delivery, "delivery"))
+    return NULL;
+
+  kca_error *e = kca_message_new(&m, name);
+  if (e)
+    return kca_py_outcome(e);
+  bool ok = kca_py_fill(m, a);
+  if (ok) {
+    Py_BEGIN_ALLOW_THREADS
+    e = delivery ? kca_delivery_publish(delivery, bus, m) : kca_bus_publish(bus, m, token);
+    Py_END_ALLOW_THREADS
+  }
+  kca_message_free(m);
+  return ok ? kca_py_outcome(e) : NULL;
+}
+
+/* ---- taking ---- */
+
+static PyObject *kca_py_receipt(kca_event *e) {
+  const kca_error *why = kca_event_error(e);
+  PyObject *error = Py_None;
+  if (why)
+    error = kca_py_error(why);
+  else
+    Py_INCREF(error);
+  PyObject *made = error ? Py_BuildValue("iKNsiL", KCA_EVENT_RECEIPT, (unsigned long long)kca_event_token(e), error,
+                                         kca_event_topic(e), kca_event_partition(e), (long long)kca_event_offset(e))
+                         : NULL;
+  kca_event_free(e);
+  return made;
+}
+
+static PyObject *kca_py_delivery(kca_event *e) {
+  kca_delivery *d = kca_event_into_delivery(e);
+  const kca_message *m = kca_delivery_message(d);
+  PyObject *handle = SWIG_NewPointerObj(d, SWIGTYPE_p_kca_delivery, SWIG_POINTER_OWN);
+  PyObject *payload = kca_py_bytes(kca_message_payload(m), kca_message_payload_len(m));
+  const char *name = kca_message_name(m);
+  PyObject *route = PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name), "surrogateescape");
+  if (!handle || !payload || !route) {
+    Py_XDECREF(handle);
+    Py_XDECREF(payload);
+    Py_XDECREF(route);
+    return NULL;
+  }
+  return Py_BuildValue("iNNN", KCA_EVENT_DELIVERY, handle, route, payload);
+}
+
+static PyObject *kca_py_taken(kca_event *e) {
+  switch (kca_event_type(e)) {
+  case KCA_EVENT_RECEIPT:
+    return kca_py_receipt(e);
+  case KCA_EVENT_DELIVERY:
+    return kca_py_delivery(e);
+  default:
+    return Py_BuildValue("iN", kca_event_type(e), SWIG_NewPointerObj(e, SWIGTYPE_p_kca_event, SWIG_POINTER_OWN));
+  }
+}
+
+enum { KCA_PY_MOST = 1024 };
+
+static PyObject *kca_py_take(PyObject *self, PyObject *args) {
+  kca_event *events[KCA_PY_MOST];
+  PyObject *handle;
+  void *queue;
+  int max, timeout_ms, count;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "Oii:take", &handle, &max, &timeout_ms) ||
+      !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
+    return NULL;
+  Py_BEGIN_ALLOW_THREADS
+  count = kca_queue_next(queue, events, max > KCA_PY_MOST ? KCA_PY_MOST : max, timeout_ms);
+  Py_END_ALLOW_THREADS
+  if (count < 0) {
+    kca_py_raise(kca_py_queue_error(-count));
+    return NULL;
+  }
+  PyObject *list = PyList_New(count);
+  for (int i = 0; i < count; i++) {
+    if (!list) {
+      kca_event_free(events[i]); /* memory is out: what is left goes unsettled */
+      continue;
+    }
+    PyObject *taken = kca_py_taken(events[i]);
+    if (taken)
+      PyList_SetItem(list, i, taken);
+    else
+      Py_CLEAR(list);
+  }
+  return list;
+}
+
+/* ---- JSON ---- */
+
+static PyObject *kca_py_json_traits(PyObject *self, PyObject *args) {
+  PyObject *value;
+  char *text;
+  Py_ssize_t len;
+  long traits = 0;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "S:json_traits", &value) || PyBytes_AsStringAndSize(value, &text, &len) != 0)
+    return NULL;
+  const char *end = text + len;
+  for (const char *at = text; at < end; at++) {
+    if (*at == '"') {
+      for (at++; at < end && *at != '"'; at++)
+        at += *at == '\\';
+    } else if (*at == 'n') {
+      traits |= 2;
+      at += 3;
+    } else if (*at >= '0' && *at <= '9') {
+      const char *first = at;
+      while (at < end && *at >= '0' && *at <= '9')
+        at++;
+      if (at - first >= 19)
+        traits |= 4;
+      if (end - first > 6 && memcmp(first, "0.0000", 6) == 0)
+        traits |= 1;
+      if (at < end && *at == '.')
+        for (at++; at < end && *at >= '0' && *at <= '9'; at++)
+          ;
+      if (at < end && (*at == 'e' || *at == 'E'))
+        traits |= 1;
+      at--;
+    }
+  }
+  return PyLong_FromLong(traits);
+}
+%}
+
+%native(publish) PyObject *kca_py_publish(PyObject *self, PyObject *args);
+%native(take) PyObject *kca_py_take(PyObject *self, PyObject *args);
+%native(json_traits) PyObject *kca_py_json_traits(PyObject *self, PyObject *args);

@@ -1,0 +1,177 @@
+"""Buses: what messages are published through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from . import _kca, tracing
+from .handlers import is_payload_class, name_of
+from .message import Message, handled
+from .payload import encoded
+
+_publish = _kca.publish
+_NO_TRACE = None, None
+
+
+class Fields(TypedDict, total=False):
+    """What a message may be given, besides its name and payload; see `Bus.publish`."""
+
+    key: bytes | str | None
+    type: int | None
+    message_id: str | None
+    correlation_id: str | None
+    timestamp_ms: int | None
+    origin: str | None
+    version: str | None
+    reply_to: str | None
+    headers: Mapping[str, bytes | str] | None
+    trace_context: tuple[str, str | None] | None
+
+
+class Bus:
+    """The event, command or query bus of one channel."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def publish(
+        self,
+        message: Any,
+        payload: Any = None,
+        *,
+        token: int = 0,
+        key: bytes | str | None = None,
+        type: int | None = None,
+        message_id: str | None = None,
+        correlation_id: str | None = None,
+        timestamp_ms: int | None = None,
+        origin: str | None = None,
+        version: str | None = None,
+        reply_to: str | None = None,
+        headers: Mapping[str, bytes | str] | None = None,
+        trace_context: tuple[str, str | None] | None = None,
+    ) -> None:
+        """Publishes a message.
+
+        Of a publisher that is not async it returns when the broker has stored it; else a receipt follows on the
+        system's queue when `token` is not 0, and a failure without a token is a fault. It waits while the buffer is
+        full.
+
+        Inside a handler the message continues the trace of what is handled; inside a span of OpenTelemetry that one.
+
+        Args:
+            message: the message's name; or an object of a dataclass, a pydantic model or a msgspec struct, which is the
+                payload, and whose class gives the name: `OrderCreated` is "orderCreated"; or a `Message`.
+            payload: bytes as they are, a text as UTF-8, None as none, and anything else as JSON.
+            token: comes back with the receipt.
+            key: messages of one key keep their order; the correlation id.
+            type: one of the `TYPE_...`; the bus' own.
+            message_id: a new UUID.
+            correlation_id: a new UUID.
+            timestamp_ms: milliseconds since 1970; now.
+            origin: who made it.
+            version: of its form; "1.0".
+            reply_to: the channel that replies are to go to; the publisher's.
+            headers: custom headers.
+            trace_context: traceparent and tracestate.
+
+        Raises:
+            Error: by kind; `BufferFullError` and others that are `retriable` may work later.
+        """
+        self._put(
+            None,
+            message,
+            payload,
+            token,
+            key,
+            type,
+            message_id,
+            correlation_id,
+            timestamp_ms,
+            origin,
+            version,
+            reply_to,
+            headers,
+            trace_context,
+        )
+
+    def flush(self, timeout_ms: int = -1) -> None:
+        """Waits until all that was published is answered."""
+        _kca.kca_bus_flush(self._handle, timeout_ms)
+
+    def _put(
+        self,
+        delivery: Any,
+        message: Any,
+        payload: Any,
+        token: int = 0,
+        key: bytes | str | None = None,
+        type: int | None = None,
+        message_id: str | None = None,
+        correlation_id: str | None = None,
+        timestamp_ms: int | None = None,
+        origin: str | None = None,
+        version: str | None = None,
+        reply_to: str | None = None,
+        headers: Mapping[str, bytes | str] | None = None,
+        trace_context: tuple[str, str | None] | None = None,
+    ) -> None:
+        """Publishes; `delivery`: in the transaction of that one, by its handle."""
+        trace = trace_context or tracing.current()
+        cause = None if trace else handled.get()
+        if message.__class__ is not str:
+            if isinstance(message, Message):
+                return self._put_message(delivery, message, token, trace, cause)
+            if message is not None and not isinstance(message, str):
+                message, payload = named(message, payload)
+        if headers is not None and headers.__class__ is not dict:
+            headers = dict(headers)
+        traceparent, tracestate = trace or _NO_TRACE
+        _publish(
+            self._handle,
+            delivery,
+            None if cause is None else cause._handle,
+            token,
+            message,
+            encoded(payload),
+            key,
+            type,
+            message_id,
+            correlation_id,
+            timestamp_ms,
+            origin,
+            version,
+            reply_to,
+            headers,
+            traceparent,
+            tracestate,
+        )
+
+    def _put_message(self, delivery: Any, message: Message, token: int, trace: Any, cause: Any) -> None:
+        """A message keeps what it was given, and may be published again."""
+        m = message._handle
+        lent = (trace or cause) and not message.trace_context[0]
+        if lent and trace:
+            _kca.kca_message_set_trace_context(m, *trace)
+        elif lent:
+            _kca.kca_message_follow(m, cause._handle)
+        try:
+            if delivery is None:
+                _kca.kca_bus_publish(self._handle, m, token)
+            else:
+                _kca.kca_delivery_publish(delivery, self._handle, m)
+        finally:
+            if lent:
+                _kca.kca_message_set_trace_context(m, None, None)
+
+
+def named(message: Any, payload: Any) -> tuple[str, Any]:
+    """The name and the payload of an object whose class is the message's name."""
+    kind = message.__class__
+    if payload is not None or not is_payload_class(kind):
+        raise TypeError(
+            f"a message is a name and a payload, a Message, or an object of a dataclass, a model or a struct; "
+            f"got a {kind.__name__}{' and a payload' if payload is not None else ''}"
+        )
+    return name_of(kind), message

@@ -1,0 +1,189 @@
+"""Consumers, whose handlers run in threads."""
+
+from __future__ import annotations
+
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from . import _kca
+from .errors import StoppedError
+from .queue import Queue
+from .work import Work
+
+
+@dataclass(frozen=True)
+class PartitionLag:
+    """How far a consumer is in a partition; None: not known.
+
+    Attributes:
+        topic: the partition's topic.
+        partition: its number.
+        frontier: all below this offset is settled.
+        committed: the offset that is committed.
+        high_watermark: the partition's end.
+        lag: records from the frontier to the end.
+        held: records of it that are held.
+        paused: nothing of it is given out.
+    """
+
+    topic: str
+    partition: int
+    frontier: int | None
+    committed: int | None
+    high_watermark: int | None
+    lag: int | None
+    held: int
+    paused: bool
+
+
+class BaseConsumer:
+    """What consumers of both kinds do: in threads, and in asyncio's loop."""
+
+    def __init__(self, handle: Any, name: str, work: Work, description: Callable[[], dict[str, Any]]) -> None:
+        self._handle = handle
+        self._work = work
+        self._description = description
+        self._processors = 1
+        self.name = name
+
+    def pause(self, topic: str | None = None, partition: int = -1) -> None:
+        """Nothing of the partition is given out until `resume`; -1: of the topic's, None: of any topic."""
+        _kca.kca_consumer_pause(self._handle, topic, partition)
+
+    def resume(self, topic: str | None = None, partition: int = -1) -> None:
+        """Gives out again what was paused."""
+        _kca.kca_consumer_resume(self._handle, topic, partition)
+
+    def lag(self) -> list[PartitionLag]:
+        """Where it is in each partition that is assigned to it now."""
+        own = next(c for c in self._description()["consumers"] if c["name"] == self.name)
+        fields = PartitionLag.__dataclass_fields__
+        return [PartitionLag(**{name: p.get(name) for name in fields}) for p in own.get("partitions", [])]
+
+    def stop(self) -> None:
+        """Ends run; from any thread, also from a handler. Does not wait itself."""
+        _kca.kca_consumer_stop(self._handle)
+
+
+class Consumer(BaseConsumer):
+    """A consumer of a started system. Handlers run in threads that live only inside `run`."""
+
+    def with_amount_of_processors(self, processors: int) -> Consumer:
+        """Handlers that run at once, each on its thread: 1. Before run."""
+        _kca.kca_consumer_with_amount_of_processors(self._handle, processors)
+        self._processors = processors
+        return self
+
+    def with_message_processing_timeout_ms(self, timeout_ms: int) -> Consumer:
+        """A delivery not settled within it counts as failed; 0: no limit. Before run."""
+        _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
+        return self
+
+    def seek(self, topic: str, partition: int, offset: int, timeout_ms: int = 10000) -> None:
+        """Goes on reading at this offset; `OFFSET_END`: at the partition's end, `OFFSET_BEGINNING`: its beginning."""
+        _kca.kca_consumer_seek(self._handle, topic, partition, offset, timeout_ms)
+
+    def seek_to_time(self, topic: str, ms_since_1970: int, partition: int = -1, timeout_ms: int = 10000) -> None:
+        """Goes on reading at the first message at or after this time; partition -1: in all of the topic."""
+        _kca.kca_consumer_seek_to_time(self._handle, topic, partition, ms_since_1970, timeout_ms)
+
+    def queue(self) -> Queue:
+        """Joins the group: the queue of its deliveries and faults, for those who handle without `run`."""
+        return Queue(_kca.kca_consumer_queue(self._handle), self._work.dispatch)
+
+    def run(self) -> None:
+        """Joins the group and handles deliveries until `stop` or shutdown; the calling thread is a processor.
+
+        A handler that returns has done its work, one that raises `Rejected` rejects the message, and one that raises
+        anything else has failed; it may also return `FAILED`, `REJECTED`, `DUPLICATE` or `DEFERRED`.
+
+        Ctrl-C stops it: handlers that run are waited for, what is done is committed, and `KeyboardInterrupt` is raised.
+        A second Ctrl-C does not wait for them.
+
+        Raises:
+            Error: what ended the consumer.
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        self._work.refuse_async()
+        self._work.begin()
+        queue = self.queue()
+        try:
+            with _stopping_at_interrupt(self.stop) as on_main_thread:
+                self._process_all(queue, on_main_thread)
+            with suppress(StoppedError):
+                _kca.kca_queue_error(queue._handle)
+        finally:
+            queue.close()
+
+    def _process_all(self, queue: Queue, on_main_thread: bool) -> None:
+        """Handles in this thread and in as many more as there are processors."""
+        ends: list[BaseException] = []
+
+        def process() -> None:
+            try:
+                self._process(queue, None)
+            except BaseException as e:
+                ends.append(e)
+
+        others = [
+            threading.Thread(target=process, name=f"kca-{self.name}-{n}", daemon=True)
+            for n in range(1, self._processors)
+        ]
+        for other in others:
+            other.start()
+        self._process(queue, _poller(queue) if on_main_thread else None)
+        for other in others:
+            other.join()
+        if ends:
+            raise ends[0]
+
+    def _process(self, queue: Queue, poller: select.poll | None) -> None:
+        """Handles until the consumer has stopped."""
+        try:
+            while True:
+                if poller:
+                    if not queue.dispatch(1, 0):
+                        poller.poll()  # a signal's handler runs meanwhile
+                else:
+                    queue.dispatch(1, -1)
+        except StoppedError:
+            return
+        finally:
+            self.stop()
+
+
+def _poller(queue: Queue) -> select.poll:
+    poller = select.poll()
+    poller.register(queue.fileno(), select.POLLIN)
+    return poller
+
+
+@contextmanager
+def _stopping_at_interrupt(stop: Callable[[], None]) -> Iterator[bool]:
+    """On the main thread Ctrl-C calls `stop`, and raises at the end; unless the application handles it already."""
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    if not on_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield on_main_thread
+        return
+    interrupted = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+        stop()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield True
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if interrupted:
+        raise KeyboardInterrupt

@@ -1,0 +1,201 @@
+"""Handlers: what a function is called with, by its annotations, and the name of the messages that it handles."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from typing import Any
+
+from . import payload, shapes
+from .errors import PayloadError
+from .message import Delivery, Message
+
+Convert = Callable[[Delivery], Any]
+
+
+def name_of(kind: type) -> str:
+    """The message's name of a payload's class: that of the class, `OrderCreated` as "orderCreated"."""
+    return kind.__name__[:1].lower() + kind.__name__[1:]
+
+
+def is_payload_class(kind: Any) -> bool:
+    """Whether it is a dataclass, a pydantic model or a msgspec struct."""
+    return isinstance(kind, type) and (is_dataclass(kind) or payload.is_model(kind) or payload.is_struct(kind))
+
+
+class Mismatched(Exception):
+    """A payload is not what the handler's annotation says."""
+
+
+# ---- conversions ----
+
+
+def _values(d: Delivery) -> Any:
+    return d.json()
+
+
+def _values_or_bytes(d: Delivery) -> Any:
+    try:
+        return d.json()
+    except (PayloadError, ValueError, RecursionError):
+        return d.payload
+
+
+def _octets(d: Delivery) -> Any:
+    return d.payload
+
+
+def _text(path: Any) -> str:
+    """A path of pydantic's, ("items", 0, "sku"), as items[0].sku."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def _by_pydantic(kind: Any) -> Convert:
+    from pydantic import TypeAdapter, ValidationError
+
+    adapter = TypeAdapter(kind)
+
+    def convert(d: Delivery) -> Any:
+        try:
+            return adapter.validate_json(d.payload or b"null")
+        except ValidationError as e:
+            errors = e.errors(include_url=False, include_context=False, include_input=False)
+            if errors[0]["type"] == "json_invalid":
+                d.json()  # says where it breaks
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            raise shapes.Mismatch(_text(errors[0]["loc"]), errors[0]["msg"] + more) from None
+
+    return convert
+
+
+def _by_msgspec(kind: Any) -> Convert:
+    import msgspec
+
+    decoder = msgspec.json.Decoder(kind)
+
+    def convert(d: Delivery) -> Any:
+        try:
+            return decoder.decode(d.payload or b"null")
+        except msgspec.ValidationError as e:  # Expected `int`, got `str` - at `$.items[...].sku`
+            said, _, path = str(e).partition(" - at `$")
+            raise shapes.Mismatch(path.rstrip("`").removeprefix("."), said) from None
+        except msgspec.DecodeError:
+            d.json()  # says where it breaks
+            raise
+
+    return convert
+
+
+def _by_shape(kind: Any) -> Convert:
+    convert = shapes.converter(kind)
+    return lambda d: convert(d.json())
+
+
+def _has(kind: Any, test: Callable[[Any], bool]) -> bool:
+    """Whether it is one, or is made of some, such as list[Model]."""
+    return test(kind) or any(_has(part, test) for part in typing.get_args(kind))
+
+
+def _conversion(kind: Any, name: str) -> Convert:
+    if kind is inspect.Parameter.empty or kind is Any:
+        return _values_or_bytes if name == "*" else _values
+    if kind is bytes or (typing.get_origin(kind) is not None and typing.get_args(kind) == (bytes, type(None))):
+        return _octets
+    if _has(kind, payload.is_model):
+        make = _by_pydantic(kind)
+    elif _has(kind, payload.is_struct):
+        make = _by_msgspec(kind)
+    else:
+        make = _by_shape(kind)
+    wanted = getattr(kind, "__name__", None) if isinstance(kind, type) else str(kind)
+
+    def convert(d: Delivery) -> Any:
+        try:
+            return make(d)
+        except shapes.Mismatch as e:
+            text = " ".join(str(e).split())
+            raise Mismatched(f"the payload is not {wanted}: {text}") from None
+
+    return convert
+
+
+# ---- the handler ----
+
+
+def _is_delivery(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Message)
+
+
+def _parameters(function: Any) -> list[Any]:
+    """The annotations of the parameters that are given by their place."""
+    target = function if inspect.isroutine(function) else type(function).__call__
+    try:
+        hints = typing.get_type_hints(target)
+    except NameError:  # of a name that is known inside a function only: the decorator stands there
+        frame = inspect.currentframe()
+        local: dict[str, Any] = {}
+        while frame:
+            local = {**frame.f_locals, **local}
+            frame = frame.f_back
+        hints = typing.get_type_hints(target, localns=local)
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    try:
+        given = inspect.signature(function).parameters.values()
+    except ValueError:  # of a function in C
+        return [inspect.Parameter.empty, Delivery]
+    if any(p.kind is p.VAR_POSITIONAL for p in given):
+        return [inspect.Parameter.empty, Delivery]
+    return [hints.get(p.name, p.annotation) for p in given if p.kind in by_place]
+
+
+def _snake_to_camel(name: str) -> str:
+    return re.sub(r"_+(\w)", lambda found: found[1].upper(), name.strip("_"))
+
+
+class Handler:
+    """A function and how it is called: with the payload, with the delivery, or with both.
+
+    Attributes:
+        name: of the messages that it handles.
+        function: what is called.
+        is_async: it is a coroutine function.
+        arguments: what it is called with for a delivery; raises `Mismatched` when the payload is not what its
+            annotation says, `PayloadError`, `ValueError` or `RecursionError` when it is no JSON.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str | None) -> None:
+        if not callable(function):
+            raise TypeError(f"handler {name} must be callable, got {function!r}")
+        annotations = _parameters(function)
+        if not 1 <= len(annotations) <= 2:
+            raise TypeError(
+                f"a handler takes the payload, the delivery, or both: {function!r} takes {len(annotations)}"
+            )
+        kind = next((a for a in annotations if not _is_delivery(a)), None)
+        if len(annotations) == 2:
+            delivery_first = _is_delivery(annotations[0])
+            kind = annotations[1 if delivery_first else 0]
+        self.name = name or self._default_name(function, kind)
+        self.function = function
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+        convert = _conversion(kind, self.name)
+        self.arguments: Callable[[Delivery], tuple[Any, ...]]
+        if len(annotations) == 2:
+            self.arguments = (lambda d: (d, convert(d))) if delivery_first else (lambda d: (convert(d), d))
+        elif kind is None:
+            self.arguments = lambda d: (d,)
+        else:
+            self.arguments = lambda d: (convert(d),)
+
+    @staticmethod
+    def _default_name(function: Any, kind: Any) -> str:
+        if is_payload_class(kind):
+            return name_of(kind)
+        name = getattr(function, "__name__", "<lambda>")
+        if name == "<lambda>":
+            raise TypeError("a handler without a name of its own needs the name of its messages")
+        return _snake_to_camel(name)

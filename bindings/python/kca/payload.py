@@ -1,0 +1,170 @@
+"""Payloads: JSON by orjson, by msgspec or by the standard library, whichever is there first, with the same bytes.
+
+The standard library's way of writing is the one that counts: compact, UTF-8, no needless escapes, `1e+16`, integers of
+any size, no NaN. Where a faster library would write something else, the value is written by the standard library.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from importlib.util import find_spec
+from typing import Any
+from uuid import UUID
+
+from . import _kca
+
+# What json_traits tells: numbers and nulls that the faster libraries write in another way (null: it may be NaN), and
+# integers that they may read as floats.
+_UNLIKE = 1 | 2
+_LONG = 4
+
+
+def _plain(value: Any) -> Any:
+    """What a value that JSON does not have is written as."""
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, datetime | time):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return list(value)
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
+    if is_model(type(value)):
+        return value.model_dump(mode="json", by_alias=True)
+    if is_struct(type(value)):
+        return sys.modules["msgspec"].to_builtins(value)
+    raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+
+
+_traits = _kca.json_traits
+_write_surely = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
+
+
+def _surely(value: Any) -> bytes:
+    return _write_surely(value).encode()
+
+
+def _checked(fast: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """A fast way of writing that gives the same bytes, or the same failure, as the sure one."""
+
+    def write(value: Any) -> bytes:
+        try:
+            text = fast(value)
+        except (TypeError, ValueError, OverflowError, RecursionError):  # an integer of any size, a key that is no text
+            return _surely(value)
+        return _surely(value) if _traits(text) & _UNLIKE else text
+
+    return write
+
+
+def _readable(fast: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def read(text: bytes) -> Any:
+        return json.loads(text) if _traits(text) & _LONG else fast(text)
+
+    return read
+
+
+def _by_orjson() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    import orjson
+
+    options = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+    def write(value: Any) -> bytes:
+        return orjson.dumps(value, _plain, options)
+
+    return _checked(write), _readable(orjson.loads)
+
+
+def _by_msgspec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    import msgspec
+
+    return _checked(msgspec.json.Encoder(enc_hook=_plain).encode), _readable(msgspec.json.Decoder().decode)
+
+
+def use(library: str | None = None) -> str:
+    """Chooses the library: "orjson", "msgspec" or "json"; None: the first of them that is installed. Gives its name."""
+    global _write, _read
+    chosen = library or next(name for name in ("orjson", "msgspec", "json") if find_spec(name))
+    by: dict[str, Callable[[], Any]] = {"orjson": _by_orjson, "msgspec": _by_msgspec}
+    _write, _read = by[chosen]() if chosen in by else (_surely, None)
+    return chosen
+
+
+_write: Callable[[Any], bytes]
+_read: Callable[[bytes], Any] | None  # None: the standard library, which takes what RFC 8259 does not
+use()
+
+
+def is_model(kind: Any) -> bool:
+    """Whether it is a class of pydantic's models."""
+    return isinstance(kind, type) and hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_validate_json")
+
+
+def is_struct(kind: Any) -> bool:
+    """Whether it is a class of msgspec's structs."""
+    return isinstance(kind, type) and hasattr(kind, "__struct_config__")
+
+
+def _of_model(value: Any) -> bytes:
+    text: str = value.model_dump_json(by_alias=True)
+    return text.encode()
+
+
+def _of_struct(value: Any) -> bytes:
+    text: bytes = sys.modules["msgspec"].json.encode(value)
+    return text
+
+
+_write_model, _write_struct = _checked(_of_model), _checked(_of_struct)
+
+
+def encoded(value: Any) -> bytes | bytearray | memoryview | None:
+    """Bytes as they are, a text as UTF-8, None as none, and anything else as JSON.
+
+    JSON is also what a dataclass, a pydantic model and a msgspec struct become, by their own rules for names.
+
+    Raises:
+        ValueError, TypeError: JSON does not have it.
+    """
+    if type(value) is dict:
+        return _write(value)
+    if value is None or isinstance(value, bytes | bytearray | memoryview):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    if is_model(type(value)):
+        return _write_model(value)
+    if is_struct(type(value)):
+        return _write_struct(value)
+    return _write(value)
+
+
+def decoded(payload: bytes | None, message: Any) -> Any:
+    """The values of a payload; `message`: its low-level handle, which says where it breaks.
+
+    Raises:
+        PayloadError: it is not JSON as RFC 8259 has it.
+        ValueError, RecursionError: it is JSON that Python cannot hold.
+    """
+    if payload is None:
+        return None
+    if _read:
+        try:
+            return _read(payload)
+        except (ValueError, RecursionError):
+            pass  # the strict check says where it breaks, or the standard library has room for more
+    _kca.kca_message_check_json(message)
+    return json.loads(payload)

@@ -1,0 +1,150 @@
+"""Queues and the events that wait in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from . import _kca
+from .errors import Error, StoppedError
+from .message import Delivery
+
+_take = _kca.take
+
+# A wait in C ends at least this often, so that Python sees Ctrl-C.
+SLICE_MS = 250
+
+
+class Receipt(NamedTuple):
+    """What became of one published message: stored at `offset`, or `error`."""
+
+    token: int
+    error: Error | None
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that went wrong outside any call."""
+
+    error: Error
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Rebalance:
+    """Partitions, as (topic, partition), that were "assigned" to a consumer, "revoked" from it, or "lost"."""
+
+    kind: str
+    consumer: str
+    partitions: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """A consumer has fetched a partition to its end; the next record there will have this offset.
+
+    It comes to consumers with the property enable.partition.eof "true"; deliveries from before may still follow.
+    """
+
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Log:
+    """A line of the log; see `System.log_to_queue`."""
+
+    level: int
+    component: str
+    text: str
+
+
+Event = Delivery | Receipt | Fault | Rebalance | End | Log
+
+_REBALANCES = {
+    _kca.KCA_REBALANCE_ASSIGNED: "assigned",
+    _kca.KCA_REBALANCE_REVOKED: "revoked",
+    _kca.KCA_REBALANCE_LOST: "lost",
+}
+
+
+def _rebalance(e: Any) -> Rebalance:
+    partitions = tuple(
+        (_kca.kca_event_assignment_topic(e, i), _kca.kca_event_assignment_partition(e, i))
+        for i in range(_kca.kca_event_assignment_count(e))
+    )
+    return Rebalance(_REBALANCES[_kca.kca_event_rebalance(e)], _kca.kca_event_consumer(e), partitions)
+
+
+def _fault(e: Any) -> Fault:
+    where = _kca.kca_event_topic(e), _kca.kca_event_partition(e), _kca.kca_event_offset(e)
+    return Fault(_kca.kca_event_error(e), *where)
+
+
+def _end(e: Any) -> End:
+    where = _kca.kca_event_topic(e), _kca.kca_event_partition(e), _kca.kca_event_offset(e)
+    return End(_kca.kca_event_consumer(e), *where)
+
+
+def _log(e: Any) -> Log:
+    return Log(_kca.kca_event_log_level(e), _kca.kca_event_log_component(e), _kca.kca_event_log_text(e))
+
+
+MAKERS: dict[int, Callable[..., Event]] = {
+    _kca.KCA_EVENT_DELIVERY: Delivery,
+    _kca.KCA_EVENT_RECEIPT: Receipt,
+    _kca.KCA_EVENT_FAULT: _fault,
+    _kca.KCA_EVENT_LOG: _log,
+    _kca.KCA_EVENT_REBALANCE: _rebalance,
+    _kca.KCA_EVENT_END: _end,
+}
+
+
+class Queue:
+    """Where events wait: receipts, faults and logs of a system, or deliveries and faults of a consumer."""
+
+    def __init__(self, handle: Any, dispatch: Callable[[Event], None]) -> None:
+        self._handle = handle
+        self._dispatch = dispatch
+
+    def next(self, max: int = 1, timeout_ms: int = -1) -> list[Event]:
+        """Up to `max` events, 1024 at most; none when none came in time.
+
+        Raises:
+            StoppedError: the consumer has stopped, and nothing is left.
+        """
+        return [MAKERS[kind](*parts) for kind, *parts in _take(self._handle, max, timeout_ms)]
+
+    def dispatch(self, max: int = 1, timeout_ms: int = -1) -> int:
+        """Takes events as `next` does, and handles each: deliveries by the handlers of their names, others by those of
+        `System.on`. Gives their number.
+        """
+        events = self.next(max, timeout_ms)
+        for event in events:
+            self._dispatch(event)
+        return len(events)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Every event as it comes, until the consumer has stopped; a system's queue never ends."""
+        while True:
+            try:
+                events = self.next(64, SLICE_MS)
+            except StoppedError:
+                return
+            yield from events
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while something waits: only poll it."""
+        return _kca.kca_queue_fd(self._handle)
+
+    def close(self) -> None:
+        """Lets go of it; a consumer leaves its group, once no thread is inside `next`."""
+        self._handle = None

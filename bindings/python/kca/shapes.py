@@ -1,0 +1,233 @@
+"""Dataclasses, and what stands in them, from the values of a JSON payload: `converter(Order)({"id": 1})`.
+
+For annotations that need no other library. Fields that are not declared are ignored, so that a publisher may add some.
+What does not fit is a `Mismatch`, whose text names the field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal, Union
+from uuid import UUID
+
+Convert = Callable[[Any], Any]
+
+
+class Mismatch(ValueError):
+    """A payload that does not fit the annotation; its text says at which field."""
+
+    def __init__(self, path: str, text: str) -> None:
+        super().__init__(f"{path}: {text}" if path else text)
+        self.path, self.text = path, text
+
+    def inside(self, where: str) -> Mismatch:
+        """The same, seen from outside."""
+        joint = "." if self.path and not self.path.startswith("[") else ""
+        return Mismatch(f"{where}{joint}{self.path}", self.text)
+
+
+_CALLED = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "an integer", float: "a number"}
+
+
+def _called(value: Any) -> str:
+    return "null" if value is None else _CALLED.get(type(value), type(value).__name__)
+
+
+def _must_be(wanted: str, value: Any) -> Mismatch:
+    return Mismatch("", f"must be {wanted}, got {_called(value)}")
+
+
+def _exactly(kind: type) -> Convert:
+    def convert(value: Any) -> Any:
+        if type(value) is kind:
+            return value
+        if kind is float and type(value) is int:
+            return float(value)
+        if kind is int and type(value) is float and value.is_integer():
+            return int(value)
+        raise _must_be(_CALLED[kind], value)
+
+    return convert
+
+
+def _nothing(value: Any) -> None:
+    if value is not None:
+        raise _must_be("null", value)
+
+
+def _parsed(kind: Any, wanted: str) -> Convert:
+    """Of a text (a Decimal also of a number)."""
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, str) and not (kind is Decimal and type(value) in (int, float)):
+            raise _must_be(wanted, value)
+        try:
+            return kind(str(value))
+        except (ValueError, ArithmeticError):
+            raise Mismatch("", f"must be {wanted}") from None
+
+    return convert
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+
+
+_SCALARS: dict[Any, Convert] = {
+    Any: lambda value: value,
+    object: lambda value: value,
+    None: _nothing,
+    type(None): _nothing,
+    datetime: _parsed(_instant, "a time in ISO 8601"),
+    date: _parsed(date.fromisoformat, "a date in ISO 8601"),
+    UUID: _parsed(UUID, "a UUID"),
+    Decimal: _parsed(Decimal, "a decimal number"),
+    **{kind: _exactly(kind) for kind in (str, bool, int, float, dict, list)},
+}
+
+
+def _one_of(kinds: tuple[Any, ...]) -> Convert:
+    """The first that fits; one that fits exactly goes before one that changes the value."""
+    converters = [converter(kind) for kind in kinds]
+    wanted = " or ".join("null" if kind is type(None) else getattr(kind, "__name__", str(kind)) for kind in kinds)
+
+    def convert(value: Any) -> Any:
+        failures = []
+        kind: Any = type(value)
+        if kind in kinds:
+            return converter(kind)(value)
+        for each in converters:
+            try:
+                return each(value)
+            except Mismatch as e:
+                failures.append(e)
+        deep = [e for e in failures if e.path]
+        raise deep[0] if len(deep) == 1 else _must_be(wanted, value)
+
+    return convert
+
+
+def _literal(allowed: tuple[Any, ...]) -> Convert:
+    def convert(value: Any) -> Any:
+        for each in allowed:
+            if type(each) is type(value) and each == value:
+                return each
+        raise Mismatch("", "must be one of " + ", ".join(repr(each) for each in allowed))
+
+    return convert
+
+
+def _enum(kind: type[Enum]) -> Convert:
+    def convert(value: Any) -> Any:
+        try:
+            return kind(value)
+        except ValueError:
+            raise Mismatch("", "must be one of " + ", ".join(repr(each.value) for each in kind)) from None
+
+    return convert
+
+
+def _items(container: type, of: Any) -> Convert:
+    each = converter(of)
+
+    def convert(value: Any) -> Any:
+        if type(value) is not list:
+            raise _must_be("a list", value)
+        made = []
+        for index, item in enumerate(value):
+            try:
+                made.append(each(item))
+            except Mismatch as e:
+                raise e.inside(f"[{index}]") from None
+        return made if container is list else container(made)
+
+    return convert
+
+
+def _values(of: Any) -> Convert:
+    each = converter(of)
+
+    def convert(value: Any) -> Any:
+        if type(value) is not dict:
+            raise _must_be("an object", value)
+        made = {}
+        for name, item in value.items():
+            try:
+                made[name] = each(item)
+            except Mismatch as e:
+                raise e.inside(name) from None
+        return made
+
+    return convert
+
+
+def _fields(kind: Any) -> Convert:
+    """A dataclass."""
+    hints = typing.get_type_hints(kind)
+    fields = [field for field in dataclasses.fields(kind) if field.init]
+    absent = dataclasses.MISSING
+    needed = [f.name for f in fields if f.default is absent and f.default_factory is absent]
+    converters: list[tuple[str, Convert]] = []
+
+    def convert(value: Any) -> Any:
+        if type(value) is not dict:
+            raise _must_be("an object", value)
+        if not converters:  # at the first use: a class may refer to itself
+            converters.extend((field.name, converter(hints[field.name])) for field in fields)
+        for name in needed:
+            if name not in value:
+                raise Mismatch(name, "is missing")
+        made = {}
+        for name, each in converters:
+            if name in value:
+                try:
+                    made[name] = each(value[name])
+                except Mismatch as e:
+                    raise e.inside(name) from None
+        try:
+            return kind(**made)
+        except (ValueError, TypeError) as e:  # __post_init__ says no
+            raise Mismatch("", str(e)) from e
+
+    return convert
+
+
+_dataclasses: dict[Any, Convert] = {}
+
+
+def converter(kind: Any) -> Convert:
+    """What makes a value of an annotation from the values of JSON.
+
+    Raises:
+        TypeError: the annotation is not one of those that it knows.
+    """
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return converter(arguments[0])
+    if origin in (Union, types.UnionType):
+        return _one_of(arguments)
+    if origin is Literal:
+        return _literal(arguments)
+    if origin in (list, Sequence):
+        return _items(list, arguments[0])
+    if origin in (set, frozenset):
+        return _items(origin, arguments[0])
+    if origin is tuple and len(arguments) == 2 and arguments[1] is ...:
+        return _items(tuple, arguments[0])
+    if origin in (dict, Mapping) and arguments[0] in (str, Any):
+        return _values(arguments[1])
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _enum(kind)
+    if dataclasses.is_dataclass(kind):
+        if kind not in _dataclasses:
+            _dataclasses[kind] = _fields(kind)
+        return _dataclasses[kind]
+    raise TypeError(f"a payload cannot be read as {kind!r}")

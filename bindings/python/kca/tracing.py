@@ -1,0 +1,62 @@
+"""OpenTelemetry, when its API is there: the current span's context goes out, and a message's is current in its handler.
+
+Nothing of it is imported before the application does so itself, or a consumer runs where it is installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .message import Message
+
+Trace = tuple[str, str | None]
+
+
+def current() -> Trace | None:
+    """Traceparent and tracestate of the current span; None: there is none."""
+    api = sys.modules.get("opentelemetry.trace")  # without it, no span can be current
+    if api is None:
+        return None
+    span = api.get_current_span().get_span_context()
+    if not span.is_valid:
+        return None
+    state = span.trace_state.to_header() if span.trace_state else ""
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}", state or None
+
+
+def is_there() -> bool:
+    """Whether OpenTelemetry's API can be imported."""
+    return find_spec("opentelemetry") is not None and find_spec("opentelemetry.trace") is not None
+
+
+class Inside:
+    """Makes a message's trace context the current one: `with Inside(message): ...`."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self._token: Any = None
+
+    def __enter__(self) -> None:
+        parent, state = self._message.trace_context
+        if not parent:
+            return
+        from opentelemetry import context, trace
+
+        _, trace_id, span_id, flags = parent.split("-")[:4]
+        span = trace.SpanContext(
+            int(trace_id, 16),
+            int(span_id, 16),
+            is_remote=True,
+            trace_flags=trace.TraceFlags(int(flags, 16)),
+            trace_state=trace.TraceState.from_header([state]) if state else None,
+        )
+        self._token = context.attach(trace.set_span_in_context(trace.NonRecordingSpan(span)))
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            from opentelemetry import context
+
+            context.detach(self._token)

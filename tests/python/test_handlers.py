@@ -1,0 +1,256 @@
+"""What handlers are called with, and what is rejected, by their annotations."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import kca
+import msgspec
+import pydantic
+import pytest
+from support import KEY, declared
+
+
+class Kind(Enum):
+    NEW = "new"
+    OLD = "old"
+
+
+@dataclass
+class Item:
+    sku: str
+    count: int = 1
+
+
+@dataclass
+class OrderCreated:
+    id: str
+    amount: float
+    items: list[Item] = field(default_factory=list)
+    kind: Kind = Kind.NEW
+    note: str | None = None
+
+
+class OrderBilled(pydantic.BaseModel):
+    id: str
+    amount: Annotated[float, pydantic.Field(ge=0)]
+    lines: list[dict[str, int]] = []
+
+
+class OrderSent(msgspec.Struct):
+    id: str
+    amount: float
+    stops: list[str] = []
+
+
+@pytest.fixture
+def system() -> Iterator[kca.System]:
+    made = declared(failure_policy="skip")
+    yield made
+    made.shutdown()
+
+
+def handled(system: kca.System, handler: Any, *published: Any, name: str | None = None) -> list[str]:
+    """Runs a consumer until the last message, which has the name "end"; gives its faults."""
+    system.handler(name, handler)
+    faults: list[str] = []
+    system.on(kca.Fault, lambda fault: faults.append(str(fault.error)))
+
+    @system.handler("end")
+    def end(message: kca.Delivery) -> None:
+        consumer.stop()
+
+    system.start()
+    bus = system.event_bus("orders")
+    for one in published:
+        arguments = one if isinstance(one, tuple) else (one,)
+        bus.publish(*arguments, key=KEY)
+    bus.publish("end", key=KEY)
+    consumer = system.consumer("shop")
+    consumer.run()
+    return faults
+
+
+ORDER = {"id": "ORD-1", "amount": 9.5}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        OrderCreated("ORD-1", 9.5, [Item("a", 2)], Kind.OLD, "ä"),
+        OrderBilled(id="ORD-1", amount=9.5, lines=[{"a": 1}]),
+        OrderSent("ORD-1", 9.5, ["a", "b"]),
+    ],
+    ids=lambda sent: type(sent).__name__,
+)
+def test_an_object_comes_as_it_was_published(system: kca.System, sent: Any) -> None:
+    seen: list[Any] = []
+
+    def handle(order: Any) -> None:
+        seen.append(order)
+
+    handle.__annotations__["order"] = type(sent)
+    assert handled(system, handle, sent) == []
+    assert seen == [sent]
+
+
+def test_a_payload_may_be_what_json_has_or_its_bytes(system: kca.System) -> None:
+    seen: list[Any] = []
+
+    @system.handler("raw")
+    def raw(payload: bytes) -> None:
+        seen.append(payload)
+
+    @system.handler("dict")
+    def values(payload: dict[str, Any], message: kca.Delivery) -> None:
+        seen.append((payload, message.name))
+
+    @system.handler("delivery")
+    def both(message: kca.Delivery, payload: list[int]) -> None:
+        seen.append((message.name, payload))
+
+    def plain(payload, message):  # type: ignore[no-untyped-def]
+        seen.append((payload, message.topic))
+
+    published = [("raw", b"\0\xff"), ("dict", ORDER), ("delivery", [1, 2]), ("plain", ORDER)]
+    assert handled(system, plain, *published) == []
+    assert seen == [b"\0\xff", (ORDER, "dict"), ("delivery", [1, 2]), (ORDER, "orders")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "reason"),
+    [
+        (dict, [1], "the payload is not dict: must be an object, got a list"),
+        (dict[str, int], {"a": "1"}, "a: must be an integer, got a text"),
+        (OrderCreated, {"id": "ORD-1"}, "the payload is not OrderCreated: amount: is missing"),
+        (OrderCreated, {"id": "ORD-1", "amount": "9"}, "amount: must be a number, got a text"),
+        (OrderCreated, ORDER | {"items": [{"sku": "a"}, {"sku": 5}]}, "items[1].sku: must be a text, got an integer"),
+        (OrderCreated, ORDER | {"kind": "odd"}, "kind: must be one of 'new', 'old'"),
+        (OrderCreated, ORDER | {"note": 1}, "note: must be str or null, got an integer"),
+        (OrderCreated, None, "must be an object, got null"),
+        (OrderBilled, ORDER | {"amount": -1}, "the payload is not OrderBilled: amount: Input should be greater"),
+        (OrderBilled, ORDER | {"lines": [{"a": "x"}]}, "lines[0].a: Input should be a valid integer"),
+        (list[OrderBilled], [ORDER, {}], "[1].id: Field required (and 1 more)"),
+        (OrderSent, {"id": "ORD-1"}, "the payload is not OrderSent: Object missing required field `amount`"),
+        (OrderSent, ORDER | {"stops": [1]}, "stops[0]: Expected `str`, got `int`"),
+        (OrderCreated, "{", "JSON"),
+        (OrderBilled, "{", "JSON"),
+        (OrderSent, "{", "JSON"),
+        (dict, b"\xff", "JSON"),
+    ],
+)
+def test_what_does_not_fit_is_rejected_with_the_field_in_one_line(
+    system: kca.System, kind: Any, payload: Any, reason: str
+) -> None:
+    called: list[Any] = []
+
+    def handle(order: Any) -> None:
+        called.append(order)
+
+    handle.__annotations__["order"] = kind
+    [fault] = handled(system, handle, ("order", payload), name="order")
+    assert "rejected" in fault and "payload: " in fault and reason in fault
+    assert "\n" not in fault
+    assert called == []
+
+
+def test_a_failure_inside_the_handler_is_no_mismatch(system: kca.System) -> None:
+    def handle(order: OrderCreated) -> None:
+        raise kca.PayloadError("it is of another time")
+
+    [fault] = handled(system, handle, OrderCreated("ORD-1", 1.0))
+    assert "failed" in fault and "PayloadError: it is of another time" in fault
+
+
+def test_a_handler_may_return_its_verdict(system: kca.System) -> None:
+    verdicts = {"a": kca.DONE, "b": kca.REJECTED, "c": kca.FAILED, "d": kca.DUPLICATE, "e": 3}
+
+    def handle(order: str) -> Any:
+        return verdicts[order]
+
+    assert len(handled(system, handle, *[("order", f'"{name}"') for name in verdicts], name="order")) == 2
+    [counts] = system.description()["consumers"]
+    assert (counts["handled"], counts["rejected"], counts["failed"], counts["duplicates"]) == (3, 1, 1, 1)
+
+
+def test_names_come_from_the_class_or_the_function() -> None:
+    system = kca.System()
+
+    @system.handler
+    def some_thing(payload: Any) -> None: ...
+
+    @system.handler()
+    def anything(order: OrderBilled) -> None: ...
+
+    @system.handler
+    def orderLost(payload: dict[str, Any]) -> None: ...
+
+    assert system.description()["handlers"] == ["someThing", "orderBilled", "orderLost"]
+    with pytest.raises(TypeError, match="needs the name"):
+        system.handler(lambda payload: None)
+    with pytest.raises(TypeError, match="takes the payload, the delivery, or both"):
+        system.handler("none", lambda: None)
+    with pytest.raises(TypeError, match="cannot be read as"):
+
+        @system.handler("odd")
+        def odd(payload: range) -> None: ...
+
+
+@dataclass
+class All:
+    when: datetime
+    id: UUID
+    price: Decimal
+    size: Literal["s", "m"]
+    tags: set[str]
+    pair: tuple[int, ...]
+    by_name: dict[str, Item]
+    either: int | str
+    nested: All | None = None
+
+
+def test_dataclasses_may_have_more_than_json_has(system: kca.System) -> None:
+    seen: list[All] = []
+    inner = All(
+        datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=timezone.utc),
+        UUID(int=7),
+        Decimal("1.10"),
+        "m",
+        {"x"},
+        (1, 2),
+        {"a": Item("b")},
+        "five",
+    )
+    sent = All(**{**vars(inner), "either": 5, "nested": inner})
+
+    def handle(payload: All) -> None:
+        seen.append(payload)
+
+    assert handled(system, handle, sent) == []
+    assert seen == [sent]
+
+
+def test_publishing_needs_a_name() -> None:
+    bus = kca.Bus(None)
+    for wrong in 5, object(), {"id": 1}:
+        with pytest.raises(TypeError, match="a name and a payload"):
+            bus.publish(wrong)
+
+
+def test_nothing_heavy_is_imported_without_need() -> None:
+    script = """
+import sys, kca
+system = kca.System(kca.Connection("local", "embedded://"), kca.ConsumerBuilder("local", "orders", "shop"))
+system.handler("a", lambda payload: None)
+print([m for m in ("pydantic", "fastapi", "opentelemetry", "asyncio", "logging.handlers") if m in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("[]\n", "")

@@ -1,0 +1,174 @@
+"""Ctrl-C ends a run at once, after what is being handled; signals of the application's own come through."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+from support import DEADLINE_SECONDS, declared
+
+BEGIN = """
+import os, signal, sys, threading, time
+import kca
+from support import KEY, declared, wait_for
+
+system = declared(commit_interval_ms=60000)
+consumer = None
+
+def say(*words):
+    print(*words, flush=True)
+
+def tell_when_it_runs():
+    wait_for(lambda: consumer.lag() and "pulling" in system.describe(), "the consumer")
+    say("waiting")
+"""
+
+IDLE = """
+system.handler("*", lambda order: None)
+with system:
+    consumer = system.consumer("shop", amount_of_processors={processors})
+    threading.Thread(target=tell_when_it_runs).start()
+    try:
+        consumer.run()
+    except KeyboardInterrupt:
+        say("interrupted", time.monotonic())
+say("shut down")
+"""
+
+BUSY = """
+def counts():
+    own = system.description()["consumers"][0]
+    return own["failed"], own["dead_lettered"]
+
+@system.handler("*")
+def handle(order):
+    say("handling")
+    end = time.monotonic() + {seconds}
+    while time.monotonic() < end:
+        time.sleep(0.01)
+    say("handled")
+
+with system:
+    bus = system.event_bus("orders")
+    for i in range(3):
+        bus.publish("orderCreated", i, key=KEY)
+    bus.flush(10000)
+    consumer = system.consumer("shop", amount_of_processors={processors})
+    stop = consumer.stop
+    consumer.stop = lambda: (stop(), say("stopping"))
+    try:
+        consumer.run()
+    except KeyboardInterrupt:
+        say("interrupted", consumer._description()["consumers"][0]["handled"])
+        {then}
+"""
+
+
+def start(script: str, **values: Any) -> subprocess.Popen[str]:
+    for name, value in values.items():
+        script = script.replace("{" + name + "}", str(value))
+    return subprocess.Popen([sys.executable, "-c", BEGIN + script], stdout=subprocess.PIPE, text=True)
+
+
+def line_of(child: subprocess.Popen[str], word: str) -> list[str]:
+    assert child.stdout
+    while line := child.stdout.readline():
+        if line.startswith(word):
+            return line.split()
+    raise AssertionError(f"the child ended before it said {word}")
+
+
+@pytest.mark.parametrize("processors", [1, 3])
+def test_an_idle_run_ends_at_once(processors: int) -> None:
+    with start(IDLE, processors=processors) as child:
+        line_of(child, "waiting")
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        [_, ended] = line_of(child, "interrupted")
+        assert float(ended) - sent < 0.5
+        line_of(child, "shut down")
+        assert child.wait(DEADLINE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("processors", [1, 3])
+def test_what_is_being_handled_is_done_and_no_more(processors: int) -> None:
+    with start(BUSY, processors=processors, seconds=0.5, then="pass") as child:
+        line_of(child, "handling")
+        child.send_signal(signal.SIGINT)
+        line_of(child, "handled")
+        assert line_of(child, "interrupted") == ["interrupted", "1"]
+        assert child.wait(DEADLINE_SECONDS) == 0
+
+
+def test_a_second_one_does_not_wait_and_the_message_has_not_failed() -> None:
+    with start(BUSY, processors=1, seconds=600, then="say('counts', *counts())") as child:
+        line_of(child, "handling")
+        child.send_signal(signal.SIGINT)
+        line_of(child, "stopping")
+        child.send_signal(signal.SIGINT)
+        assert line_of(child, "interrupted") == ["interrupted", "0"]
+        sent = time.monotonic()
+        assert line_of(child, "counts") == ["counts", "0", "0"]
+        assert child.wait(DEADLINE_SECONDS) == 0
+        assert time.monotonic() - sent < 5
+
+
+OWN = """
+signal.signal(signal.SIGTERM, lambda number, frame: consumer.stop())
+system.handler("*", lambda order: None)
+with system:
+    consumer = system.consumer("shop")
+    threading.Thread(target=tell_when_it_runs).start()
+    consumer.run()
+    say("stopped", time.monotonic())
+"""
+
+
+def test_a_signal_of_ones_own_may_stop_it() -> None:
+    with start(OWN) as child:
+        line_of(child, "waiting")
+        sent = time.monotonic()
+        child.send_signal(signal.SIGTERM)
+        [_, ended] = line_of(child, "stopped")
+        assert float(ended) - sent < 0.5
+        assert child.wait(DEADLINE_SECONDS) == 0
+
+
+def test_the_handler_of_sigint_is_as_before() -> None:
+    system = declared()
+
+    @system.handler("*")
+    def handle(order: Any) -> None:
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        consumer.stop()
+
+    before = signal.getsignal(signal.SIGINT)
+    assert before is signal.default_int_handler
+    with system:
+        system.event_bus("orders").publish("a", key="k3")
+        consumer = system.consumer("shop")
+        consumer.run()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_interpreter_runs_while_a_run_waits() -> None:
+    """A wait that kept the interpreter's lock would stand still with all threads."""
+    system = declared()
+    system.handler("*", lambda order: None)
+    with system:
+        consumer = system.consumer("shop", amount_of_processors=2)
+        runner = threading.Thread(target=consumer.run)
+        runner.start()
+        end = time.monotonic() + 0.5
+        turns = 0
+        while time.monotonic() < end:
+            turns += 1
+        consumer.stop()
+        runner.join(DEADLINE_SECONDS)
+        assert not runner.is_alive()
+        assert turns > 1000
