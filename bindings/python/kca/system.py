@@ -98,8 +98,8 @@ class BaseSystem:
     @overload
     def on(self, kind: type[Any], listener: L) -> L: ...
     def on(self, kind: type[Any], listener: Any = None) -> Any:
-        """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt`, `End` or `Log`, where they are not
-        pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings.
+        """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt`, `End` or `Log`, where they are
+        not pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings.
         """
         if listener is None:
             return lambda decorated: self.on(kind, decorated)
