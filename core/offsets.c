@@ -158,12 +158,15 @@ static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
                        rd_kafka_err2str(err));
 }
 
-/* librdkafka is not to ask for what was committed either. */
-static void set_bounds(const kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+/* librdkafka is not to ask for what was committed either. To the broker, the beginning and the end
+ * are times like others; librdkafka's own question for them would undo a seek that comes before its
+ * answer. */
+static void look_up_bound(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    int64_t bound = kca__consumer_builder_starts_late(in->options) ? RD_KAFKA_OFFSET_END
+                                                                   : RD_KAFKA_OFFSET_BEGINNING;
     for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = kca__consumer_builder_starts_late(in->options)
-                                    ? RD_KAFKA_OFFSET_END
-                                    : RD_KAFKA_OFFSET_BEGINNING;
+        list->elems[i].offset = bound;
+    look_up_times(in, list, bound);
 }
 
 /* Without `committed` it is not known which those are, and one that has an offset must not lose it:
@@ -171,8 +174,8 @@ static void set_bounds(const kca__inbound *in, rd_kafka_topic_partition_list_t *
 void kca__offsets_set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
                             const rd_kafka_topic_partition_list_t *committed) {
     int64_t start_time = kca__consumer_builder_start_time(in->options);
-    if (!kca__consumer_builder_commits(in->options))
-        set_bounds(in, list);
+    if (start_time < 0 && !kca__consumer_builder_commits(in->options))
+        look_up_bound(in, list);
     if (start_time >= 0 && committed)
         look_up_times(in, list, start_time);
 }

@@ -11,9 +11,14 @@ import typer
 import kca
 
 from .._kca import kca_rdkafka_version as rdkafka_version
+from .bench import bench
 from .consume import consume
+from .dead_letters import app as dead_letters
+from .doctor import doctor
+from .endpoints import endpoints
 from .output import Trouble, say
 from .publish import publish
+from .topics import lag, topics
 
 app = typer.Typer(
     name="kca",
@@ -23,8 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(publish)
-app.command()(consume)
+for command in publish, consume, topics, lag, endpoints, doctor, bench:
+    app.command()(command)
+app.add_typer(dead_letters, name="dead-letters")
 
 
 @app.callback(invoke_without_command=True)

@@ -11,7 +11,7 @@ from rich.markup import escape
 import kca
 
 from .output import Trouble, data, flush, put, say
-from .reading import Plan, Reader, offset_of
+from .reading import Plan, Reader, finish, offset_of
 from .records import Line, envelope, formatted, json_line, text, time_of
 from .settings import Brokers, Json, Properties, Timeout, Verbosity, complete_topic, is_terminal, settings_of
 
@@ -66,13 +66,13 @@ def consume(
     reading = Reader(settings, plan).read()
     try:
         for d in reading:
-            if (name and d.name not in name) or (key is not None and d.key != key.encode()):
-                continue
-            if line:
+            wanted = (not name or d.name in name) and (key is None or d.key == key.encode())
+            if wanted and line:
                 put_line(line(d), format is None)
-            else:
-                _show(d)
-            shown += 1
+            elif wanted:
+                show(d)
+            finish(d)
+            shown += wanted
             if shown == count:
                 break
     except KeyboardInterrupt:
@@ -105,10 +105,10 @@ def _line(as_json: bool, as_envelope: bool, format: str | None, delimiter: str |
     return json_line if as_json or not is_terminal() else None
 
 
-def _show(d: kca.Delivery) -> None:
-    where = (
-        f"[dim]{escape(d.topic)}[{d.partition}][/] [cyan]{d.offset}[/] [dim]{time_of(d.record_timestamp_ms) or ''}[/]"
-    )
+def show(d: kca.Delivery) -> None:
+    """A message for people."""
+    place = escape(f"{d.topic}[{d.partition}]")
+    where = f"[dim]{place}[/] [cyan]{d.offset}[/] [dim]{time_of(d.record_timestamp_ms) or ''}[/]"
     key = text(d.key)
     data.print(where, f"[bold]{escape(d.name) or '-'}[/]", escape(str(key)) if key is not None else "", soft_wrap=True)
     for name, value in d.headers.items():

@@ -15,7 +15,8 @@ class Trouble(Exception):
 
 
 talk = Console(stderr=True, highlight=False)
-data = Console(highlight=False)
+# A file or a pipe has no width.
+data = Console(highlight=False, width=None if sys.stdout.isatty() else 500)
 
 
 def say(text: str) -> None:

@@ -88,14 +88,14 @@ def _builder(plan: Plan) -> kca.ConsumerBuilder:
     return b
 
 
-def _finish(d: kca.Delivery) -> None:
-    """Done, and gone: it is not held any more."""
+def finish(d: kca.Delivery) -> None:
+    """The caller has done with it: it counts, and is not held any more."""
     d.done()
     _kca.kca_delivery_free(d._delivery)
 
 
 class Reader:
-    """Deliveries in the order of their partitions, each to be used until the next is asked for."""
+    """Deliveries in the order of their partitions; each is to be given to `finish`."""
 
     def __init__(self, settings: Settings, plan: Plan) -> None:
         if plan.group and (plan.partition is not None or plan.offset.number is not None):
@@ -154,9 +154,8 @@ class Reader:
                 elif self._is_in_time(event):
                     yield event
                     left = None if left is None else left - 1
-                    _finish(event)
                 else:
-                    _finish(event)
+                    finish(event)
             if not events and self._is_over(system):
                 return
 
