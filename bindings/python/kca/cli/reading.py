@@ -107,11 +107,11 @@ class Reader:
 
     def read(self) -> Generator[kca.Delivery, None, None]:
         """All that the plan says; for ever, unless it says where to end."""
-        builder = _builder(self._plan)
-        system = self._settings.system(builder)
-        with started(system, self._settings.timeout_ms):
-            places = {} if self._plan.group else self._places(system)
-            self._wanted = set(places)
+        # First without the consumer: its start would have the cluster make a topic that is not there.
+        with started(self._settings.system(), self._settings.timeout_ms) as system:
+            places = self._places(system)
+        self._wanted = set() if self._plan.group else set(places)
+        with started(self._settings.system(_builder(self._plan)), self._settings.timeout_ms) as system:
             consumer = system.consumer(self._consumer_of(system))
             queue = consumer.queue()
             try:
