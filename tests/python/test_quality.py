@@ -14,6 +14,7 @@ from typing import Any
 
 import kca
 import kca.asyncio
+import kca.testing
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,8 @@ def public(module: ModuleType, names: list[str]) -> Iterator[tuple[str, Any]]:
 
 
 def test_all_that_is_public_has_a_docstring() -> None:
-    everything = [*public(kca, kca.__all__), *public(kca.asyncio, ["System", "Consumer", "Bus"])]
+    loop = public(kca.asyncio, ["System", "Consumer", "Bus"])
+    everything = [*public(kca, kca.__all__), *loop, *public(kca.testing, kca.testing.__all__)]
     assert len(everything) > 150
     assert [name for name, thing in everything if not inspect.getdoc(thing)] == []
 

@@ -38,6 +38,7 @@ class BaseSystem:
         self._handle: Any = _kca.kca_system_new()
         self._work = Work()
         self._bridge: Bridge | None = None
+        self._declared: list[Declaration] = []  # for kca.testing, which declares it once more
         for declaration in declarations:
             self._add(declaration)
 
@@ -54,16 +55,19 @@ class BaseSystem:
     def add_connection(self: S, connection: Connection) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_connection(self._handle, connection._handle)
+        self._declared.append(connection)
         return self
 
     def add_publisher(self: S, publisher: PublisherBuilder) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_publisher(self._handle, publisher._handle)
+        self._declared.append(publisher)
         return self
 
     def add_consumer(self: S, consumer: ConsumerBuilder) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_consumer(self._handle, consumer._handle)
+        self._declared.append(consumer)
         return self
 
     @overload
