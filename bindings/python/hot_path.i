@@ -9,8 +9,11 @@
  *   take(queue, max, timeout_ms): a list of events, each a tuple:
  *       (EVENT_RECEIPT, token, error, topic, partition, offset), (EVENT_DELIVERY, handle, name, payload),
  *       or (another type, handle)
- *   json_traits(text): what of the JSON text libraries write or read in different ways: 1 an exponent or a small
- *       fraction, 2 null, 4 an integer of 19 digits or more
+ *   json_traits(text): what of a JSON text libraries write or read in different ways: 1 an exponent or a small
+ *       fraction, 2 null, which may be NaN, 4 an integer of 19 digits or more
+ *   json_by(surely[, fast[, option[, option]]]): how JSON is written: surely(value), or fast(value, options...) where
+ *       that gives the same bytes
+ *   json_write(value): the value as JSON; a payload that is a dict is written so by publish
  */
 %{
 /* ---- arguments ---- */
@@ -95,6 +98,127 @@ static bool kca_py_set_headers(kca_message *m, PyObject *headers) {
   return true;
 }
 
+/* ---- JSON ---- */
+
+/* The quote that ends a text, or `end`. */
+static const char *kca_py_end_of_text(const char *at, const char *end) {
+  while (at < end) {
+    const char *quote = memchr(at, '"', (size_t)(end - at)), *before = quote;
+    if (!quote)
+      return end;
+    while (before > at && before[-1] == '\\')
+      before--;
+    if ((quote - before) % 2 == 0)
+      return quote;
+    at = quote + 1;
+  }
+  return end;
+}
+
+static const char *kca_py_end_of_digits(const char *at, const char *end) {
+  while (at < end && *at >= '0' && *at <= '9')
+    at++;
+  return at;
+}
+
+enum { KCA_PY_EXPONENT = 1, KCA_PY_NULL = 2, KCA_PY_LONG = 4, KCA_PY_LONG_DIGITS = 19 };
+
+/* Adds to the traits those of the number at `at`; gives its last character. */
+static const char *kca_py_number(int *traits, const char *at, const char *end) {
+  const char *first = at;
+  at = kca_py_end_of_digits(at, end);
+  if (at - first >= KCA_PY_LONG_DIGITS)
+    *traits |= KCA_PY_LONG;
+  if (end - first > 6 && memcmp(first, "0.0000", 6) == 0)
+    *traits |= KCA_PY_EXPONENT;
+  if (at < end && *at == '.')
+    at = kca_py_end_of_digits(at + 1, end);
+  if (at < end && (*at == 'e' || *at == 'E'))
+    *traits |= KCA_PY_EXPONENT;
+  return at - 1;
+}
+
+static int kca_py_traits(const char *text, Py_ssize_t len) {
+  int traits = 0;
+  const char *end = text + len;
+  for (const char *at = text; at < end; at++) {
+    if (*at == '"') {
+      at = kca_py_end_of_text(at + 1, end);
+    } else if (*at == 'n') {
+      traits |= KCA_PY_NULL;
+      at += 3;
+    } else if (*at >= '0' && *at <= '9') {
+      at = kca_py_number(&traits, at, end);
+    }
+  }
+  return traits;
+}
+
+static PyObject *kca_py_json_traits(PyObject *self, PyObject *args) {
+  char *text;
+  Py_ssize_t len;
+  PyObject *value = PyTuple_GetItem(args, 0);
+  (void)self;
+  if (!value || PyBytes_AsStringAndSize(value, &text, &len) != 0)
+    return NULL;
+  return PyLong_FromLong(kca_py_traits(text, len));
+}
+
+/* The writers that json_by gave; guarded by the interpreter's lock. */
+static struct {
+  PyObject *surely, *fast, *option[2]; /* the last three may be NULL, from the right */
+} kca_py_json;
+
+static PyObject *kca_py_json_by(PyObject *self, PyObject *args) {
+  PyObject *surely, *fast = NULL, *first = NULL, *second = NULL;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "O|OOO:json_by", &surely, &fast, &first, &second))
+    return NULL;
+  Py_XINCREF(surely);
+  Py_XINCREF(fast);
+  Py_XINCREF(first);
+  Py_XINCREF(second);
+  Py_XDECREF(kca_py_json.surely);
+  Py_XDECREF(kca_py_json.fast);
+  Py_XDECREF(kca_py_json.option[0]);
+  Py_XDECREF(kca_py_json.option[1]);
+  kca_py_json.surely = surely;
+  kca_py_json.fast = fast;
+  kca_py_json.option[0] = first;
+  kca_py_json.option[1] = second;
+  Py_RETURN_NONE;
+}
+
+/* What a fast writer raises for what the sure one may well write: an integer of any size, a key that is no text. */
+static bool kca_py_json_refused(void) {
+  return PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_ValueError) ||
+         PyErr_ExceptionMatches(PyExc_OverflowError) || PyErr_ExceptionMatches(PyExc_RecursionError);
+}
+
+/* The value as bytes of JSON, the same as the sure writer's. */
+static PyObject *kca_py_json_of(PyObject *value) {
+  char *bytes;
+  Py_ssize_t len;
+  if (kca_py_json.fast) {
+    PyObject *text = PyObject_CallFunctionObjArgs(kca_py_json.fast, value, kca_py_json.option[0],
+                                                  kca_py_json.option[1], NULL);
+    if (!text && !kca_py_json_refused())
+      return NULL;
+    if (text && PyBytes_AsStringAndSize(text, &bytes, &len) == 0 &&
+        !(kca_py_traits(bytes, len) & (KCA_PY_EXPONENT | KCA_PY_NULL)))
+      return text;
+    PyErr_Clear();
+    Py_XDECREF(text);
+  }
+  return PyObject_CallFunctionObjArgs(kca_py_json.surely, value, NULL);
+}
+
+static PyObject *kca_py_json_write(PyObject *self, PyObject *args) {
+  PyObject *value = PyTuple_GetItem(args, 0);
+  (void)self;
+  return value ? kca_py_json_of(value) : NULL;
+}
+
 /* ---- publishing ---- */
 
 enum {
@@ -161,6 +285,16 @@ static bool kca_py_set_trace(kca_message *m, PyObject *cause, PyObject *parent, 
   return true;
 }
 
+/* A dict becomes JSON. */
+static bool kca_py_set_payload(kca_message *m, PyObject *value) {
+  if (!PyDict_Check(value))
+    return kca_py_set_octets(m, kca_message_set_payload, value);
+  PyObject *text = kca_py_json_of(value);
+  bool ok = text && kca_py_set_octets(m, kca_message_set_payload, text);
+  Py_XDECREF(text);
+  return ok;
+}
+
 static bool kca_py_fill(kca_message *m, PyObject **a) {
   for (size_t i = 0; i < sizeof kca_py_texts / sizeof *kca_py_texts; i++) {
     const char *text;
@@ -170,7 +304,7 @@ static bool kca_py_fill(kca_message *m, PyObject **a) {
       return false;
     kca_py_texts[i].set(m, text);
   }
-  return kca_py_set_octets(m, kca_message_set_payload, a[KCA_PY_PAYLOAD]) &&
+  return kca_py_set_payload(m, a[KCA_PY_PAYLOAD]) &&
          kca_py_set_octets(m, kca_message_set_key, a[KCA_PY_KEY]) &&
          kca_py_set_numbers(m, a[KCA_PY_TYPE], a[KCA_PY_TIMESTAMP]) && kca_py_set_headers(m, a[KCA_PY_HEADERS]) &&
          kca_py_set_trace(m, a[KCA_PY_CAUSE], a[KCA_PY_TRACEPARENT], a[KCA_PY_TRACESTATE]);
@@ -184,6 +318,30 @@ static PyObject *kca_py_outcome(kca_error *e) {
   kca_error_free(e);
   kca_py_raise(exception);
   return NULL;
+}
+
+/* The message of the last call, for the next one: taking its memory each time costs as much as publishing. Guarded by
+ * the interpreter's lock. */
+static kca_message *kca_py_spare;
+
+enum { KCA_PY_MOST_KEPT = 65536 };
+
+static kca_error *kca_py_take_message(kca_message **out, const char *name) {
+  *out = kca_py_spare;
+  if (!*out)
+    return kca_message_new(out, name);
+  kca_py_spare = NULL;
+  kca_error *e = kca_message_reset(*out, name);
+  if (e)
+    kca_message_free(*out);
+  return e;
+}
+
+static void kca_py_keep_message(kca_message *m) {
+  if (kca_py_spare || kca_message_payload_len(m) > KCA_PY_MOST_KEPT)
+    kca_message_free(m);
+  else
+    kca_py_spare = m;
 }
 
 static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
@@ -207,7 +365,7 @@ static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
       !kca_py_handle(&delivery, a[KCA_PY_DELIVERY], SWIGTYPE_p_kca_delivery, "delivery"))
     return NULL;
 
-  kca_error *e = kca_message_new(&m, name);
+  kca_error *e = kca_py_take_message(&m, name);
   if (e)
     return kca_py_outcome(e);
   bool ok = kca_py_fill(m, a);
@@ -216,7 +374,7 @@ static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
     e = delivery ? kca_delivery_publish(delivery, bus, m) : kca_bus_publish(bus, m, token);
     Py_END_ALLOW_THREADS
   }
-  kca_message_free(m);
+  kca_py_keep_message(m);
   return ok ? kca_py_outcome(e) : NULL;
 }
 
@@ -296,44 +454,10 @@ static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   return list;
 }
 
-/* ---- JSON ---- */
-
-static PyObject *kca_py_json_traits(PyObject *self, PyObject *args) {
-  PyObject *value;
-  char *text;
-  Py_ssize_t len;
-  long traits = 0;
-  (void)self;
-  if (!PyArg_ParseTuple(args, "S:json_traits", &value) || PyBytes_AsStringAndSize(value, &text, &len) != 0)
-    return NULL;
-  const char *end = text + len;
-  for (const char *at = text; at < end; at++) {
-    if (*at == '"') {
-      for (at++; at < end && *at != '"'; at++)
-        at += *at == '\\';
-    } else if (*at == 'n') {
-      traits |= 2;
-      at += 3;
-    } else if (*at >= '0' && *at <= '9') {
-      const char *first = at;
-      while (at < end && *at >= '0' && *at <= '9')
-        at++;
-      if (at - first >= 19)
-        traits |= 4;
-      if (end - first > 6 && memcmp(first, "0.0000", 6) == 0)
-        traits |= 1;
-      if (at < end && *at == '.')
-        for (at++; at < end && *at >= '0' && *at <= '9'; at++)
-          ;
-      if (at < end && (*at == 'e' || *at == 'E'))
-        traits |= 1;
-      at--;
-    }
-  }
-  return PyLong_FromLong(traits);
-}
 %}
 
 %native(publish) PyObject *kca_py_publish(PyObject *self, PyObject *args);
 %native(take) PyObject *kca_py_take(PyObject *self, PyObject *args);
+%native(json_by) PyObject *kca_py_json_by(PyObject *self, PyObject *args);
+%native(json_write) PyObject *kca_py_json_write(PyObject *self, PyObject *args);
 %native(json_traits) PyObject *kca_py_json_traits(PyObject *self, PyObject *args);

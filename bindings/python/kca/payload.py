@@ -58,12 +58,12 @@ def _surely(value: Any) -> bytes:
 
 
 def _checked(fast: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """A fast way of writing that gives the same bytes, or the same failure, as the sure one."""
+    """An object's own way of writing, when it gives the same bytes as the sure one."""
 
     def write(value: Any) -> bytes:
         try:
             text = fast(value)
-        except (TypeError, ValueError, OverflowError, RecursionError):  # an integer of any size, a key that is no text
+        except (TypeError, ValueError, OverflowError):  # an integer of any size, a key that is no text
             return _surely(value)
         return _surely(value) if _traits(text) & _UNLIKE else text
 
@@ -77,33 +77,30 @@ def _readable(fast: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     return read
 
 
-def _by_orjson() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+def _orjson() -> tuple[tuple[Any, ...], Callable[[bytes], Any]]:
     import orjson
 
     options = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-
-    def write(value: Any) -> bytes:
-        return orjson.dumps(value, _plain, options)
-
-    return _checked(write), _readable(orjson.loads)
+    return (orjson.dumps, _plain, options), _readable(orjson.loads)
 
 
-def _by_msgspec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+def _msgspec() -> tuple[tuple[Any, ...], Callable[[bytes], Any]]:
     import msgspec
 
-    return _checked(msgspec.json.Encoder(enc_hook=_plain).encode), _readable(msgspec.json.Decoder().decode)
+    return (msgspec.json.Encoder(enc_hook=_plain).encode,), _readable(msgspec.json.Decoder().decode)
 
 
 def use(library: str | None = None) -> str:
     """Chooses the library: "orjson", "msgspec" or "json"; None: the first of them that is installed. Gives its name."""
-    global _write, _read
+    global _read
     chosen = library or next(name for name in ("orjson", "msgspec", "json") if find_spec(name))
-    by: dict[str, Callable[[], Any]] = {"orjson": _by_orjson, "msgspec": _by_msgspec}
-    _write, _read = by[chosen]() if chosen in by else (_surely, None)
+    by = {"orjson": _orjson, "msgspec": _msgspec}.get(chosen)
+    writer, _read = by() if by else ((), None)
+    _kca.json_by(_surely, *writer)
     return chosen
 
 
-_write: Callable[[Any], bytes]
+_write: Callable[[Any], bytes] = _kca.json_write
 _read: Callable[[bytes], Any] | None  # None: the standard library, which takes what RFC 8259 does not
 use()
 

@@ -524,6 +524,10 @@ enum { KCA_TYPE_NONE = 0, KCA_TYPE_COMMAND = 1, KCA_TYPE_QUERY = 2, KCA_TYPE_EVE
 kca_error *kca_message_new(kca_message **out, const char *name);
 void kca_message_free(kca_message *m);
 
+/* Makes it a new message of this name, without anything of what it was, in the memory that it has already. For who
+ * publishes often. KCA_ERROR_ARGUMENT: it is a delivery's, or the name is not allowed; it has no name then. */
+kca_error *kca_message_reset(kca_message *m, const char *name);
+
 /* The first failure of the setters, borrowed; NULL: none. */
 const kca_error *kca_message_error(const kca_message *m);
 
