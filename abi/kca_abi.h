@@ -286,8 +286,9 @@ void kca_consumer_builder_with_partition_watch_interval_ms(kca_consumer_builder 
 void kca_consumer_builder_with_watch_partition_changes(kca_consumer_builder *b, int watch);
 
 /*
- * Where a group without a committed offset begins: "earliest" (default) or "latest" (auto.offset.reset), or
- * a time: milliseconds since 1970 as text ("1767225600000"), the first record at or after it.
+ * Where a group without a committed offset begins: "earliest" (default), "latest", or a time: milliseconds since 1970
+ * as text ("1767225600000"), the first record at or after it. A committed offset that is out of range, as after
+ * retention, goes on at the earliest record that is left, whatever this says: nothing is passed over.
  */
 void kca_consumer_builder_with_start_offset(kca_consumer_builder *b, const char *start);
 

@@ -158,6 +158,14 @@ static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
                        rd_kafka_err2str(err));
 }
 
+/* librdkafka is not to choose the end by itself: it would do so too when a broker says that a place
+ * is out of range, and skip what lies between. */
+static void start_late(rd_kafka_topic_partition_list_t *list) {
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset < 0)
+            list->elems[i].offset = RD_KAFKA_OFFSET_END;
+}
+
 /* librdkafka is not to ask for what was committed either. */
 static void set_bounds(const kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     for (int i = 0; i < list->cnt; i++)
@@ -175,4 +183,6 @@ void kca__offsets_set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *l
         set_bounds(in, list);
     if (start_time >= 0 && committed)
         look_up_times(in, list, start_time);
+    if (committed && kca__consumer_builder_starts_late(in->options))
+        start_late(list);
 }
