@@ -34,7 +34,17 @@ class Mismatched(Exception):
 
 
 def _values(d: Delivery) -> Any:
-    return d.json()
+    try:
+        return payload.read(d._payload)  # type: ignore[arg-type]
+    except (ValueError, RecursionError, TypeError):  # TypeError: it has none
+        return d.json()
+
+
+def _only_values(d: Delivery) -> tuple[Any]:
+    try:
+        return (payload.read(d._payload),)  # type: ignore[arg-type]
+    except (ValueError, RecursionError, TypeError):
+        return (d.json(),)
 
 
 def _values_or_bytes(d: Delivery) -> Any:
@@ -188,6 +198,8 @@ class Handler:
             self.arguments = (lambda d: (d, convert(d))) if delivery_first else (lambda d: (convert(d), d))
         elif kind is None:
             self.arguments = lambda d: (d,)
+        elif convert is _values:
+            self.arguments = _only_values
         else:
             self.arguments = lambda d: (convert(d),)
 
