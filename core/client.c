@@ -127,6 +127,10 @@ void kca__client_serve(kca__client *client, int timeout_ms) {
     pthread_mutex_unlock(&client->lock);
 }
 
+bool kca__client_is_unconfirmed(const rd_kafka_message_t *m) {
+    return !m->err && m->offset < 0 && rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_PERSISTED;
+}
+
 int kca__client_trouble(kca__client *client, char *out) {
     pthread_mutex_lock(&client->lock);
     int code = client->trouble_code;

@@ -58,6 +58,11 @@ bool kca__client_wait(kca__client *client, const bool *done, int64_t deadline);
 /* Waits for one event, at most timeout_ms, and handles it. */
 void kca__client_serve(kca__client *client, int timeout_ms);
 
+/* Of a delivery report: librdkafka takes for stored, without an answer of the broker's, what comes
+ * before a record that is stored. A broker which knows nothing of the producer yet takes any record
+ * for its first, however. */
+bool kca__client_is_unconfirmed(const rd_kafka_message_t *m);
+
 /* The last trouble; its code, 0 for none. `out` has room for 512. */
 int kca__client_trouble(kca__client *client, char *out);
 void kca__client_forget_trouble(kca__client *client);

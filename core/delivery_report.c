@@ -17,19 +17,23 @@ static int report_code(rd_kafka_resp_err_t err) {
     }
 }
 
+static const char *reason_of(const rd_kafka_message_t *m) {
+    return m->err ? rd_kafka_err2str(m->err) : "it confirmed a later one only";
+}
+
 static kca_error *report_error(kca__client *client, const rd_kafka_message_t *m) {
     const char *topic = rd_kafka_topic_name(m->rkt);
     char trouble[512] = "";
     if (m->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
         m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
         kca__client_trouble(client, trouble);
-    kca_error *e = kca__error_new(
-        report_code(m->err), "publisher %s: the broker did not confirm the message%s: %s%s%s%s",
-        topic,
-        rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
-            ? ", which may be stored all the same"
-            : "",
-        rd_kafka_err2str(m->err), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
+    kca_error *e =
+        kca__error_new(report_code(m->err),
+                       "publisher %s: the broker did not confirm the message%s: %s%s%s%s", topic,
+                       rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
+                           ? ""
+                           : ", which may be stored all the same",
+                       reason_of(m), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
     if (e->code == KCA_ERROR_MEMORY)
         return e;
     e->rdkafka_code = m->err;
@@ -67,7 +71,7 @@ static void take_report(kca__client *client, const rd_kafka_message_t *m, report
     kca__slot *slot = m->_private;
     kca__answer *answer = slot->answer;
     telling told = {slot->written, slot->user, NULL};
-    kca_error *error = m->err ? report_error(client, m) : NULL;
+    kca_error *error = m->err || kca__client_is_unconfirmed(m) ? report_error(client, m) : NULL;
     if (error && !answer && !told.written && slot->receipt.token == 0)
         tell_fault(client, error, m);
     kca_error *copy = answer || told.written ? kca__error_copy(error) : NULL;

@@ -41,7 +41,9 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
     kca__redrive_run *run = ((kca__client *)opaque)->owner;
     kca__redrive_letter *letter = m->_private;
     run->under_way--;
-    if (!m->err)
+    if (kca__client_is_unconfirmed(m))
+        not_stored(run, letter, RD_KAFKA_RESP_ERR__INCONSISTENT);
+    else if (!m->err)
         letter->settled = true;
     else if (m->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
              m->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)

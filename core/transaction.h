@@ -18,8 +18,10 @@ struct kca__publisher;
 
 typedef struct kca__transaction {
     struct kca__inbound *in;
+    int largest_bytes;   /* of a record */
     kca__client *client; /* the transactional producer */
     bool ready;          /* initialised: older ones of the id are fenced */
+    bool unconfirmed;    /* something in the one that is being written */
     int aborts;          /* since the last one that was committed */
     const rd_kafka_topic_partition_list_t *offsets; /* of the one that is being written */
 } kca__transaction;
@@ -44,5 +46,23 @@ void kca__transaction_commit(kca__transaction *t);
 /* See kca_delivery_publish. `type`: of the bus. */
 kca_error *kca__transaction_publish(kca_delivery *d, struct kca__publisher *p, const kca_message *m,
                                     int type);
+
+/* ---- for transaction_commit.c ---- */
+
+/* Another process has taken the id over, or the cluster refuses: the adapter must not go on. */
+bool kca__transaction_is_final(const rd_kafka_error_t *error);
+
+/* Takes `error`. */
+void kca__transaction_end_by(kca__transaction *t, rd_kafka_error_t *error);
+
+/* The producer is of no use after `error`, which is taken: a new one of the same id makes an end of
+ * its transaction. False: the adapter ends, or stops. */
+bool kca__transaction_begin_anew(kca__transaction *t, rd_kafka_error_t *error);
+
+/* Calls again while librdkafka says that this may help, so long (-1: for ever); once the adapter
+ * stops, no longer than the keeper's patience. */
+rd_kafka_error_t *kca__transaction_insist(kca__transaction *t,
+                                          rd_kafka_error_t *(*call)(kca__transaction *),
+                                          int timeout_ms);
 
 #endif

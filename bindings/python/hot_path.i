@@ -460,13 +460,15 @@ static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   }
   PyObject *list = PyList_New(count);
   for (int i = 0; i < count; i++) {
-    PyObject *taken = list ? kca_py_taken(events[i]) : NULL;
-    if (taken) {
-      PyList_SetItem(list, i, taken);
+    if (!list) {
+      kca_event_free(events[i]); /* memory is out: what is left goes unsettled */
       continue;
     }
-    Py_CLEAR(list); /* memory is out: what is left goes unsettled */
-    kca_event_free(events[i]);
+    PyObject *taken = kca_py_taken(events[i]);
+    if (taken)
+      PyList_SetItem(list, i, taken);
+    else
+      Py_CLEAR(list);
   }
   return list;
 }

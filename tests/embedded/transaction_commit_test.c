@@ -6,7 +6,14 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-enum { END_TXN = 26, MANY = 1000, COME_MS = 30000, LONGER_MS = 8000, TIMEOUT_MS = 2000 };
+enum {
+    PRODUCE = 0,
+    END_TXN = 26,
+    MANY = 1000,
+    COME_MS = 30000,
+    LONGER_MS = 8000,
+    TIMEOUT_MS = 2000
+};
 
 typedef struct cluster {
     rd_kafka_t *client; /* of the cluster, and to look and write with */
@@ -39,11 +46,21 @@ static void refuse_commits(const cluster *c) {
     rd_kafka_mock_push_request_errors_array(c->mock, END_TXN, MANY, errors);
 }
 
-static int two_came_out(void *argument) {
-    const cluster *c = argument;
+typedef struct outcome {
+    const cluster *cluster;
+    int count;
+} outcome;
+
+/* The mock does not know what is aborted: all that was ever written. */
+static int came_out(void *argument) {
+    const outcome *o = argument;
     int64_t low, high = -1;
-    rd_kafka_query_watermark_offsets(c->client, "out", 0, &low, &high, COME_MS);
-    return high == 2;
+    rd_kafka_query_watermark_offsets(o->cluster->client, "out", 0, &low, &high, COME_MS);
+    return high == o->count;
+}
+
+static void must_come_out(const cluster *c, int count) {
+    must_become(came_out, &(outcome){c, count}, COME_MS, "results come out");
 }
 
 static int pass_on(recorder *r, kca_delivery *d, int id) {
@@ -86,7 +103,7 @@ static void test_a_commit_that_is_not_answered_in_time_is_insisted_on(void **sta
     assert_null(next_event(q, KCA_EVENT_FAULT, LONGER_MS));
     rd_kafka_mock_clear_request_errors(k.mock, END_TXN);
     write_thing(&k);
-    must_become(two_came_out, &k, COME_MS, "two come out");
+    must_come_out(&k, 2);
     runner_stop(&running);
     assert_int_equal(came(r), 2);
     kca_queue_free(q);
@@ -97,9 +114,67 @@ static void test_a_commit_that_is_not_answered_in_time_is_insisted_on(void **sta
     rd_kafka_destroy(k.client);
 }
 
+/* librdkafka has given its producer up for good. */
+static void test_a_transaction_that_the_broker_does_not_know_is_begun_anew(void **state) {
+    (void)state;
+    cluster k = open_cluster();
+    recorder *r = recorder_new();
+    kca_system *s = system_of(&k, r);
+    kca_consumer *c = reader_of(s, "reader");
+    kca_bus *bus = bus_of(s, "out");
+    kca_queue *q = queue_of(s);
+    r->context = bus;
+    runner running;
+    rd_kafka_mock_push_request_errors(k.mock, END_TXN, 1, RD_KAFKA_RESP_ERR_INVALID_TXN_STATE);
+    runner_start(&running, c);
+    write_thing(&k);
+    kca_event *fault = next_event(q, KCA_EVENT_FAULT, COME_MS);
+    assert_non_null(fault);
+    assert_non_null(strstr(kca_error_text(kca_event_error(fault)), "INVALID_TXN_STATE"));
+    kca_event_free(fault);
+    must_come_out(&k, 2);
+    write_thing(&k);
+    must_come_out(&k, 3);
+    runner_stop(&running);
+    assert_int_equal(came(r), 3);
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    kca_consumer_free(c);
+    finish(s);
+    recorder_free(r);
+    rd_kafka_destroy(k.client);
+}
+
+/* librdkafka concludes that the broker has it: here from the error, else from what came later. */
+static void test_a_transaction_of_which_a_part_is_not_confirmed_is_aborted(void **state) {
+    (void)state;
+    cluster k = open_cluster();
+    recorder *r = recorder_new();
+    kca_system *s = system_of(&k, r);
+    kca_consumer *c = reader_of(s, "reader");
+    kca_bus *bus = bus_of(s, "out");
+    r->context = bus;
+    runner running;
+    write_thing(&k);
+    rd_kafka_flush(k.client, COME_MS);
+    rd_kafka_mock_push_request_errors(k.mock, PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER);
+    runner_start(&running, c);
+    must_come_out(&k, 1);
+    runner_stop(&running);
+    assert_true(came(r) >= 2);
+    kca_bus_free(bus);
+    kca_consumer_free(c);
+    finish(s);
+    recorder_free(r);
+    rd_kafka_destroy(k.client);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_commit_that_is_not_answered_in_time_is_insisted_on),
+        cmocka_unit_test(test_a_transaction_that_the_broker_does_not_know_is_begun_anew),
+        cmocka_unit_test(test_a_transaction_of_which_a_part_is_not_confirmed_is_aborted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ void scene_look(scene *s) {
 
 /* While something is wrong, it cannot always commit. */
 static void end_process(scene *s, int number) {
-    process_end(&s->processes[number], s->fault_ms != 0, SCENE_PATIENCE_MS);
+    process_end(&s->processes[number], s->fault_ms != 0, SCENE_END_MS);
     read_ledgers(s);
 }
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 20000, ASK_MS = 3000, SET_MS = 60000 };
 
 static const char *environment(const char *name) {
     const char *value = getenv(name);
@@ -153,19 +153,52 @@ void topic_grow(const char *topic, int partitions) {
     must_become(has_partitions, &(growth){topic, partitions}, PATIENCE_MS, "the topic has grown");
 }
 
-void topic_set(const char *topic, const char *setting, const char *value) {
-    rd_kafka_ConfigResource_t *wish = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    assert_non_null(wish);
-    check(rd_kafka_ConfigResource_set_config(wish, setting, value), setting, topic);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(cluster_client());
-    rd_kafka_AlterConfigs(cluster_client(), &wish, 1, NULL, queue);
-    rd_kafka_event_t *answer = wait_for_answer(queue, "set", topic);
+typedef struct change {
+    const char *topic, *setting, *value;
+    rd_kafka_resp_err_t err;
+} change;
+
+static rd_kafka_resp_err_t result_of(rd_kafka_event_t *answer) {
     size_t count;
-    const rd_kafka_ConfigResource_t **results =
-        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(answer), &count);
-    check(rd_kafka_ConfigResource_error(results[0]), "set", topic);
-    rd_kafka_event_destroy(answer);
+    if (rd_kafka_event_error(answer))
+        return rd_kafka_event_error(answer);
+    return rd_kafka_ConfigResource_error(rd_kafka_AlterConfigs_result_resources(
+        rd_kafka_event_AlterConfigs_result(answer), &count)[0]);
+}
+
+/* librdkafka asks the node that it was last told to ask: it may be frozen by now. */
+static void learn_whom_to_ask(void) {
+    const struct rd_kafka_metadata *answer;
+    if (!rd_kafka_metadata(cluster_client(), 0, NULL, &answer, ASK_MS))
+        rd_kafka_metadata_destroy(answer);
+}
+
+static int is_set(void *argument) {
+    change *c = argument;
+    learn_whom_to_ask();
+    rd_kafka_ConfigResource_t *wish =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, c->topic);
+    assert_non_null(wish);
+    check(rd_kafka_ConfigResource_set_config(wish, c->setting, c->value), c->setting, c->topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(cluster_client());
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(cluster_client(), RD_KAFKA_ADMIN_OP_ALTERCONFIGS);
+    rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, NULL, 0);
+    rd_kafka_AlterConfigs(cluster_client(), &wish, 1, options, queue);
+    rd_kafka_event_t *answer = rd_kafka_queue_poll(queue, 2 * ASK_MS);
+    c->err = answer ? result_of(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (answer)
+        rd_kafka_event_destroy(answer);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
     rd_kafka_ConfigResource_destroy(wish);
+    return !c->err;
+}
+
+void topic_set(const char *topic, const char *setting, const char *value) {
+    change c = {.topic = topic, .setting = setting, .value = value};
+    if (!wait_until(is_set, &c, SET_MS))
+        check(c.err, "set", topic);
 }
 
 void topic_delete(const char *topic) {

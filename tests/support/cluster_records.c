@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-enum { PATIENCE_MS = 20000 };
+/* A node that is frozen holds a write up until the cluster has put it out. */
+enum { PATIENCE_MS = 20000, FLUSH_MS = 60000 };
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
     char reason[300];
@@ -194,7 +195,7 @@ rd_kafka_t *raw_writer_client(raw_writer *w) {
 }
 
 void raw_writer_close(raw_writer *w) {
-    rd_kafka_resp_err_t err = rd_kafka_flush(w->rk, PATIENCE_MS);
+    rd_kafka_resp_err_t err = rd_kafka_flush(w->rk, FLUSH_MS);
     if (err)
         fail_msg("writing from outside: %s", rd_kafka_err2str(err));
     rd_kafka_destroy(w->rk);
