@@ -24,7 +24,7 @@ static int pull_notes(kca__engine *e, kca_event **out, int max) {
     return count;
 }
 
-/* Under the lock, as raising is, because two at once would leave it readable with nothing to read. */
+/* Under the lock, as raising is: two at once would leave it readable with nothing to read. */
 static void clear_notifier(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
     kca__notifier_clear(&e->notifier);
@@ -34,6 +34,8 @@ static void clear_notifier(kca__engine *e) {
 /* The descriptor stays readable until a look finds nothing, for librdkafka tells only of the first
  * record that waits; when it is over, too, so that whoever polls it hears of it. */
 static void set_notifier(kca__engine *e, int count) {
+    if (count != 0 && kca__notifier_is_raised(&e->notifier))
+        return; /* who clears it meanwhile looks again */
     pthread_mutex_lock(&e->lock);
     if (count != 0 || e->stopping || e->notes.first || kca__engine_has_ready_locked(e))
         kca__notifier_raise(&e->notifier);
