@@ -72,6 +72,8 @@ void kca__offsets_configure(rd_kafka_conf_t *conf) {
 }
 
 void kca__offsets_commit(kca__inbound *in, int wait_ms) {
+    if (!kca__consumer_builder_commits(in->options))
+        return;
     if (in->transaction) {
         kca__transaction_commit(in->transaction);
         return;
@@ -112,6 +114,8 @@ static rd_kafka_resp_err_t look_up_once(rd_kafka_t *rk, rd_kafka_topic_partition
  * finished beyond them is repeated: exactly once has more patience. */
 rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
                                                       const rd_kafka_topic_partition_list_t *list) {
+    if (!kca__consumer_builder_commits(in->options))
+        return rd_kafka_topic_partition_list_new(0);
     rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_copy(list);
     int64_t end =
         kca__clock_deadline(in->transaction ? in->options->rebalance_timeout_ms / 2 : LOOK_UP_MS);
@@ -154,11 +158,31 @@ static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
                        rd_kafka_err2str(err));
 }
 
+/* librdkafka is not to choose the end by itself: it would do so too when a broker says that a place
+ * is out of range, and skip what lies between. */
+static void start_late(rd_kafka_topic_partition_list_t *list) {
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset < 0)
+            list->elems[i].offset = RD_KAFKA_OFFSET_END;
+}
+
+/* librdkafka is not to ask for what was committed either. */
+static void set_bounds(const kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = kca__consumer_builder_starts_late(in->options)
+                                    ? RD_KAFKA_OFFSET_END
+                                    : RD_KAFKA_OFFSET_BEGINNING;
+}
+
 /* Without `committed` it is not known which those are, and one that has an offset must not lose it:
  * what is between would be skipped. */
 void kca__offsets_set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
                             const rd_kafka_topic_partition_list_t *committed) {
     int64_t start_time = kca__consumer_builder_start_time(in->options);
+    if (!kca__consumer_builder_commits(in->options))
+        set_bounds(in, list);
     if (start_time >= 0 && committed)
         look_up_times(in, list, start_time);
+    if (committed && kca__consumer_builder_starts_late(in->options))
+        start_late(list);
 }

@@ -184,7 +184,7 @@ kca_error *kca__system_start(kca__system *s, int timeout_ms) {
         s->started = !e;
         if (!e) {
             set_source(s);
-            kca__system_admit_redrives(s);
+            kca__system_admit_visits(s);
         }
     }
     pthread_mutex_unlock(&s->turning);
@@ -219,9 +219,9 @@ kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
     kca_error *e = NULL;
     if (s->started) {
         int64_t deadline = kca__clock_deadline(timeout_ms);
-        kca__system_dismiss_redrives(s);
+        kca__system_dismiss_visits(s);
         int held = close_consumers(s, consumers_deadline(timeout_ms));
-        kca__system_await_redrives(s);
+        kca__system_await_visits(s);
         int unsent = close_all(s, deadline);
         s->started = false;
         if (held > 0 || unsent > 0)

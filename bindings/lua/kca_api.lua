@@ -238,7 +238,7 @@ local function new_queue_class(core, Delivery)
       taken = rebalance_of(event)
     else
       taken = {
-        kind = kind == core.KCA_EVENT_RECEIPT and "receipt" or "fault",
+        kind = kind == core.KCA_EVENT_RECEIPT and "receipt" or kind == core.KCA_EVENT_END and "end" or "fault",
         token = core.kca_event_token(event),
         error = error_of(core.kca_event_error(event)),
         topic = core.kca_event_topic(event),
@@ -251,7 +251,7 @@ local function new_queue_class(core, Delivery)
   end
 
   --- Up to `max` events, an array that is empty when none came in time; `timeout_ms` -1 waits for ever.
-  -- @return up to 1024 events, each with `kind`: "delivery", "receipt", "fault", "rebalance" or "log"; or nil, err ("stopped": the end)
+  -- @return up to 1024 events, each with `kind`: "delivery", "receipt", "fault", "rebalance", "end" or "log"; or nil, err ("stopped": the end)
   function Queue:next(max, timeout_ms)
     local ok, events = core.kca_queue_next(self.handle, max or 1, timeout_ms or -1)
     if not ok then

@@ -46,6 +46,19 @@ class Rebalance:
 
 
 @dataclass(frozen=True)
+class End:
+    """A consumer has fetched a partition to its end; the next record there will have this offset.
+
+    It comes to consumers with the property enable.partition.eof "true"; deliveries from before may still follow.
+    """
+
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
 class Log:
     """A line of the log; see `System.log_to_queue`."""
 
@@ -54,7 +67,7 @@ class Log:
     text: str
 
 
-Event = Delivery | Receipt | Fault | Rebalance | Log
+Event = Delivery | Receipt | Fault | Rebalance | End | Log
 
 _REBALANCES = {
     _kca.KCA_REBALANCE_ASSIGNED: "assigned",
@@ -76,6 +89,11 @@ def _fault(e: Any) -> Fault:
     return Fault(_kca.kca_event_error(e), *where)
 
 
+def _end(e: Any) -> End:
+    where = _kca.kca_event_topic(e), _kca.kca_event_partition(e), _kca.kca_event_offset(e)
+    return End(_kca.kca_event_consumer(e), *where)
+
+
 def _log(e: Any) -> Log:
     return Log(_kca.kca_event_log_level(e), _kca.kca_event_log_component(e), _kca.kca_event_log_text(e))
 
@@ -86,6 +104,7 @@ MAKERS: dict[int, Callable[..., Event]] = {
     _kca.KCA_EVENT_FAULT: _fault,
     _kca.KCA_EVENT_LOG: _log,
     _kca.KCA_EVENT_REBALANCE: _rebalance,
+    _kca.KCA_EVENT_END: _end,
 }
 
 

@@ -98,8 +98,8 @@ class BaseSystem:
     @overload
     def on(self, kind: type[Any], listener: L) -> L: ...
     def on(self, kind: type[Any], listener: Any = None) -> Any:
-        """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt` or `Log`, where they are not
-        pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings.
+        """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt`, `End` or `Log`, where they are
+        not pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings.
         """
         if listener is None:
             return lambda decorated: self.on(kind, decorated)
@@ -123,6 +123,18 @@ class BaseSystem:
         """The same as Python values."""
         described: dict[str, Any] = json.loads(self.describe(_kca.KCA_FORMAT_JSON))
         return described
+
+    def describe_cluster(
+        self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
+    ) -> dict[str, Any]:
+        """What the connection's cluster has, all topics or one; with a group, how far that has come.
+
+        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
+        """
+        told: dict[str, Any] = json.loads(
+            _kca.kca_system_describe_cluster(self._handle, connection, topic, group, timeout_ms)
+        )
+        return told
 
     def log_to_queue(self: S, level: int) -> S:
         """Logs up to `level` become `Log` events on the system's queue, or on that for logs."""

@@ -12,7 +12,7 @@ from . import tracing
 from .errors import PayloadError, Rejected, StateError
 from .handlers import Handler, Mismatched
 from .message import Delivery, Verdict, handled
-from .queue import Event, Fault, Log, Rebalance, Receipt
+from .queue import End, Event, Fault, Log, Rebalance, Receipt
 
 Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
@@ -65,7 +65,7 @@ class Work:
         else:
             self.tell(event)
 
-    def tell(self, event: Receipt | Fault | Rebalance | Log) -> None:
+    def tell(self, event: Receipt | Fault | Rebalance | End | Log) -> None:
         """Gives an event to the function that listens; a fault that nobody listens to is logged."""
         listener = self.listeners.get(type(event))
         if listener:
