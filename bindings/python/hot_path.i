@@ -9,10 +9,14 @@
  *   take(queue, max, timeout_ms): a list of events, each a tuple:
  *       (EVENT_RECEIPT, token, error, topic, partition, offset), (EVENT_DELIVERY, handle, name, payload),
  *       or (another type, handle)
+ *   serve(queue, timeout_ms, make, answer): has deliveries handled, each by answer(delivery) -> (verdict, name, text),
+ *       until none comes: None; or an event of another kind: (type, handle). make: the class kca.Delivery
+ *   own(address): the handle of a delivery
  *   json_traits(text): what of a JSON text libraries write or read in different ways: 1 an exponent or a small
  *       fraction, 2 null, which may be NaN, 4 an integer of 19 digits or more
- *   json_by(surely[, fast[, option[, option]]]): how JSON is written: surely(value), or fast(value, options...) where
- *       that gives the same bytes
+ *   json_by(read, surely[, fast[, option[, option]]]): how JSON is read, fast; and written: surely(value), or
+ *       fast(value, options...) where that gives the same bytes
+ *   json_read(bytes): the values, or a ValueError: then the strict way is to be taken
  *   json_write(value): the value as JSON; a payload that is a dict is written so by publish
  */
 %{
@@ -166,27 +170,42 @@ static PyObject *kca_py_json_traits(PyObject *self, PyObject *args) {
 
 /* The writers that json_by gave; guarded by the interpreter's lock. */
 static struct {
+  PyObject *read;                      /* NULL: the standard library's has to check */
   PyObject *surely, *fast, *option[2]; /* the last three may be NULL, from the right */
 } kca_py_json;
 
+static void kca_py_exchange(PyObject **place, PyObject *value) {
+  PyObject *former = *place;
+  *place = value == Py_None ? NULL : value;
+  Py_XINCREF(*place);
+  Py_XDECREF(former);
+}
+
 static PyObject *kca_py_json_by(PyObject *self, PyObject *args) {
-  PyObject *surely, *fast = NULL, *first = NULL, *second = NULL;
+  PyObject *read, *surely, *fast = NULL, *first = NULL, *second = NULL;
   (void)self;
-  if (!PyArg_ParseTuple(args, "O|OOO:json_by", &surely, &fast, &first, &second))
+  if (!PyArg_ParseTuple(args, "OO|OOO:json_by", &read, &surely, &fast, &first, &second))
     return NULL;
-  Py_XINCREF(surely);
-  Py_XINCREF(fast);
-  Py_XINCREF(first);
-  Py_XINCREF(second);
-  Py_XDECREF(kca_py_json.surely);
-  Py_XDECREF(kca_py_json.fast);
-  Py_XDECREF(kca_py_json.option[0]);
-  Py_XDECREF(kca_py_json.option[1]);
-  kca_py_json.surely = surely;
-  kca_py_json.fast = fast;
-  kca_py_json.option[0] = first;
-  kca_py_json.option[1] = second;
+  kca_py_exchange(&kca_py_json.read, read);
+  kca_py_exchange(&kca_py_json.surely, surely);
+  kca_py_exchange(&kca_py_json.fast, fast);
+  kca_py_exchange(&kca_py_json.option[0], first);
+  kca_py_exchange(&kca_py_json.option[1], second);
   Py_RETURN_NONE;
+}
+
+/* What the fast reader makes of a payload; a ValueError when it does not read it, or not surely right. */
+static PyObject *kca_py_json_read(PyObject *self, PyObject *args) {
+  PyObject *value = PyTuple_GetItem(args, 0);
+  char *text;
+  Py_ssize_t len;
+  (void)self;
+  if (!value || PyBytes_AsStringAndSize(value, &text, &len) != 0)
+    return NULL;
+  if (kca_py_json.read && !(kca_py_traits(text, len) & KCA_PY_LONG))
+    return PyObject_CallFunctionObjArgs(kca_py_json.read, value, NULL);
+  PyErr_SetString(PyExc_ValueError, "not to be read fast");
+  return NULL;
 }
 
 /* What a fast writer raises for what the sure one may well write: an integer of any size, a key that is no text. */
@@ -454,10 +473,146 @@ static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   return list;
 }
 
+/* ---- serving ---- */
+
+/* What is at hand while a delivery is handled. `object` is the kca.Delivery; while its _raw is there, serve frees the
+ * delivery, and not the object. */
+typedef struct kca_py_hand {
+  kca_delivery *delivery;
+  PyObject *object;
+  int verdict;
+  bool settle, free; /* at the next turn, with the interpreter's lock let go */
+} kca_py_hand;
+
+/* make(None, name, payload, address, traced) */
+static bool kca_py_present(kca_py_hand *hand, PyObject *make) {
+  const kca_message *m = kca_delivery_message(hand->delivery);
+  const char *name = kca_message_name(m);
+  PyObject *route = PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name), "surrogateescape");
+  PyObject *payload = kca_py_bytes(kca_message_payload(m), kca_message_payload_len(m));
+  PyObject *raw = PyLong_FromVoidPtr(hand->delivery);
+  PyObject *traced = kca_message_traceparent(m)[0] ? Py_True : Py_False;
+  if (route && payload && raw)
+    hand->object = PyObject_CallFunctionObjArgs(make, Py_None, route, payload, raw, traced, NULL);
+  Py_XDECREF(route);
+  Py_XDECREF(payload);
+  Py_XDECREF(raw);
+  return hand->object != NULL;
+}
+
+/* Whose the delivery is from now on: when somebody may still ask the object for it, the object's; else nobody's, and what
+ * others have of the object by a copy of the handler's context leads nowhere. No exception may be set. */
+static void kca_py_part(kca_py_hand *hand, bool ended) {
+  static PyObject *raw_name;
+  enum { NOBODY_ELSE = 2 }; /* this function and the context of handlers */
+  if (!raw_name)
+    raw_name = PyUnicode_InternFromString("_raw");
+  PyObject *raw = PyObject_GetAttr(hand->object, raw_name);
+  hand->free = raw && raw != Py_None;
+  Py_XDECREF(raw);
+  if (!hand->free)
+    return;
+  if (ended && Py_REFCNT(hand->object) <= NOBODY_ELSE) {
+    PyObject_SetAttr(hand->object, raw_name, Py_None);
+  } else {
+    PyObject *handle = PyObject_GetAttrString(hand->object, "_delivery");
+    hand->free = handle == NULL;
+    Py_XDECREF(handle);
+  }
+  PyErr_Clear();
+}
+
+/* Explains, and says how it is settled. */
+static bool kca_py_understand(kca_py_hand *hand, PyObject *answer) {
+  PyObject *verdict = PyTuple_GetItem(answer, 0), *name = PyTuple_GetItem(answer, 1), *text = PyTuple_GetItem(answer, 2);
+  long number = verdict && name && text ? PyLong_AsLong(verdict) : -1;
+  if (number < 0)
+    return false;
+  hand->verdict = (int)number;
+  hand->settle = number != KCA_DEFERRED;
+  if (number == KCA_FAILED || number == KCA_REJECTED) {
+    PyObject *told = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    const char *error_name = PyUnicode_AsUTF8AndSize(name, NULL);
+    if (told && error_name)
+      kca_delivery_explain(hand->delivery, error_name, PyBytes_AsString(told));
+    Py_XDECREF(told);
+    if (!told || !error_name)
+      return false;
+  }
+  return true;
+}
+
+static bool kca_py_handle_delivery(kca_py_hand *hand, PyObject *make, PyObject *answer) {
+  PyObject *type, *value, *trace;
+  if (!kca_py_present(hand, make)) {
+    kca_delivery_free(hand->delivery); /* memory is out */
+    return false;
+  }
+  PyObject *said = PyObject_CallFunctionObjArgs(answer, hand->object, NULL);
+  bool ok = said && kca_py_understand(hand, said);
+  Py_XDECREF(said);
+  PyErr_Fetch(&type, &value, &trace);
+  kca_py_part(hand, ok && hand->settle);
+  PyErr_Restore(type, value, trace);
+  return ok;
+}
+
+/* serve(queue, timeout_ms, make, answer): handles deliveries until none comes within the time: None; or an event of
+ * another kind does: (type, handle). */
+static PyObject *kca_py_serve(PyObject *self, PyObject *args) {
+  PyObject *handle, *make, *answer;
+  kca_py_hand hand = {0};
+  kca_event *e;
+  void *queue;
+  int timeout_ms, count;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "OiOO:serve", &handle, &timeout_ms, &make, &answer) ||
+      !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
+    return NULL;
+  for (bool ok = true; ok;) {
+    Py_BEGIN_ALLOW_THREADS
+    if (hand.settle) /* an error: its time is over, or its partition gone: it comes again */
+      kca_error_free(kca_delivery_settle(hand.delivery, hand.verdict));
+    if (hand.free)
+      kca_delivery_free(hand.delivery);
+    count = kca_queue_next(queue, &e, 1, timeout_ms);
+    Py_END_ALLOW_THREADS
+    Py_CLEAR(hand.object);
+    hand = (kca_py_hand){0};
+    if (count != 1 || kca_event_type(e) != KCA_EVENT_DELIVERY)
+      break;
+    hand.delivery = kca_event_into_delivery(e);
+    ok = kca_py_handle_delivery(&hand, make, answer);
+    if (!ok) {
+      Py_XDECREF(hand.object);
+      return NULL;
+    }
+  }
+  if (count < 0) {
+    kca_py_raise(kca_py_queue_error(-count));
+    return NULL;
+  }
+  if (count == 0)
+    Py_RETURN_NONE;
+  return kca_py_taken(e);
+}
+
+/* The handle that owns a delivery, by its address. */
+static PyObject *kca_py_own(PyObject *self, PyObject *args) {
+  PyObject *raw = PyTuple_GetItem(args, 0);
+  void *delivery = raw ? PyLong_AsVoidPtr(raw) : NULL;
+  (void)self;
+  if (PyErr_Occurred())
+    return NULL;
+  return SWIG_NewPointerObj(delivery, SWIGTYPE_p_kca_delivery, SWIG_POINTER_OWN);
+}
 %}
 
 %native(publish) PyObject *kca_py_publish(PyObject *self, PyObject *args);
 %native(take) PyObject *kca_py_take(PyObject *self, PyObject *args);
+%native(serve) PyObject *kca_py_serve(PyObject *self, PyObject *args);
+%native(own) PyObject *kca_py_own(PyObject *self, PyObject *args);
+%native(json_read) PyObject *kca_py_json_read(PyObject *self, PyObject *args);
 %native(json_by) PyObject *kca_py_json_by(PyObject *self, PyObject *args);
 %native(json_write) PyObject *kca_py_json_write(PyObject *self, PyObject *args);
 %native(json_traits) PyObject *kca_py_json_traits(PyObject *self, PyObject *args);

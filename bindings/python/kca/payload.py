@@ -11,6 +11,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -20,10 +21,8 @@ from uuid import UUID
 
 from . import _kca
 
-# What json_traits tells: numbers and nulls that the faster libraries write in another way (null: it may be NaN), and
-# integers that they may read as floats.
+# What json_traits tells of numbers and nulls that the faster libraries write in another way (null: it may be NaN).
 _UNLIKE = 1 | 2
-_LONG = 4
 
 
 def _plain(value: Any) -> Any:
@@ -70,38 +69,30 @@ def _checked(fast: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
     return write
 
 
-def _readable(fast: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    def read(text: bytes) -> Any:
-        return json.loads(text) if _traits(text) & _LONG else fast(text)
-
-    return read
-
-
 def _orjson() -> tuple[tuple[Any, ...], Callable[[bytes], Any]]:
     import orjson
 
     options = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-    return (orjson.dumps, _plain, options), _readable(orjson.loads)
+    return (orjson.dumps, _plain, options), orjson.loads
 
 
 def _msgspec() -> tuple[tuple[Any, ...], Callable[[bytes], Any]]:
     import msgspec
 
-    return (msgspec.json.Encoder(enc_hook=_plain).encode,), _readable(msgspec.json.Decoder().decode)
+    return (msgspec.json.Encoder(enc_hook=_plain).encode,), msgspec.json.Decoder().decode
 
 
 def use(library: str | None = None) -> str:
     """Chooses the library: "orjson", "msgspec" or "json"; None: the first of them that is installed. Gives its name."""
-    global _read
     chosen = library or next(name for name in ("orjson", "msgspec", "json") if find_spec(name))
     by = {"orjson": _orjson, "msgspec": _msgspec}.get(chosen)
-    writer, _read = by() if by else ((), None)
-    _kca.json_by(_surely, *writer)
+    writer, read = by() if by else ((), None)  # the standard library takes what RFC 8259 does not
+    _kca.json_by(read, _surely, *writer)
     return chosen
 
 
 _write: Callable[[Any], bytes] = _kca.json_write
-_read: Callable[[bytes], Any] | None  # None: the standard library, which takes what RFC 8259 does not
+read: Callable[[bytes], Any] = _kca.json_read
 use()
 
 
@@ -158,10 +149,8 @@ def decoded(payload: bytes | None, message: Any) -> Any:
     """
     if payload is None:
         return None
-    if _read:
-        try:
-            return _read(payload)
-        except (ValueError, RecursionError):
-            pass  # the strict check says where it breaks, or the standard library has room for more
+    with suppress(ValueError, RecursionError):
+        return read(payload)
+    # The strict check says where it breaks; or the standard library has room for more.
     _kca.kca_message_check_json(message)
     return json.loads(payload)
