@@ -1,9 +1,10 @@
-"""aiokafka with orjson, ids made for each message: publishes and awaits the answers of a window at a time."""
+"""aiokafka with orjson, ids made for each message: publishes with a window of messages under way."""
 
 from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
+from collections import deque
 
 import aiokafka
 import measured
@@ -11,7 +12,7 @@ import orjson
 
 
 async def publish_all(producer: aiokafka.AIOKafkaProducer, topic: str, messages: int) -> None:
-    window: list[asyncio.Future[object]] = []
+    window: deque[asyncio.Future[object]] = deque()
     for i in range(messages):
         window.append(
             await producer.send(
@@ -22,8 +23,7 @@ async def publish_all(producer: aiokafka.AIOKafkaProducer, topic: str, messages:
             )
         )
         if len(window) == measured.BUFFER // 2:
-            await asyncio.gather(*window)
-            window.clear()
+            await window.popleft()
     await asyncio.gather(*window)
 
 

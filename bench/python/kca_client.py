@@ -1,5 +1,5 @@
-"""kca: `publish` with a receipt for each message, `sync` one at a time, `asyncio` with the receipts of a window
-awaited, `consume` with a handler.
+"""kca: `publish` with a receipt for each message, `sync` one at a time, `asyncio` with a window of
+messages under way, `consume` with a handler.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from argparse import Namespace
+from collections import deque
 from typing import Any
 
 import kca
@@ -75,12 +76,11 @@ def sync(o: Namespace, m: measured.Measure) -> None:
 
 
 async def await_all(bus: kca.asyncio.Bus, messages: int) -> None:
-    window = []
+    window: deque[asyncio.Future[kca.Receipt]] = deque()
     for i in range(messages):
         window.append(bus.publish(measured.ROUTE, measured.ORDER, key=measured.KEYS[i % len(measured.KEYS)]))
         if len(window) == measured.BUFFER // 2:
-            await asyncio.gather(*window)
-            window.clear()
+            await window.popleft()
     await asyncio.gather(*window)
 
 
