@@ -94,26 +94,31 @@ class Work:
             if self.traced and d._traced:
                 with tracing.Inside(d):
                     return self._answer(d)
-            return self._answer(d)
+            handler = self.handlers.get(d._name)
+            if handler is None or self.stores:
+                return self._answer(d)
+            # What _answer does, without a further call for most messages.
+            try:
+                arguments = handler.arguments(d)
+            except MISFITS as e:
+                return misfit(e)
+            try:
+                result = handler.function(*arguments)
+                return DONE if result is None else answer_of(result)
+            except Exception as e:
+                return failure(e)
         except BaseException:  # the process is to end: neither done nor failed, it comes again after the next start
             self.abandoned.append(d)
             raise
 
     def _answer(self, d: Delivery) -> Answer:
-        handler = self.handlers.get(d._name) or self.handlers.get("*")
-        if handler is None:
-            return UNHANDLED
+        found = self.prepared(d)
+        if not isinstance(found, Prepared):
+            return found
+        if found.store:
+            return self._answer_once(d, found.function, found.arguments, found.store)
         try:
-            arguments = handler.arguments(d)
-        except MISFITS as e:
-            return Verdict.REJECTED, "payload", str(e)
-        if self.stores:
-            store = self.stores.get(d.consumer)
-            if store and d.message_id:
-                return self._answer_once(d, handler.function, arguments, store)
-        try:
-            result = handler.function(*arguments)
-            return DONE if result is None else answer_of(result)
+            return answer_of(found.function(*found.arguments))
         except Exception as e:
             return failure(e)
 
@@ -146,7 +151,7 @@ class Work:
         try:
             arguments = handler.arguments(d)
         except MISFITS as e:
-            return Verdict.REJECTED, "payload", str(e)
+            return misfit(e)
         store = self.stores.get(d.consumer) if self.stores else None
         return Prepared(handler, arguments, store if store and d.message_id else None)
 
@@ -173,6 +178,11 @@ def answer_of(result: Any) -> Answer:
         result.close()
         raise TypeError("the handler gave a coroutine: it needs a system of kca.asyncio")
     return DONE
+
+
+def misfit(e: Exception) -> Answer:
+    """How a delivery is settled whose payload is not what the handler's annotation says."""
+    return Verdict.REJECTED, "payload", str(e)
 
 
 def failure(e: Exception) -> Answer:
