@@ -679,7 +679,8 @@ void kca_consumer_with_message_processing_timeout_ms(kca_consumer *c, int timeou
 /*
  * Callback form: joins the group, and handles deliveries by the handlers of their names until kca_consumer_stop or
  * shutdown (NULL), or until something ends it (the error says what). Deliveries of one key run one after another.
- * Blocks; the calling thread is one of the processors.
+ * Blocks; the calling thread is one of the processors. In a network that swallows everything librdkafka takes up to a
+ * minute to give up its last requests, and only then it returns.
  */
 kca_error *kca_consumer_run(kca_consumer *c);
 
