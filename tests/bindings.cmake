@@ -30,6 +30,11 @@ if(KCA_BUILD_PYTHON)
                    ${python_tools} {})
   set_tests_properties(docs.python PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_REQUIRED python_tools
                        ENVIRONMENT PYTHONPATH=${python_folder})
+  add_test(NAME docs.command_line
+           COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/docs/snippets ${PROJECT_SOURCE_DIR}/docs/command-line.md sh
+                   ${python_tools} ${CMAKE_CURRENT_SOURCE_DIR}/docs/command_line {})
+  set_tests_properties(docs.command_line PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_REQUIRED python_tools
+                       ENVIRONMENT PYTHONPATH=${python_folder})
   kca_add_tooled_pytest(python.wheel ${CMAKE_CURRENT_SOURCE_DIR}/wheel/test_wheel.py)
 endif()
 

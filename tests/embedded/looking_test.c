@@ -134,6 +134,31 @@ static void test_who_only_looks_commits_nothing_and_begins_again(void **state) {
     finish(s);
 }
 
+/* At once: librdkafka's look-up of the beginning must not undo it. */
+static void test_who_only_looks_may_go_elsewhere_first(void **state) {
+    (void)state;
+    const char *topic = unique("orders"), *group = unique("look");
+    kca_system *s = with_messages(topic, looker(topic, group), 40);
+    kca_consumer *c = reader_of(s, group);
+    for (int i = 0; i < 5; i++) {
+        kca_queue *q;
+        must(kca_consumer_queue(c, &q));
+        for (int p = 0; p < PARTITIONS; p++)
+            must(kca_consumer_seek(c, topic, p, 1, COME_MS));
+        for (int left = 40 - PARTITIONS; left > 0; left--) {
+            kca_event *e = next_event(q, KCA_EVENT_DELIVERY, COME_MS);
+            assert_non_null(e);
+            assert_in_range(kca_delivery_offset(kca_event_delivery(e)), 1, 40);
+            must(kca_delivery_settle(kca_event_delivery(e), KCA_DONE));
+            kca_event_free(e);
+        }
+        kca_consumer_stop(c);
+        kca_queue_free(q);
+    }
+    kca_consumer_free(c);
+    finish(s);
+}
+
 static void test_the_end_of_each_partition_is_told(void **state) {
     (void)state;
     const char *topic = unique("orders"), *group = unique("look");
@@ -191,6 +216,7 @@ int main(void) {
         cmocka_unit_test(test_a_cluster_is_described_with_what_its_topics_hold),
         cmocka_unit_test(test_a_group_is_described_with_its_lag),
         cmocka_unit_test(test_who_only_looks_commits_nothing_and_begins_again),
+        cmocka_unit_test(test_who_only_looks_may_go_elsewhere_first),
         cmocka_unit_test(test_the_end_of_each_partition_is_told),
         cmocka_unit_test(test_a_question_names_what_is_not_there),
     };

@@ -130,6 +130,7 @@ def test_pip_installs_the_source_tree(tmp_path: Path) -> None:
     run(made, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", WHEELS, PACKAGE)
     assert set(PACKAGE.rglob("*")) == before
     assert "libkca" in loaded(made)
+    assert run(made.parent / "kca", "--version").startswith("kca 0.1.0, librdkafka ")
 
 
 def test_a_free_threaded_python_is_refused_in_one_line(tmp_path: Path) -> None:
