@@ -286,8 +286,9 @@ void kca_consumer_builder_with_partition_watch_interval_ms(kca_consumer_builder 
 void kca_consumer_builder_with_watch_partition_changes(kca_consumer_builder *b, int watch);
 
 /*
- * Where a group without a committed offset begins: "earliest" (default) or "latest" (auto.offset.reset), or
- * a time: milliseconds since 1970 as text ("1767225600000"), the first record at or after it.
+ * Where a group without a committed offset begins: "earliest" (default), "latest", or a time: milliseconds since 1970
+ * as text ("1767225600000"), the first record at or after it. A committed offset that is out of range, as after
+ * retention, goes on at the earliest record that is left, whatever this says: nothing is passed over.
  */
 void kca_consumer_builder_with_start_offset(kca_consumer_builder *b, const char *start);
 
@@ -540,6 +541,10 @@ enum { KCA_TYPE_NONE = 0, KCA_TYPE_COMMAND = 1, KCA_TYPE_QUERY = 2, KCA_TYPE_EVE
 kca_error *kca_message_new(kca_message **out, const char *name);
 void kca_message_free(kca_message *m);
 
+/* Makes it a new message of this name, without anything of what it was, in the memory that it has already. For who
+ * publishes often. KCA_ERROR_ARGUMENT: it is a delivery's, or the name is not allowed; it has no name then. */
+kca_error *kca_message_reset(kca_message *m, const char *name);
+
 /* The first failure of the setters, borrowed; NULL: none. */
 const kca_error *kca_message_error(const kca_message *m);
 
@@ -674,7 +679,8 @@ void kca_consumer_with_message_processing_timeout_ms(kca_consumer *c, int timeou
 /*
  * Callback form: joins the group, and handles deliveries by the handlers of their names until kca_consumer_stop or
  * shutdown (NULL), or until something ends it (the error says what). Deliveries of one key run one after another.
- * Blocks; the calling thread is one of the processors.
+ * Blocks; the calling thread is one of the processors. In a network that swallows everything librdkafka takes up to a
+ * minute to give up its last requests, and only then it returns.
  */
 kca_error *kca_consumer_run(kca_consumer *c);
 

@@ -383,13 +383,12 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool e
                                            rd_kafka_conf_t *conf) {
     char who[300];
     snprintf(who, sizeof who, "consumer %s", b->name);
-    const char *reset = kca__consumer_builder_starts_late(b) ? "latest" : "earliest";
     const char *const texts[][2] = {
         {"group.id", kca__consumer_builder_group(b)},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"enable.partition.eof", "false"},
-        {"auto.offset.reset", reset},
+        {"auto.offset.reset", "earliest"}, /* a place that is gone skips nothing; see offsets.c */
         {"isolation.level", b->isolation_level ? b->isolation_level : "read_committed"},
         {"partition.assignment.strategy", strategy_of(b)},
     };

@@ -154,19 +154,18 @@ static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
     rd_kafka_topic_partition_list_destroy(wanted);
     if (err)
         kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name,
-                       "start_offset: no offsets by time (%s): beginning at the earliest record",
-                       rd_kafka_err2str(err));
+                       "start_offset: it cannot be looked up: %s", rd_kafka_err2str(err));
 }
 
-/* librdkafka is not to ask for what was committed either. To the broker, the beginning and the end
+/* Where nothing is known, reading begins at this bound. To the broker, the beginning and the end
  * are times like others; librdkafka's own question for them would undo a seek that comes before its
- * answer. */
-static void look_up_bound(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
-    int64_t bound = kca__consumer_builder_starts_late(in->options) ? RD_KAFKA_OFFSET_END
-                                                                   : RD_KAFKA_OFFSET_BEGINNING;
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = bound;
+ * answer. It is not to choose the end by itself, either: it would do so too when a broker says that
+ * a place is out of range, and skip what lies between. */
+static void look_up_bound(kca__inbound *in, rd_kafka_topic_partition_list_t *list, int64_t bound) {
     look_up_times(in, list, bound);
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset < 0)
+            list->elems[i].offset = bound;
 }
 
 /* Without `committed` it is not known which those are, and one that has an offset must not lose it:
@@ -174,8 +173,11 @@ static void look_up_bound(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
 void kca__offsets_set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
                             const rd_kafka_topic_partition_list_t *committed) {
     int64_t start_time = kca__consumer_builder_start_time(in->options);
-    if (start_time < 0 && !kca__consumer_builder_commits(in->options))
-        look_up_bound(in, list);
+    bool late = kca__consumer_builder_starts_late(in->options);
     if (start_time >= 0 && committed)
         look_up_times(in, list, start_time);
+    else if (late && committed)
+        look_up_bound(in, list, RD_KAFKA_OFFSET_END);
+    else if (!kca__consumer_builder_commits(in->options))
+        look_up_bound(in, list, RD_KAFKA_OFFSET_BEGINNING);
 }

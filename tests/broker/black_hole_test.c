@@ -3,7 +3,13 @@
 #include "proxy.h"
 #include "wait.h"
 
-enum { COUNT = 30, SHUTDOWN_MS = 1000, SHUT_DOWN_MS = 8000 };
+enum {
+    COUNT = 30,
+    SHUTDOWN_MS = 1000,
+    SHUT_DOWN_MS = 8000,
+    GIVE_UP_MS =
+        90000 /* librdkafka's: three times ten seconds for an answer, and for a connection */
+};
 
 static int hold(recorder *r, kca_delivery *d, int id) {
     (void)d;
@@ -36,7 +42,7 @@ static void test_a_shutdown_ends_although_nothing_can_be_committed(void **state)
     int64_t begin = now_ms();
     kca_error_free(kca_system_shutdown(c.system, SHUTDOWN_MS));
     assert_true(now_ms() - begin < SHUT_DOWN_MS);
-    kca_error_free(runner_join(&r, RUN_MS));
+    kca_error_free(runner_join(&r, GIVE_UP_MS));
     assert_int_equal(group_committed(group, topic, 0), -1);
     kca_consumer_free(c.consumer);
     kca_system_free(c.system);

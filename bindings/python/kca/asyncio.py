@@ -25,7 +25,7 @@ from . import _kca, tracing
 from . import bus as threads
 from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
-from .errors import Error, StateError, StoppedError
+from .errors import BufferFullError, Error, StateError, StoppedError
 from .message import Delivery, Message, handled
 from .payload import encoded
 from .queue import MAKERS, Receipt
@@ -70,12 +70,20 @@ class Bus:
         Raises:
             Error: by kind, when awaited: the broker did not confirm the message.
         """
+        receipts = self._system._receipts_now()
+        if message.__class__ is str and not receipts.crowded:
+            token = receipts.next_token()
+            try:
+                self._put(None, message, payload, token, **fields)
+                return receipts.expect(token)
+            except BufferFullError:
+                pass
         if not isinstance(message, Message) and message is not None:
             if not isinstance(message, str):
                 message, payload = threads.named(message, payload)
             payload = encoded(payload)
         put = partial(self._put, None, message, payload, **fields)
-        return self._system._receipts_now().publish(put, self._room_ms)
+        return receipts.publish(put, self._room_ms)
 
     async def flush(self, timeout_ms: int = -1) -> None:
         """Waits until all that was published is answered."""

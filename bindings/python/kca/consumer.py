@@ -13,7 +13,8 @@ from typing import Any
 
 from . import _kca
 from .errors import StoppedError
-from .queue import Queue
+from .message import Delivery, handled
+from .queue import MAKERS, Queue
 from .work import Work
 
 
@@ -145,16 +146,19 @@ class Consumer(BaseConsumer):
 
     def _process(self, queue: Queue, poller: select.poll | None) -> None:
         """Handles until the consumer has stopped."""
+        work, timeout_ms = self._work, 0 if poller else -1
+        inside = handled.set(None)
         try:
             while True:
-                if poller:
-                    if not queue.dispatch(1, 0):
-                        poller.poll()  # a signal's handler runs meanwhile
-                else:
-                    queue.dispatch(1, -1)
+                other = _kca.serve(queue._handle, timeout_ms, Delivery, work.answer)
+                if other:
+                    work.tell(MAKERS[other[0]](*other[1:]))  # type: ignore[arg-type]
+                elif poller:
+                    poller.poll()  # a signal's handler runs meanwhile
         except StoppedError:
             return
         finally:
+            handled.reset(inside)
             self.stop()
 
 

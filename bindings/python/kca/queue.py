@@ -108,6 +108,10 @@ MAKERS: dict[int, Callable[..., Event]] = {
 }
 
 
+_RECEIPT: int = _kca.KCA_EVENT_RECEIPT
+_receipt = Receipt._make
+
+
 class Queue:
     """Where events wait: receipts, faults and logs of a system, or deliveries and faults of a consumer."""
 
@@ -121,7 +125,8 @@ class Queue:
         Raises:
             StoppedError: the consumer has stopped, and nothing is left.
         """
-        return [MAKERS[kind](*parts) for kind, *parts in _take(self._handle, max, timeout_ms)]
+        taken = _take(self._handle, max, timeout_ms)
+        return [_receipt(e[1:]) if e[0] == _RECEIPT else MAKERS[e[0]](*e[1:]) for e in taken]
 
     def dispatch(self, max: int = 1, timeout_ms: int = -1) -> int:
         """Takes events as `next` does, and handles each: deliveries by the handlers of their names, others by those of

@@ -35,19 +35,33 @@ class Receipts:
 
     def publish(self, put: Callable[[int], None], room_ms: int) -> asyncio.Future[Receipt]:
         """Calls `put` with a token, now or when there is room; its receipt becomes the result."""
-        if self._waiting:
+        if self.crowded:
             return self._loop.create_task(self._publish_later(put, room_ms))
         try:
             return self._publish_now(put)
         except BufferFullError:
             return self._loop.create_task(self._publish_later(put, room_ms))
 
-    def _publish_now(self, put: Callable[[int], None]) -> asyncio.Future[Receipt]:
-        self._last_token = token = self._last_token + 1
-        put(token)
+    @property
+    def crowded(self) -> bool:
+        """Whether others wait for room."""
+        return bool(self._waiting)
+
+    def next_token(self) -> int:
+        """A token that no other publish has."""
+        self._last_token += 1
+        return self._last_token
+
+    def expect(self, token: int) -> asyncio.Future[Receipt]:
+        """The future of the receipt with this token; in the same turn of the loop as its publish."""
         future: asyncio.Future[Receipt] = self._loop.create_future()
         self._futures[token] = future
         return future
+
+    def _publish_now(self, put: Callable[[int], None]) -> asyncio.Future[Receipt]:
+        token = self.next_token()
+        put(token)
+        return self.expect(token)
 
     async def _publish_later(self, put: Callable[[int], None], room_ms: int) -> Receipt:
         """In the order of the calls: who was woken and finds no room is the first again."""
@@ -115,14 +129,13 @@ class Receipts:
         return len(events)
 
     def _resolve(self, event: tuple[Any, ...]) -> None:
-        _, token, error, *where = event
-        future = self._futures.pop(token, None)
+        future = self._futures.pop(event[1], None)
         if future is None or future.done():  # cancelled
             return
-        if error is None:
-            future.set_result(Receipt(token, None, *where))
+        if event[2] is None:
+            future.set_result(Receipt._make(event[1:]))
         else:
-            future.set_exception(error)
+            future.set_exception(event[2])
 
     def close(self) -> None:
         """After the shutdown, which answered all that was published."""

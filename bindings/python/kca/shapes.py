@@ -151,6 +151,8 @@ def _items(container: type, of: Any) -> Convert:
 
 
 def _values(of: Any) -> Convert:
+    if of in (Any, object):
+        return converter(dict)
     each = converter(of)
 
     def convert(value: Any) -> Any:

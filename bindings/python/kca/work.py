@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any, Protocol
 
 from . import tracing
@@ -17,6 +17,8 @@ from .queue import End, Event, Fault, Log, Rebalance, Receipt
 Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
 DUPLICATE: Answer = (Verdict.DUPLICATE, "", "")
+UNHANDLED: Answer = (Verdict.REJECTED, "unhandled", "no handler has its name")
+MISFITS = (Mismatched, PayloadError, ValueError, RecursionError)
 
 log = logging.getLogger("kca.consumer")
 
@@ -80,44 +82,76 @@ class Work:
         """Runs the handler and settles by what came of it."""
         inside = handled.set(d)
         try:
-            with tracing.Inside(d) if self.traced else nullcontext():
-                answer = self._answer(d)
-        except BaseException:  # the process is to end: neither done nor failed, it comes again after the next start
-            self.abandoned.append(d)
-            raise
+            answer = self.answer(d)
         finally:
             handled.reset(inside)
         settle(d, answer)
+
+    def answer(self, d: Delivery) -> Answer:
+        """Runs the handler; `handled` stays, until the next one or the run's end."""
+        handled.set(d)
+        try:
+            if self.traced and d._traced:
+                with tracing.Inside(d):
+                    return self._answer(d)
+            handler = self.handlers.get(d._name)
+            if handler is None or self.stores:
+                return self._answer(d)
+            # What _answer does, without a further call for most messages.
+            try:
+                arguments = handler.arguments(d)
+            except MISFITS as e:
+                return misfit(e)
+            try:
+                result = handler.function(*arguments)
+                return DONE if result is None else answer_of(result)
+            except Exception as e:
+                return failure(e)
+        except BaseException:  # the process is to end: neither done nor failed, it comes again after the next start
+            self.abandoned.append(d)
+            raise
 
     def _answer(self, d: Delivery) -> Answer:
         found = self.prepared(d)
         if not isinstance(found, Prepared):
             return found
+        if found.store:
+            return self._answer_once(d, found.function, found.arguments, found.store)
         try:
-            if found.store and found.store.seen(d.message_id):
+            return answer_of(found.function(*found.arguments))
+        except Exception as e:
+            return failure(e)
+
+    @staticmethod
+    def _answer_once(d: Delivery, function: Any, arguments: tuple[Any, ...], store: DeduplicationStore) -> Answer:
+        """Unless it was handled before."""
+        try:
+            if store.seen(d.message_id):
                 return DUPLICATE
         except Exception as e:
             return not_known(e)
         try:
-            answer = answer_of(found.function(*found.arguments))
+            answer = answer_of(function(*arguments))
         except Exception as e:
             return failure(e)
-        if found.store and answer is DONE:
+        if answer is DONE:
             try:
-                found.store.mark(d.message_id)
+                store.mark(d.message_id)
             except Exception as e:
                 not_marked(d, e)
         return answer
+
+    # ---- deliveries, in a loop ----
 
     def prepared(self, d: Delivery) -> Prepared | Answer:
         """What is to be called and how; or how it ends without."""
         handler = self.handlers.get(d.name) or self.handlers.get("*")
         if not handler:
-            return Verdict.REJECTED, "unhandled", "no handler has its name"
+            return UNHANDLED
         try:
             arguments = handler.arguments(d)
-        except (Mismatched, PayloadError, ValueError, RecursionError) as e:
-            return Verdict.REJECTED, "payload", str(e)
+        except MISFITS as e:
+            return misfit(e)
         store = self.stores.get(d.consumer) if self.stores else None
         return Prepared(handler, arguments, store if store and d.message_id else None)
 
@@ -144,6 +178,11 @@ def answer_of(result: Any) -> Answer:
         result.close()
         raise TypeError("the handler gave a coroutine: it needs a system of kca.asyncio")
     return DONE
+
+
+def misfit(e: Exception) -> Answer:
+    """How a delivery is settled whose payload is not what the handler's annotation says."""
+    return Verdict.REJECTED, "payload", str(e)
 
 
 def failure(e: Exception) -> Answer:
