@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from .. import _kca
 from ..builders import Connection, ConsumerBuilder, PublisherBuilder
@@ -22,10 +22,29 @@ from ..system import System
 from .seen import Handled, Published, fields_of, matches
 
 P = TypeVar("P", bound=Published)
+Watcher = Callable[[int, str, str], None]
 
 _ANY: Any = object()
 _OBSERVER = "kca.testing."
 _SLICE_MS = 5
+
+
+class _Watched(Delivery):
+    """A delivery that tells how it was settled, by whomever and whenever."""
+
+    __slots__ = ()
+    _watchers: ClassVar[dict[int, tuple[Delivery, Watcher]]] = {}
+
+    @staticmethod
+    def watch(d: Delivery, watcher: Watcher) -> None:
+        """Makes it one."""
+        _Watched._watchers[id(d)] = d, watcher
+        d.__class__ = _Watched
+
+    def settle(self, verdict: int, error_name: str = "", text: str = "") -> None:
+        super().settle(verdict, error_name, text)
+        _, watcher = self._watchers.pop(id(self))
+        watcher(verdict, error_name, text)
 
 
 class TestedSystem:
@@ -159,13 +178,11 @@ class TestedSystem:
         kept = fields_of(d) | {"consumer": consumer, "attempt": d.attempt}
         at = len(self.handled)
         self.handled.append(Handled(**kept))
-        settle = d.settle
 
-        def recorded(verdict: int, error_name: str = "", text: str = "") -> None:
-            settle(verdict, error_name, text)
+        def settled(verdict: int, error_name: str, text: str) -> None:
             self.handled[at] = Handled(**kept, verdict=Verdict(verdict), error=error_name, text=text)
 
-        setattr(d, "settle", recorded)  # noqa: B010
+        _Watched.watch(d, settled)
         self.system._work.handle(d)
 
     # ---- assertions ----
