@@ -100,7 +100,7 @@ class Work:
             # What _answer does, without a further call for most messages.
             try:
                 arguments = handler.arguments(d)
-            except MISFITS as e:
+            except Exception as e:
                 return misfit(e)
             try:
                 result = handler.function(*arguments)
@@ -150,7 +150,7 @@ class Work:
             return UNHANDLED
         try:
             arguments = handler.arguments(d)
-        except MISFITS as e:
+        except Exception as e:
             return misfit(e)
         store = self.stores.get(d.consumer) if self.stores else None
         return Prepared(handler, arguments, store if store and d.message_id else None)
@@ -181,11 +181,13 @@ def answer_of(result: Any) -> Answer:
 
 
 def misfit(e: Exception) -> Answer:
-    """How a delivery is settled whose payload is not what the handler's annotation says."""
-    return Verdict.REJECTED, "payload", str(e)
+    """How a delivery is settled whose payload is not what the handler's annotation says; or whose class, a validator
+    of the application's, failed in another way.
+    """
+    return (Verdict.REJECTED, "payload", str(e)) if isinstance(e, MISFITS) else failure(e)
 
 
-def failure(e: Exception) -> Answer:
+def failure(e: BaseException) -> Answer:
     """How a delivery is settled whose handler raised this; the class's name is the error's."""
     return Verdict.REJECTED if isinstance(e, Rejected) else Verdict.FAILED, type(e).__name__, str(e)
 
