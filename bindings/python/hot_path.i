@@ -446,7 +446,23 @@ static PyObject *kca_py_taken(kca_event *e) {
   }
 }
 
-enum { KCA_PY_MOST = 1024 };
+enum { KCA_PY_MOST = 1024, KCA_PY_SLICE_MS = 250, KCA_PY_INTERRUPTED = INT_MIN };
+
+/* kca_queue_next, in slices, so that Python sees Ctrl-C; KCA_PY_INTERRUPTED: an exception is set. */
+static int kca_py_next(kca_queue *queue, kca_event **events, int max, int timeout_ms) {
+  for (;;) {
+    int count, slice = timeout_ms == -1 || timeout_ms > KCA_PY_SLICE_MS ? KCA_PY_SLICE_MS : timeout_ms;
+    Py_BEGIN_ALLOW_THREADS
+    count = kca_queue_next(queue, events, max, slice);
+    Py_END_ALLOW_THREADS
+    if (count != 0 || timeout_ms == 0)
+      return count;
+    if (PyErr_CheckSignals() != 0)
+      return KCA_PY_INTERRUPTED;
+    if (timeout_ms > 0)
+      timeout_ms -= slice;
+  }
+}
 
 static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   kca_event *events[KCA_PY_MOST];
@@ -457,9 +473,9 @@ static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   if (!PyArg_ParseTuple(args, "Oii:take", &handle, &max, &timeout_ms) ||
       !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
     return NULL;
-  Py_BEGIN_ALLOW_THREADS
-  count = kca_queue_next(queue, events, max > KCA_PY_MOST ? KCA_PY_MOST : max, timeout_ms);
-  Py_END_ALLOW_THREADS
+  count = kca_py_next(queue, events, max > KCA_PY_MOST ? KCA_PY_MOST : max, timeout_ms);
+  if (count == KCA_PY_INTERRUPTED)
+    return NULL;
   if (count < 0) {
     kca_py_raise(kca_py_queue_error(-count));
     return NULL;

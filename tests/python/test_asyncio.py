@@ -368,9 +368,7 @@ def test_an_idle_consumer_costs_no_thread_and_is_cancelled_at_once(run: Run) -> 
 
 def test_deliveries_are_iterated_over(run: Run) -> None:
     async def work() -> None:
-        system = declared()
-        system.handler("*", lambda order: None)
-        async with system:
+        async with declared() as system:
             bus = system.event_bus("orders")
             consumer = system.consumer("shop")
 

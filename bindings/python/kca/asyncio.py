@@ -155,7 +155,7 @@ class Consumer(BaseConsumer):
         Raises:
             Error: what ended the consumer.
         """
-        self._work.begin()
+        self._work.begin(self.name)
         queue = await _in_executor(_kca.kca_consumer_queue, self._handle)
         running: set[asyncio.Task[None]] = set()
         try:
@@ -308,7 +308,7 @@ class System(BaseSystem):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._work.abandoned:
+        if not self._work.hasty:
             return await self.shutdown()
         with suppress(Error):  # it says so
             await self.shutdown(HASTY_MS)
@@ -331,6 +331,7 @@ class System(BaseSystem):
 
     async def start(self, timeout_ms: int = 10000) -> Self:
         """Checks what is declared, reaches each cluster, and opens the publishers. It belongs to this loop then."""
+        self._declare_pulling()
         await _in_executor(_kca.kca_system_start, self._handle, timeout_ms)
         if self._receipts is None:
             self._receipts = Receipts(self._handle, self._work)

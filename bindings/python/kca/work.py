@@ -44,10 +44,14 @@ class Work:
         self.stores: dict[str, DeduplicationStore] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
+        # Those whose handlers were broken off; they stay unsettled. Hasty: a shutdown has nobody to wait for.
         self.abandoned: list[Delivery] = []
+        self.hasty = False
 
-    def begin(self) -> None:
+    def begin(self, consumer: str) -> None:
         """A consumer is about to run."""
+        if not self.handlers:
+            raise StateError(f"consumer {consumer} has no handler: declare one for the names it reads")
         self.traced = tracing.is_there()
 
     def refuse_async(self) -> None:
@@ -108,8 +112,18 @@ class Work:
             except Exception as e:
                 return failure(e)
         except BaseException:  # the process is to end: neither done nor failed, it comes again after the next start
-            self.abandoned.append(d)
+            self.abandon(d)
             raise
+
+    def abandon(self, d: Delivery) -> None:
+        """Its handler was broken off: it is neither done nor failed."""
+        self.abandoned.append(d)
+        self.hasty = True
+
+    def is_over(self) -> None:
+        """The system was shut down."""
+        self.abandoned.clear()
+        self.hasty = False
 
     def _answer(self, d: Delivery) -> Answer:
         found = self.prepared(d)
