@@ -203,9 +203,10 @@ class Consumer(BaseConsumer):
         try:
             with tracing.Inside(d) if self._work.traced else nullcontext():
                 answer = await self._answer(d)
-        except asyncio.CancelledError:  # neither done nor failed
-            self._work.abandoned.append(d)
-            return
+        except asyncio.CancelledError as e:
+            if _is_cancelled():
+                return self._work.abandon(d)
+            answer = failure(e)  # something that it awaited was cancelled, and not it
         settle(d, answer)
 
     async def _answer(self, d: Delivery) -> Answer:
@@ -252,6 +253,12 @@ class Consumer(BaseConsumer):
     def __aiter__(self) -> AsyncIterator[Delivery]:
         """Joins the group and gives each delivery, which is to be settled; leaves when the loop over it ends."""
         return _Deliveries(self)
+
+
+def _is_cancelled() -> bool:
+    """Whether the current task is; Python 3.10 does not tell, and there a CancelledError always counts as that."""
+    task: Any = asyncio.current_task()
+    return not hasattr(task, "cancelling") or task.cancelling() > 0
 
 
 async def _awaited(value: Any) -> Any:
@@ -339,10 +346,20 @@ class System(BaseSystem):
 
     async def shutdown(self, timeout_ms: int = 10000) -> None:
         """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left."""
+        begun = asyncio.get_running_loop().time()
+        try:
+            if self._receipts:
+                await self._receipts.hand_over(timeout_ms)
+        finally:
+            if timeout_ms > 0:
+                timeout_ms -= min(timeout_ms, int(1000 * (asyncio.get_running_loop().time() - begun)))
+            await self._close(timeout_ms)
+
+    async def _close(self, timeout_ms: int) -> None:
         try:
             await _in_executor(_kca.kca_system_shutdown, self._handle, timeout_ms)
         finally:
-            self._work.abandoned.clear()
+            self._work.is_over()
             if self._receipts:
                 self._receipts.close()
                 self._receipts = None
