@@ -47,8 +47,10 @@ static bool kca_py_text(const char **out, PyObject *value, const char *what) {
   return *out != NULL;
 }
 
-/* Bytes, or a text as UTF-8, or anything with a buffer, of which `*held` is then a copy to be let go. */
-static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, PyObject *value) {
+/* Bytes, or a text as UTF-8, or anything with a buffer, of which `*held` is then a copy to be let go. `what` it is, and
+ * whose, says the exception for anything else. */
+static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, PyObject *value, const char *what,
+                          const char *whose) {
   *held = NULL;
   if (PyUnicode_Check(value)) {
     *out = PyUnicode_AsUTF8AndSize(value, len);
@@ -56,6 +58,10 @@ static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, Py
   }
   char *bytes = NULL;
   *held = kca_py_held(value);
+  if (!*held && PyErr_ExceptionMatches(PyExc_TypeError)) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "%s%s must be a text or bytes, got %R", what, whose, value);
+  }
   if (!*held || PyBytes_AsStringAndSize(*held, &bytes, len) != 0)
     return false;
   *out = bytes;
@@ -64,13 +70,13 @@ static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, Py
 
 typedef void (*kca_py_octets_setter)(kca_message *m, const void *octets, size_t len);
 
-static bool kca_py_set_octets(kca_message *m, kca_py_octets_setter set, PyObject *value) {
+static bool kca_py_set_octets(kca_message *m, kca_py_octets_setter set, PyObject *value, const char *what) {
   const char *octets;
   Py_ssize_t len;
   PyObject *held;
   if (value == Py_None)
     return true;
-  bool ok = kca_py_octets(&octets, &len, &held, value);
+  bool ok = kca_py_octets(&octets, &len, &held, value, what, "");
   if (ok)
     set(m, octets, (size_t)len);
   Py_XDECREF(held);
@@ -92,7 +98,7 @@ static bool kca_py_set_headers(kca_message *m, PyObject *headers) {
     PyObject *held;
     if (!kca_py_text(&name, key, "a header's name"))
       return false;
-    bool ok = kca_py_octets(&octets, &len, &held, value);
+    bool ok = kca_py_octets(&octets, &len, &held, value, "header ", name);
     if (ok)
       kca_message_set_binary_header(m, name, octets, (size_t)len);
     Py_XDECREF(held);
@@ -307,9 +313,9 @@ static bool kca_py_set_trace(kca_message *m, PyObject *cause, PyObject *parent, 
 /* A dict becomes JSON. */
 static bool kca_py_set_payload(kca_message *m, PyObject *value) {
   if (!PyDict_Check(value))
-    return kca_py_set_octets(m, kca_message_set_payload, value);
+    return kca_py_set_octets(m, kca_message_set_payload, value, "payload");
   PyObject *text = kca_py_json_of(value);
-  bool ok = text && kca_py_set_octets(m, kca_message_set_payload, text);
+  bool ok = text && kca_py_set_octets(m, kca_message_set_payload, text, "payload");
   Py_XDECREF(text);
   return ok;
 }
@@ -324,7 +330,7 @@ static bool kca_py_fill(kca_message *m, PyObject **a) {
     kca_py_texts[i].set(m, text);
   }
   return kca_py_set_payload(m, a[KCA_PY_PAYLOAD]) &&
-         kca_py_set_octets(m, kca_message_set_key, a[KCA_PY_KEY]) &&
+         kca_py_set_octets(m, kca_message_set_key, a[KCA_PY_KEY], "key") &&
          kca_py_set_numbers(m, a[KCA_PY_TYPE], a[KCA_PY_TIMESTAMP]) && kca_py_set_headers(m, a[KCA_PY_HEADERS]) &&
          kca_py_set_trace(m, a[KCA_PY_CAUSE], a[KCA_PY_TRACEPARENT], a[KCA_PY_TRACESTATE]);
 }
@@ -440,7 +446,23 @@ static PyObject *kca_py_taken(kca_event *e) {
   }
 }
 
-enum { KCA_PY_MOST = 1024 };
+enum { KCA_PY_MOST = 1024, KCA_PY_SLICE_MS = 250, KCA_PY_INTERRUPTED = INT_MIN };
+
+/* kca_queue_next, in slices, so that Python sees Ctrl-C; KCA_PY_INTERRUPTED: an exception is set. */
+static int kca_py_next(kca_queue *queue, kca_event **events, int max, int timeout_ms) {
+  for (;;) {
+    int count, slice = timeout_ms == -1 || timeout_ms > KCA_PY_SLICE_MS ? KCA_PY_SLICE_MS : timeout_ms;
+    Py_BEGIN_ALLOW_THREADS
+    count = kca_queue_next(queue, events, max, slice);
+    Py_END_ALLOW_THREADS
+    if (count != 0 || timeout_ms == 0)
+      return count;
+    if (PyErr_CheckSignals() != 0)
+      return KCA_PY_INTERRUPTED;
+    if (timeout_ms > 0)
+      timeout_ms -= slice;
+  }
+}
 
 static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   kca_event *events[KCA_PY_MOST];
@@ -451,9 +473,9 @@ static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   if (!PyArg_ParseTuple(args, "Oii:take", &handle, &max, &timeout_ms) ||
       !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
     return NULL;
-  Py_BEGIN_ALLOW_THREADS
-  count = kca_queue_next(queue, events, max > KCA_PY_MOST ? KCA_PY_MOST : max, timeout_ms);
-  Py_END_ALLOW_THREADS
+  count = kca_py_next(queue, events, max > KCA_PY_MOST ? KCA_PY_MOST : max, timeout_ms);
+  if (count == KCA_PY_INTERRUPTED)
+    return NULL;
   if (count < 0) {
     kca_py_raise(kca_py_queue_error(-count));
     return NULL;

@@ -170,6 +170,16 @@ def test_a_cancelled_publish_leaves_nothing_behind(run: Run) -> None:
     run(work())
 
 
+def test_what_nobody_awaits_finds_room_before_the_shutdown(run: Run) -> None:
+    async def work() -> None:
+        async with without_consumer(buffer_messages=10) as system:
+            bus = system.event_bus("orders")
+            published = [bus.publish("a", i, key=KEY) for i in range(300)]
+        assert [receipt.offset for receipt in await asyncio.gather(*published)] == list(range(300))
+
+    run(work())
+
+
 def test_what_is_not_answered_at_shutdown_fails(run: Run) -> None:
     async def work() -> None:
         system = await without_consumer(linger_ms=60000).start()
@@ -342,6 +352,42 @@ def test_cancelled_twice_it_breaks_off_and_the_message_has_not_failed(run: Run) 
     run(work())
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="does not tell who was cancelled")
+def test_a_handler_whose_own_task_was_cancelled_has_failed(run: Run) -> None:
+    async def work() -> None:
+        system = declared(failure_policy="skip")
+        seen: list[object] = []
+        system.on(kca.Fault, lambda fault: seen.append(str(fault.error)))
+
+        @system.handler("*")
+        async def handle(order: int) -> None:
+            if order == 0:
+                waiting = asyncio.ensure_future(asyncio.sleep(DEADLINE_SECONDS))
+                waiting.cancel()
+                await waiting
+            seen.append(order)
+            consumer.stop()
+
+        async with system:
+            bus = system.event_bus("orders")
+            await asyncio.gather(*[bus.publish("a", i, key=KEY) for i in range(2)])
+            consumer = system.consumer("shop")
+            await consumer.run()
+        assert "CancelledError" in str(seen[0])
+        assert seen[1:] == [1]
+
+    run(work())
+
+
+def test_a_consumer_without_handlers_does_not_run(run: Run) -> None:
+    async def work() -> None:
+        async with declared() as system:
+            with pytest.raises(kca.StateError, match="consumer shop has no handler"):
+                await system.consumer("shop").run()
+
+    run(work())
+
+
 def test_an_idle_consumer_costs_no_thread_and_is_cancelled_at_once(run: Run) -> None:
     async def work() -> None:
         system = declared()
@@ -368,9 +414,7 @@ def test_an_idle_consumer_costs_no_thread_and_is_cancelled_at_once(run: Run) -> 
 
 def test_deliveries_are_iterated_over(run: Run) -> None:
     async def work() -> None:
-        system = declared()
-        system.handler("*", lambda order: None)
-        async with system:
+        async with declared() as system:
             bus = system.event_bus("orders")
             consumer = system.consumer("shop")
 

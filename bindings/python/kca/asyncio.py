@@ -155,7 +155,7 @@ class Consumer(BaseConsumer):
         Raises:
             Error: what ended the consumer.
         """
-        self._work.begin()
+        self._work.begin(self.name)
         queue = await _in_executor(_kca.kca_consumer_queue, self._handle)
         running: set[asyncio.Task[None]] = set()
         try:
@@ -203,9 +203,10 @@ class Consumer(BaseConsumer):
         try:
             with tracing.Inside(d) if self._work.traced else nullcontext():
                 answer = await self._answer(d)
-        except asyncio.CancelledError:  # neither done nor failed
-            self._work.abandoned.append(d)
-            return
+        except asyncio.CancelledError as e:
+            if _is_cancelled():
+                return self._work.abandon(d)
+            answer = failure(e)  # something that it awaited was cancelled, and not it
         settle(d, answer)
 
     async def _answer(self, d: Delivery) -> Answer:
@@ -252,6 +253,12 @@ class Consumer(BaseConsumer):
     def __aiter__(self) -> AsyncIterator[Delivery]:
         """Joins the group and gives each delivery, which is to be settled; leaves when the loop over it ends."""
         return _Deliveries(self)
+
+
+def _is_cancelled() -> bool:
+    """Whether the current task is; Python 3.10 does not tell, and there a CancelledError always counts as that."""
+    task: Any = asyncio.current_task()
+    return not hasattr(task, "cancelling") or task.cancelling() > 0
 
 
 async def _awaited(value: Any) -> Any:
@@ -308,7 +315,7 @@ class System(BaseSystem):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._work.abandoned:
+        if not self._work.hasty:
             return await self.shutdown()
         with suppress(Error):  # it says so
             await self.shutdown(HASTY_MS)
@@ -331,6 +338,7 @@ class System(BaseSystem):
 
     async def start(self, timeout_ms: int = 10000) -> Self:
         """Checks what is declared, reaches each cluster, and opens the publishers. It belongs to this loop then."""
+        self._declare_pulling()
         await _in_executor(_kca.kca_system_start, self._handle, timeout_ms)
         if self._receipts is None:
             self._receipts = Receipts(self._handle, self._work)
@@ -338,10 +346,20 @@ class System(BaseSystem):
 
     async def shutdown(self, timeout_ms: int = 10000) -> None:
         """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left."""
+        begun = asyncio.get_running_loop().time()
+        try:
+            if self._receipts:
+                await self._receipts.hand_over(timeout_ms)
+        finally:
+            if timeout_ms > 0:
+                timeout_ms -= min(timeout_ms, int(1000 * (asyncio.get_running_loop().time() - begun)))
+            await self._close(timeout_ms)
+
+    async def _close(self, timeout_ms: int) -> None:
         try:
             await _in_executor(_kca.kca_system_shutdown, self._handle, timeout_ms)
         finally:
-            self._work.abandoned.clear()
+            self._work.is_over()
             if self._receipts:
                 self._receipts.close()
                 self._receipts = None

@@ -112,7 +112,7 @@ class Consumer(BaseConsumer):
             KeyboardInterrupt: Ctrl-C was pressed.
         """
         self._work.refuse_async()
-        self._work.begin()
+        self._work.begin(self.name)
         queue = self.queue()
         try:
             with _stopping_at_interrupt(self.stop) as on_main_thread:
@@ -138,9 +138,15 @@ class Consumer(BaseConsumer):
         ]
         for other in others:
             other.start()
-        self._process(queue, _poller(queue) if on_main_thread else None)
-        for other in others:
-            other.join()
+        try:
+            self._process(queue, _poller(queue) if on_main_thread else None)
+            for other in others:
+                other.join()
+        except Exception:
+            raise
+        except BaseException:  # the process is to end: nobody waits for the others' handlers
+            self._work.hasty = True
+            raise
         if ends:
             raise ends[0]
 

@@ -57,7 +57,7 @@ class Message:
     ) -> None:
         self._handle = m = _kca.kca_message_new(name)
         _kca.kca_message_set_payload(m, encoded(payload))
-        _kca.kca_message_set_key(m, encoded(key))
+        _kca.kca_message_set_key(m, key.encode() if isinstance(key, str) else key)
         if type is not None:
             _kca.kca_message_set_type(m, type)
         if timestamp_ms is not None:

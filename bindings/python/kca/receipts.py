@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from . import _kca
@@ -29,18 +30,25 @@ class Receipts:
         self._fd = _kca.kca_queue_fd(self._queue)
         self._futures: dict[int, asyncio.Future[Receipt]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._later: set[asyncio.Task[Receipt]] = set()
         self._last_token = 0
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._fd, self._read)
 
     def publish(self, put: Callable[[int], None], room_ms: int) -> asyncio.Future[Receipt]:
         """Calls `put` with a token, now or when there is room; its receipt becomes the result."""
-        if self.crowded:
-            return self._loop.create_task(self._publish_later(put, room_ms))
-        try:
-            return self._publish_now(put)
-        except BufferFullError:
-            return self._loop.create_task(self._publish_later(put, room_ms))
+        if not self.crowded:
+            with suppress(BufferFullError):
+                return self._publish_now(put)
+        task = self._loop.create_task(self._publish_later(put, room_ms))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+        return task
+
+    async def hand_over(self, timeout_ms: int) -> None:
+        """Waits for those that wait for room now, also when nobody awaits them."""
+        if self._later:
+            await asyncio.wait(set(self._later), timeout=None if timeout_ms < 0 else timeout_ms / 1000)
 
     @property
     def crowded(self) -> bool:

@@ -169,19 +169,20 @@ def _values(of: Any) -> Convert:
     return convert
 
 
-def _fields(kind: Any) -> Convert:
-    """A dataclass."""
+def _fields(kind: Any) -> tuple[Convert, Callable[[], None]]:
+    """A dataclass, and what completes it: a class may refer to itself."""
     hints = typing.get_type_hints(kind)
     fields = [field for field in dataclasses.fields(kind) if field.init]
     absent = dataclasses.MISSING
     needed = [f.name for f in fields if f.default is absent and f.default_factory is absent]
     converters: list[tuple[str, Convert]] = []
 
+    def complete() -> None:
+        converters.extend((field.name, converter(hints[field.name])) for field in fields)
+
     def convert(value: Any) -> Any:
         if type(value) is not dict:
             raise _must_be("an object", value)
-        if not converters:  # at the first use: a class may refer to itself
-            converters.extend((field.name, converter(hints[field.name])) for field in fields)
         for name in needed:
             if name not in value:
                 raise Mismatch(name, "is missing")
@@ -197,7 +198,7 @@ def _fields(kind: Any) -> Convert:
         except (ValueError, TypeError) as e:  # __post_init__ says no
             raise Mismatch("", str(e)) from e
 
-    return convert
+    return convert, complete
 
 
 _dataclasses: dict[Any, Convert] = {}
@@ -230,6 +231,11 @@ def converter(kind: Any) -> Convert:
         return _enum(kind)
     if dataclasses.is_dataclass(kind):
         if kind not in _dataclasses:
-            _dataclasses[kind] = _fields(kind)
+            _dataclasses[kind], complete = _fields(kind)
+            try:
+                complete()
+            except BaseException:
+                _dataclasses.clear()  # others may refer to it
+                raise
         return _dataclasses[kind]
     raise TypeError(f"a payload cannot be read as {kind!r}")

@@ -39,6 +39,7 @@ class BaseSystem:
         self._work = Work()
         self._bridge: Bridge | None = None
         self._declared: list[Declaration] = []  # for kca.testing, which declares it once more
+        self._pulls = False
         for declaration in declarations:
             self._add(declaration)
 
@@ -93,9 +94,16 @@ class BaseSystem:
         if function is None:
             return lambda decorated: self.handler(name, decorated)
         made = Handler(function, name)
-        _kca.kca_system_add_handler(self._handle, made.name)
+        if not (made.name == "*" and self._pulls and "*" not in self._work.handlers):
+            _kca.kca_system_add_handler(self._handle, made.name)
         self._work.handlers[made.name] = made
         return function
+
+    def _declare_pulling(self) -> None:
+        """Who takes deliveries from a queue needs no handler, but the library asks for one; `run` asks for it here."""
+        if not self._work.handlers and not self._pulls:
+            _kca.kca_system_add_handler(self._handle, "*")
+            self._pulls = True
 
     @overload
     def on(self, kind: type[Any], listener: None = None) -> Callable[[L], L]: ...
@@ -179,13 +187,14 @@ class System(BaseSystem):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._work.abandoned:
+        if not self._work.hasty:
             return self.shutdown()
         with suppress(Error):  # it says so
             self.shutdown(HASTY_MS)
 
     def start(self, timeout_ms: int = 10000) -> System:
         """Checks what is declared, reaches each cluster, and opens the publishers."""
+        self._declare_pulling()
         _kca.kca_system_start(self._handle, timeout_ms)
         return self
 
@@ -194,7 +203,7 @@ class System(BaseSystem):
         try:
             _kca.kca_system_shutdown(self._handle, timeout_ms)
         finally:
-            self._work.abandoned.clear()
+            self._work.is_over()
 
     def event_bus(self, channel: str) -> Bus:
         """The event bus of a publisher's channel."""

@@ -44,10 +44,14 @@ class Work:
         self.stores: dict[str, DeduplicationStore] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
+        # Those whose handlers were broken off; they stay unsettled. Hasty: a shutdown has nobody to wait for.
         self.abandoned: list[Delivery] = []
+        self.hasty = False
 
-    def begin(self) -> None:
+    def begin(self, consumer: str) -> None:
         """A consumer is about to run."""
+        if not self.handlers:
+            raise StateError(f"consumer {consumer} has no handler: declare one for the names it reads")
         self.traced = tracing.is_there()
 
     def refuse_async(self) -> None:
@@ -100,7 +104,7 @@ class Work:
             # What _answer does, without a further call for most messages.
             try:
                 arguments = handler.arguments(d)
-            except MISFITS as e:
+            except Exception as e:
                 return misfit(e)
             try:
                 result = handler.function(*arguments)
@@ -108,8 +112,18 @@ class Work:
             except Exception as e:
                 return failure(e)
         except BaseException:  # the process is to end: neither done nor failed, it comes again after the next start
-            self.abandoned.append(d)
+            self.abandon(d)
             raise
+
+    def abandon(self, d: Delivery) -> None:
+        """Its handler was broken off: it is neither done nor failed."""
+        self.abandoned.append(d)
+        self.hasty = True
+
+    def is_over(self) -> None:
+        """The system was shut down."""
+        self.abandoned.clear()
+        self.hasty = False
 
     def _answer(self, d: Delivery) -> Answer:
         found = self.prepared(d)
@@ -150,7 +164,7 @@ class Work:
             return UNHANDLED
         try:
             arguments = handler.arguments(d)
-        except MISFITS as e:
+        except Exception as e:
             return misfit(e)
         store = self.stores.get(d.consumer) if self.stores else None
         return Prepared(handler, arguments, store if store and d.message_id else None)
@@ -181,11 +195,13 @@ def answer_of(result: Any) -> Answer:
 
 
 def misfit(e: Exception) -> Answer:
-    """How a delivery is settled whose payload is not what the handler's annotation says."""
-    return Verdict.REJECTED, "payload", str(e)
+    """How a delivery is settled whose payload is not what the handler's annotation says; or whose class, a validator
+    of the application's, failed in another way.
+    """
+    return (Verdict.REJECTED, "payload", str(e)) if isinstance(e, MISFITS) else failure(e)
 
 
-def failure(e: Exception) -> Answer:
+def failure(e: BaseException) -> Answer:
     """How a delivery is settled whose handler raised this; the class's name is the error's."""
     return Verdict.REJECTED if isinstance(e, Rejected) else Verdict.FAILED, type(e).__name__, str(e)
 
