@@ -62,8 +62,8 @@ class TestedSystem:
         if declared["started"]:
             raise ValueError("the system is started already: shut it down, or give one that is not")
         system._work.refuse_async()
-        self._original = system._handle
-        system._handle = _kca.kca_system_new()
+        self._original, self._pulled = system._handle, system._pulls
+        system._handle, system._pulls = _kca.kca_system_new(), False
         try:
             self._channels = self._declare(declared)
             self._publishers = {channel: system.event_bus(channel) for channel in self._channels}
@@ -72,9 +72,10 @@ class TestedSystem:
             self._consumers = {name: system.consumer(name) for name in names}
             self._queues: dict[str, Queue] = {name: c.queue() for name, c in self._consumers.items()}
         except BaseException:
-            system._handle = self._original
+            self._give_back()
             raise
-        system._work.begin()
+        if system._work.handlers:
+            system._work.begin(names[0])
 
     # ---- the system on another broker ----
 
@@ -99,9 +100,12 @@ class TestedSystem:
             observer = ConsumerBuilder(connection, first, _OBSERVER + connection, group_topic=more or None)
             system.add_consumer(_eager(observer))
         del system._declared[len(own) :]
-        for name in system._work.handlers or ["*"]:
+        for name in system._work.handlers:
             _kca.kca_system_add_handler(system._handle, name)
         return list(topics)
+
+    def _give_back(self) -> None:
+        self.system._handle, self.system._pulls = self._original, self._pulled
 
     def close(self) -> None:
         """Shuts it down; the system is as it was."""
@@ -112,7 +116,7 @@ class TestedSystem:
                 queue.close()
             self.system.shutdown(int(self._timeout * 1000))
         finally:
-            self.system._handle = self._original
+            self._give_back()
 
     # ---- work ----
 
