@@ -283,6 +283,8 @@ static void let_go(void *owner) {
         rd_kafka_queue_destroy(in->fetch_queue);
     if (in->main_queue)
         rd_kafka_queue_destroy(in->main_queue);
+    if (in->commit_answers)
+        rd_kafka_queue_destroy(in->commit_answers);
     kca__transaction_close(in->transaction);
     kca__client_close(in->client);
     kca__engine_close(&in->engine);
@@ -318,6 +320,7 @@ static kca_error *join(kca__inbound *in, kca_connection *connection) {
     rd_kafka_poll_set_consumer(in->client->rk);
     in->fetch_queue = rd_kafka_queue_new(in->client->rk);
     in->main_queue = rd_kafka_queue_get_consumer(in->client->rk);
+    in->commit_answers = rd_kafka_queue_new(in->client->rk);
     if (in->options->transactional_id)
         e = kca__transaction_open(&in->transaction, in, in->setup.largest_bytes);
     if (e)

@@ -48,6 +48,8 @@ typedef struct kca__inbound {
     kca__transaction *transaction; /* NULL: none */
     rd_kafka_queue_t *fetch_queue;
     rd_kafka_queue_t *main_queue;
+    rd_kafka_queue_t *commit_answers; /* so many are to come: */
+    int commits_out;                  /* the keeper's */
     bool needs_nudges; /* see fetch.c; `taken` and `taken_bytes` since the last, the fetching
                           thread's */
     int taken;

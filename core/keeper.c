@@ -105,6 +105,7 @@ static void keep(kca__inbound *in, int timeout_ms) {
     if (in->transaction)
         kca__transaction_serve(in->transaction);
     poll(in, next);
+    kca__offsets_hear(in);
     now = kca__clock_ms();
     if (now >= in->next_commit_ms || batch_is_due(in)) {
         in->next_commit_ms = now + kca__consumer_builder_commit_interval_ms(in->options);

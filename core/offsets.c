@@ -45,30 +45,36 @@ static bool commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
     return why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
 }
 
-static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err,
-                      rd_kafka_topic_partition_list_t *list, void *opaque) {
-    (void)rk;
-    kca__client *client = opaque;
-    commit_failed(client->owner, err, list);
+static void ask(kca__inbound *in) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    kca__engine_collect_commits(&in->engine, add_commit, list);
+    if (list->cnt > 0) {
+        rd_kafka_resp_err_t err =
+            rd_kafka_commit_queue(in->client->rk, list, in->commit_answers, NULL, NULL);
+        if (err)
+            commit_failed(in, err, list);
+        else
+            in->commits_out++;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* rd_kafka_commit itself may wait for ever when the coordinator is gone. */
-static bool commit_and_wait(kca__inbound *in, const rd_kafka_topic_partition_list_t *list,
-                            int wait_ms) {
-    rd_kafka_queue_t *answers = rd_kafka_queue_new(in->client->rk);
-    rd_kafka_resp_err_t err = rd_kafka_commit_queue(in->client->rk, list, answers, NULL, NULL);
-    rd_kafka_event_t *answer = err ? NULL : rd_kafka_queue_poll(answers, wait_ms);
-    if (!err)
-        err = answer ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-    bool again = commit_failed(in, err, err ? list : rd_kafka_event_topic_partition_list(answer));
-    if (answer)
+/* Those of the broker that come until the deadline, to all that was asked for: with the last one
+ * that failed there may be nothing to commit but what it was about. rd_kafka_commit itself may wait
+ * for ever when the coordinator is gone. True: one more try at once may do. */
+static bool hear(kca__inbound *in, int64_t deadline) {
+    bool again = false;
+    while (in->commits_out > 0) {
+        rd_kafka_event_t *answer =
+            rd_kafka_queue_poll(in->commit_answers, kca__clock_left_ms(deadline));
+        if (!answer)
+            break;
+        in->commits_out--;
+        again |= commit_failed(in, rd_kafka_event_error(answer),
+                               rd_kafka_event_topic_partition_list(answer));
         rd_kafka_event_destroy(answer);
-    rd_kafka_queue_destroy(answers);
+    }
     return again;
-}
-
-void kca__offsets_configure(rd_kafka_conf_t *conf) {
-    rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
 }
 
 void kca__offsets_commit(kca__inbound *in, int wait_ms) {
@@ -78,15 +84,20 @@ void kca__offsets_commit(kca__inbound *in, int wait_ms) {
         kca__transaction_commit(in->transaction);
         return;
     }
+    int64_t deadline = kca__clock_deadline(wait_ms);
     bool again;
     do {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-        kca__engine_collect_commits(&in->engine, add_commit, list);
-        again = list->cnt > 0 && wait_ms > 0 && commit_and_wait(in, list, wait_ms);
-        if (list->cnt > 0 && wait_ms <= 0)
-            commit_failed(in, rd_kafka_commit(in->client->rk, list, 1), list);
-        rd_kafka_topic_partition_list_destroy(list);
-    } while (again);
+        hear(in, deadline);
+        ask(in);
+        again = wait_ms > 0 && hear(in, deadline);
+    } while (again && kca__clock_left_ms(deadline) != 0);
+    if (wait_ms > 0 && in->commits_out > 0)
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
+                       "commit: no answer within %d ms", wait_ms);
+}
+
+void kca__offsets_hear(kca__inbound *in) {
+    hear(in, kca__clock_deadline(0));
 }
 
 /* ---- where to begin ---- */

@@ -5,11 +5,12 @@
 
 #include "inbound_channel_adapter.h"
 
-void kca__offsets_configure(rd_kafka_conf_t *conf);
-
 /* Commits every frontier that moved. wait_ms 0: asks and goes on; else waits for the answer that
- * long. */
+ * long, and for those that are due from before. */
 void kca__offsets_commit(kca__inbound *in, int wait_ms);
+
+/* Takes what answers there are. What the broker did not take is tried again at the next commit. */
+void kca__offsets_hear(kca__inbound *in);
 
 /* An offset to commit, with its map. */
 void kca__offsets_add(rd_kafka_topic_partition_list_t *list, const char *topic, int partition,

@@ -179,7 +179,6 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 
 void kca__rebalance_configure(rd_kafka_conf_t *conf) {
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    kca__offsets_configure(conf);
 }
 
 static void subscribe(kca__inbound *in) {
