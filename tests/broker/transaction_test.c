@@ -108,8 +108,16 @@ static int all_is_committed(void *argument) {
     return group_committed_sum(w->group, w->in, PARTITIONS) == topic_count(w->in, PARTITIONS);
 }
 
+/* Nothing less than was wanted; more is for who asks what came out. */
+static int is_out(void *argument) {
+    const wish *w = argument;
+    return come_out(w->out, w->count).count >= w->count;
+}
+
+/* A transaction's end reaches the offsets' partition and the results' one after the other. */
 static void must_have_come_out_once(const wish *w) {
     must_become(all_is_committed, (void *)(uintptr_t)w, COME_MS, "all is committed");
+    wait_until(is_out, (void *)(uintptr_t)w, COME_MS);
     outcome o = come_out(w->out, w->count);
     if (o.missing || o.repeated || o.disorder || o.count != w->count)
         fail_msg("%d of %d came out: %d missing, %d repeated, %d in disorder", o.count, w->count,
@@ -300,7 +308,7 @@ static int holds(void *argument) {
     return count == wanted->count;
 }
 
-/* A transaction's end reaches the offsets' partition and the results' one after the other. */
+/* Waits as must_have_come_out_once does. */
 static void must_hold(const char *topic, int partitions, int count) {
     must_become(holds, &(contents){topic, partitions, count}, COME_MS, "all has come out");
 }
