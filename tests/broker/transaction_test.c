@@ -424,9 +424,9 @@ static void test_a_seek_back_passes_on_again_what_it_went_back_over(void **state
     must(kca_consumer_seek(p.c.consumer, w.in, 0, KCA_OFFSET_BEGINNING, COME_MS));
     must_become(all_is_committed, &w, COME_MS, "all is committed again");
     runner_stop(&r);
+    must_hold(w.out, PARTITIONS, w.count + (int)topic_end(w.in, 0));
     outcome o = come_out(w.out, w.count);
     assert_int_equal(o.missing, 0);
-    assert_int_equal(o.count, w.count + topic_end(w.in, 0));
     assert_int_equal(o.repeated, topic_end(w.in, 0));
     close_pipeline(&p);
 }
