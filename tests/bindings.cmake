@@ -41,7 +41,7 @@ function(kca_add_lua_tests interpreter abi module)
     set(test lua.${name}.${interpreter}.${module})
     add_test(NAME ${test} COMMAND ${KCA_${interpreter}} ${CMAKE_CURRENT_SOURCE_DIR}/lua/check.lua ${source})
     set_tests_properties(${test} PROPERTIES LABELS lua TIMEOUT ${KCA_TEST_SECONDS} ENVIRONMENT
-      "KCA_LUA_MODULE=${module};LUA_PATH=${lua_folder}/?.lua;LUA_CPATH=${lua_folder}/${abi}/?.so")
+      "KCA_LUA_MODULE=${module};LUA_PATH=${lua_folder}/?.lua;LUA_CPATH=${lua_folder}/${abi}/?.so\;\;")
   endforeach()
 endfunction()
 
@@ -57,5 +57,5 @@ if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)
   target_link_libraries(bindings_peer PRIVATE kca kca_options)
   kca_add_pytest(bindings.cross bindings ${CMAKE_CURRENT_SOURCE_DIR}/bindings/cross_test.py
     KCA_PEER_C=$<TARGET_FILE:bindings_peer> KCA_LUA=${KCA_lua5.1} KCA_LUAJIT=${KCA_luajit}
-    LUA_PATH=${lua_folder}/?.lua LUA_CPATH=${lua_folder}/5.1/?.so)
+    LUA_PATH=${lua_folder}/?.lua "LUA_CPATH=${lua_folder}/5.1/?.so\;\;")
 endif()
