@@ -1,4 +1,4 @@
-# Tests of the bindings: python.<file>, lua.<file>.<interpreter>, and bindings.cross, which needs a real Kafka;
+# Tests of the bindings: python.<file>, lua.<file>.<interpreter>, openresty.<file>, and bindings.cross, which needs a real Kafka;
 # python.wheel: the package as pip installs it.
 set(python_folder ${PROJECT_BINARY_DIR}/bindings/python)
 set(lua_folder ${PROJECT_BINARY_DIR}/bindings/lua)
@@ -50,6 +50,16 @@ if(KCA_BUILD_LUA)
   kca_add_lua_tests(lua5.4 5.4 kca)
   kca_add_lua_tests(luajit 5.1 kca)
   kca_add_lua_tests(luajit 5.1 kca_ffi)
+endif()
+
+# resty.kca in a real nginx, each test with its own: openresty.<file>. They look into topics with the Python module.
+if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)
+  file(GLOB sources CONFIGURE_DEPENDS openresty/test_*.py)
+  foreach(source ${sources})
+    string(REGEX REPLACE "^.*/test_(.*)\\.py$" "openresty.\\1" name ${source})
+    kca_add_pytest(${name} lua ${source} KCA_LUA_FOLDER=${lua_folder})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  endforeach()
 endif()
 
 if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)

@@ -185,6 +185,7 @@ local function new_core()
     end
   end
   core.kca_string_free = nil
+  core.C = C
   return core
 end
 

@@ -87,7 +87,7 @@ local function add_message(M, core, Message)
       setters[field] = fn
     end
   end
-  local others = { headers = true, traceparent = true, tracestate = true, token = true }
+  local others = { headers = true, traceparent = true, tracestate = true, token = true, timeout_ms = true }
 
   local function refuse(name, code, kind, text)
     return nil, errors.new(core[code], kind, ("message %s: %s"):format(tostring(name), text))

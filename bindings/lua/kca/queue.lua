@@ -8,7 +8,7 @@ local errors = require("kca.errors")
 
 local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees Ctrl-C
 
-local function new_maker(core, Delivery)
+local function maker_of(core, Delivery)
   local words = {
     [core.KCA_REBALANCE_ASSIGNED] = "assigned",
     [core.KCA_REBALANCE_REVOKED] = "revoked",
@@ -70,7 +70,8 @@ end
 
 return function(core, Delivery)
   local Queue = classes.new()
-  local take = new_maker(core, Delivery)
+  local take = maker_of(core, Delivery)
+  Queue.take = take -- of one event of the core's
 
   --- Up to `max` events, 1024 at most; none when none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
   -- "delivery", "receipt", "fault", "rebalance" or "log".
