@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-LUA = Path(os.environ["KCA_LUA_FOLDER"])
+LUA = Path(os.environ.get("KCA_LUA_FOLDER", ROOT / "build/dev/bindings/lua"))
 PATIENCE = 30.0
 
 CONFIGURATION = """
@@ -29,18 +29,23 @@ http {{
   access_log off;
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
   uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-  lua_package_path "{folder}/?.lua;{lua}/?.lua;{root}/usr/share/lua/5.1/?.lua;;";
-  lua_package_cpath "{lua}/5.1/?.so;{root}/usr/lib/{machine}-linux-gnu/lua/5.1/?.so;;";
+  lua_package_path "{folder}/?.lua;{modules}/?.lua;{root}/usr/share/lua/5.1/?.lua;;";
+  lua_package_cpath "{libraries}/?.so;{root}/usr/lib/{machine}-linux-gnu/lua/5.1/?.so;;";
+  {http}
+}}
+"""
+
+
+HTTP = """
   lua_socket_log_errors off;
   {head}
   init_worker_by_lua_block {{ app = require "app" }}
   exit_worker_by_lua_block {{ require("resty.kca").exit_worker() }}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:8080;
     location = /plain {{ return 200 "plain"; }}
     {locations}
   }}
-}}
 """
 
 
@@ -72,6 +77,8 @@ class Server:
         locations: by path, text in Lua for content_by_lua.
         head: of the http block.
         more: of the server block.
+        modules, libraries: where Lua looks; those of this build.
+        http: the http block in place of all that, on port 8080, which becomes a free one.
     """
 
     def __init__(
@@ -83,6 +90,9 @@ class Server:
         workers: int = 1,
         head: str = "",
         more: str = "",
+        modules: Path | None = None,
+        libraries: Path | None = None,
+        http: str = "",
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -95,17 +105,18 @@ class Server:
             f"location = {path} {{ content_by_lua_block {{ {text} }} }}"
             for path, text in locations.items()
         ]
+        http = http or HTTP.format(head=head, locations="\n".join([*served, more]))
         machine = platform.machine()
         (folder / "app.lua").write_text(app)
         (folder / "nginx.conf").write_text(
             CONFIGURATION.format(
                 root=self.root,
                 folder=folder,
-                lua=LUA,
+                modules=modules or LUA,
+                libraries=libraries or LUA / "5.1",
                 port=self.port,
                 workers=workers,
-                head=head,
-                locations="\n".join([*served, more]),
+                http=http.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}"),
                 machine=machine,
             )
         )
@@ -133,7 +144,7 @@ class Server:
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.errors()
         try:
-            return self.get("/plain") == (200, "plain")
+            return self.get("/plain")[0] > 0
         except OSError:
             return False
 

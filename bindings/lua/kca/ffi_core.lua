@@ -13,14 +13,17 @@ if not pcall(ffi.typeof, "kca_system") then
   ffi.cdef(declarations)
 end
 
---- libkca beside the other modules, as package.cpath finds those, else where the system looks.
+--- libkca beside the other modules, as package.cpath finds those, or where it is installed with them (lib/lua/5.1 and
+-- lib), else where the system looks.
 local function load_library()
   for template in package.cpath:gmatch("[^;]+") do
-    local path = template:gsub("[^/]*%?[^/]*$", "libkca.so.1")
-    local file = path:find("/", 1, true) and io.open(path, "rb")
-    if file then
-      file:close()
-      return ffi.load(path)
+    for _, name in ipairs({ "libkca.so.1", "../../libkca.so.1" }) do
+      local path = template:gsub("[^/]*%?[^/]*$", name)
+      local file = path:find("/", 1, true) and io.open(path, "rb")
+      if file then
+        file:close()
+        return ffi.load(path)
+      end
     end
   end
   return ffi.load("libkca.so.1")
