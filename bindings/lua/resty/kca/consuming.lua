@@ -1,6 +1,5 @@
 --- Consumers in a worker: each processor is a light thread.
 
-local AT_ONCE = 256 -- deliveries of one processor, then others have a turn
 local A_TIMER = 10000 -- deliveries, then a new timer goes on, for what nginx keeps as long as one lives
 local IDLE_S = 60
 local AGAIN_S = 5
@@ -59,11 +58,10 @@ return function(core, classes, worker)
       if events[1] then
         run.consumer.work:dispatch(events[1])
         handled = handled + 1
-        if handled % AT_ONCE == 0 then
-          ngx.sleep(0.001)
-        end
+        worker.end_turn()
       else
         wait(run)
+        worker.begin_turn()
       end
     end
   end

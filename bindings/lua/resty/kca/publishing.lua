@@ -111,7 +111,6 @@ return function(M, core, classes, worker)
           ngx.sleep(LOOK_S)
         end
       end
-      ngx.update_time()
     end
     return waiting.receipt
   end

@@ -7,6 +7,7 @@
 local semaphore = require("ngx.semaphore")
 
 local PATIENCE_MS = 60000
+local A_TURN, A_TURN_S = 1024, 0.003 -- deliveries, and seconds, before others have a turn
 local MARKS = 255
 local EXITING = MARKS -- the byte that comes when the worker is told to exit
 
@@ -125,6 +126,31 @@ return function(core)
     if bridge then
       core.kca_bridge_free(bridge)
       bridge = nil
+    end
+  end
+
+  -- ---- turns: of all processors together, so that requests have theirs ----
+  --
+  -- By the processor time of this process. nginx' own time must not be brought up to date here: timers that are set
+  -- meanwhile would then be due at once, and nginx would look at nothing else.
+
+  local turn, taken, began_s = 0, 0, 0
+
+  --- There was nothing to do: others have had their turn.
+  function worker.begin_turn()
+    turn, taken, began_s = turn + 1, 0, os.clock()
+  end
+
+  --- After each delivery: when the turn is over, others have theirs.
+  function worker.end_turn()
+    taken = taken + 1
+    if taken < A_TURN and os.clock() - began_s < A_TURN_S then
+      return
+    end
+    local mine = turn
+    ngx.sleep(0.001)
+    if turn == mine then
+      worker.begin_turn()
     end
   end
 
