@@ -126,6 +126,19 @@ def test_publish_answers_with_the_receipt(begin: Begin) -> None:
     }
 
 
+def test_a_message_takes_nothing_over_from_the_one_before(begin: Begin) -> None:
+    server = begin(
+        "app.seen[#app.seen + 1] = { order.id or 0, message:key() == message:correlation_id(), message:message_id() }"
+    )
+    server.json("/publish?id=1&key=k")
+    server.json("/publish")
+    server.json("/publish?id=3&key=k")
+    wait_until(lambda: len(server.json("/status")["seen"]) == 3, "all are handled")
+    seen = server.json("/status")["seen"]
+    assert sorted(one[:2] for one in seen) == [[0, True], [1, False], [3, False]]
+    assert len({one[2] for one in seen}) == 3
+
+
 def test_a_publish_that_waits_holds_up_nobody(begin: Begin) -> None:
     server = begin(linger_ms=1000)
     begun = time.monotonic()

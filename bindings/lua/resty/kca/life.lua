@@ -36,6 +36,9 @@ return function(M, core, classes, worker)
       if not bus then
         bus, err = of(self, channel)
         self.buses[name] = bus
+        if bus then
+          bus.kept, bus.kept_count = {}, 0
+        end
       end
       return bus, err
     end

@@ -2,6 +2,7 @@
 
 local ffi = require("ffi")
 local errors = require("kca.errors")
+local json = require("kca.json")
 
 local AT_ONCE = 256
 local A_TURN = 1024 -- events, then others have a turn
@@ -9,10 +10,13 @@ local WAIT_MS = 30000
 local LOOK_S = 0.002 -- how often one looks that is not woken
 local FIRST_WAITED = 2 ^ 32 -- tokens below belong to buses
 
+local SIMPLE = { key = true, token = true, timeout_ms = true } -- fields that a kept message can have
+local MOST_KEPT = 64 -- names, each bus
+
 local YIELDS = { rewrite = true, access = true, content = true, timer = true, ssl_cert = true, ssl_session_fetch = true }
 
 return function(M, core, classes, worker)
-  local Bus, System = classes.Bus, classes.System
+  local Bus, System, Work = classes.Bus, classes.System, classes.Work
   local C = core.C
   local next_token = FIRST_WAITED
 
@@ -100,7 +104,7 @@ return function(M, core, classes, worker)
     local deadline = ngx.now() + timeout_ms / 1000
     while not waiting.receipt do
       local left = deadline - ngx.now()
-      if left <= 0 then
+      if left < 0.001 then -- nginx waits whole milliseconds, and its clock stands still meanwhile
         return nil
       end
       if worker.hears then
@@ -119,11 +123,15 @@ return function(M, core, classes, worker)
     return YIELDS[ngx.get_phase()]
   end
 
-  --- Publishes; while the buffer is full it waits for room.
-  local function put(bus, message, token, cause, timeout_ms)
+  --- Publishes; while the buffer is full it waits for room, if there is time.
+  local function make_and_put(bus, message, payload, fields, token, timeout_ms)
+    local made, more, cause = Bus.message_of(message, payload, fields)
+    if not made then
+      return nil, more
+    end
     local deadline = ngx.now() + timeout_ms / 1000
     while true do
-      local ok, err = bus:put(message, token, cause)
+      local ok, err = bus:put(made, token, cause)
       if ok or err.code ~= core.KCA_ERROR_BUFFER_FULL or ngx.now() >= deadline then
         return ok, err
       end
@@ -132,6 +140,48 @@ return function(M, core, classes, worker)
       end
       ngx.sleep(LOOK_S)
     end
+  end
+
+  -- ---- messages of a name and a payload, used again: most of what a message costs is making it ----
+
+  local function is_simple(fields)
+    for field in pairs(fields or {}) do
+      if not SIMPLE[field] then
+        return false
+      end
+    end
+    return true
+  end
+
+  local function kept_message(bus, name)
+    local kept = bus.kept[name]
+    if not kept and bus.kept_count < MOST_KEPT then
+      local ok, handle = core.kca_message_new(name)
+      kept = ok and { handle = handle } or nil
+      bus.kept[name], bus.kept_count = kept, bus.kept_count + 1
+    end
+    return kept
+  end
+
+  --- Publishes at once, through the kept message of this name; nil: not possible so.
+  local function put_kept(bus, name, payload, fields, token)
+    if type(name) ~= "string" or Work.handled() or not is_simple(fields) then
+      return nil
+    end
+    if type(payload) == "table" then
+      payload = json.encode(payload)
+    end
+    local kept = type(payload) == "string" and kept_message(bus, name)
+    if not kept then
+      return nil
+    end
+    local key = fields and fields.key
+    if key or kept.key then
+      core.kca_message_set_key(kept.handle, key)
+      kept.key = key
+    end
+    core.kca_message_set_payload(kept.handle, payload)
+    return (core.kca_bus_publish(bus.handle, kept.handle, token))
   end
 
   local function refuse(system, err)
@@ -143,24 +193,22 @@ return function(M, core, classes, worker)
   -- @param fields those of `kca.message`, and timeout_ms: how long to wait (30000); the message may still be stored
   -- @return the receipt (topic, partition, offset), or nil and the error
   function Bus:publish(message, payload, fields)
-    local made, more, cause = Bus.message_of(message, payload, fields)
-    if not made then
-      return refuse(self.system, more)
-    end
+    local system = self.system
     if not yields() then
       local text = ("bus: publish waits, which %s may not; use fire"):format(ngx.get_phase())
-      return refuse(self.system, errors.new(core.KCA_ERROR_STATE, "state", text))
+      return refuse(system, errors.new(core.KCA_ERROR_STATE, "state", text))
     end
-    local system, timeout_ms = self.system, more and more.timeout_ms or WAIT_MS
     local waiting = { semaphore = worker.semaphore() }
     next_token = next_token + 1
-    local token = next_token
+    local token, timeout_ms = next_token, fields and fields.timeout_ms or WAIT_MS
     system.waiting[token] = waiting
-    local ok, err = put(self, made, token, cause, timeout_ms)
-    if not ok then
-      system.waiting[token] = nil
-      worker.give_back(waiting.semaphore)
-      return refuse(system, err)
+    if not put_kept(self, message, payload, fields, token) then
+      local ok, err = make_and_put(self, message, payload, fields, token, timeout_ms)
+      if not ok then
+        system.waiting[token] = nil
+        worker.give_back(waiting.semaphore)
+        return refuse(system, err)
+      end
     end
     system.tally.accepted = system.tally.accepted + 1
     worker.busy = worker.busy + 1
@@ -182,20 +230,18 @@ return function(M, core, classes, worker)
   --- Publishes and does not wait, in any phase: the receipt is counted later, or given to `system:on("receipt")`.
   -- @return true: accepted; or nil and the error, also when the buffer is full
   function Bus:fire(message, payload, fields)
-    local made, more, cause = Bus.message_of(message, payload, fields)
-    if not made then
-      return refuse(self.system, more)
-    end
     local system, token = self.system, 1
-    if more and more.token then
+    if fields and fields.token then
       next_token = next_token + 1
       token = next_token
-      system.waiting[token] = { token = more.token }
+      system.waiting[token] = { token = fields.token }
     end
-    local ok, err = self:put(made, token, cause)
-    if not ok then
-      system.waiting[token] = nil
-      return refuse(system, err)
+    if not put_kept(self, message, payload, fields, token) then
+      local ok, err = make_and_put(self, message, payload, fields, token, 0)
+      if not ok then
+        system.waiting[token] = nil
+        return refuse(system, err)
+      end
     end
     system.tally.accepted = system.tally.accepted + 1
     return true
