@@ -66,7 +66,7 @@ void kca_consumer_builder_with_heartbeat_interval_ms(kca_consumer_builder *b, in
 void kca_consumer_builder_with_commit_interval_ms(kca_consumer_builder *b, int interval_ms) {
     if (!b)
         return;
-    kca__option_int(&b->commit_interval_ms, owner_of(b), "commit_interval_ms", interval_ms, 1,
+    kca__option_int(&b->commit_interval_ms, owner_of(b), "commit_interval_ms", interval_ms, 0,
                     86400000);
     b->commit_interval_set = true;
 }

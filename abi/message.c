@@ -22,6 +22,13 @@ void kca_message_free(kca_message *m) {
         kca__message_free(m);
 }
 
+kca_error *kca_message_reset(kca_message *m, const char *name) {
+    if (!writable(m))
+        return kca__error_new(KCA_ERROR_ARGUMENT, m ? "message: a delivery's cannot be reset"
+                                                    : "message: message must not be NULL");
+    return kca__message_reset(m, name);
+}
+
 const kca_error *kca_message_error(const kca_message *m) {
     return m ? m->error : NULL;
 }

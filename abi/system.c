@@ -1,6 +1,7 @@
 #include "handle.h"
 
 #include "error.h"
+#include "option.h"
 
 #include <stdlib.h>
 
@@ -74,10 +75,11 @@ kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event
                                         kca_free_fn free_user) {
     kca_error *e = s ? kca__system_check_process(s->core)
                      : null_argument("kca_system_set_event_handler", "system");
-    if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_REBALANCE))
+    if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_END))
         e = kca__error_new(
             KCA_ERROR_ARGUMENT,
-            "event handler: type must be KCA_EVENT_RECEIPT, _FAULT, _LOG or _REBALANCE, got %d",
+            "event handler: type must be KCA_EVENT_RECEIPT, _FAULT, _LOG, _REBALANCE or _END, "
+            "got %d",
             event_type);
     if (!e)
         return kca__system_set_event_handler(s->core, event_type, fn, user, free_user);
@@ -129,6 +131,28 @@ kca_error *kca_system_describe(kca_system *s, int format, char **out) {
                               format);
     kca_error *e = kca__system_check_process(s->core);
     return e ? e : kca__system_describe(out, s->core, format);
+}
+
+static kca_error *check_cluster_question(kca__system *s, const char *connection, const char *topic,
+                                         const char *group, int timeout_ms) {
+    kca_error *e = kca__system_check_process(s);
+    if (!e)
+        e = check_timeout("describe cluster", timeout_ms);
+    if (!e)
+        e = kca__option_check_name("connection name", connection, 100);
+    if (!e && topic)
+        e = kca__option_check_topic(topic);
+    return e || !group ? e : kca__option_check_name("group", group, 249);
+}
+
+kca_error *kca_system_describe_cluster(kca_system *s, const char *connection, const char *topic,
+                                       const char *group, int timeout_ms, char **out) {
+    if (out)
+        *out = NULL;
+    if (!s || !out)
+        return null_argument("kca_system_describe_cluster", s ? "out" : "system");
+    kca_error *e = check_cluster_question(s->core, connection, topic, group, timeout_ms);
+    return e ? e : kca__system_describe_cluster(out, s->core, connection, topic, group, timeout_ms);
 }
 
 kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_ms, char **out) {

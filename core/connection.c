@@ -166,14 +166,12 @@ kca__tls kca__connection_tls(const kca_connection *c) {
     return (kca__tls){c->tls, c->tls_ca, c->tls_certificate, c->tls_key, c->tls_key_password};
 }
 
-static kca_error *open_embedded(kca_connection *c, const char *const *topics, int topic_count) {
+static kca_error *open_embedded(kca_connection *c) {
     if (c->tls || kca__connection_uses_sasl(c))
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "connection %s: the embedded broker speaks neither TLS nor SASL",
                               c->name);
     kca_error *e = kca__embedded_broker_open(&c->embedded, c->name);
-    for (int i = 0; i < topic_count && !e; i++)
-        e = kca__embedded_broker_add_topic(c->embedded, topics[i]);
     if (!e)
         kca__log_write(c->log, KCA_LOG_WARN, "connection", c->name,
                        "the embedded broker is for trying out: it keeps nothing after shutdown, "
@@ -184,9 +182,9 @@ static kca_error *open_embedded(kca_connection *c, const char *const *topics, in
     return e;
 }
 
-kca_error *kca__connection_open(kca_connection *c, const char *const *topics, int topic_count) {
+kca_error *kca__connection_open(kca_connection *c) {
     if (kca__embedded_broker_is_meant(c->hosts))
-        return open_embedded(c, topics, topic_count);
+        return open_embedded(c);
     if (c->sasl_mechanism && strncmp(c->sasl_mechanism, "SCRAM", 5) == 0 &&
         rd_kafka_version() < KCA__SCRAM_FIXED)
         kca__log_write(c->log, KCA_LOG_WARN, "connection", c->name,

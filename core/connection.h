@@ -55,8 +55,8 @@ const char *kca__connection_protocol(const kca_connection *c);
 /* librdkafka below this cannot do SCRAM with Kafka 4. */
 enum { KCA__SCRAM_FIXED = 0x020601ff };
 
-/* Checks files, starts the embedded broker if it is one, and makes `topics` there. */
-kca_error *kca__connection_open(kca_connection *c, const char *const *topics, int topic_count);
+/* Checks files, and starts the embedded broker if it is one. */
+kca_error *kca__connection_open(kca_connection *c);
 
 /* Really reaches the cluster, or says why not, within the deadline. */
 kca_error *kca__connection_reach(kca_connection *c, int64_t deadline);

@@ -198,6 +198,14 @@ int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b) {
                                                           : b->commit_interval_ms;
 }
 
+bool kca__consumer_builder_commits(const kca_consumer_builder *b) {
+    return kca__consumer_builder_commit_interval_ms(b) > 0;
+}
+
+bool kca__consumer_builder_starts_late(const kca_consumer_builder *b) {
+    return is(b->start_offset, "latest");
+}
+
 bool kca__consumer_builder_skips(const kca_consumer_builder *b) {
     return is(b->failure_policy, "skip");
 }
@@ -268,6 +276,11 @@ static kca_error *check_transactions(const kca_consumer_builder *b) {
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "consumer %s: with transactional_id isolation_level must be "
                               "read_committed, got read_uncommitted",
+                              b->name);
+    if (!kca__consumer_builder_commits(b))
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: with transactional_id commit_interval_ms must be 1 to "
+                              "86400000, got 0",
                               b->name);
     if (b->deduplication > 0)
         return kca__error_new(KCA_ERROR_ARGUMENT,
@@ -370,14 +383,12 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool e
                                            rd_kafka_conf_t *conf) {
     char who[300];
     snprintf(who, sizeof who, "consumer %s", b->name);
-    const char *reset =
-        b->start_offset && strcmp(b->start_offset, "latest") == 0 ? "latest" : "earliest";
     const char *const texts[][2] = {
         {"group.id", kca__consumer_builder_group(b)},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"enable.partition.eof", "false"},
-        {"auto.offset.reset", reset},
+        {"auto.offset.reset", "earliest"}, /* a place that is gone skips nothing; see offsets.c */
         {"isolation.level", b->isolation_level ? b->isolation_level : "read_committed"},
         {"partition.assignment.strategy", strategy_of(b)},
     };

@@ -73,6 +73,12 @@ int kca__consumer_builder_capacity(const kca_consumer_builder *b);
 /* In transactions it is short unless the application says otherwise. */
 int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b);
 
+/* False: it only looks; the group's offsets are neither read nor written. */
+bool kca__consumer_builder_commits(const kca_consumer_builder *b);
+
+/* True for the start offset "latest". */
+bool kca__consumer_builder_starts_late(const kca_consumer_builder *b);
+
 /* True for the failure policy "skip". */
 bool kca__consumer_builder_skips(const kca_consumer_builder *b);
 

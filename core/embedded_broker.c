@@ -4,8 +4,16 @@
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { NUDGE_MS = 2 };
 
 /* librdkafka 2.4 and later: the first member of a group need not wait three seconds for others. */
 extern void rd_kafka_mock_group_initial_rebalance_delay_ms(rd_kafka_mock_cluster_t *cluster,
@@ -51,11 +59,47 @@ kca_error *kca__embedded_broker_open(kca__embedded_broker **out, const char *con
     return NULL;
 }
 
+/* ---- the end ---- */
+
+typedef struct nudging {
+    struct sockaddr_in broker;
+    atomic_bool over;
+} nudging;
+
+/* The cluster's thread may sleep a second over what it is told, be it to end; what comes to its
+ * socket it never oversees. */
+static void *nudge(void *argument) {
+    const struct timespec pause = {0, NUDGE_MS * 1000000};
+    nudging *n = argument;
+    while (!atomic_load(&n->over)) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd >= 0) {
+            (void)connect(fd, (const struct sockaddr *)&n->broker, sizeof n->broker);
+            close(fd);
+        }
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static void destroy(rd_kafka_mock_cluster_t *cluster) {
+    const char *port = strrchr(rd_kafka_mock_cluster_bootstraps(cluster), ':');
+    nudging n = {.broker = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)(port ? atoi(port + 1) : 0)),
+                            .sin_addr = {htonl(INADDR_LOOPBACK)}}};
+    pthread_t nudger;
+    bool nudges = pthread_create(&nudger, NULL, nudge, &n) == 0;
+    rd_kafka_mock_cluster_destroy(cluster);
+    atomic_store(&n.over, true);
+    if (nudges)
+        pthread_join(nudger, NULL);
+}
+
 void kca__embedded_broker_close(kca__embedded_broker *b) {
     if (!b)
         return;
     if (b->cluster)
-        rd_kafka_mock_cluster_destroy(b->cluster);
+        destroy(b->cluster);
     if (b->host)
         rd_kafka_destroy(b->host);
     free(b);
@@ -63,14 +107,4 @@ void kca__embedded_broker_close(kca__embedded_broker *b) {
 
 const char *kca__embedded_broker_hosts(const kca__embedded_broker *b) {
     return rd_kafka_mock_cluster_bootstraps(b->cluster);
-}
-
-kca_error *kca__embedded_broker_add_topic(kca__embedded_broker *b, const char *topic) {
-    rd_kafka_resp_err_t err =
-        rd_kafka_mock_topic_create(b->cluster, topic, KCA__EMBEDDED_PARTITIONS, 1);
-    if (err && err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        return kca__error_new(KCA_ERROR_BROKER,
-                              "topic %s: the embedded broker does not create it: %s", topic,
-                              rd_kafka_err2str(err));
-    return NULL;
 }

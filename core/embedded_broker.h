@@ -1,4 +1,8 @@
-/* The broker inside this process: librdkafka's mock cluster, for trying out and for tests. */
+/*
+ * The broker inside this process: librdkafka's mock cluster, for trying out and for tests. It makes
+ * a topic, of 4 partitions, when it is first asked about it. It is not told to: below 2.6 at least
+ * its thread may oversee what it is told for a second.
+ */
 #ifndef KCA_CORE_EMBEDDED_BROKER_H
 #define KCA_CORE_EMBEDDED_BROKER_H
 
@@ -8,8 +12,6 @@
 
 typedef struct kca__embedded_broker kca__embedded_broker;
 
-enum { KCA__EMBEDDED_PARTITIONS = 4 };
-
 /* True for the hosts text "embedded://". */
 bool kca__embedded_broker_is_meant(const char *hosts);
 
@@ -18,8 +20,5 @@ void kca__embedded_broker_close(kca__embedded_broker *b);
 
 /* "127.0.0.1:port"; any Kafka client on this machine can use it. */
 const char *kca__embedded_broker_hosts(const kca__embedded_broker *b);
-
-/* Creates the topic unless it is there. */
-kca_error *kca__embedded_broker_add_topic(kca__embedded_broker *b, const char *topic);
 
 #endif

@@ -56,6 +56,18 @@ kca_event *kca__event_new_log(int level, const char *component, const char *text
     return e;
 }
 
+kca_event *kca__event_new_end(const char *consumer, const char *topic, int partition,
+                              int64_t offset) {
+    kca_event *e = new_event(KCA_EVENT_END, consumer, topic);
+    if (!e)
+        return NULL;
+    e->consumer = (const char *)(e + 1);
+    e->topic = e->consumer + strlen(consumer) + 1;
+    e->partition = partition;
+    e->offset = offset;
+    return e;
+}
+
 kca_event *kca__event_new_rebalance(int rebalance, const char *consumer, int count) {
     kca_event *e = new_event(KCA_EVENT_REBALANCE, consumer, "");
     if (!e)

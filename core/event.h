@@ -19,8 +19,8 @@ struct kca_event {
     int partition;
     const char *component;
     const char *text;
-    const char *consumer; /* of a rebalance, as the next */
-    int rebalance;        /* KCA_REBALANCE_... */
+    const char *consumer; /* of a rebalance or an end */
+    int rebalance;        /* KCA_REBALANCE_...; of a rebalance, as the next */
     int assignment_count;
     struct kca__assignment *assignments;
 };
@@ -35,6 +35,10 @@ typedef struct kca__assignment {
  */
 kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partition, int64_t offset);
 kca_event *kca__event_new_log(int level, const char *component, const char *text);
+
+/* The end of a partition, or NULL. */
+kca_event *kca__event_new_end(const char *consumer, const char *topic, int partition,
+                              int64_t offset);
 
 /* A rebalance of `count` partitions, each of which is to be set. False when memory is out. */
 kca_event *kca__event_new_rebalance(int rebalance, const char *consumer, int count);

@@ -23,6 +23,14 @@ static void tell(kca__inbound *in, const rd_kafka_message_t *m) {
     pthread_mutex_unlock(&in->engine.lock);
 }
 
+static void tell_end(kca__inbound *in, const rd_kafka_message_t *m) {
+    pthread_mutex_lock(&in->engine.lock);
+    kca__engine_note_locked(&in->engine,
+                            kca__event_new_end(in->options->name, rd_kafka_topic_name(m->rkt),
+                                               m->partition, m->offset));
+    pthread_mutex_unlock(&in->engine.lock);
+}
+
 static void end_by(kca__inbound *in, rd_kafka_resp_err_t err, const char *reason) {
     kca_error *e = kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s: %s", in->options->name,
                                   rd_kafka_err2name(err), reason);
@@ -48,6 +56,7 @@ void kca__fetch_take_error(kca__inbound *in, const rd_kafka_message_t *m) {
         end_by(in, m->err, "a record came past its partition's queue");
         return;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        tell_end(in, m);
         return;
     case RD_KAFKA_RESP_ERR__FATAL:
         end_by_fatal_error(in);

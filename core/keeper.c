@@ -70,7 +70,9 @@ static int least(int a, int b) {
 static int tick_ms(const kca__inbound *in, bool draining) {
     if (draining)
         return DRAIN_TICK_MS;
-    int tick = least(TICK_MS, kca__consumer_builder_commit_interval_ms(in->options));
+    int tick = TICK_MS;
+    if (kca__consumer_builder_commits(in->options))
+        tick = least(tick, kca__consumer_builder_commit_interval_ms(in->options));
     if (in->engine.processing_timeout_ms > 0)
         tick = least(tick, in->engine.processing_timeout_ms / 4 + 1);
     return tick;

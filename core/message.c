@@ -101,20 +101,31 @@ kca_error *kca__message_new(kca_message **out, const char *name) {
     if (!o)
         return kca__error_memory();
     kca_message *m = &o->message;
+    m->store = &o->store;
+    kca_error *e = kca__message_reset(m, name);
+    if (e)
+        kca__message_free(m);
+    else
+        *out = m;
+    return e;
+}
+
+kca_error *kca__message_reset(kca_message *m, const char *name) {
+    kca__error_free(m->error);
+    m->error = NULL;
     for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
         m->texts[i] = kca__message_default_text(i);
-    m->timestamp_ms = -1;
-    m->store = &o->store;
-
     kca__message_set_text(m, KCA__TEXT_NAME, name);
+    kca__json_payload_forget(m); /* only now: the name may be one of its strings */
+    m->type = KCA_TYPE_NONE;
+    m->timestamp_ms = -1;
+    m->payload = m->key = NULL;
+    m->payload_len = m->key_len = 0;
+    m->header_count = 0;
+
     kca_error *e = m->error;
-    if (e) {
-        m->error = NULL;
-        kca__message_free(m);
-        return e;
-    }
-    *out = m;
-    return NULL;
+    m->error = NULL;
+    return e;
 }
 
 void kca__message_free(kca_message *m) {

@@ -80,6 +80,10 @@ void kca__message_clear_inbound(kca_message *m);
 kca_error *kca__message_new(kca_message **out, const char *name);
 void kca__message_free(kca_message *m);
 
+/* Makes an outbound message a new one of this name, or of none when that is refused; its memory
+ * stays. */
+kca_error *kca__message_reset(kca_message *m, const char *name);
+
 /* Setters of outbound messages; failures stay in m->error. NULL or "" takes a value away; a payload
  * that is not NULL may be empty. */
 void kca__message_set_text(kca_message *m, int text, const char *value);

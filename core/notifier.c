@@ -31,6 +31,10 @@ bool kca__notifier_is_watched(const kca__notifier *n) {
     return atomic_load_explicit(&n->fd, memory_order_relaxed) >= 0;
 }
 
+bool kca__notifier_is_raised(const kca__notifier *n) {
+    return atomic_load(&n->raised);
+}
+
 void kca__notifier_raise(kca__notifier *n) {
     int fd = atomic_load(&n->fd);
     if (fd < 0 || atomic_exchange(&n->raised, 1))

@@ -26,6 +26,8 @@ int kca__notifier_fd(kca__notifier *n);
 /* Somebody has asked for the descriptor. */
 bool kca__notifier_is_watched(const kca__notifier *n);
 
+bool kca__notifier_is_raised(const kca__notifier *n);
+
 /* Any thread. */
 void kca__notifier_raise(kca__notifier *n);
 

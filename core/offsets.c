@@ -72,6 +72,8 @@ void kca__offsets_configure(rd_kafka_conf_t *conf) {
 }
 
 void kca__offsets_commit(kca__inbound *in, int wait_ms) {
+    if (!kca__consumer_builder_commits(in->options))
+        return;
     if (in->transaction) {
         kca__transaction_commit(in->transaction);
         return;
@@ -112,6 +114,8 @@ static rd_kafka_resp_err_t look_up_once(rd_kafka_t *rk, rd_kafka_topic_partition
  * finished beyond them is repeated: exactly once has more patience. */
 rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
                                                       const rd_kafka_topic_partition_list_t *list) {
+    if (!kca__consumer_builder_commits(in->options))
+        return rd_kafka_topic_partition_list_new(0);
     rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_copy(list);
     int64_t end =
         kca__clock_deadline(in->transaction ? in->options->rebalance_timeout_ms / 2 : LOOK_UP_MS);
@@ -150,8 +154,18 @@ static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
     rd_kafka_topic_partition_list_destroy(wanted);
     if (err)
         kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name,
-                       "start_offset: no offsets by time (%s): beginning at the earliest record",
-                       rd_kafka_err2str(err));
+                       "start_offset: it cannot be looked up: %s", rd_kafka_err2str(err));
+}
+
+/* Where nothing is known, reading begins at this bound. To the broker, the beginning and the end
+ * are times like others; librdkafka's own question for them would undo a seek that comes before its
+ * answer. It is not to choose the end by itself, either: it would do so too when a broker says that
+ * a place is out of range, and skip what lies between. */
+static void look_up_bound(kca__inbound *in, rd_kafka_topic_partition_list_t *list, int64_t bound) {
+    look_up_times(in, list, bound);
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset < 0)
+            list->elems[i].offset = bound;
 }
 
 /* Without `committed` it is not known which those are, and one that has an offset must not lose it:
@@ -159,6 +173,11 @@ static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
 void kca__offsets_set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
                             const rd_kafka_topic_partition_list_t *committed) {
     int64_t start_time = kca__consumer_builder_start_time(in->options);
+    bool late = kca__consumer_builder_starts_late(in->options);
     if (start_time >= 0 && committed)
         look_up_times(in, list, start_time);
+    else if (late && committed)
+        look_up_bound(in, list, RD_KAFKA_OFFSET_END);
+    else if (!kca__consumer_builder_commits(in->options))
+        look_up_bound(in, list, RD_KAFKA_OFFSET_BEGINNING);
 }

@@ -20,7 +20,7 @@ typedef struct kca__event_handler {
     kca_free_fn free_user;
 } kca__event_handler;
 
-enum { KCA__EVENT_TYPES = 6 };
+enum { KCA__EVENT_TYPES = 7 };
 
 typedef struct kca__system {
     atomic_int handles;
@@ -43,8 +43,8 @@ typedef struct kca__system {
     kca__handlers handlers;
     kca__event_handler event_handlers[KCA__EVENT_TYPES];
 
-    bool open;             /* redrives may begin; under `lock` */
-    int redrives;          /* that run; under `lock` */
+    bool open;             /* visits to the clusters may begin; under `lock` */
+    int visits;            /* redrives and questions that run; under `lock` */
     atomic_bool leaving;   /* they end soon */
     pthread_cond_t parted; /* the last one has ended */
 } kca__system;
@@ -82,11 +82,15 @@ kca_error *kca__system_describe(char **out, kca__system *s, int format);
 /* See kca_system_redrive. */
 kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r, int timeout_ms);
 
-/* Start: redrives may begin. Shutdown: they are to end soon, and none begins; waits until the last
+/* See kca_system_describe_cluster. */
+kca_error *kca__system_describe_cluster(char **out, kca__system *s, const char *connection_name,
+                                        const char *topic, const char *group, int timeout_ms);
+
+/* Start: visits may begin. Shutdown: they are to end soon, and none begins; waits until the last
  * has ended. */
-void kca__system_admit_redrives(kca__system *s);
-void kca__system_dismiss_redrives(kca__system *s);
-void kca__system_await_redrives(kca__system *s);
+void kca__system_admit_visits(kca__system *s);
+void kca__system_dismiss_visits(kca__system *s);
+void kca__system_await_visits(kca__system *s);
 
 /* Takes `user`: on failure free_user has run. */
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,

@@ -71,32 +71,10 @@ static kca_error *resolve_connections(kca__system *s) {
     return NULL;
 }
 
-/* The topics of all that refers to the connection. Borrowed texts; free the list. */
-static const char **topics_of(const kca__system *s, const kca_connection *connection, int *count) {
-    int most = s->publisher_count;
-    for (int i = 0; i < s->consumer_count; i++)
-        most += s->consumers[i]->options->topic_count;
-    const char **topics = calloc((size_t)most + 1, sizeof *topics);
-    *count = 0;
-    for (int i = 0; topics && i < s->publisher_count; i++)
-        if (s->publishers[i]->connection == connection)
-            topics[(*count)++] = s->publishers[i]->options->topic;
-    for (int i = 0; topics && i < s->consumer_count; i++) {
-        const kca__consumer *c = s->consumers[i];
-        for (int t = 0; c->connection == connection && t < c->options->topic_count; t++)
-            topics[(*count)++] = c->options->topics[t];
-    }
-    return topics;
-}
-
 static kca_error *open_connections(kca__system *s) {
     kca_error *e = NULL;
-    for (int i = 0; i < s->connection_count && !e; i++) {
-        int count;
-        const char **topics = topics_of(s, s->connections[i], &count);
-        e = topics ? kca__connection_open(s->connections[i], topics, count) : kca__error_memory();
-        free(topics);
-    }
+    for (int i = 0; i < s->connection_count && !e; i++)
+        e = kca__connection_open(s->connections[i]);
     return e;
 }
 
@@ -184,7 +162,7 @@ kca_error *kca__system_start(kca__system *s, int timeout_ms) {
         s->started = !e;
         if (!e) {
             set_source(s);
-            kca__system_admit_redrives(s);
+            kca__system_admit_visits(s);
         }
     }
     pthread_mutex_unlock(&s->turning);
@@ -219,9 +197,9 @@ kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
     kca_error *e = NULL;
     if (s->started) {
         int64_t deadline = kca__clock_deadline(timeout_ms);
-        kca__system_dismiss_redrives(s);
+        kca__system_dismiss_visits(s);
         int held = close_consumers(s, consumers_deadline(timeout_ms));
-        kca__system_await_redrives(s);
+        kca__system_await_visits(s);
         int unsent = close_all(s, deadline);
         s->started = false;
         if (held > 0 || unsent > 0)

@@ -9,8 +9,15 @@
  *   take(queue, max, timeout_ms): a list of events, each a tuple:
  *       (EVENT_RECEIPT, token, error, topic, partition, offset), (EVENT_DELIVERY, handle, name, payload),
  *       or (another type, handle)
- *   json_traits(text): what of the JSON text libraries write or read in different ways: 1 an exponent or a small
- *       fraction, 2 null, 4 an integer of 19 digits or more
+ *   serve(queue, timeout_ms, make, answer): has deliveries handled, each by answer(delivery) -> (verdict, name, text),
+ *       until none comes: None; or an event of another kind: (type, handle). make: the class kca.Delivery
+ *   own(address): the handle of a delivery
+ *   json_traits(text): what of a JSON text libraries write or read in different ways: 1 an exponent or a small
+ *       fraction, 2 null, which may be NaN, 4 an integer of 19 digits or more
+ *   json_by(read, surely[, fast[, option[, option]]]): how JSON is read, fast; and written: surely(value), or
+ *       fast(value, options...) where that gives the same bytes
+ *   json_read(bytes): the values, or a ValueError: then the strict way is to be taken
+ *   json_write(value): the value as JSON; a payload that is a dict is written so by publish
  */
 %{
 /* ---- arguments ---- */
@@ -40,8 +47,10 @@ static bool kca_py_text(const char **out, PyObject *value, const char *what) {
   return *out != NULL;
 }
 
-/* Bytes, or a text as UTF-8, or anything with a buffer, of which `*held` is then a copy to be let go. */
-static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, PyObject *value) {
+/* Bytes, or a text as UTF-8, or anything with a buffer, of which `*held` is then a copy to be let go. `what` it is, and
+ * whose, says the exception for anything else. */
+static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, PyObject *value, const char *what,
+                          const char *whose) {
   *held = NULL;
   if (PyUnicode_Check(value)) {
     *out = PyUnicode_AsUTF8AndSize(value, len);
@@ -49,6 +58,10 @@ static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, Py
   }
   char *bytes = NULL;
   *held = kca_py_held(value);
+  if (!*held && PyErr_ExceptionMatches(PyExc_TypeError)) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "%s%s must be a text or bytes, got %R", what, whose, value);
+  }
   if (!*held || PyBytes_AsStringAndSize(*held, &bytes, len) != 0)
     return false;
   *out = bytes;
@@ -57,13 +70,13 @@ static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, Py
 
 typedef void (*kca_py_octets_setter)(kca_message *m, const void *octets, size_t len);
 
-static bool kca_py_set_octets(kca_message *m, kca_py_octets_setter set, PyObject *value) {
+static bool kca_py_set_octets(kca_message *m, kca_py_octets_setter set, PyObject *value, const char *what) {
   const char *octets;
   Py_ssize_t len;
   PyObject *held;
   if (value == Py_None)
     return true;
-  bool ok = kca_py_octets(&octets, &len, &held, value);
+  bool ok = kca_py_octets(&octets, &len, &held, value, what, "");
   if (ok)
     set(m, octets, (size_t)len);
   Py_XDECREF(held);
@@ -85,7 +98,7 @@ static bool kca_py_set_headers(kca_message *m, PyObject *headers) {
     PyObject *held;
     if (!kca_py_text(&name, key, "a header's name"))
       return false;
-    bool ok = kca_py_octets(&octets, &len, &held, value);
+    bool ok = kca_py_octets(&octets, &len, &held, value, "header ", name);
     if (ok)
       kca_message_set_binary_header(m, name, octets, (size_t)len);
     Py_XDECREF(held);
@@ -93,6 +106,142 @@ static bool kca_py_set_headers(kca_message *m, PyObject *headers) {
       return false;
   }
   return true;
+}
+
+/* ---- JSON ---- */
+
+/* The quote that ends a text, or `end`. */
+static const char *kca_py_end_of_text(const char *at, const char *end) {
+  while (at < end) {
+    const char *quote = memchr(at, '"', (size_t)(end - at)), *before = quote;
+    if (!quote)
+      return end;
+    while (before > at && before[-1] == '\\')
+      before--;
+    if ((quote - before) % 2 == 0)
+      return quote;
+    at = quote + 1;
+  }
+  return end;
+}
+
+static const char *kca_py_end_of_digits(const char *at, const char *end) {
+  while (at < end && *at >= '0' && *at <= '9')
+    at++;
+  return at;
+}
+
+enum { KCA_PY_EXPONENT = 1, KCA_PY_NULL = 2, KCA_PY_LONG = 4, KCA_PY_LONG_DIGITS = 19 };
+
+/* Adds to the traits those of the number at `at`; gives its last character. */
+static const char *kca_py_number(int *traits, const char *at, const char *end) {
+  const char *first = at;
+  at = kca_py_end_of_digits(at, end);
+  if (at - first >= KCA_PY_LONG_DIGITS)
+    *traits |= KCA_PY_LONG;
+  if (end - first > 6 && memcmp(first, "0.0000", 6) == 0)
+    *traits |= KCA_PY_EXPONENT;
+  if (at < end && *at == '.')
+    at = kca_py_end_of_digits(at + 1, end);
+  if (at < end && (*at == 'e' || *at == 'E'))
+    *traits |= KCA_PY_EXPONENT;
+  return at - 1;
+}
+
+static int kca_py_traits(const char *text, Py_ssize_t len) {
+  int traits = 0;
+  const char *end = text + len;
+  for (const char *at = text; at < end; at++) {
+    if (*at == '"') {
+      at = kca_py_end_of_text(at + 1, end);
+    } else if (*at == 'n') {
+      traits |= KCA_PY_NULL;
+      at += 3;
+    } else if (*at >= '0' && *at <= '9') {
+      at = kca_py_number(&traits, at, end);
+    }
+  }
+  return traits;
+}
+
+static PyObject *kca_py_json_traits(PyObject *self, PyObject *args) {
+  char *text;
+  Py_ssize_t len;
+  PyObject *value = PyTuple_GetItem(args, 0);
+  (void)self;
+  if (!value || PyBytes_AsStringAndSize(value, &text, &len) != 0)
+    return NULL;
+  return PyLong_FromLong(kca_py_traits(text, len));
+}
+
+/* The writers that json_by gave; guarded by the interpreter's lock. */
+static struct {
+  PyObject *read;                      /* NULL: the standard library's has to check */
+  PyObject *surely, *fast, *option[2]; /* the last three may be NULL, from the right */
+} kca_py_json;
+
+static void kca_py_exchange(PyObject **place, PyObject *value) {
+  PyObject *former = *place;
+  *place = value == Py_None ? NULL : value;
+  Py_XINCREF(*place);
+  Py_XDECREF(former);
+}
+
+static PyObject *kca_py_json_by(PyObject *self, PyObject *args) {
+  PyObject *read, *surely, *fast = NULL, *first = NULL, *second = NULL;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "OO|OOO:json_by", &read, &surely, &fast, &first, &second))
+    return NULL;
+  kca_py_exchange(&kca_py_json.read, read);
+  kca_py_exchange(&kca_py_json.surely, surely);
+  kca_py_exchange(&kca_py_json.fast, fast);
+  kca_py_exchange(&kca_py_json.option[0], first);
+  kca_py_exchange(&kca_py_json.option[1], second);
+  Py_RETURN_NONE;
+}
+
+/* What the fast reader makes of a payload; a ValueError when it does not read it, or not surely right. */
+static PyObject *kca_py_json_read(PyObject *self, PyObject *args) {
+  PyObject *value = PyTuple_GetItem(args, 0);
+  char *text;
+  Py_ssize_t len;
+  (void)self;
+  if (!value || PyBytes_AsStringAndSize(value, &text, &len) != 0)
+    return NULL;
+  if (kca_py_json.read && !(kca_py_traits(text, len) & KCA_PY_LONG))
+    return PyObject_CallFunctionObjArgs(kca_py_json.read, value, NULL);
+  PyErr_SetString(PyExc_ValueError, "not to be read fast");
+  return NULL;
+}
+
+/* What a fast writer raises for what the sure one may well write: an integer of any size, a key that is no text. */
+static bool kca_py_json_refused(void) {
+  return PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_ValueError) ||
+         PyErr_ExceptionMatches(PyExc_OverflowError) || PyErr_ExceptionMatches(PyExc_RecursionError);
+}
+
+/* The value as bytes of JSON, the same as the sure writer's. */
+static PyObject *kca_py_json_of(PyObject *value) {
+  char *bytes;
+  Py_ssize_t len;
+  if (kca_py_json.fast) {
+    PyObject *text = PyObject_CallFunctionObjArgs(kca_py_json.fast, value, kca_py_json.option[0],
+                                                  kca_py_json.option[1], NULL);
+    if (!text && !kca_py_json_refused())
+      return NULL;
+    if (text && PyBytes_AsStringAndSize(text, &bytes, &len) == 0 &&
+        !(kca_py_traits(bytes, len) & (KCA_PY_EXPONENT | KCA_PY_NULL)))
+      return text;
+    PyErr_Clear();
+    Py_XDECREF(text);
+  }
+  return PyObject_CallFunctionObjArgs(kca_py_json.surely, value, NULL);
+}
+
+static PyObject *kca_py_json_write(PyObject *self, PyObject *args) {
+  PyObject *value = PyTuple_GetItem(args, 0);
+  (void)self;
+  return value ? kca_py_json_of(value) : NULL;
 }
 
 /* ---- publishing ---- */
@@ -161,6 +310,16 @@ static bool kca_py_set_trace(kca_message *m, PyObject *cause, PyObject *parent, 
   return true;
 }
 
+/* A dict becomes JSON. */
+static bool kca_py_set_payload(kca_message *m, PyObject *value) {
+  if (!PyDict_Check(value))
+    return kca_py_set_octets(m, kca_message_set_payload, value, "payload");
+  PyObject *text = kca_py_json_of(value);
+  bool ok = text && kca_py_set_octets(m, kca_message_set_payload, text, "payload");
+  Py_XDECREF(text);
+  return ok;
+}
+
 static bool kca_py_fill(kca_message *m, PyObject **a) {
   for (size_t i = 0; i < sizeof kca_py_texts / sizeof *kca_py_texts; i++) {
     const char *text;
@@ -170,8 +329,8 @@ static bool kca_py_fill(kca_message *m, PyObject **a) {
       return false;
     kca_py_texts[i].set(m, text);
   }
-  return kca_py_set_octets(m, kca_message_set_payload, a[KCA_PY_PAYLOAD]) &&
-         kca_py_set_octets(m, kca_message_set_key, a[KCA_PY_KEY]) &&
+  return kca_py_set_payload(m, a[KCA_PY_PAYLOAD]) &&
+         kca_py_set_octets(m, kca_message_set_key, a[KCA_PY_KEY], "key") &&
          kca_py_set_numbers(m, a[KCA_PY_TYPE], a[KCA_PY_TIMESTAMP]) && kca_py_set_headers(m, a[KCA_PY_HEADERS]) &&
          kca_py_set_trace(m, a[KCA_PY_CAUSE], a[KCA_PY_TRACEPARENT], a[KCA_PY_TRACESTATE]);
 }
@@ -184,6 +343,30 @@ static PyObject *kca_py_outcome(kca_error *e) {
   kca_error_free(e);
   kca_py_raise(exception);
   return NULL;
+}
+
+/* The message of the last call, for the next one: taking its memory each time costs as much as publishing. Guarded by
+ * the interpreter's lock. */
+static kca_message *kca_py_spare;
+
+enum { KCA_PY_MOST_KEPT = 65536 };
+
+static kca_error *kca_py_take_message(kca_message **out, const char *name) {
+  *out = kca_py_spare;
+  if (!*out)
+    return kca_message_new(out, name);
+  kca_py_spare = NULL;
+  kca_error *e = kca_message_reset(*out, name);
+  if (e)
+    kca_message_free(*out);
+  return e;
+}
+
+static void kca_py_keep_message(kca_message *m) {
+  if (kca_py_spare || kca_message_payload_len(m) > KCA_PY_MOST_KEPT)
+    kca_message_free(m);
+  else
+    kca_py_spare = m;
 }
 
 static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
@@ -207,7 +390,7 @@ static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
       !kca_py_handle(&delivery, a[KCA_PY_DELIVERY], SWIGTYPE_p_kca_delivery, "delivery"))
     return NULL;
 
-  kca_error *e = kca_message_new(&m, name);
+  kca_error *e = kca_py_take_message(&m, name);
   if (e)
     return kca_py_outcome(e);
   bool ok = kca_py_fill(m, a);
@@ -216,7 +399,7 @@ static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
     e = delivery ? kca_delivery_publish(delivery, bus, m) : kca_bus_publish(bus, m, token);
     Py_END_ALLOW_THREADS
   }
-  kca_message_free(m);
+  kca_py_keep_message(m);
   return ok ? kca_py_outcome(e) : NULL;
 }
 
@@ -263,7 +446,23 @@ static PyObject *kca_py_taken(kca_event *e) {
   }
 }
 
-enum { KCA_PY_MOST = 1024 };
+enum { KCA_PY_MOST = 1024, KCA_PY_SLICE_MS = 250, KCA_PY_INTERRUPTED = INT_MIN };
+
+/* kca_queue_next, in slices, so that Python sees Ctrl-C; KCA_PY_INTERRUPTED: an exception is set. */
+static int kca_py_next(kca_queue *queue, kca_event **events, int max, int timeout_ms) {
+  for (;;) {
+    int count, slice = timeout_ms == -1 || timeout_ms > KCA_PY_SLICE_MS ? KCA_PY_SLICE_MS : timeout_ms;
+    Py_BEGIN_ALLOW_THREADS
+    count = kca_queue_next(queue, events, max, slice);
+    Py_END_ALLOW_THREADS
+    if (count != 0 || timeout_ms == 0)
+      return count;
+    if (PyErr_CheckSignals() != 0)
+      return KCA_PY_INTERRUPTED;
+    if (timeout_ms > 0)
+      timeout_ms -= slice;
+  }
+}
 
 static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   kca_event *events[KCA_PY_MOST];
@@ -274,64 +473,168 @@ static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   if (!PyArg_ParseTuple(args, "Oii:take", &handle, &max, &timeout_ms) ||
       !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
     return NULL;
-  Py_BEGIN_ALLOW_THREADS
-  count = kca_queue_next(queue, events, max > KCA_PY_MOST ? KCA_PY_MOST : max, timeout_ms);
-  Py_END_ALLOW_THREADS
+  count = kca_py_next(queue, events, max > KCA_PY_MOST ? KCA_PY_MOST : max, timeout_ms);
+  if (count == KCA_PY_INTERRUPTED)
+    return NULL;
   if (count < 0) {
     kca_py_raise(kca_py_queue_error(-count));
     return NULL;
   }
   PyObject *list = PyList_New(count);
   for (int i = 0; i < count; i++) {
-    PyObject *taken = list ? kca_py_taken(events[i]) : NULL;
-    if (taken) {
-      PyList_SetItem(list, i, taken);
+    if (!list) {
+      kca_event_free(events[i]); /* memory is out: what is left goes unsettled */
       continue;
     }
-    Py_CLEAR(list); /* memory is out: what is left goes unsettled */
-    kca_event_free(events[i]);
+    PyObject *taken = kca_py_taken(events[i]);
+    if (taken)
+      PyList_SetItem(list, i, taken);
+    else
+      Py_CLEAR(list);
   }
   return list;
 }
 
-/* ---- JSON ---- */
+/* ---- serving ---- */
 
-static PyObject *kca_py_json_traits(PyObject *self, PyObject *args) {
-  PyObject *value;
-  char *text;
-  Py_ssize_t len;
-  long traits = 0;
+/* What is at hand while a delivery is handled. `object` is the kca.Delivery; while its _raw is there, serve frees the
+ * delivery, and not the object. */
+typedef struct kca_py_hand {
+  kca_delivery *delivery;
+  PyObject *object;
+  int verdict;
+  bool settle, free; /* at the next turn, with the interpreter's lock let go */
+} kca_py_hand;
+
+/* make(None, name, payload, address, traced) */
+static bool kca_py_present(kca_py_hand *hand, PyObject *make) {
+  const kca_message *m = kca_delivery_message(hand->delivery);
+  const char *name = kca_message_name(m);
+  PyObject *route = PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name), "surrogateescape");
+  PyObject *payload = kca_py_bytes(kca_message_payload(m), kca_message_payload_len(m));
+  PyObject *raw = PyLong_FromVoidPtr(hand->delivery);
+  PyObject *traced = kca_message_traceparent(m)[0] ? Py_True : Py_False;
+  if (route && payload && raw)
+    hand->object = PyObject_CallFunctionObjArgs(make, Py_None, route, payload, raw, traced, NULL);
+  Py_XDECREF(route);
+  Py_XDECREF(payload);
+  Py_XDECREF(raw);
+  return hand->object != NULL;
+}
+
+/* Whose the delivery is from now on: when somebody may still ask the object for it, the object's; else nobody's, and what
+ * others have of the object by a copy of the handler's context leads nowhere. No exception may be set. */
+static void kca_py_part(kca_py_hand *hand, bool ended) {
+  static PyObject *raw_name;
+  enum { NOBODY_ELSE = 2 }; /* this function and the context of handlers */
+  if (!raw_name)
+    raw_name = PyUnicode_InternFromString("_raw");
+  PyObject *raw = PyObject_GetAttr(hand->object, raw_name);
+  hand->free = raw && raw != Py_None;
+  Py_XDECREF(raw);
+  if (!hand->free)
+    return;
+  if (ended && Py_REFCNT(hand->object) <= NOBODY_ELSE) {
+    PyObject_SetAttr(hand->object, raw_name, Py_None);
+  } else {
+    PyObject *handle = PyObject_GetAttrString(hand->object, "_delivery");
+    hand->free = handle == NULL;
+    Py_XDECREF(handle);
+  }
+  PyErr_Clear();
+}
+
+/* Explains, and says how it is settled. */
+static bool kca_py_understand(kca_py_hand *hand, PyObject *answer) {
+  PyObject *verdict = PyTuple_GetItem(answer, 0), *name = PyTuple_GetItem(answer, 1), *text = PyTuple_GetItem(answer, 2);
+  long number = verdict && name && text ? PyLong_AsLong(verdict) : -1;
+  if (number < 0)
+    return false;
+  hand->verdict = (int)number;
+  hand->settle = number != KCA_DEFERRED;
+  if (number == KCA_FAILED || number == KCA_REJECTED) {
+    PyObject *told = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    const char *error_name = PyUnicode_AsUTF8AndSize(name, NULL);
+    if (told && error_name)
+      kca_delivery_explain(hand->delivery, error_name, PyBytes_AsString(told));
+    Py_XDECREF(told);
+    if (!told || !error_name)
+      return false;
+  }
+  return true;
+}
+
+static bool kca_py_handle_delivery(kca_py_hand *hand, PyObject *make, PyObject *answer) {
+  PyObject *type, *value, *trace;
+  if (!kca_py_present(hand, make)) {
+    kca_delivery_free(hand->delivery); /* memory is out */
+    return false;
+  }
+  PyObject *said = PyObject_CallFunctionObjArgs(answer, hand->object, NULL);
+  bool ok = said && kca_py_understand(hand, said);
+  Py_XDECREF(said);
+  PyErr_Fetch(&type, &value, &trace);
+  kca_py_part(hand, ok && hand->settle);
+  PyErr_Restore(type, value, trace);
+  return ok;
+}
+
+/* serve(queue, timeout_ms, make, answer): handles deliveries until none comes within the time: None; or an event of
+ * another kind does: (type, handle). */
+static PyObject *kca_py_serve(PyObject *self, PyObject *args) {
+  PyObject *handle, *make, *answer;
+  kca_py_hand hand = {0};
+  kca_event *e;
+  void *queue;
+  int timeout_ms, count;
   (void)self;
-  if (!PyArg_ParseTuple(args, "S:json_traits", &value) || PyBytes_AsStringAndSize(value, &text, &len) != 0)
+  if (!PyArg_ParseTuple(args, "OiOO:serve", &handle, &timeout_ms, &make, &answer) ||
+      !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
     return NULL;
-  const char *end = text + len;
-  for (const char *at = text; at < end; at++) {
-    if (*at == '"') {
-      for (at++; at < end && *at != '"'; at++)
-        at += *at == '\\';
-    } else if (*at == 'n') {
-      traits |= 2;
-      at += 3;
-    } else if (*at >= '0' && *at <= '9') {
-      const char *first = at;
-      while (at < end && *at >= '0' && *at <= '9')
-        at++;
-      if (at - first >= 19)
-        traits |= 4;
-      if (end - first > 6 && memcmp(first, "0.0000", 6) == 0)
-        traits |= 1;
-      if (at < end && *at == '.')
-        for (at++; at < end && *at >= '0' && *at <= '9'; at++)
-          ;
-      if (at < end && (*at == 'e' || *at == 'E'))
-        traits |= 1;
-      at--;
+  for (bool ok = true; ok;) {
+    Py_BEGIN_ALLOW_THREADS
+    if (hand.settle) /* an error: its time is over, or its partition gone: it comes again */
+      kca_error_free(kca_delivery_settle(hand.delivery, hand.verdict));
+    if (hand.free)
+      kca_delivery_free(hand.delivery);
+    count = kca_queue_next(queue, &e, 1, timeout_ms);
+    Py_END_ALLOW_THREADS
+    Py_CLEAR(hand.object);
+    hand = (kca_py_hand){0};
+    if (count != 1 || kca_event_type(e) != KCA_EVENT_DELIVERY)
+      break;
+    hand.delivery = kca_event_into_delivery(e);
+    ok = kca_py_handle_delivery(&hand, make, answer);
+    if (!ok) {
+      Py_XDECREF(hand.object);
+      return NULL;
     }
   }
-  return PyLong_FromLong(traits);
+  if (count < 0) {
+    kca_py_raise(kca_py_queue_error(-count));
+    return NULL;
+  }
+  if (count == 0)
+    Py_RETURN_NONE;
+  return kca_py_taken(e);
+}
+
+/* The handle that owns a delivery, by its address. */
+static PyObject *kca_py_own(PyObject *self, PyObject *args) {
+  PyObject *raw = PyTuple_GetItem(args, 0);
+  void *delivery = raw ? PyLong_AsVoidPtr(raw) : NULL;
+  (void)self;
+  if (PyErr_Occurred())
+    return NULL;
+  return SWIG_NewPointerObj(delivery, SWIGTYPE_p_kca_delivery, SWIG_POINTER_OWN);
 }
 %}
 
 %native(publish) PyObject *kca_py_publish(PyObject *self, PyObject *args);
 %native(take) PyObject *kca_py_take(PyObject *self, PyObject *args);
+%native(serve) PyObject *kca_py_serve(PyObject *self, PyObject *args);
+%native(own) PyObject *kca_py_own(PyObject *self, PyObject *args);
+%native(json_read) PyObject *kca_py_json_read(PyObject *self, PyObject *args);
+%native(json_by) PyObject *kca_py_json_by(PyObject *self, PyObject *args);
+%native(json_write) PyObject *kca_py_json_write(PyObject *self, PyObject *args);
 %native(json_traits) PyObject *kca_py_json_traits(PyObject *self, PyObject *args);

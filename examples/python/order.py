@@ -16,7 +16,7 @@ import kca
 class OrderCreated:
     """The payload, and by its class the message's name: orderCreated."""
 
-    orderId: str  # noqa: N815 (the wire's name)
+    orderId: str
     amount: float
 
 

@@ -63,12 +63,12 @@ static void test_values_out_of_range_are_refused_with_the_range(void **state) {
         {kca_consumer_builder_with_max_wait_ms, 1, 60000, "max_wait_ms"},
         {kca_consumer_builder_with_read_batch_timeout_ms, 2000, 300000, "read_batch_timeout_ms"},
         {kca_consumer_builder_with_heartbeat_interval_ms, 1, 3600000, "heartbeat_interval_ms"},
-        {kca_consumer_builder_with_commit_interval_ms, 1, 86400000, "commit_interval_ms"},
+        {kca_consumer_builder_with_commit_interval_ms, 0, 86400000, "commit_interval_ms"},
         {kca_consumer_builder_with_partition_watch_interval_ms, 10, 700000,
          "partition_watch_interval_ms"},
         {kca_consumer_builder_with_session_timeout_ms, 1000, 3600000, "session_timeout_ms"},
         {kca_consumer_builder_with_rebalance_timeout_ms, 1000, 86400000, "rebalance_timeout_ms"},
-        {kca_consumer_builder_with_partition, 0, 2147483647, "partition"},
+        {kca_consumer_builder_with_partition, -2, 2147483647, "partition"},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         char least[20], most[20];

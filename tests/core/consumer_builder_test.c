@@ -98,7 +98,7 @@ static void test_every_option_reaches_its_property(void **state) {
     assert_property(conf, "session.timeout.ms", "6000");
     assert_property(conf, "max.poll.interval.ms", "9000");
     assert_property(conf, "topic.metadata.refresh.interval.ms", "1500");
-    assert_property(conf, "auto.offset.reset", "largest");
+    assert_property(conf, "auto.offset.reset", "smallest"); /* of a place that is gone */
     assert_property(conf, "isolation.level", "read_uncommitted");
     assert_property(conf, "fetch.error.backoff.ms", "55");
     rd_kafka_conf_destroy(conf);
@@ -122,7 +122,7 @@ static void test_every_number_has_its_range(void **state) {
         {kca_consumer_builder_with_max_wait_ms, "max_wait_ms", 1, 60000},
         {kca_consumer_builder_with_read_batch_timeout_ms, "read_batch_timeout_ms", 2000, 300000},
         {kca_consumer_builder_with_heartbeat_interval_ms, "heartbeat_interval_ms", 1, 3600000},
-        {kca_consumer_builder_with_commit_interval_ms, "commit_interval_ms", 1, 86400000},
+        {kca_consumer_builder_with_commit_interval_ms, "commit_interval_ms", 0, 86400000},
         {kca_consumer_builder_with_partition_watch_interval_ms, "partition_watch_interval_ms", 10,
          700000},
         {kca_consumer_builder_with_session_timeout_ms, "session_timeout_ms", 1000, 3600000},
@@ -212,6 +212,15 @@ static void test_ids_are_not_remembered_with_transactions(void **state) {
     kca_system_free(s);
 }
 
+static void test_transactions_are_committed(void **state) {
+    (void)state;
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_transactional_id(b, "billing-1");
+    kca_consumer_builder_with_commit_interval_ms(b, 0);
+    assert_check(b, "consumer billing: with transactional_id commit_interval_ms must be 1 to "
+                    "86400000, got 0");
+}
+
 static void test_a_start_is_a_word_or_a_time(void **state) {
     (void)state;
     const char *const wrong[] = {NULL, "", "first", "-5", "12a", "1234567890123456", " 5"};
@@ -290,6 +299,7 @@ int main(void) {
         cmocka_unit_test(test_librdkafka_takes_every_end_of_every_range),
         cmocka_unit_test(test_options_that_depend_on_each_other_are_checked_together),
         cmocka_unit_test(test_ids_are_not_remembered_with_transactions),
+        cmocka_unit_test(test_transactions_are_committed),
         cmocka_unit_test(test_a_start_is_a_word_or_a_time),
         cmocka_unit_test(test_a_topic_is_read_once),
         cmocka_unit_test(test_choices_are_those_known),

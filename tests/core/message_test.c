@@ -159,6 +159,57 @@ static void test_a_value_may_be_set_from_the_message_itself(void **state) {
     kca_message_free(m);
 }
 
+static void test_a_message_that_is_reset_is_a_new_one(void **state) {
+    (void)state;
+    kca_message *m = new_message("orderCreated");
+    for (int round = 0; round < 2; round++) {
+        kca_message_set_payload(m, "{\"next\":\"orderBilled\"}", 22);
+        kca_message_set_key(m, "k", 1);
+        kca_message_set_type(m, KCA_TYPE_QUERY);
+        kca_message_set_timestamp_ms(m, 7);
+        kca_message_set_message_id(m, "id-1");
+        kca_message_set_origin(m, "billing");
+        kca_message_set_trace_context(m, TRACEPARENT, "vendor=abc");
+        kca_message_set_header(m, "tenant", "acme");
+        kca_message_set_origin(m, "\n");
+        assert_non_null(kca_message_error(m));
+        const char *next;
+        assert_null(kca_message_json_string(m, "/next", &next));
+
+        assert_null(kca_message_reset(m, next)); /* a text of its own */
+        assert_string_equal(kca_message_name(m), "orderBilled");
+        assert_null(kca_message_error(m));
+        assert_null(kca_message_payload(m));
+        assert_null(kca_message_key(m));
+        assert_int_equal(kca_message_is_json(m), 0);
+        assert_int_equal(kca_message_type(m), KCA_TYPE_NONE);
+        assert_int_equal(kca_message_timestamp_ms(m), -1);
+        assert_string_equal(kca_message_message_id(m), "");
+        assert_string_equal(kca_message_origin(m), "Gomes");
+        assert_string_equal(kca_message_traceparent(m), "");
+        assert_string_equal(kca_message_tracestate(m), "");
+        assert_int_equal(kca_message_header_count(m), 0);
+    }
+    kca_message_set_header(m, "tenant", "b");
+    assert_string_equal(kca_message_header(m, "tenant"), "b");
+    kca_error *e = kca_message_reset(m, "a\nb");
+    assert_int_equal(e->code, KCA_ERROR_ARGUMENT);
+    assert_non_null(strstr(e->text, "message: name must be without control characters"));
+    kca_error_free(e);
+    assert_string_equal(kca_message_name(m), "");
+    assert_null(kca_message_error(m));
+    kca_message_free(m);
+
+    kca_message view;
+    kca__message_init_inbound(&view);
+    e = kca_message_reset(&view, "orderCreated");
+    assert_int_equal(e->code, KCA_ERROR_ARGUMENT);
+    kca_error_free(e);
+    e = kca_message_reset(NULL, "orderCreated");
+    assert_int_equal(e->code, KCA_ERROR_ARGUMENT);
+    kca_error_free(e);
+}
+
 static void test_control_characters_in_texts_are_refused(void **state) {
     (void)state;
     kca_message *m = new_message("orderCreated");
@@ -362,6 +413,7 @@ int main(void) {
         cmocka_unit_test(test_a_payload_may_hold_any_bytes),
         cmocka_unit_test(test_memory_is_used_again_when_a_value_is_set_again),
         cmocka_unit_test(test_a_value_may_be_set_from_the_message_itself),
+        cmocka_unit_test(test_a_message_that_is_reset_is_a_new_one),
         cmocka_unit_test(test_control_characters_in_texts_are_refused),
         cmocka_unit_test(test_types_and_times_out_of_range_are_refused),
         cmocka_unit_test(test_bytes_at_null_and_beyond_kafkas_reach_are_refused),

@@ -51,12 +51,13 @@ typedef struct outcome {
     int count;
 } outcome;
 
-/* The mock does not know what is aborted: all that was ever written. */
+/* So many or more: the mock counts all that was ever written, also what was aborted, and, as of
+ * librdkafka 2.16, what says so. */
 static int came_out(void *argument) {
     const outcome *o = argument;
     int64_t low, high = -1;
     rd_kafka_query_watermark_offsets(o->cluster->client, "out", 0, &low, &high, COME_MS);
-    return high == o->count;
+    return high >= o->count;
 }
 
 static void must_come_out(const cluster *c, int count) {
@@ -80,6 +81,7 @@ static kca_system *system_of(const cluster *c, recorder *r) {
     give_consumer(s, b);
     give_publisher(s, publisher_of("out"));
     record(s, "thing", r);
+    kca_system_log_to_stderr(s, KCA_LOG_WARN);
     start(s);
     r->behave = pass_on;
     return s;
@@ -132,11 +134,12 @@ static void test_a_transaction_that_the_broker_does_not_know_is_begun_anew(void 
     assert_non_null(fault);
     assert_non_null(strstr(kca_error_text(kca_event_error(fault)), "INVALID_TXN_STATE"));
     kca_event_free(fault);
+    must_be_handled(r, 2, COME_MS);
     must_come_out(&k, 2);
     write_thing(&k);
+    must_be_handled(r, 3, COME_MS);
     must_come_out(&k, 3);
     runner_stop(&running);
-    assert_int_equal(came(r), 3);
     kca_queue_free(q);
     kca_bus_free(bus);
     kca_consumer_free(c);

@@ -44,6 +44,17 @@ void process_show_log(const process *p) {
         fclose(file);
 }
 
+bool process_log_has(const process *p, const char *text) {
+    char line[1000];
+    bool has = false;
+    FILE *file = fopen(p->log, "r");
+    while (file && !has && fgets(line, sizeof line, file))
+        has = strstr(line, text) != NULL;
+    if (file)
+        fclose(file);
+    return has;
+}
+
 static int has_ended(void *argument) {
     process *p = argument;
     if (waitpid(p->pid, &p->status, WNOHANG) != p->pid)

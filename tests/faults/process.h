@@ -37,6 +37,9 @@ void process_end(process *p, bool may_fail, int timeout_ms);
 /* By SIGKILL; nothing happens when it has ended. */
 void process_kill(process *p);
 
+/* A line of its stderr has this text. */
+bool process_log_has(const process *p, const char *text);
+
 /* Shows its stderr; and removes its files. */
 void process_show_log(const process *p);
 void process_remove_files(const process *p);

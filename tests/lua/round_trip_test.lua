@@ -260,6 +260,24 @@ function tests.a_deferred_delivery_is_settled_later()
   check.contains(system:describe(), "2 handled, 0 failed")
 end
 
+function tests.the_cluster_tells_its_topics_and_how_far_a_group_has_come()
+  local system = systems.declared()
+  assert(system:handler("orderCreated", function() end))
+  assert(system:start(10000))
+  systems.publish(system, { id = 1 }, { id = 2 })
+  local whole = assert(system:describe_cluster("local"))
+  check.equal(#whole.brokers, 1)
+  local topic = assert(system:describe_cluster("local", "orders", "shop")).topics[1]
+  check.equal(topic.name, "orders")
+  local ends = 0
+  for _, partition in ipairs(topic.partitions) do
+    ends = ends + partition["end"]
+  end
+  check.equal(ends, 2)
+  check.fails("not_found", system:describe_cluster("other"))
+  assert(system:shutdown(10000))
+end
+
 function tests.what_a_handler_publishes_continues_the_trace()
   local trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
   local system = systems.declared()

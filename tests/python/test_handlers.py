@@ -170,6 +170,26 @@ def test_a_failure_inside_the_handler_is_no_mismatch(system: kca.System) -> None
     assert "failed" in fault and "PayloadError: it is of another time" in fault
 
 
+class Strange(pydantic.BaseModel):
+    id: str
+
+    @pydantic.field_validator("id")
+    @classmethod
+    def known(cls, value: str) -> str:
+        return {"ORD-1": value}[value]
+
+
+def test_a_validator_that_breaks_fails_the_message_and_not_the_consumer(system: kca.System) -> None:
+    seen: list[Strange] = []
+
+    def handle(order: Strange) -> None:
+        seen.append(order)
+
+    [fault] = handled(system, handle, ("strange", {"id": "ORD-2"}), ("strange", {"id": "ORD-1"}))
+    assert "failed" in fault and "KeyError: 'ORD-2'" in fault
+    assert [order.id for order in seen] == ["ORD-1"]
+
+
 def test_a_handler_may_return_its_verdict(system: kca.System) -> None:
     verdicts = {"a": kca.DONE, "b": kca.REJECTED, "c": kca.FAILED, "d": kca.DUPLICATE, "e": 3}
 
@@ -191,7 +211,7 @@ def test_names_come_from_the_class_or_the_function() -> None:
     def anything(order: OrderBilled) -> None: ...
 
     @system.handler
-    def orderLost(payload: dict[str, Any]) -> None: ...  # noqa: N802
+    def orderLost(payload: dict[str, Any]) -> None: ...
 
     assert system.description()["handlers"] == ["someThing", "orderBilled", "orderLost"]
     with pytest.raises(TypeError, match="needs the name"):
@@ -202,6 +222,19 @@ def test_names_come_from_the_class_or_the_function() -> None:
 
         @system.handler("odd")
         def odd(payload: range) -> None: ...
+
+    with pytest.raises(TypeError, match="cannot be read as"):
+
+        @system.handler
+        def odder(order: Odd) -> None: ...
+
+
+@dataclass
+class Odd:
+    """One whose field is not to be read; it is said when it is declared."""
+
+    within: list[range]
+    again: Odd | None = None
 
 
 @dataclass

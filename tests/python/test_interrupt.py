@@ -118,6 +118,64 @@ def test_a_second_one_does_not_wait_and_the_message_has_not_failed() -> None:
         assert time.monotonic() - sent < 5
 
 
+ELSEWHERE = """
+@system.handler("*")
+def handle(order):
+    if threading.current_thread() is threading.main_thread():
+        return bus.publish("orderCreated", key=KEY)
+    say("handling")
+    time.sleep(600)
+
+with system:
+    bus = system.event_bus("orders")
+    bus.publish("orderCreated", key=KEY)
+    consumer = system.consumer("shop", amount_of_processors=3)
+    stop = consumer.stop
+    consumer.stop = lambda: (stop(), say("stopping"))
+    try:
+        consumer.run()
+    except KeyboardInterrupt:
+        say("interrupted")
+"""
+
+
+def test_a_second_one_does_not_wait_for_other_threads_either() -> None:
+    with start(ELSEWHERE) as child:
+        line_of(child, "handling")
+        child.send_signal(signal.SIGINT)
+        line_of(child, "stopping")
+        child.send_signal(signal.SIGINT)
+        line_of(child, "interrupted")
+        sent = time.monotonic()
+        assert child.wait(DEADLINE_SECONDS) == 0
+        assert time.monotonic() - sent < 5
+
+
+PULLING = """
+def tell_when_it_waits(main=threading.get_ident()):
+    wait_for(lambda: sys._current_frames()[main].f_code.co_name == "next", "the wait")
+    say("waiting")
+
+with system:
+    threading.Thread(target=tell_when_it_waits).start()
+    try:
+        system.queue().next({arguments})
+    except KeyboardInterrupt:
+        say("interrupted", time.monotonic())
+"""
+
+
+@pytest.mark.parametrize("arguments", ["", "1, 60000"])
+def test_a_wait_for_events_ends(arguments: str) -> None:
+    with start(PULLING, arguments=arguments) as child:
+        line_of(child, "waiting")
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        [_, ended] = line_of(child, "interrupted")
+        assert float(ended) - sent < 2
+        assert child.wait(DEADLINE_SECONDS) == 0
+
+
 OWN = """
 signal.signal(signal.SIGTERM, lambda number, frame: consumer.stop())
 system.handler("*", lambda order: None)

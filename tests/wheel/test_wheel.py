@@ -130,12 +130,23 @@ def test_pip_installs_the_source_tree(tmp_path: Path) -> None:
     run(made, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", WHEELS, PACKAGE)
     assert set(PACKAGE.rglob("*")) == before
     assert "libkca" in loaded(made)
+    assert run(made.parent / "kca", "--version").startswith("kca 0.1.0, librdkafka ")
 
 
 def test_a_free_threaded_python_is_refused_in_one_line(tmp_path: Path) -> None:
     pretends = "import sysconfig; sysconfig.get_config_vars().update(Py_GIL_DISABLED=1, ABIFLAGS='t')"
     (tmp_path / "sitecustomize.py").write_text(pretends)
-    command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", str(tmp_path), PACKAGE]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-build-isolation",
+        "--no-deps",
+        "-w",
+        str(tmp_path),
+        PACKAGE,
+    ]
     done = attempt(*command, **{**os.environ, "PYTHONPATH": str(tmp_path)})
     assert done.returncode != 0
     assert "kca: free-threaded Python is not supported, use a Python with the GIL" in done.stdout

@@ -55,7 +55,7 @@ local function maker_of(core, Delivery)
       taken = rebalance_of(event)
     else
       taken = {
-        kind = kind == core.KCA_EVENT_RECEIPT and "receipt" or "fault",
+        kind = kind == core.KCA_EVENT_RECEIPT and "receipt" or kind == core.KCA_EVENT_END and "end" or "fault",
         token = core.kca_event_token(event),
         error = errors.of(core.kca_event_error(event)),
         topic = core.kca_event_topic(event),
@@ -74,7 +74,7 @@ return function(core, Delivery)
   Queue.take = take -- of one event of the core's
 
   --- Up to `max` events, 1024 at most; none when none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
-  -- "delivery", "receipt", "fault", "rebalance" or "log".
+  -- "delivery", "receipt", "fault", "rebalance", "end" or "log".
   -- @return an array, or nil and the error ("stopped": the consumer has stopped, and nothing is left)
   function Queue:next(max, timeout_ms)
     local ok, events = core.kca_queue_next(self.handle, max or 1, timeout_ms or -1)

@@ -121,6 +121,17 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return json.decode(text)
   end
 
+  --- What the connection's cluster has, all topics or one; with a group, how far that has come, which need not be one
+  -- of the system's. Returns the object described in kca_abi.h: "brokers", "topics" with their offsets, "group".
+  function System:describe_cluster(connection, topic, group, timeout_ms)
+    local text, err =
+      fallible(core.kca_system_describe_cluster(self.handle, connection, topic, group, timeout_ms or 10000))
+    if not text then
+      return nil, err
+    end
+    return json.decode(text)
+  end
+
   --- Publishes dead letters again, or says what it would publish. Returns the report described in kca_abi.h; when the
   -- time is over first its "complete" is false, and calling it again goes on.
   function System:redrive(redrive, timeout_ms)

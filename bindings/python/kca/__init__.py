@@ -35,7 +35,7 @@ from .errors import (
     UnreachableError,
 )
 from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message, Verdict
-from .queue import Event, Fault, Log, Queue, Rebalance, Receipt
+from .queue import End, Event, Fault, Log, Queue, Rebalance, Receipt
 from .system import System
 from .work import DeduplicationStore
 
@@ -66,6 +66,7 @@ __all__ = [
     "DeduplicationStore",
     "Delivery",
     "DuplicateError",
+    "End",
     "Error",
     "Event",
     "FAILED",

@@ -113,6 +113,10 @@ class PublisherBuilder:
     ) -> None:
         given = locals()
         self._handle: Any = _kca.kca_publisher_builder_new(connection, topic)
+        self.topic = topic
+        # What a system of kca.asyncio does itself.
+        self._asynchronous = True
+        self._buffer_timeout_ms = 10000
         _take(self, given, {"self", "connection", "topic"}, _kca.kca_publisher_builder_error)
 
     def with_max_attempts(self, attempts: int) -> PublisherBuilder:
@@ -132,6 +136,7 @@ class PublisherBuilder:
 
     def with_async(self, asynchronous: bool) -> PublisherBuilder:
         """Whether publish returns once the message is buffered, and a receipt follows: True."""
+        self._asynchronous = asynchronous
         _kca.kca_publisher_builder_with_async(self._handle, asynchronous)
         return self
 
@@ -172,6 +177,7 @@ class PublisherBuilder:
 
     def with_buffer_timeout_ms(self, timeout_ms: int) -> PublisherBuilder:
         """How long publish waits while the buffer is full: 10000; -1 for ever."""
+        self._buffer_timeout_ms = timeout_ms
         _kca.kca_publisher_builder_with_buffer_timeout_ms(self._handle, timeout_ms)
         return self
 
@@ -231,7 +237,8 @@ class ConsumerBuilder:
 
     def with_partition(self, partition: int) -> ConsumerBuilder:
         """Read this partition only, without a group; `PARTITION_ASSIGNED` (default): all that the group assigns;
-        `PARTITION_EVERY`: every one that there is, without a group."""
+        `PARTITION_EVERY`: every one that there is, without a group.
+        """
         _kca.kca_consumer_builder_with_partition(self._handle, partition)
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import modules
 from typing import Any, TypedDict
 
 from . import _kca, tracing
@@ -12,6 +13,7 @@ from .payload import encoded
 
 _publish = _kca.publish
 _NO_TRACE = None, None
+_EXACT_HEADERS = (dict, type(None))
 
 
 class Fields(TypedDict, total=False):
@@ -79,11 +81,19 @@ class Bus:
         Raises:
             Error: by kind; `BufferFullError` and others that are `retriable` may work later.
         """
-        self._put(
+        if message.__class__ is not str or headers.__class__ not in _EXACT_HEADERS:
+            return self._put(None, message, payload, token, key, type, message_id, correlation_id, timestamp_ms, origin,
+                             version, reply_to, headers, trace_context)  # fmt: skip
+        trace = trace_context or (tracing.current() if "opentelemetry.trace" in modules else None)
+        cause = None if trace else handled.get()
+        traceparent, tracestate = trace or _NO_TRACE
+        _publish(
+            self._handle,
             None,
-            message,
-            payload,
+            None if cause is None else cause._handle,
             token,
+            message,
+            payload if payload.__class__ is dict else encoded(payload),
             key,
             type,
             message_id,
@@ -93,7 +103,8 @@ class Bus:
             version,
             reply_to,
             headers,
-            trace_context,
+            traceparent,
+            tracestate,
         )
 
     def flush(self, timeout_ms: int = -1) -> None:
@@ -117,14 +128,14 @@ class Bus:
         headers: Mapping[str, bytes | str] | None = None,
         trace_context: tuple[str, str | None] | None = None,
     ) -> None:
-        """Publishes; `delivery`: in the transaction of that one, by its handle."""
+        """The same for any message; `delivery`: in the transaction of that one, by its handle."""
         trace = trace_context or tracing.current()
         cause = None if trace else handled.get()
         if message.__class__ is not str:
             if isinstance(message, Message):
                 return self._put_message(delivery, message, token, trace, cause)
             if message is not None and not isinstance(message, str):
-                message, payload = _named(message, payload)
+                message, payload = named(message, payload)
         if headers is not None and headers.__class__ is not dict:
             headers = dict(headers)
         traceparent, tracestate = trace or _NO_TRACE
@@ -166,7 +177,7 @@ class Bus:
                 _kca.kca_message_set_trace_context(m, None, None)
 
 
-def _named(message: Any, payload: Any) -> tuple[str, Any]:
+def named(message: Any, payload: Any) -> tuple[str, Any]:
     """The name and the payload of an object whose class is the message's name."""
     kind = message.__class__
     if payload is not None or not is_payload_class(kind):

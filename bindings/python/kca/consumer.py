@@ -13,7 +13,8 @@ from typing import Any
 
 from . import _kca
 from .errors import StoppedError
-from .queue import Queue
+from .message import Delivery, handled
+from .queue import MAKERS, Queue
 from .work import Work
 
 
@@ -111,7 +112,7 @@ class Consumer(BaseConsumer):
             KeyboardInterrupt: Ctrl-C was pressed.
         """
         self._work.refuse_async()
-        self._work.begin()
+        self._work.begin(self.name)
         queue = self.queue()
         try:
             with _stopping_at_interrupt(self.stop) as on_main_thread:
@@ -137,24 +138,33 @@ class Consumer(BaseConsumer):
         ]
         for other in others:
             other.start()
-        self._process(queue, _poller(queue) if on_main_thread else None)
-        for other in others:
-            other.join()
+        try:
+            self._process(queue, _poller(queue) if on_main_thread else None)
+            for other in others:
+                other.join()
+        except Exception:
+            raise
+        except BaseException:  # the process is to end: nobody waits for the others' handlers
+            self._work.hasty = True
+            raise
         if ends:
             raise ends[0]
 
     def _process(self, queue: Queue, poller: select.poll | None) -> None:
         """Handles until the consumer has stopped."""
+        work, timeout_ms = self._work, 0 if poller else -1
+        inside = handled.set(None)
         try:
             while True:
-                if poller:
-                    if not queue.dispatch(1, 0):
-                        poller.poll()  # a signal's handler runs meanwhile
-                else:
-                    queue.dispatch(1, -1)
+                other = _kca.serve(queue._handle, timeout_ms, Delivery, work.answer)
+                if other:
+                    work.tell(MAKERS[other[0]](*other[1:]))  # type: ignore[arg-type]
+                elif poller:
+                    poller.poll()  # a signal's handler runs meanwhile
         except StoppedError:
             return
         finally:
+            handled.reset(inside)
             self.stop()
 
 

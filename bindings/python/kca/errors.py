@@ -33,6 +33,7 @@ class StateError(Error):
     """Not possible now: not started, already started, already settled."""
 
     code = _kca.KCA_ERROR_STATE
+    name = "state"
 
 
 class OutOfMemoryError(Error):
@@ -123,6 +124,7 @@ class StoppedError(Error):
     """The consumer or system has stopped."""
 
     code = _kca.KCA_ERROR_STOPPED
+    name = "stopped"
 
 
 class BrokerError(Error):

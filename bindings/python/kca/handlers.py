@@ -34,7 +34,17 @@ class Mismatched(Exception):
 
 
 def _values(d: Delivery) -> Any:
-    return d.json()
+    try:
+        return payload.read(d._payload)  # type: ignore[arg-type]
+    except (ValueError, RecursionError, TypeError):  # TypeError: it has none
+        return d.json()
+
+
+def _only_values(d: Delivery) -> tuple[Any]:
+    try:
+        return (payload.read(d._payload),)  # type: ignore[arg-type]
+    except (ValueError, RecursionError, TypeError):
+        return (d.json(),)
 
 
 def _values_or_bytes(d: Delivery) -> Any:
@@ -92,7 +102,29 @@ def _by_msgspec(kind: Any) -> Convert:
 
 def _by_shape(kind: Any) -> Convert:
     convert = shapes.converter(kind)
-    return lambda d: convert(d.json())
+    return lambda d: convert(_values(d))
+
+
+def _named(make: Convert, wanted: str) -> Convert:
+    """A mismatch says what was wanted, in one line."""
+
+    def convert(d: Delivery) -> Any:
+        try:
+            return make(d)
+        except shapes.Mismatch as e:
+            text = " ".join(str(e).split())
+            raise Mismatched(f"the payload is not {wanted}: {text}") from None
+
+    return convert
+
+
+_checked_object = _named(_by_shape(dict), "dict")
+
+
+def _object(d: Delivery) -> Any:
+    """What most handlers ask for goes the short way."""
+    value = _values(d)
+    return value if type(value) is dict else _checked_object(d)
 
 
 def _has(kind: Any, test: Callable[[Any], bool]) -> bool:
@@ -105,22 +137,15 @@ def _conversion(kind: Any, name: str) -> Convert:
         return _values_or_bytes if name == "*" else _values
     if kind is bytes or (typing.get_origin(kind) is not None and typing.get_args(kind) == (bytes, type(None))):
         return _octets
+    if kind in (dict, dict[str, Any]):
+        return _object
     if _has(kind, payload.is_model):
         make = _by_pydantic(kind)
     elif _has(kind, payload.is_struct):
         make = _by_msgspec(kind)
     else:
         make = _by_shape(kind)
-    wanted = getattr(kind, "__name__", None) if isinstance(kind, type) else str(kind)
-
-    def convert(d: Delivery) -> Any:
-        try:
-            return make(d)
-        except shapes.Mismatch as e:
-            text = " ".join(str(e).split())
-            raise Mismatched(f"the payload is not {wanted}: {text}") from None
-
-    return convert
+    return _named(make, getattr(kind, "__name__", "") if isinstance(kind, type) else str(kind))
 
 
 # ---- the handler ----
@@ -188,6 +213,8 @@ class Handler:
             self.arguments = (lambda d: (d, convert(d))) if delivery_first else (lambda d: (convert(d), d))
         elif kind is None:
             self.arguments = lambda d: (d,)
+        elif convert is _values:
+            self.arguments = _only_values
         else:
             self.arguments = lambda d: (convert(d),)
 

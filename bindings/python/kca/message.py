@@ -36,6 +36,7 @@ handled: ContextVar[Delivery | None] = ContextVar("handled", default=None)
 class Message:
     """A message: name, payload, ids and headers. A `payload` that is no text or bytes becomes JSON."""
 
+    __slots__ = ("__weakref__", "_handle")
     _handle: Any
 
     def __init__(
@@ -56,7 +57,7 @@ class Message:
     ) -> None:
         self._handle = m = _kca.kca_message_new(name)
         _kca.kca_message_set_payload(m, encoded(payload))
-        _kca.kca_message_set_key(m, encoded(key))
+        _kca.kca_message_set_key(m, key.encode() if isinstance(key, str) else key)
         if type is not None:
             _kca.kca_message_set_type(m, type)
         if timestamp_ms is not None:
@@ -168,15 +169,28 @@ class Delivery(Message):
     it, from any thread. One that goes without being settled counts as failed.
     """
 
-    def __init__(self, handle: Any, name: str, payload: bytes | None) -> None:
-        self._delivery = handle
+    __slots__ = ("_message", "_name", "_owned", "_payload", "_raw", "_traced")
+
+    def __init__(
+        self, handle: Any, name: str, payload: bytes | None, raw: int | None = None, traced: bool = True
+    ) -> None:
+        self._owned = handle
         self._name = name
         self._payload = payload
+        self._raw = raw  # its address, as long as `serve` frees it
+        self._traced = traced  # whether it may have a trace context
         self._message: Any = None
 
     @property
+    def _delivery(self) -> Any:
+        """The handle, which frees the delivery."""
+        if self._raw is not None:
+            self._owned, self._raw = _kca.own(self._raw), None
+        return self._owned
+
+    @property
     def _handle(self) -> Any:
-        """Made when first asked for: many handlers want no more than the payload."""
+        """The message's; made when first asked for: many handlers want no more than the payload."""
         if self._message is None:
             self._message = _kca.kca_delivery_message(self._delivery)
         return self._message

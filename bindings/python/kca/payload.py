@@ -11,6 +11,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -20,10 +21,8 @@ from uuid import UUID
 
 from . import _kca
 
-# What json_traits tells: numbers and nulls that the faster libraries write in another way (null: it may be NaN), and
-# integers that they may read as floats.
+# What json_traits tells of numbers and nulls that the faster libraries write in another way (null: it may be NaN).
 _UNLIKE = 1 | 2
-_LONG = 4
 
 
 def _plain(value: Any) -> Any:
@@ -58,53 +57,42 @@ def _surely(value: Any) -> bytes:
 
 
 def _checked(fast: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """A fast way of writing that gives the same bytes, or the same failure, as the sure one."""
+    """An object's own way of writing, when it gives the same bytes as the sure one."""
 
     def write(value: Any) -> bytes:
         try:
             text = fast(value)
-        except (TypeError, ValueError, OverflowError, RecursionError):  # an integer of any size, a key that is no text
+        except (TypeError, ValueError, OverflowError):  # an integer of any size, a key that is no text
             return _surely(value)
         return _surely(value) if _traits(text) & _UNLIKE else text
 
     return write
 
 
-def _readable(fast: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    def read(text: bytes) -> Any:
-        return json.loads(text) if _traits(text) & _LONG else fast(text)
-
-    return read
-
-
-def _by_orjson() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+def _orjson() -> tuple[tuple[Any, ...], Callable[[bytes], Any]]:
     import orjson
 
     options = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-
-    def write(value: Any) -> bytes:
-        return orjson.dumps(value, _plain, options)
-
-    return _checked(write), _readable(orjson.loads)
+    return (orjson.dumps, _plain, options), orjson.loads
 
 
-def _by_msgspec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+def _msgspec() -> tuple[tuple[Any, ...], Callable[[bytes], Any]]:
     import msgspec
 
-    return _checked(msgspec.json.Encoder(enc_hook=_plain).encode), _readable(msgspec.json.Decoder().decode)
+    return (msgspec.json.Encoder(enc_hook=_plain).encode,), msgspec.json.Decoder().decode
 
 
 def use(library: str | None = None) -> str:
     """Chooses the library: "orjson", "msgspec" or "json"; None: the first of them that is installed. Gives its name."""
-    global _write, _read
     chosen = library or next(name for name in ("orjson", "msgspec", "json") if find_spec(name))
-    by: dict[str, Callable[[], Any]] = {"orjson": _by_orjson, "msgspec": _by_msgspec}
-    _write, _read = by[chosen]() if chosen in by else (_surely, None)
+    by = {"orjson": _orjson, "msgspec": _msgspec}.get(chosen)
+    writer, read = by() if by else ((), None)  # the standard library takes what RFC 8259 does not
+    _kca.json_by(read, _surely, *writer)
     return chosen
 
 
-_write: Callable[[Any], bytes]
-_read: Callable[[bytes], Any] | None  # None: the standard library, which takes what RFC 8259 does not
+_write: Callable[[Any], bytes] = _kca.json_write
+read: Callable[[bytes], Any] = _kca.json_read
 use()
 
 
@@ -161,10 +149,8 @@ def decoded(payload: bytes | None, message: Any) -> Any:
     """
     if payload is None:
         return None
-    if _read:
-        try:
-            return _read(payload)
-        except (ValueError, RecursionError):
-            pass  # the strict check says where it breaks, or the standard library has room for more
+    with suppress(ValueError, RecursionError):
+        return read(payload)
+    # The strict check says where it breaks; or the standard library has room for more.
     _kca.kca_message_check_json(message)
     return json.loads(payload)

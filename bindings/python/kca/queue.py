@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _kca
 from .errors import Error, StoppedError
@@ -16,8 +16,7 @@ _take = _kca.take
 SLICE_MS = 250
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of one published message: stored at `offset`, or `error`."""
 
     token: int
@@ -47,6 +46,19 @@ class Rebalance:
 
 
 @dataclass(frozen=True)
+class End:
+    """A consumer has fetched a partition to its end; the next record there will have this offset.
+
+    It comes to consumers with the property enable.partition.eof "true"; deliveries from before may still follow.
+    """
+
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
 class Log:
     """A line of the log; see `System.log_to_queue`."""
 
@@ -55,7 +67,7 @@ class Log:
     text: str
 
 
-Event = Delivery | Receipt | Fault | Rebalance | Log
+Event = Delivery | Receipt | Fault | Rebalance | End | Log
 
 _REBALANCES = {
     _kca.KCA_REBALANCE_ASSIGNED: "assigned",
@@ -77,17 +89,27 @@ def _fault(e: Any) -> Fault:
     return Fault(_kca.kca_event_error(e), *where)
 
 
+def _end(e: Any) -> End:
+    where = _kca.kca_event_topic(e), _kca.kca_event_partition(e), _kca.kca_event_offset(e)
+    return End(_kca.kca_event_consumer(e), *where)
+
+
 def _log(e: Any) -> Log:
     return Log(_kca.kca_event_log_level(e), _kca.kca_event_log_component(e), _kca.kca_event_log_text(e))
 
 
-_MAKERS: dict[int, Callable[..., Event]] = {
+MAKERS: dict[int, Callable[..., Event]] = {
     _kca.KCA_EVENT_DELIVERY: Delivery,
     _kca.KCA_EVENT_RECEIPT: Receipt,
     _kca.KCA_EVENT_FAULT: _fault,
     _kca.KCA_EVENT_LOG: _log,
     _kca.KCA_EVENT_REBALANCE: _rebalance,
+    _kca.KCA_EVENT_END: _end,
 }
+
+
+_RECEIPT: int = _kca.KCA_EVENT_RECEIPT
+_receipt = Receipt._make
 
 
 class Queue:
@@ -103,11 +125,13 @@ class Queue:
         Raises:
             StoppedError: the consumer has stopped, and nothing is left.
         """
-        return [_MAKERS[kind](*parts) for kind, *parts in _take(self._handle, max, timeout_ms)]
+        taken = _take(self._handle, max, timeout_ms)
+        return [_receipt(e[1:]) if e[0] == _RECEIPT else MAKERS[e[0]](*e[1:]) for e in taken]
 
     def dispatch(self, max: int = 1, timeout_ms: int = -1) -> int:
         """Takes events as `next` does, and handles each: deliveries by the handlers of their names, others by those of
-        `System.on`. Gives their number."""
+        `System.on`. Gives their number.
+        """
         events = self.next(max, timeout_ms)
         for event in events:
             self._dispatch(event)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from functools import cache
 from typing import Any, Literal, Union
 from uuid import UUID
 
@@ -152,6 +151,8 @@ def _items(container: type, of: Any) -> Convert:
 
 
 def _values(of: Any) -> Convert:
+    if of in (Any, object):
+        return converter(dict)
     each = converter(of)
 
     def convert(value: Any) -> Any:
@@ -168,19 +169,20 @@ def _values(of: Any) -> Convert:
     return convert
 
 
-def _fields(kind: Any) -> Convert:
-    """A dataclass."""
+def _fields(kind: Any) -> tuple[Convert, Callable[[], None]]:
+    """A dataclass, and what completes it: a class may refer to itself."""
     hints = typing.get_type_hints(kind)
     fields = [field for field in dataclasses.fields(kind) if field.init]
     absent = dataclasses.MISSING
     needed = [f.name for f in fields if f.default is absent and f.default_factory is absent]
     converters: list[tuple[str, Convert]] = []
 
+    def complete() -> None:
+        converters.extend((field.name, converter(hints[field.name])) for field in fields)
+
     def convert(value: Any) -> Any:
         if type(value) is not dict:
             raise _must_be("an object", value)
-        if not converters:  # at the first use: a class may refer to itself
-            converters.extend((field.name, converter(hints[field.name])) for field in fields)
         for name in needed:
             if name not in value:
                 raise Mismatch(name, "is missing")
@@ -196,10 +198,12 @@ def _fields(kind: Any) -> Convert:
         except (ValueError, TypeError) as e:  # __post_init__ says no
             raise Mismatch("", str(e)) from e
 
-    return convert
+    return convert, complete
 
 
-@cache
+_dataclasses: dict[Any, Convert] = {}
+
+
 def converter(kind: Any) -> Convert:
     """What makes a value of an annotation from the values of JSON.
 
@@ -226,5 +230,12 @@ def converter(kind: Any) -> Convert:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _enum(kind)
     if dataclasses.is_dataclass(kind):
-        return _fields(kind)
+        if kind not in _dataclasses:
+            _dataclasses[kind], complete = _fields(kind)
+            try:
+                complete()
+            except BaseException:
+                _dataclasses.clear()  # others may refer to it
+                raise
+        return _dataclasses[kind]
     raise TypeError(f"a payload cannot be read as {kind!r}")

@@ -22,7 +22,7 @@ from .work import DeduplicationStore, Work
 F = TypeVar("F", bound=Callable[..., Any])
 L = TypeVar("L", bound=Callable[[Any], Any])
 # A shutdown that has nobody to wait for: the handlers were broken off.
-_HASTY_MS = 1000
+HASTY_MS = 1000
 
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
@@ -38,6 +38,8 @@ class BaseSystem:
         self._handle: Any = _kca.kca_system_new()
         self._work = Work()
         self._bridge: Bridge | None = None
+        self._declared: list[Declaration] = []  # for kca.testing, which declares it once more
+        self._pulls = False
         for declaration in declarations:
             self._add(declaration)
 
@@ -54,22 +56,25 @@ class BaseSystem:
     def add_connection(self: S, connection: Connection) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_connection(self._handle, connection._handle)
+        self._declared.append(connection)
         return self
 
     def add_publisher(self: S, publisher: PublisherBuilder) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_publisher(self._handle, publisher._handle)
+        self._declared.append(publisher)
         return self
 
     def add_consumer(self: S, consumer: ConsumerBuilder) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_consumer(self._handle, consumer._handle)
+        self._declared.append(consumer)
         return self
 
     @overload
-    def handler(self, name: F, /) -> F: ...
+    def handler(self, name: F, function: None = None, /) -> F: ...
     @overload
-    def handler(self, name: str | None = None, /) -> Callable[[F], F]: ...
+    def handler(self, name: str | None = None, function: None = None, /) -> Callable[[F], F]: ...
     @overload
     def handler(self, name: str | None, function: F, /) -> F: ...
     def handler(self, name: Any = None, function: Any = None, /) -> Any:
@@ -89,27 +94,35 @@ class BaseSystem:
         if function is None:
             return lambda decorated: self.handler(name, decorated)
         made = Handler(function, name)
-        _kca.kca_system_add_handler(self._handle, made.name)
+        if not (made.name == "*" and self._pulls and "*" not in self._work.handlers):
+            _kca.kca_system_add_handler(self._handle, made.name)
         self._work.handlers[made.name] = made
         return function
 
+    def _declare_pulling(self) -> None:
+        """Who takes deliveries from a queue needs no handler, but the library asks for one; `run` asks for it here."""
+        if not self._work.handlers and not self._pulls:
+            _kca.kca_system_add_handler(self._handle, "*")
+            self._pulls = True
+
     @overload
-    def on(self, kind: type[Any]) -> Callable[[L], L]: ...
+    def on(self, kind: type[Any], listener: None = None) -> Callable[[L], L]: ...
     @overload
     def on(self, kind: type[Any], listener: L) -> L: ...
     def on(self, kind: type[Any], listener: Any = None) -> Any:
-        """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt` or `Log`, where they are not
-        pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings."""
+        """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt`, `End` or `Log`, where they are
+        not pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings.
+        """
         if listener is None:
             return lambda decorated: self.on(kind, decorated)
         self._work.listeners[kind] = listener
         return listener
 
     def set_deduplication_store(self: S, consumer: str, store: DeduplicationStore) -> S:
-        """A memory of one's own for the consumer of this name: a message whose id it knows is not handled again.
+        """A memory of one's own for the consumer of this name: what it has seen is not handled again.
 
-        Its `seen(message_id)` is asked before a handler runs; when it raises, the delivery fails. Its `mark(message_id)`
-        is called after the handler has done its work.
+        Its `seen(message_id)` is asked before a handler runs; when it raises, the delivery fails. `mark(message_id)` is
+        called after the handler has done its work.
         """
         self._work.stores[consumer] = store
         return self
@@ -122,6 +135,18 @@ class BaseSystem:
         """The same as Python values."""
         described: dict[str, Any] = json.loads(self.describe(_kca.KCA_FORMAT_JSON))
         return described
+
+    def describe_cluster(
+        self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
+    ) -> dict[str, Any]:
+        """What the connection's cluster has, all topics or one; with a group, how far that has come.
+
+        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
+        """
+        told: dict[str, Any] = json.loads(
+            _kca.kca_system_describe_cluster(self._handle, connection, topic, group, timeout_ms)
+        )
+        return told
 
     def log_to_queue(self: S, level: int) -> S:
         """Logs up to `level` become `Log` events on the system's queue, or on that for logs."""
@@ -162,13 +187,14 @@ class System(BaseSystem):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._work.abandoned:
+        if not self._work.hasty:
             return self.shutdown()
         with suppress(Error):  # it says so
-            self.shutdown(_HASTY_MS)
+            self.shutdown(HASTY_MS)
 
     def start(self, timeout_ms: int = 10000) -> System:
         """Checks what is declared, reaches each cluster, and opens the publishers."""
+        self._declare_pulling()
         _kca.kca_system_start(self._handle, timeout_ms)
         return self
 
@@ -177,7 +203,7 @@ class System(BaseSystem):
         try:
             _kca.kca_system_shutdown(self._handle, timeout_ms)
         finally:
-            self._work.abandoned.clear()
+            self._work.is_over()
 
     def event_bus(self, channel: str) -> Bus:
         """The event bus of a publisher's channel."""

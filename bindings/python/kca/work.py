@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any, Protocol
 
 from . import tracing
 from .errors import PayloadError, Rejected, StateError
 from .handlers import Handler, Mismatched
 from .message import Delivery, Verdict, handled
-from .queue import Event, Fault, Log, Rebalance, Receipt
+from .queue import End, Event, Fault, Log, Rebalance, Receipt
 
 Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
 DUPLICATE: Answer = (Verdict.DUPLICATE, "", "")
+UNHANDLED: Answer = (Verdict.REJECTED, "unhandled", "no handler has its name")
+MISFITS = (Mismatched, PayloadError, ValueError, RecursionError)
 
 log = logging.getLogger("kca.consumer")
 
@@ -42,10 +44,14 @@ class Work:
         self.stores: dict[str, DeduplicationStore] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
+        # Those whose handlers were broken off; they stay unsettled. Hasty: a shutdown has nobody to wait for.
         self.abandoned: list[Delivery] = []
+        self.hasty = False
 
-    def begin(self) -> None:
+    def begin(self, consumer: str) -> None:
         """A consumer is about to run."""
+        if not self.handlers:
+            raise StateError(f"consumer {consumer} has no handler: declare one for the names it reads")
         self.traced = tracing.is_there()
 
     def refuse_async(self) -> None:
@@ -63,7 +69,7 @@ class Work:
         else:
             self.tell(event)
 
-    def tell(self, event: Receipt | Fault | Rebalance | Log) -> None:
+    def tell(self, event: Receipt | Fault | Rebalance | End | Log) -> None:
         """Gives an event to the function that listens; a fault that nobody listens to is logged."""
         listener = self.listeners.get(type(event))
         if listener:
@@ -80,44 +86,86 @@ class Work:
         """Runs the handler and settles by what came of it."""
         inside = handled.set(d)
         try:
-            with tracing.Inside(d) if self.traced else nullcontext():
-                answer = self._answer(d)
-        except BaseException:  # the process is to end: neither done nor failed, it comes again after the next start
-            self.abandoned.append(d)
-            raise
+            answer = self.answer(d)
         finally:
             handled.reset(inside)
         settle(d, answer)
+
+    def answer(self, d: Delivery) -> Answer:
+        """Runs the handler; `handled` stays, until the next one or the run's end."""
+        handled.set(d)
+        try:
+            if self.traced and d._traced:
+                with tracing.Inside(d):
+                    return self._answer(d)
+            handler = self.handlers.get(d._name)
+            if handler is None or self.stores:
+                return self._answer(d)
+            # What _answer does, without a further call for most messages.
+            try:
+                arguments = handler.arguments(d)
+            except Exception as e:
+                return misfit(e)
+            try:
+                result = handler.function(*arguments)
+                return DONE if result is None else answer_of(result)
+            except Exception as e:
+                return failure(e)
+        except BaseException:  # the process is to end: neither done nor failed, it comes again after the next start
+            self.abandon(d)
+            raise
+
+    def abandon(self, d: Delivery) -> None:
+        """Its handler was broken off: it is neither done nor failed."""
+        self.abandoned.append(d)
+        self.hasty = True
+
+    def is_over(self) -> None:
+        """The system was shut down."""
+        self.abandoned.clear()
+        self.hasty = False
 
     def _answer(self, d: Delivery) -> Answer:
         found = self.prepared(d)
         if not isinstance(found, Prepared):
             return found
+        if found.store:
+            return self._answer_once(d, found.function, found.arguments, found.store)
         try:
-            if found.store and found.store.seen(d.message_id):
+            return answer_of(found.function(*found.arguments))
+        except Exception as e:
+            return failure(e)
+
+    @staticmethod
+    def _answer_once(d: Delivery, function: Any, arguments: tuple[Any, ...], store: DeduplicationStore) -> Answer:
+        """Unless it was handled before."""
+        try:
+            if store.seen(d.message_id):
                 return DUPLICATE
         except Exception as e:
             return not_known(e)
         try:
-            answer = answer_of(found.function(*found.arguments))
+            answer = answer_of(function(*arguments))
         except Exception as e:
             return failure(e)
-        if found.store and answer is DONE:
+        if answer is DONE:
             try:
-                found.store.mark(d.message_id)
+                store.mark(d.message_id)
             except Exception as e:
                 not_marked(d, e)
         return answer
+
+    # ---- deliveries, in a loop ----
 
     def prepared(self, d: Delivery) -> Prepared | Answer:
         """What is to be called and how; or how it ends without."""
         handler = self.handlers.get(d.name) or self.handlers.get("*")
         if not handler:
-            return Verdict.REJECTED, "unhandled", "no handler has its name"
+            return UNHANDLED
         try:
             arguments = handler.arguments(d)
-        except (Mismatched, PayloadError, ValueError, RecursionError) as e:
-            return Verdict.REJECTED, "payload", str(e)
+        except Exception as e:
+            return misfit(e)
         store = self.stores.get(d.consumer) if self.stores else None
         return Prepared(handler, arguments, store if store and d.message_id else None)
 
@@ -146,7 +194,14 @@ def answer_of(result: Any) -> Answer:
     return DONE
 
 
-def failure(e: Exception) -> Answer:
+def misfit(e: Exception) -> Answer:
+    """How a delivery is settled whose payload is not what the handler's annotation says; or whose class, a validator
+    of the application's, failed in another way.
+    """
+    return (Verdict.REJECTED, "payload", str(e)) if isinstance(e, MISFITS) else failure(e)
+
+
+def failure(e: BaseException) -> Answer:
     """How a delivery is settled whose handler raised this; the class's name is the error's."""
     return Verdict.REJECTED if isinstance(e, Rejected) else Verdict.FAILED, type(e).__name__, str(e)
 

@@ -272,6 +272,8 @@ void kca_consumer_builder_with_heartbeat_interval_ms(kca_consumer_builder *b, in
 /*
  * Document WithCommitInterval: finished work is committed this often, and at rebalances and at the end; 1 to
  * 86400000, default 5000. Done by kca (librdkafka's enable.auto.commit is off): only what is settled is committed.
+ * 0: never, for those who only look: reading begins at start_offset, whatever the group has committed, and leaves no
+ * trace there. Not with a transactional_id.
  */
 void kca_consumer_builder_with_commit_interval_ms(kca_consumer_builder *b, int interval_ms);
 
@@ -285,8 +287,9 @@ void kca_consumer_builder_with_partition_watch_interval_ms(kca_consumer_builder 
 void kca_consumer_builder_with_watch_partition_changes(kca_consumer_builder *b, int watch);
 
 /*
- * Where a group without a committed offset begins: "earliest" (default) or "latest" (auto.offset.reset), or
- * a time: milliseconds since 1970 as text ("1767225600000"), the first record at or after it.
+ * Where a group without a committed offset begins: "earliest" (default), "latest", or a time: milliseconds since 1970
+ * as text ("1767225600000"), the first record at or after it. A committed offset that is out of range, as after
+ * retention, goes on at the earliest record that is left, whatever this says: nothing is passed over.
  */
 void kca_consumer_builder_with_start_offset(kca_consumer_builder *b, const char *start);
 
@@ -485,6 +488,20 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  */
 kca_error *kca_system_describe(kca_system *s, int format, char **out);
 
+/*
+ * What the cluster of a connection has, for tools; the system must be started. `topic` NULL: all topics. `group`: how
+ * far this group, which need not be one of the system's, has come; NULL: no group. Of all topics then only those that
+ * it has committed. Nothing is created, and no group is joined.
+ *
+ * `out`: a JSON object, freed with kca_string_free: "connection", "cluster_id", "controller", "brokers" (each "id",
+ * "host", "port"), "topics" (each "name", "partitions", and "error" when the cluster tells of one). A partition:
+ * "partition", "leader" (-1: none), "replicas", "in_sync", its first offset "begin" and the next one to come "end"; with
+ * a group "committed" and "lag", from there to the end. "group": "name", "state", "members" (each "client_id", "host").
+ * What the cluster does not tell is null. KCA_ERROR_NOT_FOUND: there is no such topic.
+ */
+kca_error *kca_system_describe_cluster(kca_system *s, const char *connection, const char *topic, const char *group,
+                                       int timeout_ms, char **out);
+
 /* Levels of the log; each includes those before it. */
 enum { KCA_LOG_OFF = 0, KCA_LOG_ERROR = 1, KCA_LOG_WARN = 2, KCA_LOG_INFO = 3, KCA_LOG_DEBUG = 4 };
 
@@ -524,6 +541,10 @@ enum { KCA_TYPE_NONE = 0, KCA_TYPE_COMMAND = 1, KCA_TYPE_QUERY = 2, KCA_TYPE_EVE
 /* A message of this name (the wire's `route`; handlers are found by it); NULL or "": none, as replies have. */
 kca_error *kca_message_new(kca_message **out, const char *name);
 void kca_message_free(kca_message *m);
+
+/* Makes it a new message of this name, without anything of what it was, in the memory that it has already. For who
+ * publishes often. KCA_ERROR_ARGUMENT: it is a delivery's, or the name is not allowed; it has no name then. */
+kca_error *kca_message_reset(kca_message *m, const char *name);
 
 /* The first failure of the setters, borrowed; NULL: none. */
 const kca_error *kca_message_error(const kca_message *m);
@@ -659,7 +680,8 @@ void kca_consumer_with_message_processing_timeout_ms(kca_consumer *c, int timeou
 /*
  * Callback form: joins the group, and handles deliveries by the handlers of their names until kca_consumer_stop or
  * shutdown (NULL), or until something ends it (the error says what). Deliveries of one key run one after another.
- * Blocks; the calling thread is one of the processors.
+ * Blocks; the calling thread is one of the processors. In a network that swallows everything librdkafka takes up to a
+ * minute to give up its last requests, and only then it returns.
  */
 kca_error *kca_consumer_run(kca_consumer *c);
 
@@ -803,12 +825,19 @@ kca_error *kca_queue_error(kca_queue *q);
 
 /* What kca_event_type answers. */
 enum {
-    KCA_EVENT_DELIVERY = 1, /* a message to handle: kca_event_delivery */
-    KCA_EVENT_RECEIPT = 2,  /* what became of a published message: token, error, topic, partition, offset */
-    KCA_EVENT_FAULT = 3,    /* something went wrong outside any call: error, and where (topic, partition, offset) */
-    KCA_EVENT_LOG = 4,      /* level, component, text */
-    KCA_EVENT_REBALANCE = 5 /* partitions came or went: kca_event_rebalance, consumer, assignment_... */
+    KCA_EVENT_DELIVERY = 1,  /* a message to handle: kca_event_delivery */
+    KCA_EVENT_RECEIPT = 2,   /* what became of a published message: token, error, topic, partition, offset */
+    KCA_EVENT_FAULT = 3,     /* something went wrong outside any call: error, and where (topic, partition, offset) */
+    KCA_EVENT_LOG = 4,       /* level, component, text */
+    KCA_EVENT_REBALANCE = 5, /* partitions came or went: kca_event_rebalance, consumer, assignment_... */
+    KCA_EVENT_END = 6        /* a partition is fetched to its end: topic, partition, offset, consumer */
 };
+
+/*
+ * KCA_EVENT_END comes to consumers with the property enable.partition.eof "true", each time that a partition's end is
+ * reached. Offset: the next record to come. Deliveries from before it may still follow: kca_system_describe says how
+ * many records are `held`.
+ */
 
 /* Sees an event, borrowed: the library frees it. */
 typedef void (*kca_event_fn)(const kca_event *e, void *user);
@@ -842,7 +871,7 @@ uint64_t kca_event_token(const kca_event *e);
 /* Receipt: NULL: stored. Fault: what went wrong. Borrowed. */
 const kca_error *kca_event_error(const kca_event *e);
 
-/* Where a record is: receipts and faults; "" and -1 when not known (acks 0: the offset). */
+/* Where a record is: receipts, faults and ends; "" and -1 when not known (acks 0: the offset). */
 const char *kca_event_topic(const kca_event *e);
 int kca_event_partition(const kca_event *e);
 int64_t kca_event_offset(const kca_event *e);
@@ -862,7 +891,7 @@ enum {
 /* One of KCA_REBALANCE_...; 0 for events of other types. */
 int kca_event_rebalance(const kca_event *e);
 
-/* The consumer's name; "" for events of other types than KCA_EVENT_REBALANCE. */
+/* The consumer's name; "" for events of other types than KCA_EVENT_REBALANCE and KCA_EVENT_END. */
 const char *kca_event_consumer(const kca_event *e);
 
 /* The partitions that came or went; 0 <= index < count. */

@@ -1,0 +1,404 @@
+"""Systems in asyncio's loop, with uvloop too: the same words as in `kca`, and what waits is awaited.
+
+    async with kca.asyncio.System(...) as system:
+        receipt = await system.event_bus("orders").publish(OrderCreated("ORD-1"))
+        await system.consumer("billing").run()
+
+Handlers may be coroutine functions. No thread waits for a message: the loop watches the queues' descriptors. Joining,
+leaving, start and shutdown, which talk to the cluster, run in the loop's executor; so do handlers that are plain
+functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import _kca, tracing
+from . import bus as threads
+from .builders import PublisherBuilder, RedriveBuilder
+from .consumer import BaseConsumer
+from .errors import BufferFullError, Error, StateError, StoppedError
+from .message import Delivery, Message, handled
+from .payload import encoded
+from .queue import MAKERS, Receipt
+from .receipts import Receipts
+from .system import HASTY_MS, BaseSystem, Declaration
+from .work import DONE, DUPLICATE, Answer, Prepared, answer_of, failure, log, not_known, not_marked, settle
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+_DELIVERY: int = _kca.KCA_EVENT_DELIVERY
+# So many deliveries are given out before others of the loop have their turn.
+_BUDGET = 32
+
+
+async def _in_executor(function: Any, *arguments: Any) -> Any:
+    """A call that waits in C. When the task is cancelled meanwhile, the call is waited for first."""
+    call = asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+    try:
+        return await asyncio.shield(call)
+    except asyncio.CancelledError:
+        await asyncio.wait([call])
+        raise
+
+
+class Bus:
+    """The event, command or query bus of one channel."""
+
+    def __init__(self, system: System, handle: Any, room_ms: int) -> None:
+        self._system = system
+        self._bus = threads.Bus(handle)
+        self._put = self._bus._put
+        self._room_ms = room_ms
+
+    def publish(self, message: Any, payload: Any = None, **fields: Unpack[threads.Fields]) -> asyncio.Future[Receipt]:
+        """Publishes a message, as `kca.Bus.publish` takes it; what is awaited is its receipt.
+
+        It is handed over in this call: messages that are published one after another keep their order, also when
+        all of their receipts are awaited together. While the buffer is full it waits for room, as long as the
+        publisher's `buffer_timeout_ms` says.
+
+        Raises:
+            Error: by kind, when awaited: the broker did not confirm the message.
+        """
+        receipts = self._system._receipts_now()
+        if message.__class__ is str and not receipts.crowded:
+            token = receipts.next_token()
+            try:
+                self._put(None, message, payload, token, **fields)
+                return receipts.expect(token)
+            except BufferFullError:
+                pass
+        if not isinstance(message, Message) and message is not None:
+            if not isinstance(message, str):
+                message, payload = threads.named(message, payload)
+            payload = encoded(payload)
+        put = partial(self._put, None, message, payload, **fields)
+        return receipts.publish(put, self._room_ms)
+
+    async def flush(self, timeout_ms: int = -1) -> None:
+        """Waits until all that was published is answered."""
+        await _in_executor(self._bus.flush, timeout_ms)
+
+
+class _Wake:
+    """Waits for a queue's descriptor or for a call of `now`."""
+
+    def __init__(self, queue: Any) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._fd = _kca.kca_queue_fd(queue)
+        self._woken: asyncio.Future[None] | None = None
+
+    def now(self, *_: Any) -> None:
+        if self._woken and not self._woken.done():
+            self._woken.set_result(None)
+
+    async def wait(self, for_queue: bool = True) -> None:
+        self._woken = self._loop.create_future()
+        if for_queue:
+            self._loop.add_reader(self._fd, self.now)
+        try:
+            await self._woken
+        finally:
+            self._woken = None
+            if for_queue:
+                self._loop.remove_reader(self._fd)
+
+
+class Consumer(BaseConsumer):
+    """A consumer of a started system. Handlers run as tasks of the loop: `await consumer.run()`.
+
+    Or deliveries are iterated over, and settled by who does so:
+
+        async for delivery in consumer:
+            ...
+            delivery.done()
+    """
+
+    def with_amount_of_processors(self, processors: int) -> Consumer:
+        """Handlers that run at once, each in its task: 1. Before run."""
+        _kca.kca_consumer_with_amount_of_processors(self._handle, processors)
+        self._processors = processors
+        return self
+
+    def with_message_processing_timeout_ms(self, timeout_ms: int) -> Consumer:
+        """A delivery not settled within it counts as failed; 0: no limit. Before run."""
+        _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
+        return self
+
+    async def seek(self, topic: str, partition: int, offset: int, timeout_ms: int = 10000) -> None:
+        """Goes on reading at this offset; `OFFSET_END`: at the partition's end, `OFFSET_BEGINNING`: its beginning."""
+        await _in_executor(_kca.kca_consumer_seek, self._handle, topic, partition, offset, timeout_ms)
+
+    async def seek_to_time(self, topic: str, ms_since_1970: int, partition: int = -1, timeout_ms: int = 10000) -> None:
+        """Goes on reading at the first message at or after this time; partition -1: in all of the topic."""
+        await _in_executor(_kca.kca_consumer_seek_to_time, self._handle, topic, partition, ms_since_1970, timeout_ms)
+
+    # ---- running handlers ----
+
+    async def run(self) -> None:
+        """Joins the group and handles deliveries until `stop`, shutdown or cancellation.
+
+        A handler that returns has done its work, one that raises `Rejected` rejects the message, and one that raises
+        anything else has failed. Cancelled, it stops, waits for the handlers that run and commits; cancelled once more,
+        it cancels them, and their messages come again after the next start.
+
+        Raises:
+            Error: what ended the consumer.
+        """
+        self._work.begin(self.name)
+        queue = await _in_executor(_kca.kca_consumer_queue, self._handle)
+        running: set[asyncio.Task[None]] = set()
+        try:
+            await self._pull(queue, running)
+            with suppress(StoppedError):
+                _kca.kca_queue_error(queue)
+        finally:
+            self.stop()
+            await self._finish(running)
+            await _in_executor(_kca.kca_queue_free, queue)
+
+    async def _pull(self, queue: Any, running: set[asyncio.Task[None]]) -> None:
+        wake = _Wake(queue)
+        while True:
+            free = self._processors - len(running)
+            try:
+                events = _kca.take(queue, free, 0) if free else []
+            except StoppedError:
+                return
+            for kind, *parts in events:
+                if kind != _DELIVERY:
+                    self._work.tell(MAKERS[kind](*parts))  # type: ignore[arg-type]
+                    continue
+                task = asyncio.create_task(self._handle_delivery(Delivery(*parts)))
+                running.add(task)
+                task.add_done_callback(running.discard)
+                task.add_done_callback(wake.now)
+            if not events:
+                await wake.wait(for_queue=free > 0)
+
+    @staticmethod
+    async def _finish(running: set[asyncio.Task[None]]) -> None:
+        """Waits for the handlers."""
+        try:
+            while running:
+                await asyncio.wait(set(running))
+        except asyncio.CancelledError:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(set(running))
+            raise
+
+    async def _handle_delivery(self, d: Delivery) -> None:
+        handled.set(d)
+        try:
+            with tracing.Inside(d) if self._work.traced else nullcontext():
+                answer = await self._answer(d)
+        except asyncio.CancelledError as e:
+            if _is_cancelled():
+                return self._work.abandon(d)
+            answer = failure(e)  # something that it awaited was cancelled, and not it
+        settle(d, answer)
+
+    async def _answer(self, d: Delivery) -> Answer:
+        found = self._work.prepared(d)
+        if not isinstance(found, Prepared):
+            return found
+        try:
+            if found.store and await _awaited(found.store.seen(d.message_id)):
+                return DUPLICATE
+        except Exception as e:
+            return not_known(e)
+        try:
+            if found.is_async:
+                answer = answer_of(await found.function(*found.arguments))
+            else:
+                run = partial(contextvars.copy_context().run, found.function, *found.arguments)
+                answer = answer_of(await asyncio.get_running_loop().run_in_executor(None, run))
+        except Exception as e:
+            return failure(e)
+        if found.store and answer is DONE:
+            try:
+                await _awaited(found.store.mark(d.message_id))
+            except Exception as e:
+                not_marked(d, e)
+        return answer
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Consumer]:
+        """Runs it meanwhile: `async with consumer.running(): ...`; raises at the end what ended it before."""
+        task = asyncio.create_task(self.run())
+        task.add_done_callback(self._told)
+        try:
+            yield self
+        finally:
+            self.stop()
+            await task
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception():
+            log.error("consumer %s has ended: %s", self.name, task.exception())
+
+    # ---- iterating ----
+
+    def __aiter__(self) -> AsyncIterator[Delivery]:
+        """Joins the group and gives each delivery, which is to be settled; leaves when the loop over it ends."""
+        return _Deliveries(self)
+
+
+def _is_cancelled() -> bool:
+    """Whether the current task is; Python 3.10 does not tell, and there a CancelledError always counts as that."""
+    task: Any = asyncio.current_task()
+    return not hasattr(task, "cancelling") or task.cancelling() > 0
+
+
+async def _awaited(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+class _Deliveries:
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._queue: Any = None
+        self._wake: _Wake | None = None
+        self._given = 0
+
+    def __aiter__(self) -> _Deliveries:
+        return self
+
+    async def __anext__(self) -> Delivery:
+        if self._wake is None:
+            self._queue = await _in_executor(_kca.kca_consumer_queue, self._consumer._handle)
+            self._wake = _Wake(self._queue)
+        self._given += 1
+        if self._given % _BUDGET == 0:
+            await asyncio.sleep(0)
+        while True:
+            try:
+                events = _kca.take(self._queue, 1, 0)
+            except StoppedError:
+                with suppress(StoppedError):
+                    _kca.kca_queue_error(self._queue)
+                await _in_executor(_kca.kca_queue_free, self._queue)
+                raise StopAsyncIteration from None
+            for kind, *parts in events:
+                if kind == _DELIVERY:
+                    return Delivery(*parts)
+                self._consumer._work.tell(MAKERS[kind](*parts))  # type: ignore[arg-type]
+            if not events:
+                await self._wake.wait()
+
+
+class System(BaseSystem):
+    """Connections, publishers, consumers and handlers: `async with kca.asyncio.System(...) as system: ...`.
+
+    Publishers do not block the loop: they are `async_`, and wait for room in the loop.
+    """
+
+    def __init__(self, *declarations: Declaration) -> None:
+        self._receipts: Receipts | None = None
+        self._rooms: dict[str, int] = {}
+        super().__init__(*declarations)
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._work.hasty:
+            return await self.shutdown()
+        with suppress(Error):  # it says so
+            await self.shutdown(HASTY_MS)
+
+    def add_publisher(self, publisher: PublisherBuilder) -> Self:
+        """Adds a copy of what is declared; raises the first failure of its setters."""
+        handle = publisher._handle
+        linger = publisher._asynchronous
+        _kca.kca_publisher_builder_with_buffer_timeout_ms(handle, 0)
+        _kca.kca_publisher_builder_with_async(handle, True)
+        if not linger:  # who waits for each answer waits for no batch
+            _kca.kca_publisher_builder_with_linger_ms(handle, 0)
+        try:
+            super().add_publisher(publisher)
+        finally:
+            _kca.kca_publisher_builder_with_buffer_timeout_ms(handle, publisher._buffer_timeout_ms)
+            _kca.kca_publisher_builder_with_async(handle, publisher._asynchronous)
+        self._rooms[publisher.topic] = publisher._buffer_timeout_ms
+        return self
+
+    async def start(self, timeout_ms: int = 10000) -> Self:
+        """Checks what is declared, reaches each cluster, and opens the publishers. It belongs to this loop then."""
+        self._declare_pulling()
+        await _in_executor(_kca.kca_system_start, self._handle, timeout_ms)
+        if self._receipts is None:
+            self._receipts = Receipts(self._handle, self._work)
+        return self
+
+    async def shutdown(self, timeout_ms: int = 10000) -> None:
+        """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left."""
+        begun = asyncio.get_running_loop().time()
+        try:
+            if self._receipts:
+                await self._receipts.hand_over(timeout_ms)
+        finally:
+            if timeout_ms > 0:
+                timeout_ms -= min(timeout_ms, int(1000 * (asyncio.get_running_loop().time() - begun)))
+            await self._close(timeout_ms)
+
+    async def _close(self, timeout_ms: int) -> None:
+        try:
+            await _in_executor(_kca.kca_system_shutdown, self._handle, timeout_ms)
+        finally:
+            self._work.is_over()
+            if self._receipts:
+                self._receipts.close()
+                self._receipts = None
+
+    def _receipts_now(self) -> Receipts:
+        if self._receipts is None:
+            raise StateError("the system is not started in this loop")
+        return self._receipts
+
+    def event_bus(self, channel: str) -> Bus:
+        """The event bus of a publisher's channel."""
+        return Bus(self, _kca.kca_system_event_bus(self._handle, channel), self._rooms[channel])
+
+    def command_bus(self, channel: str) -> Bus:
+        """The command bus of a publisher's channel."""
+        return Bus(self, _kca.kca_system_command_bus(self._handle, channel), self._rooms[channel])
+
+    def query_bus(self, channel: str) -> Bus:
+        """The query bus of a publisher's channel."""
+        return Bus(self, _kca.kca_system_query_bus(self._handle, channel), self._rooms[channel])
+
+    def consumer(
+        self,
+        name: str,
+        *,
+        amount_of_processors: int | None = None,
+        message_processing_timeout_ms: int | None = None,
+    ) -> Consumer:
+        """The consumer of this name, as given to its builder."""
+        made = Consumer(_kca.kca_system_consumer(self._handle, name), name, self._work, self.description)
+        if amount_of_processors is not None:
+            made.with_amount_of_processors(amount_of_processors)
+        if message_processing_timeout_ms is not None:
+            made.with_message_processing_timeout_ms(message_processing_timeout_ms)
+        return made
+
+    async def redrive(self, redrive: RedriveBuilder, timeout_ms: int = 60000) -> dict[str, Any]:
+        """Publishes dead letters again, or says what it would publish; gives the report described in kca_abi.h."""
+        report: dict[str, Any] = json.loads(
+            await _in_executor(_kca.kca_system_redrive, self._handle, redrive._handle, timeout_ms)
+        )
+        return report

@@ -1,0 +1,17 @@
+"""The command line `kca`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Runs `kca` with the process' arguments, and ends the process."""
+    try:
+        from .app import run
+    except ModuleNotFoundError as e:
+        if e.name not in {"typer", "rich", "click"}:
+            raise
+        print("kca: the command line needs typer and rich: pip install typer rich", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(run(sys.argv[1:]))

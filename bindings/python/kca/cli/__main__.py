@@ -1,0 +1,5 @@
+"""`python -m kca.cli` is `kca`."""
+
+from . import main
+
+main()

@@ -1,0 +1,76 @@
+"""The commands together, and how the process ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+import kca
+
+from .._kca import kca_rdkafka_version as rdkafka_version
+from .bench import bench
+from .consume import consume
+from .dead_letters import app as dead_letters
+from .doctor import doctor
+from .endpoints import endpoints
+from .output import Trouble, say
+from .publish import publish
+from .topics import lag, topics
+
+app = typer.Typer(
+    name="kca",
+    help="Publish and read messages, and look after topics, groups and dead letters.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in publish, consume, topics, lag, endpoints, doctor, bench:
+    app.command()(command)
+app.add_typer(dead_letters, name="dead-letters")
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", "-V", help="The version, and librdkafka's.")) -> None:
+    """Publish and read messages, and look after topics, groups and dead letters."""
+    if version:
+        print(f"kca {kca.__version__}, librdkafka {rdkafka_version()}")
+        raise typer.Exit()
+
+
+# kcat's modes.
+_MODES = {"-P": "publish", "-C": "consume", "-L": "topics"}
+
+
+def translated(arguments: Sequence[str]) -> list[str]:
+    """`kca -b host -t topic -C` is `kca consume -b host -t topic`, for hands that know kcat; `-G` alone reads, too."""
+    if not arguments or not arguments[0].startswith("-"):
+        return list(arguments)
+    for mode, command in _MODES.items():
+        if mode in arguments:
+            at = list(arguments).index(mode)
+            return [command, *arguments[:at], *arguments[at + 1 :]]
+    return ["consume", *arguments] if "-G" in arguments else list(arguments)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command; its exit code: 0 well, 1 not, 2 called wrongly."""
+    try:
+        app(translated(arguments), prog_name="kca")
+    except SystemExit as e:
+        return e.code if isinstance(e.code, int) else int(e.code is not None)
+    except BrokenPipeError:
+        return _without_stdout()
+    except (Trouble, kca.Error, OSError, ValueError) as e:
+        say(f"ERROR: {e}")
+        return 1
+    return 0
+
+
+def _without_stdout() -> int:
+    """Whoever read it has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,163 @@
+"""`kca dead-letters`: what failed for good, why, and back again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+import kca
+
+from .consume import show as show_message
+from .output import Trouble, data, flush, number, put, put_json, say, table
+from .reading import Offset, Plan, Reader, finish, time_ms
+from .records import json_line
+from .settings import (
+    CONNECTION,
+    Brokers,
+    Json,
+    Properties,
+    Settings,
+    Timeout,
+    Verbosity,
+    complete_topic,
+    settings_of,
+    started,
+)
+
+app = typer.Typer(no_args_is_help=True, help="What failed for good, why, and back again.")
+
+Topic = Annotated[str, typer.Argument(help="The dead-letter topic.", autocompletion=complete_topic)]
+Group = Annotated[
+    str | None, typer.Option("-G", "--group", help="Remembers how far the redrive came; default: TOPIC.redrive.")
+]
+OnlyTopic = Annotated[list[str] | None, typer.Option("--only-topic", help="Those from this topic; repeatable.")]
+OnlyError = Annotated[list[str] | None, typer.Option("--only-error", help="Those with this error; repeatable.")]
+Since = Annotated[str | None, typer.Option("--since", help="Written at or after: ISO time, ms, or 2h ago.")]
+Until = Annotated[str | None, typer.Option("--until", help="Written before.")]
+
+
+def _builder(
+    topic: str, group: str | None, only_topic: list[str] | None, only_error: list[str] | None, since: str | None,
+    until: str | None,
+) -> kca.RedriveBuilder:  # fmt: skip
+    return kca.RedriveBuilder(
+        CONNECTION, topic, group_id=group, only_topic=only_topic or None, only_error=only_error or None,
+        start_time_ms=time_ms(since) if since else None, end_time_ms=time_ms(until) if until else None,
+    )  # fmt: skip
+
+
+def _redrive(settings: Settings, builder: kca.RedriveBuilder) -> dict[str, Any]:
+    with started(settings.system(), settings.timeout_ms) as system:
+        return system.redrive(builder, settings.timeout_ms)
+
+
+@app.command("list")
+def list_(
+    topic: Topic,
+    group: Group = None,
+    only_topic: OnlyTopic = None,
+    only_error: OnlyError = None,
+    since: Since = None,
+    until: Until = None,
+    brokers: Brokers = None,
+    properties: Properties = None,
+    as_json: Json = False,
+    timeout: Timeout = 60.0,
+    verbose: Verbosity = 0,
+) -> None:
+    """The dead letters that a redrive would take, with the reasons; the first 100. Nothing is changed."""
+    settings = settings_of(brokers, properties, verbose, timeout)
+    report = _redrive(settings, _builder(topic, group, only_topic, only_error, since, until))
+    if as_json:
+        put_json(report)
+        return
+    made = table("at", "from", "key", "attempts", "error", "text", right=("attempts",))
+    for letter in report["messages"]:
+        at = f"{letter['partition']}:{letter['offset']}"
+        origin = f"{letter['topic'] or '?'}[{number(letter['original_partition'])}]"
+        cells = [at, origin, letter["key"], letter["attempts"], letter["error_name"], letter["error_text"]]
+        made.add_row(*(escape("" if cell is None else str(cell)) for cell in cells))
+    data.print(made)
+    _say(report)
+
+
+def _say(report: dict[str, Any]) -> None:
+    what = "would be redriven" if report["dry_run"] else "redriven"
+    passed = {name: report[name] for name in ("left_out", "guarded", "not_dead_letters", "unknown_target")}
+    others = "".join(f", {count} {name.replace('_', ' ')}" for name, count in passed.items() if count)
+    say(f"{report['redriven']} of {report['read']} {what}{others}; {report['remaining']} remain")
+
+
+@app.command()
+def show(
+    topic: Topic,
+    at: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="Which, as `list` says it.")],
+    brokers: Brokers = None,
+    properties: Properties = None,
+    as_json: Json = False,
+    timeout: Timeout = 10.0,
+    verbose: Verbosity = 0,
+) -> None:
+    """One dead letter, with its headers and payload."""
+    partition, found, offset = at.partition(":")
+    if not (found and partition.isdigit() and offset.isdigit()):
+        raise Trouble(f"which one is PARTITION:OFFSET, such as 0:17; got {at}")
+    settings = settings_of(brokers, properties, verbose, timeout)
+    plan = Plan([topic], Offset(number=int(offset)), int(partition), count=1, to_end=True)
+    for d in Reader(settings, plan).read():
+        if d.offset != int(offset):
+            break
+        if as_json:
+            put(json_line(d))
+            flush()
+        else:
+            show_message(d)
+        finish(d)
+        return
+    raise Trouble(f"{topic}[{partition}] has no record at offset {offset}")
+
+
+@app.command()
+def redrive(
+    topic: Topic,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    to_topic: Annotated[str | None, typer.Option("--to", help="To this topic; default: where each came from.")] = None,
+    most: Annotated[int | None, typer.Option("-c", "--count", min=1, help="So many messages at most.")] = None,
+    max_redrives: Annotated[
+        int | None, typer.Option("--max-redrives", min=1, help="Who came back so often stays: 3.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    group: Group = None,
+    only_topic: OnlyTopic = None,
+    only_error: OnlyError = None,
+    since: Since = None,
+    until: Until = None,
+    brokers: Brokers = None,
+    properties: Properties = None,
+    as_json: Json = False,
+    timeout: Timeout = 60.0,
+    verbose: Verbosity = 0,
+) -> None:
+    """Publish dead letters again, to where they came from. Exit code 1: there was not time enough for all."""
+    settings = settings_of(brokers, properties, verbose, timeout)
+    builder = _builder(topic, group, only_topic, only_error, since, until)
+    if to_topic:
+        builder.with_to_topic(to_topic)
+    if most:
+        builder.with_max_messages(most)
+    if max_redrives:
+        builder.with_max_redrives(max_redrives)
+    if not dry_run and not yes:
+        planned = _redrive(settings, builder.with_dry_run(True))
+        typer.confirm(f"publish {planned['redriven']} messages of {topic} again?", abort=True, err=True)
+    report = _redrive(settings, builder.with_dry_run(dry_run))
+    if as_json:
+        put_json(report)
+    else:
+        for name, count in report["by_topic"].items():
+            data.print(f"{number(count):>9}  {name or '?'}", markup=False)
+    _say(report)
+    if not report["complete"] and not most:
+        raise typer.Exit(1)

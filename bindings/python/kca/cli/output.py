@@ -1,0 +1,53 @@
+"""Data goes to stdout, talk to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+class Trouble(Exception):
+    """A user's mistake, or something that is not there: one line on stderr, and exit code 1."""
+
+
+talk = Console(stderr=True, highlight=False)
+# A file or a pipe has no width.
+data = Console(highlight=False, width=None if sys.stdout.isatty() else 500)
+
+
+def say(text: str) -> None:
+    """A line of talk, as kcat marks it."""
+    talk.print(f"% {text}", markup=False, soft_wrap=True)
+
+
+def put(line: bytes) -> None:
+    """A line of data."""
+    sys.stdout.buffer.write(line + b"\n")
+
+
+def flush() -> None:
+    """What was put is to be seen now."""
+    sys.stdout.buffer.flush()
+
+
+def put_json(value: Any) -> None:
+    """A value as one line of JSON."""
+    put(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    flush()
+
+
+def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """An empty table; the columns named in `right` are numbers."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(name, justify="right" if name in right else "left", no_wrap=True)
+    return made
+
+
+def number(value: int | None) -> str:
+    """A number for people; None: not known."""
+    return "?" if value is None else f"{value:,}"

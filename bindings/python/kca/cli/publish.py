@@ -1,0 +1,196 @@
+"""`kca publish`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+import kca
+
+from .output import Trouble, flush, put_json, say, talk
+from .records import TYPES, bytes_of, message_of
+from .settings import Brokers, Json, Properties, Settings, Timeout, Verbosity, complete_topic, settings_of, started
+
+# Receipts are read at least this often: unread ones fill the publisher's buffer of 2000.
+_BURST = 500
+
+Fields = dict[str, Any]
+
+
+def publish(
+    topic: Annotated[str, typer.Option("-t", "--topic", help="The topic.", autocompletion=complete_topic)],
+    name: Annotated[str | None, typer.Argument(help="The message's name; without it lines say their own.")] = None,
+    payload: Annotated[
+        str | None, typer.Argument(help="The payload, JSON; @FILE: the file's content. Without it: lines.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("-l", "--lines", help="Messages are the lines of this file, not of stdin.")
+    ] = None,
+    key: Annotated[str | None, typer.Option("-k", "--key", help="The key; default: the correlation id.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option("-K", "--key-delimiter", help="Lines are KEY, this, and the payload.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("-H", "--header", metavar="NAME=VALUE", help="A custom header; repeatable.")
+    ] = None,
+    type: Annotated[str | None, typer.Option("--type", help="command, query, event or document.")] = None,
+    correlation_id: Annotated[str | None, typer.Option("--correlation-id", help="The conversation's id.")] = None,
+    reply_to: Annotated[str | None, typer.Option("--reply-to", help="The channel that replies are to go to.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Payloads need not be JSON.")] = False,
+    compression: Annotated[str | None, typer.Option("-z", "--compression", help="gzip, snappy, lz4 or zstd.")] = None,
+    brokers: Brokers = None,
+    properties: Properties = None,
+    as_json: Json = False,
+    timeout: Timeout = 10.0,
+    verbose: Verbosity = 0,
+) -> None:
+    """Publish messages: one from the arguments, or each line of stdin or a file.
+
+    With NAME, a line is a payload. Without, it is a JSON object with "name", "payload" and, if you like, "key",
+    "headers" and what else `kca consume --json` and `-J` write: what one reads, the other publishes again.
+
+    --json writes what became of each message to stdout. Exit code 1: not all were stored.
+    """
+    settings = settings_of(brokers, properties, verbose, timeout)
+    extras = _extras(type, header, correlation_id, reply_to)
+    check = None if raw else _check_json
+
+    def from_line(line: bytes) -> Fields:
+        if name is None:
+            return extras | {k: v for k, v in message_of(line, None).items() if v is not None}
+        found, rest = _split(line, delimiter)
+        return extras | {
+            "message": name,
+            "key": bytes_of(key) if found is None else found,
+            "payload": _checked(rest, check),
+        }
+
+    job = _Job(settings, topic, compression, as_json)
+    if payload is not None:
+        made = extras | {"message": name, "key": bytes_of(key), "payload": _checked(_argument(payload), check)}
+        job.run(iter([made]))
+    elif file:
+        with file.open("rb") as lines:
+            job.run(_messages(lines, from_line, job, file.stat().st_size))
+    else:
+        if sys.stdin.isatty():
+            say("a message a line; end with Ctrl-D")
+        job.run(_messages(sys.stdin.buffer, from_line, job, None))
+
+
+def _extras(type: str | None, header: list[str] | None, correlation_id: str | None, reply_to: str | None) -> Fields:
+    if type is not None and type not in TYPES:
+        raise Trouble(f"--type must be {', '.join(TYPES)}, got {type}")
+    made: Fields = {"type": TYPES[type] if type else None, "correlation_id": correlation_id, "reply_to": reply_to}
+    headers: dict[str, bytes | str] = {}
+    for pair in header or []:
+        name, is_pair, value = pair.partition("=")
+        if not is_pair:
+            raise Trouble(f"-H must be NAME=VALUE, got {pair}")
+        headers[name] = value
+    return made | ({"headers": headers} if headers else {})
+
+
+def _argument(payload: str) -> bytes:
+    return Path(payload[1:]).read_bytes() if payload.startswith("@") else payload.encode()
+
+
+def _split(line: bytes, delimiter: str | None) -> tuple[bytes | None, bytes]:
+    if delimiter is None:
+        return None, line
+    key, found, rest = line.partition(delimiter.encode())
+    if not found:
+        raise ValueError(f"the key delimiter {delimiter} is not in it")
+    return key, rest
+
+
+def _check_json(payload: bytes) -> None:
+    kca.Message("payload", payload).json()
+
+
+def _checked(payload: bytes, check: Callable[[bytes], None] | None) -> bytes:
+    try:
+        if check:
+            check(payload)
+    except (kca.PayloadError, ValueError, RecursionError) as e:
+        raise ValueError(f"{str(e).removeprefix('message payload: ')} (--raw publishes it as it is)") from None
+    return payload
+
+
+def _messages(lines: BinaryIO, from_line: Callable[[bytes], Fields], job: _Job, size: int | None) -> Iterator[Fields]:
+    """A message of each line that is not empty; with a progress bar for who looks at one."""
+    columns = [BarColumn(), DownloadColumn(), TransferSpeedColumn()] if size else []
+    shown = talk.is_terminal and not lines.isatty()
+    with Progress(TextColumn("{task.description}"), *columns, console=talk, disable=not shown, transient=True) as bar:
+        task = bar.add_task("publishing", total=size)
+        for number, line in enumerate(lines, 1):
+            line = line.rstrip(b"\r\n")
+            if line.strip():
+                try:
+                    yield from_line(line)
+                except ValueError as e:
+                    raise Trouble(f"line {number}: {e}") from None
+            bar.update(task, advance=len(line) + 1, description=f"{job.stored:,} stored")
+
+
+class _Job:
+    """Publishes, and counts what became of it."""
+
+    def __init__(self, settings: Settings, topic: str, compression: str | None, as_json: bool) -> None:
+        self.topic, self.as_json = topic, as_json
+        self.stored = self.failed = self.published = 0
+        publisher = kca.PublisherBuilder("cluster", topic, required_acks=-1, compression=compression)
+        self._timeout_ms = settings.timeout_ms
+        self._system = settings.system(publisher)
+
+    def run(self, messages: Iterator[Fields]) -> None:
+        begin = time.monotonic()
+        trouble: Trouble | None = None
+        with started(self._system, self._timeout_ms) as system:
+            bus, queue = system.event_bus(self.topic), system.queue()
+            try:
+                for fields in messages:
+                    self.published += 1
+                    bus.publish(token=self.published, **fields)
+                    if self.published % _BURST == 0:
+                        self._read(queue, 0)
+            except Trouble as e:
+                trouble = e
+            while self.stored + self.failed < self.published and self._read(queue, 1000):
+                pass
+        self._conclude(time.monotonic() - begin)
+        if trouble:
+            raise trouble
+
+    def _read(self, queue: kca.Queue, patience_ms: int) -> bool:
+        """Receipts that are there; waits for the first while the library still does."""
+        wait = patience_ms
+        while events := queue.next(1024, wait):
+            wait = 0
+            for event in events:
+                if isinstance(event, kca.Receipt):
+                    self._count(event)
+        return True
+
+    def _count(self, receipt: kca.Receipt) -> None:
+        self.stored += receipt.error is None
+        self.failed += receipt.error is not None
+        if receipt.error:
+            say(f"message {receipt.token}: {receipt.error}")
+        if self.as_json:
+            told = {"number": receipt.token, "stored": receipt.error is None, "topic": receipt.topic}
+            where = {"partition": receipt.partition, "offset": receipt.offset}
+            put_json(told | (where if receipt.error is None else {"error": str(receipt.error)}))
+
+    def _conclude(self, seconds: float) -> None:
+        flush()
+        rate = f", {self.stored / seconds:,.0f} a second" if self.stored > 1000 else ""
+        say(f"{self.stored:,} stored in {self.topic}{rate}" + (f", {self.failed:,} failed" if self.failed else ""))
+        if self.failed:
+            raise typer.Exit(1)

@@ -1,0 +1,156 @@
+"""Which cluster, and how: options, environment variables and properties, the same for all commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+import kca
+
+from .output import Trouble
+
+CONNECTION = "cluster"
+
+_CLUSTER = "Cluster"
+
+Brokers = Annotated[
+    str | None,
+    typer.Option(
+        "-b", "--brokers", metavar="HOST:PORT,...", envvar="KCA_BROKERS", rich_help_panel=_CLUSTER,
+        help="Bootstrap brokers, or embedded:// for a broker inside this process.",
+    ),
+]  # fmt: skip
+Properties = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-X", "--property", metavar="NAME=VALUE", rich_help_panel=_CLUSTER,
+        help="A property of librdkafka, such as sasl.username=me; repeatable. KCA_PROPERTIES has more of them.",
+    ),
+]  # fmt: skip
+Verbosity = Annotated[
+    int,
+    typer.Option("-v", "--verbose", count=True, rich_help_panel=_CLUSTER, help="Say more; twice: debug."),
+]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", metavar="SECONDS", rich_help_panel=_CLUSTER, help="How long to wait."),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+
+# What -X says that is an option of the connection.
+_TLS = {"ssl.ca.location": "ca", "ssl.ca.pem": "ca", "ssl.certificate.location": "certificate",
+        "ssl.certificate.pem": "certificate", "ssl.key.location": "key", "ssl.key.pem": "key"}  # fmt: skip
+_SASL = {"sasl.mechanisms": "mechanism", "sasl.mechanism": "mechanism", "sasl.username": "user",
+         "sasl.password": "password"}  # fmt: skip
+
+# Environment variables and the properties that they stand for.
+VARIABLES = {
+    "KCA_TLS_CA": "ssl.ca.location",
+    "KCA_TLS_CERTIFICATE": "ssl.certificate.location",
+    "KCA_TLS_KEY": "ssl.key.location",
+    "KCA_TLS_KEY_PASSWORD": "ssl.key.password",
+    "KCA_SASL_MECHANISM": "sasl.mechanism",
+    "KCA_SASL_USER": "sasl.username",
+    "KCA_SASL_PASSWORD": "sasl.password",
+    "KCA_SECURITY_PROTOCOL": "security.protocol",
+}
+_SECRET = ("password", "secret", ".pem", "jaas")
+
+
+@dataclass
+class Settings:
+    """What the options and the environment say of the cluster."""
+
+    brokers: str
+    properties: dict[str, str] = field(default_factory=dict)
+    verbosity: int = 0
+    timeout: float = 10.0
+
+    @property
+    def timeout_ms(self) -> int:
+        """The timeout as the library takes it."""
+        return max(0, int(self.timeout * 1000))
+
+    def shown(self) -> dict[str, str]:
+        """The properties to be shown: without secrets."""
+        return {name: "***" if any(s in name for s in _SECRET) else value for name, value in self.properties.items()}
+
+    def connection(self) -> kca.Connection:
+        """The connection, as declared."""
+        made = kca.Connection(CONNECTION, self.brokers)
+        rest = dict(self.properties)
+        protocol = rest.pop("security.protocol", "").upper().replace("-", "_")
+        tls: dict[str, str] = {_TLS[name]: rest.pop(name) for name in list(rest) if name in _TLS}
+        sasl: dict[str, str] = {_SASL[name]: rest.pop(name) for name in list(rest) if name in _SASL}
+        password = rest.pop("ssl.key.password", None)
+        if protocol not in {"", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}:
+            raise Trouble(f"security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl, got {protocol}")
+        if "SSL" in protocol or (tls and not protocol):
+            made.with_tls(tls.get("ca"), tls.get("certificate"), tls.get("key"))
+        if password is not None:
+            made.with_tls_key_password(password)
+        if "SASL" in protocol or (sasl and not protocol):
+            made.with_sasl(sasl.get("mechanism", "PLAIN"), sasl.get("user", ""), sasl.get("password", ""))
+        for name, value in rest.items():
+            made.with_property(name, value)
+        return made
+
+    def system(self, *declarations: kca.PublisherBuilder | kca.ConsumerBuilder) -> kca.System:
+        """A system on the cluster, not started; what goes wrong is said on stderr."""
+        made = kca.System(self.connection(), *declarations)
+        made.handler("*", lambda payload, delivery: None)
+        levels = [kca.LOG_OFF, kca.LOG_INFO, kca.LOG_DEBUG]
+        return made.log_to_stderr(levels[min(self.verbosity, 2)])
+
+
+def settings_of(
+    brokers: str | None,
+    properties: list[str] | None,
+    verbosity: int = 0,
+    timeout: float = 10.0,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """The settings: options win over the environment."""
+    found = {name: environment[variable] for variable, name in VARIABLES.items() if environment.get(variable)}
+    for pair in [*environment.get("KCA_PROPERTIES", "").split(), *(properties or [])]:
+        name, is_pair, value = pair.partition("=")
+        if not is_pair:
+            raise Trouble(f"-X must be NAME=VALUE, got {name}")
+        found[name.strip()] = value
+    for alias in "bootstrap.servers", "metadata.broker.list":
+        told = found.pop(alias, None)
+        brokers = brokers or told
+    if not brokers:
+        raise Trouble("which cluster? -b HOST:PORT, or the environment variable KCA_BROKERS")
+    return Settings(brokers, found, verbosity, timeout)
+
+
+@contextmanager
+def started(system: kca.System, timeout_ms: int) -> Iterator[kca.System]:
+    """The system, started and shut down again."""
+    system.start(timeout_ms)
+    try:
+        yield system
+    finally:
+        system.shutdown(timeout_ms)
+
+
+def complete_topic(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Topics of the cluster, for the shell; none when it cannot be reached soon."""
+    with suppress(Exception):
+        settings = settings_of(ctx.params.get("brokers"), ctx.params.get("properties"), 0, 2.0)
+        with settings.system() as system:
+            topics = system.describe_cluster(CONNECTION, timeout_ms=2000)["topics"]
+        return [t["name"] for t in topics if t["name"].startswith(incomplete)]
+    return []
+
+
+def is_terminal() -> bool:
+    """Whether data goes to a person."""
+    return sys.stdout.isatty()

@@ -1,0 +1,22 @@
+"""pytest's plugin: the fixture `kca_embedded`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from ..system import System
+from . import TestedSystem, embedded
+
+
+@pytest.fixture
+def kca_embedded() -> Iterator[Callable[..., TestedSystem]]:
+    """Called with a system, starts it on a broker in this process until the test's end; see `kca.testing`."""
+    with ExitStack() as stack:
+
+        def start(system: System, timeout: float = 10.0) -> TestedSystem:
+            return stack.enter_context(embedded(system, timeout))
+
+        yield start

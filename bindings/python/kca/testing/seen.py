@@ -1,0 +1,108 @@
+"""What a test has seen: messages that were published, and deliveries that were handled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..message import Delivery, Verdict
+from ..payload import encoded
+
+# Where dead letters say why, in each of their formats.
+_ERROR_NAMES = ("kca-dead-letter-error-name", "kafka_dlt-exception-fqcn")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A message that is in a topic.
+
+    Attributes:
+        topic: where it is.
+        name: what handlers find it by.
+        payload: as it is on the wire; None: it has none.
+        key: the record's key.
+        headers: the custom headers.
+        message_id: its id.
+        correlation_id: the conversation's.
+    """
+
+    topic: str
+    name: str
+    payload: bytes | None
+    key: bytes | None
+    headers: Mapping[str, bytes]
+    message_id: str
+    correlation_id: str
+
+    def json(self) -> Any:
+        """The payload as Python values."""
+        return None if self.payload is None else json.loads(self.payload)
+
+    @property
+    def error_name(self) -> str | None:
+        """Why a dead letter is one, such as the name of an exception's class; None: it is none."""
+        told = (self.headers.get(name) for name in _ERROR_NAMES)
+        return next((value.decode() for value in told if value is not None), None)
+
+    def __str__(self) -> str:
+        said = "no payload" if self.payload is None else self.payload.decode(errors="replace")
+        error = f" ({self.error_name})" if self.error_name else ""
+        return f"{self.topic}: {self.name or '-'} {said}{error}"
+
+
+@dataclass(frozen=True)
+class Handled(Published):
+    """A delivery, and what came of it.
+
+    Attributes:
+        consumer: who handled it.
+        attempt: 1, 2, ...
+        verdict: how it was settled; None: it was deferred, and is not settled yet.
+        error: the error's name, such as that of the exception's class; "" when it went well.
+        text: the error's text.
+    """
+
+    consumer: str = ""
+    attempt: int = 1
+    verdict: Verdict | None = None
+    error: str = ""
+    text: str = ""
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        verdict = "deferred" if self.verdict is None else self.verdict.name.lower()
+        why = f", {self.error}: {self.text}" if self.error else ""
+        return f"{said}: {verdict}{why}"
+
+
+def fields_of(d: Delivery) -> dict[str, Any]:
+    """What is kept of a delivery, which itself is not."""
+    return {
+        "topic": d.topic,
+        "name": d.name,
+        "payload": d.payload,
+        "key": d.key,
+        "headers": d.headers,
+        "message_id": d.message_id,
+        "correlation_id": d.correlation_id,
+    }
+
+
+def matches(payload: bytes | None, expected: Any) -> bool:
+    """Whether a payload is this: bytes and texts as they are, of an object the members that are expected, at least."""
+    if expected is None or isinstance(expected, bytes | str):
+        return payload == (expected.encode() if isinstance(expected, str) else expected)
+    try:
+        found = json.loads(payload or b"")
+    except ValueError:
+        return False
+    return _holds(found, json.loads(bytes(encoded(expected) or b"")))
+
+
+def _holds(found: Any, expected: Any) -> bool:
+    if not isinstance(expected, dict):
+        return bool(found == expected)
+    named = isinstance(found, dict) and expected.keys() <= found.keys()
+    return named and all(_holds(found[name], value) for name, value in expected.items())

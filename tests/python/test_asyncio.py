@@ -1,0 +1,536 @@
+"""Publishing, handling and iterating in asyncio's loop and in uvloop's."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import kca
+import kca.asyncio
+import pytest
+import uvloop
+from support import DEADLINE_SECONDS, KEY, thread_count
+
+Run = Callable[[Awaitable[Any]], Any]
+
+
+@dataclass
+class OrderCreated:
+    id: int
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Runs a coroutine in a new loop, within the deadline."""
+    loop = asyncio.new_event_loop() if request.param == "asyncio" else uvloop.new_event_loop()
+    errors: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, what: errors.append(what))
+
+    def run_it(work: Awaitable[Any]) -> Any:
+        return loop.run_until_complete(asyncio.wait_for(work, DEADLINE_SECONDS))
+
+    yield run_it
+    gc.collect()
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    assert errors == []
+
+
+def declared(**options: Any) -> kca.asyncio.System:
+    options = {"required_acks": -1, "linger_ms": 0} | options
+    consumer = {"partition": 0} | {n: options.pop(n) for n in ("failure_policy", "partition") if n in options}
+    return kca.asyncio.System(
+        kca.Connection("local", "embedded://"),
+        kca.PublisherBuilder("local", "orders", **options),
+        kca.ConsumerBuilder("local", "orders", "shop", **consumer),
+    )
+
+
+def without_consumer(**options: Any) -> kca.asyncio.System:
+    return kca.asyncio.System(
+        kca.Connection("local", "embedded://"), kca.PublisherBuilder("local", "orders", required_acks=-1, **options)
+    )
+
+
+def test_a_publish_gives_its_receipt(run: Run) -> None:
+    async def work() -> None:
+        async with without_consumer(linger_ms=0) as system:
+            bus = system.event_bus("orders")
+            receipt = await bus.publish(OrderCreated(1), key=KEY)
+            assert (receipt.error, receipt.topic, receipt.partition, receipt.offset) == (None, "orders", 0, 0)
+            receipts = await asyncio.gather(*[bus.publish("orderCreated", i, key=KEY) for i in range(500)])
+            assert [r.offset for r in receipts] == list(range(1, 501))
+            await bus.flush()
+            assert system.description()["publishers"][0]["stored"] == 501
+
+    run(work())
+
+
+def test_what_is_wrong_is_raised_at_once_and_what_fails_when_awaited(run: Run) -> None:
+    async def work() -> None:
+        system = without_consumer(batch_bytes=1000)
+        async with system:
+            bus = system.event_bus("orders")
+            with pytest.raises(TypeError, match="a name and a payload"):
+                bus.publish(5)
+            with pytest.raises(kca.TooLargeError):
+                await bus.publish("a", b"x" * 2000)
+        with pytest.raises(kca.StateError, match="not started in this loop"):
+            await bus.publish("a")
+
+    run(work())
+
+
+@pytest.mark.parametrize("buffer", [1, 7])
+def test_a_full_buffer_waits_in_the_loop_and_keeps_the_order(run: Run, buffer: int) -> None:
+    async def work() -> None:
+        async with without_consumer(buffer_messages=buffer, linger_ms=1) as system:
+            bus = system.event_bus("orders")
+            turns = 0
+
+            async def tick() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            ticking = asyncio.create_task(tick())
+            futures = [bus.publish("orderCreated", i, key=KEY) for i in range(100)]
+            assert max(1, system.description()["publishers"][0]["unanswered"]) <= buffer
+            for future in futures[50:60]:
+                future.cancel()
+            receipts = await asyncio.gather(*futures[:50], *futures[60:])
+            assert [r.offset for r in receipts] == sorted(r.offset for r in receipts)
+            ticking.cancel()
+            assert turns > 20
+
+    run(work())
+
+
+def test_room_that_does_not_come_is_an_error(run: Run) -> None:
+    async def work() -> None:
+        async with without_consumer(buffer_messages=1, buffer_timeout_ms=50, linger_ms=2000) as system:
+            bus = system.event_bus("orders")
+            first = bus.publish("a", key=KEY)
+            with pytest.raises(kca.BufferFullError):
+                await bus.publish("b", key=KEY)
+            others = await asyncio.gather(*[bus.publish("c", key=KEY) for _ in range(3)], return_exceptions=True)
+            assert [type(each) for each in others] == [kca.BufferFullError] * 3
+            assert (await first).offset == 0
+
+    run(work())
+
+
+def test_others_may_make_the_room(run: Run) -> None:
+    """Receipts that nobody of the loop waits for."""
+
+    async def work() -> None:
+        async with without_consumer(buffer_messages=1, linger_ms=0) as system:
+            bus = system.event_bus("orders")
+            bus._bus.publish("a", key=KEY)  # without a token: no receipt follows
+            assert (await bus.publish("b", key=KEY)).offset == 1
+
+    run(work())
+
+
+def test_a_synchronous_publisher_does_not_block_the_loop(run: Run) -> None:
+    async def work() -> None:
+        builder = kca.PublisherBuilder("local", "orders", required_acks=-1, async_=False)
+        async with kca.asyncio.System(kca.Connection("local", "embedded://"), builder) as system:
+            [publisher] = system.description()["publishers"]
+            assert publisher["async"]
+            assert publisher["properties"]["queue.buffering.max.ms"] == "0"
+            await system.event_bus("orders").publish("a")
+        plain = kca.System(kca.Connection("local", "embedded://"), builder)  # the builder is as it was
+        with plain:
+            assert not plain.description()["publishers"][0]["async"]
+
+    run(work())
+
+
+def test_a_cancelled_publish_leaves_nothing_behind(run: Run) -> None:
+    async def work() -> None:
+        async with without_consumer(linger_ms=0) as system:
+            bus = system.event_bus("orders")
+            future = bus.publish("a", key=KEY)
+            future.cancel()
+            await bus.publish("b", key=KEY)
+            await bus.flush()
+            assert system._receipts
+            assert system._receipts._futures == {}
+            assert system.description()["publishers"][0]["stored"] == 2
+
+    run(work())
+
+
+def test_what_nobody_awaits_finds_room_before_the_shutdown(run: Run) -> None:
+    async def work() -> None:
+        async with without_consumer(buffer_messages=10) as system:
+            bus = system.event_bus("orders")
+            published = [bus.publish("a", i, key=KEY) for i in range(300)]
+        assert [receipt.offset for receipt in await asyncio.gather(*published)] == list(range(300))
+
+    run(work())
+
+
+def test_what_is_not_answered_at_shutdown_fails(run: Run) -> None:
+    async def work() -> None:
+        system = await without_consumer(linger_ms=60000).start()
+        future = system.event_bus("orders").publish("a")
+        await system.shutdown(5000)
+        assert (await future).offset == 0  # it was sent at the end
+        assert not system.description()["started"]
+
+    run(work())
+
+
+def test_coroutines_handle_side_by_side_and_keys_in_order(run: Run) -> None:
+    async def work() -> None:
+        system = declared(partition=kca.PARTITION_EVERY)
+        seen: list[int] = []
+        at_once = most = 0
+
+        @system.handler
+        async def handle(order: OrderCreated, message: kca.Delivery) -> None:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            await asyncio.sleep(0.002)
+            at_once -= 1
+            seen.append(order.id)
+            if len(seen) == 40:
+                consumer.stop()
+
+        async with system:
+            bus = system.event_bus("orders")
+            for i in range(40):
+                await bus.publish(OrderCreated(i), key=f"k{i % 8}")
+            consumer = system.consumer("shop", amount_of_processors=3)
+            await consumer.run()
+            assert system.description()["consumers"][0]["handled"] == 40
+        assert sorted(seen) == list(range(40))
+        for lane in range(8):
+            own = [i for i in seen if i % 8 == lane]
+            assert own == sorted(own)
+        assert most == 3
+
+    run(work())
+
+
+def test_plain_functions_run_in_the_executor(run: Run) -> None:
+    async def work() -> None:
+        system = declared(failure_policy="skip")
+        threads: list[threading.Thread] = []
+
+        @system.handler("a")
+        def handle(order: dict[str, int]) -> None:
+            threads.append(threading.current_thread())
+            consumer.stop()
+
+        async with system:
+            bus = system.event_bus("orders")
+            await bus.publish("a", [1], key=KEY)
+            await bus.publish("a", {"n": 1}, key=KEY)
+            consumer = system.consumer("shop")
+            await consumer.run()
+            [counts] = system.description()["consumers"]
+            assert (counts["handled"], counts["rejected"]) == (1, 1)
+        assert threads[0] is not threading.main_thread()
+
+    run(work())
+
+
+def test_a_failure_ends_run_with_the_error(run: Run) -> None:
+    async def work() -> None:
+        system = declared()
+
+        @system.handler("a")
+        async def handle(order: Any) -> None:
+            raise ValueError("it failed")
+
+        async with system:
+            await system.event_bus("orders").publish("a", key=KEY)
+            with pytest.raises(kca.HandlerError, match="ValueError: it failed"):
+                await system.consumer("shop").run()
+
+    run(work())
+
+
+class Store:
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+
+    async def seen(self, message_id: str) -> bool:
+        await asyncio.sleep(0)
+        return message_id in self.ids
+
+    async def mark(self, message_id: str) -> None:
+        await asyncio.sleep(0)
+        self.ids.add(message_id)
+
+
+def test_a_store_may_be_awaited(run: Run) -> None:
+    async def work() -> None:
+        system = declared()
+        system.set_deduplication_store("shop", Store())
+        seen: list[str] = []
+
+        @system.handler("a")
+        async def handle(message: kca.Delivery) -> None:
+            seen.append(message.message_id)
+            if message.message_id == "last":
+                consumer.stop()
+
+        async with system:
+            bus = system.event_bus("orders")
+            for message_id in "1", "1", "last":
+                await bus.publish("a", key=KEY, message_id=message_id)
+            consumer = system.consumer("shop")
+            await consumer.run()
+            assert system.description()["consumers"][0]["duplicates"] == 1
+        assert seen == ["1", "last"]
+
+    run(work())
+
+
+def test_cancelled_it_finishes_what_it_is_at(run: Run) -> None:
+    async def work() -> None:
+        system = declared()
+        began, go_on = asyncio.Event(), asyncio.Event()
+
+        @system.handler("a")
+        async def handle(order: Any) -> None:
+            began.set()
+            await go_on.wait()
+
+        async with system:
+            bus = system.event_bus("orders")
+            for i in range(3):
+                await bus.publish("a", i, key=KEY)
+            running = asyncio.create_task(system.consumer("shop").run())
+            await began.wait()
+            running.cancel()
+            await asyncio.sleep(0)
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            [counts] = system.description()["consumers"]
+            assert (counts["handled"], counts["failed"], counts["form"]) == (1, 0, "idle")
+
+    run(work())
+
+
+def test_cancelled_twice_it_breaks_off_and_the_message_has_not_failed(run: Run) -> None:
+    async def work() -> None:
+        system = declared(failure_policy="skip")
+        began = asyncio.Event()
+
+        @system.handler("a")
+        async def handle(order: Any) -> None:
+            began.set()
+            await asyncio.sleep(3600)
+
+        async with system:
+            await system.event_bus("orders").publish("a", key=KEY)
+            running = asyncio.create_task(system.consumer("shop").run())
+            await began.wait()
+            running.cancel()
+            await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            [counts] = system.description()["consumers"]
+            assert (counts["handled"], counts["failed"], counts["skipped"]) == (0, 0, 0)
+
+    run(work())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="does not tell who was cancelled")
+def test_a_handler_whose_own_task_was_cancelled_has_failed(run: Run) -> None:
+    async def work() -> None:
+        system = declared(failure_policy="skip")
+        seen: list[object] = []
+        system.on(kca.Fault, lambda fault: seen.append(str(fault.error)))
+
+        @system.handler("*")
+        async def handle(order: int) -> None:
+            if order == 0:
+                waiting = asyncio.ensure_future(asyncio.sleep(DEADLINE_SECONDS))
+                waiting.cancel()
+                await waiting
+            seen.append(order)
+            consumer.stop()
+
+        async with system:
+            bus = system.event_bus("orders")
+            await asyncio.gather(*[bus.publish("a", i, key=KEY) for i in range(2)])
+            consumer = system.consumer("shop")
+            await consumer.run()
+        assert "CancelledError" in str(seen[0])
+        assert seen[1:] == [1]
+
+    run(work())
+
+
+def test_a_consumer_without_handlers_does_not_run(run: Run) -> None:
+    async def work() -> None:
+        async with declared() as system:
+            with pytest.raises(kca.StateError, match="consumer shop has no handler"):
+                await system.consumer("shop").run()
+
+    run(work())
+
+
+def test_an_idle_consumer_costs_no_thread_and_is_cancelled_at_once(run: Run) -> None:
+    async def work() -> None:
+        system = declared()
+        system.handler("*", lambda order: None)
+        async with system:
+            async with system.consumer("shop").running() as consumer:
+                assert consumer.name == "shop"
+                await system.event_bus("orders").publish("a", key=KEY)
+                while system.description()["consumers"][0]["handled"] < 1:
+                    await asyncio.sleep(0.01)
+            threads = thread_count()
+            running = asyncio.create_task(system.consumer("shop").run())
+            while system.description()["consumers"][0]["form"] == "idle":
+                await asyncio.sleep(0.01)
+            for _ in range(100):
+                await system.event_bus("orders").publish("b", key=KEY)
+            assert thread_count() <= threads + 12  # librdkafka's, and the executor's few
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+    run(work())
+
+
+def test_deliveries_are_iterated_over(run: Run) -> None:
+    async def work() -> None:
+        async with declared() as system:
+            bus = system.event_bus("orders")
+            consumer = system.consumer("shop")
+
+            async def publish() -> None:
+                for i in range(100):
+                    await bus.publish("a", i, key=KEY)
+
+            publishing = asyncio.create_task(publish())
+            seen = []
+            async for delivery in consumer:
+                seen.append(delivery.json())
+                delivery.done()
+                if len(seen) == 60:
+                    break
+            async for delivery in consumer:
+                seen.append(delivery.json())
+                delivery.done()
+                if len(seen) == 100:
+                    consumer.stop()
+            await publishing
+        assert seen == list(range(100))
+
+    run(work())
+
+
+def test_a_handlers_publish_continues_the_trace(run: Run) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    async def work() -> None:
+        system = declared()
+        seen: dict[str, str] = {}
+
+        @system.handler("*")
+        async def handle(message: kca.Delivery) -> None:
+            seen[message.name] = message.trace_context[0]
+            if message.name == "a":
+                await bus.publish("b", key=KEY)
+            else:
+                consumer.stop()
+
+        async with system:
+            bus = system.event_bus("orders")
+            await bus.publish("a", key=KEY, trace_context=(trace, None))
+            consumer = system.consumer("shop")
+            await consumer.run()
+            await bus.publish("c", key=KEY)
+        assert seen["b"].split("-")[1] == trace.split("-")[1]
+
+    run(work())
+
+
+def test_faults_come_to_their_listener(run: Run) -> None:
+    async def work() -> None:
+        system = declared(failure_policy="skip")
+        faults: list[kca.Fault] = []
+        system.on(kca.Fault, faults.append)
+
+        @system.handler("a")
+        async def handle(order: Any) -> None:
+            raise kca.Rejected("no")
+
+        @system.handler("last")
+        async def last(order: Any) -> None:
+            consumer.stop()
+
+        async with system:
+            await system.event_bus("orders").publish("a", key=KEY)
+            await system.event_bus("orders").publish("last", key=KEY)
+            consumer = system.consumer("shop")
+            await consumer.run()
+        assert "Rejected: no" in str(faults[0].error)
+
+    run(work())
+
+
+def test_a_plain_system_refuses_coroutines() -> None:
+    system = kca.System(
+        kca.Connection("local", "embedded://"), kca.ConsumerBuilder("local", "orders", "shop", partition=0)
+    )
+
+    @system.handler("a")
+    async def handle(order: Any) -> None: ...
+
+    with system, pytest.raises(TypeError, match=r"handler a is a coroutine function: it needs a system of kca.asyncio"):
+        system.consumer("shop").run()
+
+
+def test_ctrl_c_in_asyncio_run_drains() -> None:
+    script = """
+import asyncio, kca, kca.asyncio
+from test_asyncio import KEY, declared
+
+async def main():
+    system = declared()
+
+    @system.handler("a")
+    async def handle(order):
+        print("handling", flush=True)
+        await asyncio.sleep(0.3)
+        print("handled", flush=True)
+
+    async with system:
+        await system.event_bus("orders").publish("a", key=KEY)
+        try:
+            await system.consumer("shop").run()
+        finally:
+            print(system.description()["consumers"][0]["handled"], flush=True)
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "handling\n"
+        child.send_signal(signal.SIGINT)
+        assert child.stdout.read() == "handled\n1\ninterrupted\n"
+        assert child.wait(DEADLINE_SECONDS) == 0

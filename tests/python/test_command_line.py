@@ -1,0 +1,335 @@
+"""The command line `kca` against a broker inside this process, which other processes reach by its address."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kca
+import pytest
+from kca.cli.app import translated
+from kca.cli.output import Trouble
+from kca.cli.reading import offset_of, time_ms
+from kca.cli.settings import settings_of
+from kca.cli.topics import sparkline
+
+SECONDS = 30
+
+
+class Cluster:
+    """A system with topics; `kca` runs against its broker."""
+
+    def __init__(self, *topics: str) -> None:
+        connection = kca.Connection("local", "embedded://")
+        publishers = [kca.PublisherBuilder("local", topic, required_acks=-1) for topic in topics]
+        self.system = kca.System(connection, *publishers).start()
+        self.address = self.system.description()["connections"][0]["embedded_at"]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("KCA_")}
+        return kept | {"KCA_BROKERS": self.address, "COLUMNS": "200"} | more
+
+    def run(self, *arguments: str, given: str | None = None, code: int = 0, **more: str) -> str:
+        """What it says on stdout; its exit code must be this."""
+        ended = self.ended(*arguments, given=given, **more)
+        assert ended.returncode == code, ended.stdout + ended.stderr
+        return ended.stdout
+
+    def ended(self, *arguments: str, given: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "kca.cli", *arguments]
+        environment = self.environment(**more)
+        return subprocess.run(
+            command, input=given or "", capture_output=True, text=True, env=environment, timeout=SECONDS, check=False
+        )
+
+    def lines(self, *arguments: str) -> list[Any]:
+        return [json.loads(line) for line in self.run(*arguments).splitlines()]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    made = Cluster("orders", "copies", "orders.dead")
+    yield made
+    made.system.shutdown()
+
+
+def by_place(lines: list[Any]) -> list[Any]:
+    return sorted(lines, key=lambda line: (line["partition"], line["offset"]))
+
+
+def test_a_message_from_arguments_is_read_as_a_json_line(cluster: Cluster) -> None:
+    told = cluster.run(
+        "publish", "-t", "orders", "orderCreated", '{"amount": 1.10}', "-k", "k", "-H", "shop=7", "--json"
+    )
+    receipt = json.loads(told)
+    assert receipt["stored"] and receipt["topic"] == "orders"
+    said = cluster.run("consume", "-t", "orders", "-e")
+    [line] = said.splitlines()
+    assert line.endswith('"payload":{"amount": 1.10}}')  # to the byte
+    read = json.loads(line)
+    assert [read[name] for name in ("name", "key", "type", "headers")] == ["orderCreated", "k", "event", {"shop": "7"}]
+    assert (read["partition"], read["offset"]) == (receipt["partition"], receipt["offset"])
+
+
+def test_what_one_reads_the_other_publishes_again(cluster: Cluster) -> None:
+    payloads: list[Any] = [{"a": 1}, "text", None, b"\x00\xff", "{", b"null", [1.5]]
+    bus = cluster.system.event_bus("orders")
+    for number, payload in enumerate(payloads):
+        bus.publish(
+            "thing", payload, key=f"k{number}", headers={"n": str(number), "raw": b"\xfe"}, type=kca.TYPE_COMMAND
+        )
+    bus.flush(10000)
+    first = cluster.run("consume", "-t", "orders", "-e", "--json")
+    cluster.run("publish", "-t", "copies", given=first)
+    again = cluster.run("consume", "-t", "copies", "-e", "--json")
+
+    def contents(said: str) -> list[Any]:
+        found = [json.loads(line) for line in said.splitlines()]
+        return sorted(
+            ({k: v for k, v in f.items() if k not in {"topic", "timestamp", "offset", "partition"}} for f in found),
+            key=lambda f: str(f["key"]),
+        )
+
+    assert len(contents(first)) == len(payloads)
+    assert contents(again) == contents(first)
+
+
+def test_kcats_envelope_is_published_again(cluster: Cluster) -> None:
+    cluster.run("publish", "-t", "orders", "orderCreated", '{"a":1}', "-k", "k", "-H", "shop=7")
+    [envelope] = cluster.lines("-C", "-t", "orders", "-e", "-J")
+    assert list(envelope) == ["topic", "partition", "offset", "tstype", "ts", "broker", "headers", "key", "payload"]
+    assert envelope["payload"] == '{"a":1}'
+    headers = dict(zip(envelope["headers"][::2], envelope["headers"][1::2], strict=True))
+    assert headers["route"] == "orderCreated" and headers["messageType"] == "Event" and headers["shop"] == "7"
+    cluster.run("-P", "-t", "copies", given=json.dumps(envelope))
+    [copy] = cluster.lines("consume", "-t", "copies", "-e")
+    assert [copy[n] for n in ("name", "key", "payload", "headers")] == ["orderCreated", "k", {"a": 1}, {"shop": "7"}]
+    assert copy["message_id"] == headers["messageId"]
+
+
+def test_lines_are_payloads_with_keys(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "orders.jsonl"
+    file.write_text('a:{"n":1}\n\nb:{"n":2}\n')
+    ended = cluster.ended("publish", "-t", "orders", "orderCreated", "-l", str(file), "-K", ":")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "% 2 stored in orders" in ended.stderr
+    assert sorted(cluster.run("consume", "-t", "orders", "-e", "-K", ":").splitlines()) == ['a:{"n":1}', 'b:{"n":2}']
+    said = cluster.run("consume", "-t", "orders", "-e", "-k", "b", "-f", r"%t %n %k=%s %S\n")
+    assert said == 'orders orderCreated b={"n":2} 7\n'
+
+
+def test_a_wrong_line_is_named_and_what_came_before_is_stored(cluster: Cluster) -> None:
+    ended = cluster.ended("publish", "-t", "orders", "thing", given='{"n":1}\n{"n":\n')
+    assert ended.returncode == 1
+    assert "% 1 stored in orders" in ended.stderr
+    assert "% ERROR: line 2: payload of 5 bytes is not JSON" in ended.stderr
+    cluster.run("publish", "-t", "orders", "thing", "--raw", given="not json\n")
+    assert len(cluster.lines("consume", "-t", "orders", "-e")) == 2
+    assert 'it has no "name"' in cluster.ended("publish", "-t", "orders", given='{"payload":1}\n').stderr
+
+
+@pytest.fixture
+def ten(cluster: Cluster) -> Cluster:
+    """Ten messages of one partition."""
+    bus = cluster.system.event_bus("orders")
+    for n in range(10):
+        bus.publish("thing", {"n": n}, key="k")
+    bus.flush(10000)
+    return cluster
+
+
+@pytest.mark.parametrize(
+    ("arguments", "numbers"),
+    [
+        (["-e"], range(10)),
+        (["-e", "-o", "beginning", "-c", "2"], [0, 1]),
+        (["-e", "-o", "7"], [7, 8, 9]),
+        (["-e", "-o", "-2"], [8, 9]),
+        (["-e", "-o", "end"], []),
+        (["-e", "-o", "99"], []),
+        (["-c", "1", "-o", "4"], [4]),
+        (["-e", "-o", "e@1"], []),
+        (["-e", "--name", "other"], []),
+    ],
+)
+def test_reading_begins_and_ends_where_it_is_told(ten: Cluster, arguments: list[str], numbers: list[int]) -> None:
+    found = ten.lines("consume", "-t", "orders", *arguments)
+    assert [line["payload"]["n"] for line in by_place(found)] == list(numbers)
+
+
+def test_who_only_looks_leaves_no_trace_and_a_group_commits_what_was_shown(ten: Cluster) -> None:
+    ten.run("consume", "-t", "orders", "-e")
+    assert "has committed nothing" in ten.ended("lag", "shop").stderr
+    found = ten.lines("consume", "-G", "shop", "-t", "orders", "-c", "4")
+    assert [line["payload"]["n"] for line in found] == list(range(4))
+    lag = json.loads(ten.run("lag", "shop", "--json"))
+    assert (lag["lag"], lag["group"]) == (6, "shop")
+    assert [row["committed"] for row in lag["partitions"] if row["end"] == 10] == [4]
+    assert "lag 6" in ten.run("lag", "-G", "shop", "-t", "orders")
+
+
+def test_following_ends_well_with_an_interrupt(ten: Cluster) -> None:
+    command = [sys.executable, "-m", "kca.cli", "consume", "-t", "orders"]
+    with subprocess.Popen(command, env=ten.environment(), text=True, stdout=-1, stderr=-1) as follower:
+        assert follower.stdout
+        for _ in range(10):
+            follower.stdout.readline()
+        ten.system.event_bus("orders").publish("thing", {"n": 10}, key="k")
+        assert json.loads(follower.stdout.readline())["payload"] == {"n": 10}
+        follower.send_signal(signal.SIGINT)
+        out, errors = follower.communicate(timeout=SECONDS)
+    assert (follower.returncode, out) == (0, "")
+    assert "messages of orders" in errors
+
+
+def test_topics_are_listed(ten: Cluster) -> None:
+    told = json.loads(ten.run("topics", "--json"))
+    assert [t["name"] for t in told["topics"]] == ["copies", "orders", "orders.dead"]
+    assert ["orders", "4", "1", "10"] in [line.split() for line in ten.run("-L").splitlines()]
+    assert len(ten.run("topics", "orders").splitlines()) == 5
+
+
+def test_the_doctor_says_what_is_well_and_what_is_not(ten: Cluster) -> None:
+    secret = ["-X", "security.protocol=plaintext", "-X", "sasl.password=geheim"]
+    healthy = json.loads(ten.run("doctor", "-t", "orders", "-G", "shop", "--json", *secret, KCA_SASL_USER="me"))
+    assert healthy["ok"] and [c["name"] for c in healthy["checks"]] == ["connect", "cluster", "topic", "group"]
+    assert "geheim" not in json.dumps(healthy) and healthy["properties"]["sasl.password"] == "***"
+    ill = json.loads(ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", "--json", code=1))
+    assert [c["kind"] for c in ill["checks"]] == ["unreachable"]
+    said = ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", code=1)
+    assert "nobody listens at 127.0.0.1:1" in said and "Is the broker running" in said
+
+
+def test_endpoints_of_an_application(ten: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import kca\nsystem = kca.System(kca.Connection('k', 'embedded://'), kca.PublisherBuilder('k', 'orders'))\n"
+        "system.handler('orderCreated', lambda order: None)\nnumber = 7\n"
+    )
+    path = f"{tmp_path}:{os.environ['PYTHONPATH']}"
+    told = json.loads(ten.run("endpoints", "shop:system", "--json", PYTHONPATH=path))
+    assert [p["channel"] for p in told["publishers"]] == ["orders"] and told["handlers"] == ["orderCreated"]
+    assert "handlers: orderCreated" in ten.run("endpoints", "--start", PYTHONPATH=path, KCA_APP="shop:system")
+    for wrong in "shop", "shop:number", "shop:nothing", "nowhere:system":
+        assert ten.ended("endpoints", wrong, PYTHONPATH=path).returncode == 1
+
+
+def dead_letters(cluster: Cluster) -> None:
+    """One of two orders fails for good."""
+    consumer = kca.ConsumerBuilder("local", "orders", "shop", dead_letter_channel="orders.dead", partition=0)
+    system = kca.System(
+        kca.Connection("local", cluster.address),
+        kca.PublisherBuilder("local", "orders.dead", required_acks=-1),
+        consumer,
+    )
+
+    @system.handler("orderCreated")
+    def handle(order: dict[str, int]) -> None:
+        if order["amount"] < 0:
+            raise kca.Rejected("it is below 0")
+        running.stop()
+
+    bus = cluster.system.event_bus("orders")
+    for amount in -1, 1:
+        bus.publish("orderCreated", {"amount": amount}, key="k3")
+    bus.flush(10000)
+    with system:
+        running = system.consumer("shop")
+        running.run()
+
+
+def test_dead_letters_are_listed_shown_and_redriven(cluster: Cluster) -> None:
+    dead_letters(cluster)
+    report = json.loads(cluster.run("dead-letters", "list", "orders.dead", "--json"))
+    [letter] = report["messages"]
+    assert (letter["topic"], letter["error_name"], letter["key"]) == ("orders", "Rejected", "k3")
+    assert "it is below 0" in cluster.run("dead-letters", "list", "orders.dead")
+    at = f"{letter['partition']}:{letter['offset']}"
+    shown = json.loads(cluster.run("dead-letters", "show", "orders.dead", at, "--json"))
+    assert shown["payload"] == {"amount": -1}
+    assert shown["headers"]["kca-dead-letter-error-name"] == "Rejected"
+    assert "no record at offset 99" in cluster.ended("dead-letters", "show", "orders.dead", "0:99").stderr
+    for _ in range(2):
+        tried = cluster.ended("dead-letters", "redrive", "orders.dead", "--dry-run")
+        assert "% 1 of 1 would be redriven" in tried.stderr
+    assert cluster.ended("dead-letters", "redrive", "orders.dead", given="n\n").returncode == 1
+    assert len(cluster.lines("consume", "-t", "orders", "-e")) == 2
+    assert "% 1 of 1 redriven" in cluster.ended("dead-letters", "redrive", "orders.dead", "-y").stderr
+    assert len(cluster.lines("consume", "-t", "orders", "-e")) == 3
+    assert "% 0 of 0 would be redriven" in cluster.ended("dead-letters", "list", "orders.dead").stderr
+
+
+def test_bench_measures(cluster: Cluster) -> None:
+    told = json.loads(cluster.run("bench", "-t", "orders", "-n", "1000", "-s", "100", "--json"))
+    assert [r["work"] for r in told["results"]] == ["publish", "publish, one at a time", "consume"]
+    assert all(r["rate"] > 0 for r in told["results"])
+
+
+def test_who_reads_no_more_is_no_error(ten: Cluster) -> None:
+    command = f"{sys.executable} -m kca.cli consume -t orders -c 10 | head -n 1"
+    ended = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        env=ten.environment(), capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert len(ended.stdout.splitlines()) == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_exit_codes_and_talk(cluster: Cluster) -> None:
+    for code, arguments in ((2, ["publish"]), (2, ["nothing"]), (1, ["consume"]), (1, ["lag"]), (0, ["--version"])):
+        assert cluster.ended(*arguments).returncode == code, arguments
+    ended = cluster.ended("topics", "-X", "linger.sm=5")
+    assert ended.returncode == 1 and ended.stdout == "" and "linger.ms" in ended.stderr
+    assert "which cluster?" in cluster.ended("topics", KCA_BROKERS="").stderr
+
+
+def test_completion_knows_commands_and_topics(cluster: Cluster) -> None:
+    asked = {"_KCA_COMPLETE": "complete_bash", "COMP_CWORD": "3", "COMP_WORDS": "kca consume -t ord"}
+    assert cluster.ended(**asked).stdout.split() == ["orders", "orders.dead"]
+    asked = {"_KCA_COMPLETE": "complete_bash", "COMP_CWORD": "1", "COMP_WORDS": "kca de"}
+    assert cluster.ended(**asked).stdout.split() == ["dead-letters"]
+
+
+# ---- without a process ----
+
+
+def test_hands_that_know_kcat() -> None:
+    assert translated(["-b", "h", "-t", "t", "-C", "-e"]) == ["consume", "-b", "h", "-t", "t", "-e"]
+    assert translated(["-P", "-t", "t"]) == ["publish", "-t", "t"]
+    assert translated(["-b", "h", "-G", "g", "t"]) == ["consume", "-b", "h", "-G", "g", "t"]
+    assert translated(["publish", "-t", "-C"]) == ["publish", "-t", "-C"]
+    assert translated(["--help"]) == ["--help"]
+
+
+def test_offsets_and_times() -> None:
+    assert offset_of(["s@1000", "e@2000"]).from_ms == 1000
+    assert offset_of(["s@1000", "e@2000"]).to_ms == 2000
+    assert offset_of(["-5"]).number == -5
+    assert time_ms("2026-01-01T00:00:00Z") == 1767225600000
+    assert time_ms("2h") < time_ms("1h")
+    for wrong in "first", "s@soon", "1x":
+        with pytest.raises(Trouble):
+            offset_of([wrong])
+
+
+def test_options_win_over_the_environment() -> None:
+    environment = {"KCA_BROKERS": "no", "KCA_SASL_USER": "me", "KCA_PROPERTIES": "client.id=a client.rack=r"}
+    settings = settings_of("h:1", ["client.id=b", "sasl.password=p"], environment=environment)
+    assert settings.properties == {
+        "sasl.username": "me", "client.id": "b", "client.rack": "r", "sasl.password": "p"
+    }  # fmt: skip
+    assert settings.shown()["sasl.password"] == "***"
+    with pytest.raises(Trouble, match="NAME=VALUE"):
+        settings_of("h:1", ["client.id"], environment={})
+    with pytest.raises(Trouble, match=r"security\.protocol"):
+        settings_of("h:1", ["security.protocol=quick"], environment={}).connection()
+
+
+def test_a_sparkline_shows_the_course() -> None:
+    assert sparkline([0, 1, 7, None, 3]) == "▁▂█ ▄"
+    assert sparkline([0, 0]) == "▁▁"

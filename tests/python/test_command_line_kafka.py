@@ -1,0 +1,92 @@
+"""The command line `kca` against a real Kafka: what the embedded broker cannot do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BROKER = os.environ.get("KCA_BROKER_PLAINTEXT", "")
+CERTIFICATES = Path(os.environ.get("KCA_CERTS", ""))
+
+
+def ended(*arguments: str, given: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    assert BROKER, 'no broker: eval "$(tests/broker/kafka env)"'
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KCA_")}
+    return subprocess.run(
+        [sys.executable, "-m", "kca.cli", *arguments],
+        input=given, capture_output=True, text=True, env=kept | {"KCA_BROKERS": BROKER} | more, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def run(*arguments: str, given: str = "", **more: str) -> str:
+    done = ended(*arguments, given=given, **more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def lines(*arguments: str) -> list[Any]:
+    return [json.loads(line) for line in run(*arguments).splitlines()]
+
+
+@pytest.fixture
+def topic() -> str:
+    """Ten messages of one key."""
+    name = f"cli.{uuid.uuid4().hex[:12]}"
+    given = "".join(f'{{"n":{n}}}\n' for n in range(10))
+    run("publish", "-t", name, "thing", "-k", "k", given=given)
+    return name
+
+
+def test_a_group_goes_on_where_it_was_and_its_lag_is_told(topic: str) -> None:
+    group = f"{topic}.group"
+    for first in 0, 4:
+        found = lines("consume", "-G", group, topic, "-c", "4")
+        assert [line["payload"]["n"] for line in found] == list(range(first, first + 4))
+    assert [line["payload"]["n"] for line in lines("consume", "-G", group, topic, "-e")] == [8, 9]
+    assert lines("consume", "-G", group, topic, "-e") == []
+    lag = json.loads(run("lag", group, "--json"))
+    assert (lag["lag"], lag["state"], lag["members"]) == (0, "Empty", 0)
+    assert {row["topic"] for row in lag["partitions"]} == {topic}
+
+
+def test_reading_from_time_to_time(topic: str) -> None:
+    stamps = [line["timestamp"] for line in lines("consume", "-t", topic, "-e")]
+    middle = int(time.time() * 1000) + 1
+    time.sleep(0.01)
+    run("publish", "-t", topic, "thing", '{"n":10}', "-k", "k")
+    assert [line["payload"]["n"] for line in lines("consume", "-t", topic, "-e", "-o", f"s@{middle}")] == [10]
+    found = lines("consume", "-t", topic, "-o", f"s@{stamps[0]}", "-o", f"e@{middle}", "-e")
+    assert [line["payload"]["n"] for line in found] == list(range(10))
+    assert lines("consume", "-t", topic, "-e", "-o", "s@1h") != []
+
+
+def test_a_topic_that_is_not_there_is_said_and_not_made() -> None:
+    missing = f"cli.{uuid.uuid4().hex[:12]}"
+    for command in (["consume", "-t", missing, "-e"], ["topics", missing], ["doctor", "-t", missing]):
+        for _ in range(2):
+            done = ended(*command)
+            assert done.returncode == 1
+            assert f"{missing}: it does not exist" in done.stderr + done.stdout
+
+
+def test_the_doctor_reaches_a_broker_over_tls_and_sasl_without_showing_the_password() -> None:
+    secure = {
+        "KCA_BROKERS": os.environ["KCA_BROKER_SASL_TLS"], "KCA_TLS_CA": str(CERTIFICATES / "ca.pem"),
+        "KCA_SECURITY_PROTOCOL": "SASL_SSL", "KCA_SASL_USER": "admin", "KCA_SASL_PASSWORD": "admin-secret",
+    }  # fmt: skip
+    said = run("doctor", **secure)
+    assert "all is well" in said and "admin-secret" not in said
+    refused = ended("doctor", "--json", **secure | {"KCA_SASL_PASSWORD": "wrong-secret"})
+    assert refused.returncode == 1 and "wrong-secret" not in refused.stdout + refused.stderr
+    [check] = json.loads(refused.stdout)["checks"]
+    assert check["kind"] == "authentication" and check["advice"].startswith("Check user")
+    untrusted = ended("doctor", "--json", **secure | {"KCA_TLS_CA": str(CERTIFICATES / "other-ca.pem")})
+    assert json.loads(untrusted.stdout)["checks"][0]["kind"] == "tls"

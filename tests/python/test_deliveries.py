@@ -1,0 +1,135 @@
+"""Deliveries outlive their handlers when somebody keeps them, and lead nowhere when nobody does."""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+import sys
+import threading
+from typing import Any
+
+import kca
+import pytest
+from support import KEY, declared
+
+
+def run(system: kca.System, count: int = 3, processors: int = 1) -> kca.Consumer:
+    """Publishes so many, and handles until the handler stops it."""
+    system.start()
+    bus = system.event_bus("orders")
+    for i in range(count):
+        bus.publish("a", {"i": i}, key=KEY, headers={"n": str(i)})
+    bus.publish("last", key=KEY)
+    consumer = system.consumer("shop", amount_of_processors=processors)
+    consumer.run()
+    return consumer
+
+
+def stopping(system: kca.System) -> None:
+    @system.handler("last")
+    def last(message: kca.Delivery) -> None:
+        system.consumer("shop").stop()
+
+
+def test_one_that_is_kept_can_be_read_later() -> None:
+    system = declared()
+    stopping(system)
+    kept: list[kca.Delivery] = []
+
+    @system.handler("a")
+    def handle(order: Any, message: kca.Delivery) -> None:
+        kept.append(message)
+
+    run(system)
+    system.shutdown()
+    gc.collect()
+    assert [d.json() for d in kept] == [{"i": 0}, {"i": 1}, {"i": 2}]
+    assert [(d.offset, d.headers["n"]) for d in kept] == [(0, b"0"), (1, b"1"), (2, b"2")]
+    with pytest.raises(kca.StateError):
+        kept[0].done()
+
+
+def test_one_that_is_asked_within_its_handler_goes_afterwards() -> None:
+    system = declared()
+    stopping(system)
+    seen: list[Any] = []
+
+    @system.handler("a")
+    def handle(message: kca.Delivery) -> None:
+        seen.append((message.offset, message.header("n"), sys.getrefcount(message) > 0))
+
+    run(system)
+    [consumer] = system.description()["consumers"]
+    assert (consumer["handled"], consumer["out"], consumer["held"]) == (4, 0, 0)
+    assert [each[:2] for each in seen] == [(0, "0"), (1, "1"), (2, "2")]
+    system.shutdown()
+
+
+def test_what_others_have_of_a_handlers_context_is_safe_and_has_no_trace() -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    system = declared()
+    stopping(system)
+    contexts: list[contextvars.Context] = []
+    inside: list[threading.Thread] = []
+
+    @system.handler("traced")
+    def handle(order: Any) -> None:
+        contexts.append(contextvars.copy_context())
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(bus.publish, "child"))
+        thread.start()
+        inside.append(thread)
+        thread.join()
+
+    with system:
+        bus = system.event_bus("orders")
+        bus.publish("traced", {}, key=KEY, trace_context=(trace, None))
+        bus.publish("last", key=KEY)
+        system.consumer("shop").run()
+        for context in contexts:
+            context.run(bus.publish, "later")
+        bus.flush(10000)
+        assert system.description()["publishers"][0]["stored"] == 4
+
+
+def test_a_handler_that_ends_the_process_has_not_failed() -> None:
+    system = declared(failure_policy="skip")
+
+    @system.handler("a")
+    def handle(order: Any) -> None:
+        sys.exit(3)
+
+    with pytest.raises(SystemExit), system:
+        system.event_bus("orders").publish("a", {}, key=KEY)
+        try:
+            system.consumer("shop", amount_of_processors=2).run()
+        finally:
+            [consumer] = system.description()["consumers"]
+    assert (consumer["handled"], consumer["failed"], consumer["skipped"]) == (0, 0, 0)
+
+
+def test_nothing_is_left_of_many() -> None:
+    system = declared()
+    stopping(system)
+    system.handler("a", lambda order, message: message.topic and None)
+    gc.collect()
+    before = len(gc.get_objects())
+    run(system, 2000, processors=3)
+    system.shutdown()
+    gc.collect()
+    assert len(gc.get_objects()) < before + 500
+
+
+def test_a_failures_name_and_text_may_be_any() -> None:
+    system = declared(failure_policy="skip")
+    stopping(system)
+    faults: list[str] = []
+    system.on(kca.Fault, lambda fault: faults.append(str(fault.error)))
+
+    @system.handler("a")
+    def handle(order: Any) -> None:
+        raise type("Grund\udcff", (Exception,), {})("x" * 5000 + "\udcff\n\0y")
+
+    run(system, 1)
+    assert len(faults) == 1
+    assert "\n" not in faults[0]
+    system.shutdown()

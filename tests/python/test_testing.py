@@ -1,0 +1,178 @@
+"""`kca.testing`: what users test their handlers with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import kca
+import pytest
+from kca.testing import TestedSystem, embedded
+
+pytest_plugins = ["pytester", "kca.testing.plugin"]
+
+
+@dataclass
+class OrderCreated:
+    id: str
+    amount: float
+
+
+class NegativeAmountError(kca.Rejected):
+    pass
+
+
+def shop(**options: object) -> kca.System:
+    """It bills orders of another application, which nobody reaches here."""
+    system = kca.System(
+        kca.Connection("kafka", "nowhere.invalid:9092", tls=True, sasl=("PLAIN", "me", "secret")),
+        kca.PublisherBuilder("kafka", "invoices"),
+        kca.PublisherBuilder("kafka", "orders.dead", required_acks=-1),
+    )
+    consumer = kca.ConsumerBuilder("kafka", "orders", "billing")
+    for option, value in options.items():
+        getattr(consumer, f"with_{option}")(value)
+    system.add_consumer(consumer)
+
+    @system.handler
+    def bill(order: OrderCreated) -> None:
+        if order.amount < 0:
+            raise NegativeAmountError("it is below 0")
+        if order.amount == 0:
+            raise ValueError("it is 0")
+        system.event_bus("invoices").publish(
+            "invoiceCreated", {"order": order.id, "amount": order.amount}, key=order.id
+        )
+
+    return system
+
+
+@pytest.fixture
+def app() -> Iterator[TestedSystem]:
+    with embedded(shop(dead_letter_channel="orders.dead", max_attempts=3, retry_backoff_ms=1)) as made:
+        yield made
+
+
+def test_what_was_handled_and_published(app: TestedSystem) -> None:
+    app.publish("orders", OrderCreated("ORD-1", 9.5))
+    handled = app.assert_handled("orderCreated", {"amount": 9.5}, times=1)
+    assert (handled.consumer, handled.attempt, handled.json()) == ("billing", 1, {"id": "ORD-1", "amount": 9.5})
+    published = app.assert_published("invoices", "invoiceCreated", {"order": "ORD-1"})
+    assert published.key == b"ORD-1"
+    app.assert_nothing_failed()
+    app.assert_nothing_published("orders.dead")
+
+
+def test_what_failed_is_a_dead_letter(app: TestedSystem) -> None:
+    app.publish("orders", OrderCreated("ORD-1", 0))
+    app.publish("orders", OrderCreated("ORD-2", -1))
+    app.publish("orders", "orderCreated", {"id": "ORD-3"})
+    assert app.assert_failed("orderCreated", error="ValueError", times=3).text == "it is 0"
+    assert "amount" in app.assert_failed("orderCreated", {"id": "ORD-3"}, error="payload", times=1).text
+    app.assert_dead_lettered("orders.dead", "orderCreated", {"id": "ORD-2"}, error="NegativeAmountError")
+    app.assert_dead_lettered("orders.dead", "orderCreated", times=3)
+    app.assert_nothing_published("invoices")
+    with pytest.raises(AssertionError, match="it is below 0"):
+        app.assert_nothing_failed()
+
+
+def test_what_is_not_there_is_told_with_what_is(app: TestedSystem) -> None:
+    app.publish("orders", OrderCreated("ORD-1", 9.5))
+    for check in (
+        lambda: app.assert_handled("orderPaid"),
+        lambda: app.assert_handled("orderCreated", {"amount": 1}),
+        lambda: app.assert_handled("orderCreated", times=2),
+        lambda: app.assert_failed("orderCreated"),
+        lambda: app.assert_published("invoices", "invoiceCreated", {"amount": 1}),
+        lambda: app.assert_dead_lettered("orders.dead", "orderCreated"),
+        lambda: app.assert_nothing_published("invoices"),
+    ):
+        with pytest.raises(AssertionError, match="ORD-1"):
+            check()
+    with pytest.raises(LookupError, match="nothing is declared for payments"):
+        app.publish("payments", "x")
+
+
+def test_a_consumer_that_stops_is_an_error() -> None:
+    with embedded(shop()) as app:
+        app.publish("orders", OrderCreated("ORD-1", -1))
+        app.assert_failed("orderCreated", error="NegativeAmountError")
+        with pytest.raises(AssertionError, match="consumer billing"):
+            app.assert_nothing_failed()
+    assert isinstance(app.errors[0], kca.HandlerError)
+
+
+def test_the_system_is_afterwards_as_it_was() -> None:
+    system = shop()
+    before = system.description()
+    for _ in range(2):
+        with embedded(system) as app:
+            app.publish("orders", OrderCreated("ORD-1", 1))
+            app.assert_handled("orderCreated", times=1)
+    assert system.description() == before
+
+
+def test_a_started_system_is_refused() -> None:
+    with (
+        kca.System(kca.Connection("local", "embedded://")) as system,
+        pytest.raises(ValueError, match="started already"),
+        embedded(system),
+    ):
+        pass
+
+
+def test_what_is_never_done_is_said() -> None:
+    with embedded(shop(max_attempts=0, retry_backoff_ms=1), timeout=0.3) as app:
+        app.publish("orders", OrderCreated("ORD-1", 0))
+        with pytest.raises(TimeoutError, match="not all was handled"):
+            app.run()
+
+
+def test_a_test_need_not_take_seconds() -> None:
+    took: list[float] = []
+    while not took or (min(took) > 0.8 and len(took) < 20):  # a busy machine has a quieter moment
+        begin = time.monotonic()
+        with embedded(shop()) as app:
+            app.publish("orders", OrderCreated("ORD-1", 1))
+            app.assert_published("invoices", "invoiceCreated")
+        took.append(time.monotonic() - begin)
+    assert min(took) < 0.8, took  # about 0.2 where nothing else runs
+
+
+def test_the_fixture_of_pytest(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop="""
+        import kca
+
+        system = kca.System(kca.Connection("kafka", "nowhere.invalid:9092"))
+        system.add_consumer(kca.ConsumerBuilder("kafka", "orders", "billing"))
+
+
+        @system.handler("orderCreated")
+        def bill(order):
+            assert order["amount"] > 0
+        """,
+        test_shop="""
+        from shop import system
+
+        pytest_plugins = ["kca.testing.plugin"]
+
+
+        def test_handled(kca_embedded):
+            app = kca_embedded(system)
+            app.publish("orders", "orderCreated", {"amount": 1})
+            app.assert_handled("orderCreated")
+
+
+        def test_failed(kca_embedded):
+            app = kca_embedded(system)
+            app.publish("orders", "orderCreated", {"amount": 0})
+            app.assert_handled("orderCreated")
+        """,
+    )
+    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*orderCreated was handled 0 times, not at least once; there was:*", "*AssertionError*"]
+    )
