@@ -1,4 +1,4 @@
-# Tests of the bindings: python.<file>, lua.<file>.<interpreter>, and bindings.cross, which needs a real Kafka;
+# Tests of the bindings: python.<file>, lua.<file>.<interpreter>, openresty.<file>, and bindings.cross, which needs a real Kafka;
 # python.wheel: the package as pip installs it.
 set(python_folder ${PROJECT_BINARY_DIR}/bindings/python)
 set(lua_folder ${PROJECT_BINARY_DIR}/bindings/lua)
@@ -51,7 +51,7 @@ function(kca_add_lua_tests interpreter abi module)
     set(test lua.${name}.${interpreter}.${module})
     add_test(NAME ${test} COMMAND ${KCA_${interpreter}} ${CMAKE_CURRENT_SOURCE_DIR}/lua/check.lua ${source})
     set_tests_properties(${test} PROPERTIES LABELS lua TIMEOUT ${KCA_TEST_SECONDS} ENVIRONMENT
-      "KCA_LUA_MODULE=${module};LUA_PATH=${lua_folder}/?.lua;LUA_CPATH=${lua_folder}/${abi}/?.so")
+      "KCA_LUA_MODULE=${module};LUA_PATH=${lua_folder}/?.lua;LUA_CPATH=${lua_folder}/${abi}/?.so\;\;")
   endforeach()
 endfunction()
 
@@ -62,10 +62,21 @@ if(KCA_BUILD_LUA)
   kca_add_lua_tests(luajit 5.1 kca_ffi)
 endif()
 
+# resty.kca in a real nginx, each test with its own: openresty.<file>. They look into topics with the Python module.
+if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)
+  file(GLOB sources CONFIGURE_DEPENDS openresty/test_*.py)
+  foreach(source ${sources})
+    string(REGEX REPLACE "^.*/test_(.*)\\.py$" "openresty.\\1" name ${source})
+    kca_add_pytest(${name} lua ${source} KCA_LUA_FOLDER=${lua_folder}
+                   KCA_BUILD_FOLDER=${PROJECT_BINARY_DIR})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  endforeach()
+endif()
+
 if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)
   add_executable(bindings_peer bindings/peer.c)
   target_link_libraries(bindings_peer PRIVATE kca kca_options)
   kca_add_pytest(bindings.cross bindings ${CMAKE_CURRENT_SOURCE_DIR}/bindings/cross_test.py
     KCA_PEER_C=$<TARGET_FILE:bindings_peer> KCA_LUA=${KCA_lua5.1} KCA_LUAJIT=${KCA_luajit}
-    LUA_PATH=${lua_folder}/?.lua LUA_CPATH=${lua_folder}/5.1/?.so)
+    LUA_PATH=${lua_folder}/?.lua "LUA_CPATH=${lua_folder}/5.1/?.so\;\;")
 endif()

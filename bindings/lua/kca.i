@@ -6,17 +6,42 @@
 
 %{
 #include <kca.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-/* 64 bits: Lua 5.3 and later have them, before that a number is exact up to 2^53. */
+#define KCA_LUA_EXACT ((int64_t)1 << 53)
+
+/* 64 bits: Lua 5.3 and later have them. Before that a number is exact up to 2^53, and what is beyond is a text. */
+static void kca_lua_push_digits(lua_State *L, const char *format, unsigned long long value) {
+  char digits[24];
+  snprintf(digits, sizeof digits, format, value);
+  lua_pushstring(L, digits);
+}
+
 static void kca_lua_push_int64(lua_State *L, int64_t value) {
 #if LUA_VERSION_NUM >= 503
   lua_pushinteger(L, (lua_Integer)value);
 #else
-  lua_pushnumber(L, (lua_Number)value);
+  if (value > -KCA_LUA_EXACT && value < KCA_LUA_EXACT)
+    lua_pushnumber(L, (lua_Number)value);
+  else
+    kca_lua_push_digits(L, "%lld", (unsigned long long)value);
 #endif
 }
 
+static void kca_lua_push_uint64(lua_State *L, uint64_t value) {
+  if (value <= INT64_MAX)
+    kca_lua_push_int64(L, (int64_t)value);
+  else
+    kca_lua_push_digits(L, "%llu", value);
+}
+
+/* A number, or a text of digits. */
 static int64_t kca_lua_to_int64(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TSTRING) {
+    const char *text = lua_tostring(L, index);
+    return text[0] == '-' ? strtoll(text, NULL, 10) : (int64_t)strtoull(text, NULL, 10);
+  }
 #if LUA_VERSION_NUM >= 503
   if (lua_isinteger(L, index))
     return lua_tointeger(L, index);
@@ -88,8 +113,12 @@ static void kca_lua_push_bytes(lua_State *L, const void *bytes, size_t len) {
   lua_pushinteger(L, (lua_Integer)$1);
   SWIG_arg++;
 %}
-%typemap(out) int64_t, uint64_t %{
-  kca_lua_push_int64(L, (int64_t)$1);
+%typemap(out) int64_t %{
+  kca_lua_push_int64(L, $1);
+  SWIG_arg++;
+%}
+%typemap(out) uint64_t %{
+  kca_lua_push_uint64(L, $1);
   SWIG_arg++;
 %}
 %typemap(in, checkfn = "lua_isnumber") int64_t, uint64_t %{

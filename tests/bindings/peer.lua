@@ -8,7 +8,7 @@ end
 
 local function publish(bootstrap, topic, name, message_id, correlation_id, sender, traceparent, tracestate, payload)
   local system = new_system(bootstrap)
-  assert(system:add_publisher(kca.publisher_builder("kafka", topic):with_required_acks(-1):with_async(false)))
+  assert(system:add_publisher(kca.publisher("kafka", topic):with_required_acks(-1):with_async(false)))
   assert(system:start(10000))
   assert(assert(system:event_bus(topic)):publish(name, payload, {
     message_id = message_id,
@@ -22,11 +22,11 @@ end
 
 local function handle(bootstrap, topic, group, count)
   local system = new_system(bootstrap)
-  assert(system:add_consumer(kca.consumer_builder("kafka", topic, group)))
+  assert(system:add_consumer(kca.consumer("kafka", topic, group)))
   local consumer
   local left = tonumber(count)
-  assert(system:handler("*", function(payload, m)
-    local hex = payload:gsub(".", function(byte)
+  assert(system:handler("*", function(_, m)
+    local hex = m:payload():gsub(".", function(byte)
       return ("%02x"):format(byte:byte())
     end)
     local fields = { m:name(), m:message_id(), m:correlation_id(), m:header("sender"), m:traceparent(), m:tracestate() }

@@ -29,7 +29,7 @@ end
 
 local function declared_graph()
   local connection = kca.connection("local", "embedded://")
-  local builder = kca.consumer_builder("local", "orders", "shop")
+  local builder = kca.consumer("local", "orders", "shop")
   local system = assert(kca.system())
   assert(system:add_connection(connection))
   assert(system:add_consumer(builder))

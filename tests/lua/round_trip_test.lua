@@ -4,27 +4,160 @@ local systems = require("systems")
 local kca = check.kca
 local tests = {}
 
+--- How each of these answers of a handler settles.
 function tests.a_handlers_answer_settles()
   local system = systems.declared("skip")
   local consumer
-  assert(system:handler("orderCreated", function(payload, message)
-    if payload == "reject" then
+  local said = {}
+  assert(system:on("fault", function(fault)
+    said[#said + 1] = fault.error.text
+  end))
+  assert(system:handler("orderCreated", function(order, message)
+    if order.how == "reject" then
       return kca.REJECTED, "NegativeAmount", "it is below 0"
-    elseif payload == "raise" then
+    elseif order.how == "raise" then
       error("it broke")
+    elseif order.how == "raise a rejection" then
+      error(kca.rejected("NegativeAmount", "it is far below 0"))
+    elseif order.how == "err" then
+      return message:json_string("/none")
+    elseif order.how == "no verdict" then
+      return 5
+    elseif order.how == "true" then
+      return true
     end
     check.equal(message:topic(), "orders")
     check.equal(message:partition(), 0)
-    check.equal(message:offset(), 2)
+    check.equal(message:offset(), 7)
     check.equal(message:attempt(), 1)
+    assert(message:record_timestamp_ms() > 1.7e12)
+    consumer:stop()
+    return message:json()
+  end))
+  assert(system:start(10000))
+  systems.publish(system, "{", { how = "reject" }, { how = "raise" }, { how = "raise a rejection" }, { how = "err" })
+  systems.publish(system, { how = "no verdict" }, { how = "true" }, {})
+  consumer = assert(system:consumer("shop"))
+  assert(consumer:run())
+  check.contains(system:describe(), "2 handled, 3 failed, 3 rejected")
+  local all = table.concat(said, "\n")
+  check.contains(all, "offset 0, payload: ")
+  check.contains(all, "NegativeAmount: it is below 0")
+  check.contains(all, "it broke")
+  check.contains(all, "NegativeAmount: it is far below 0")
+  check.contains(all, "offset 4, not_found: ")
+  check.contains(all, "no verdict")
+  assert(system:shutdown(10000))
+end
+
+--- What a table is on its way through Kafka.
+function tests.tables_come_back_as_they_were()
+  local system = systems.declared()
+  local consumer, seen
+  assert(system:handler("orderCreated", function(order)
+    seen = order
     consumer:stop()
   end))
   assert(system:start(10000))
-  systems.publish(system, "reject", "raise", "good")
+  local huge = kca.integer("9007199254740993")
+  systems.publish(system, {
+    id = huge,
+    unsigned = kca.integer("18446744073709551615"),
+    items = { { sku = "a", count = 2 }, { sku = "b/\"c\"\n", count = 0.1 } },
+    none = kca.array({}),
+    map = {},
+    note = kca.null,
+    yes = true,
+  })
   consumer = assert(system:consumer("shop"))
   assert(consumer:run())
-  check.contains(system:describe(), "1 handled, 1 failed, 1 rejected")
-  assert(system:shutdown(10000))
+  check.equal(kca.digits(seen.id), "9007199254740993")
+  check.equal(seen.id, huge)
+  check.equal(kca.digits(seen.unsigned), "18446744073709551615")
+  check.equal(seen.items[1].count, 2)
+  check.equal(seen.items[2].sku, "b/\"c\"\n")
+  check.equal(seen.items[2].count, 0.1)
+  check.equal(seen.note, kca.null)
+  check.equal(seen.yes, true)
+  check.equal(kca.message("m", seen.none):payload(), "[]")
+  check.equal(kca.message("m", seen.map):payload(), "{}")
+end
+
+function tests.the_handler_of_the_rest_gets_what_is_no_json()
+  local system = systems.declared()
+  local consumer
+  local seen = {}
+  assert(system:handler("*", function(payload)
+    seen[#seen + 1] = payload
+    if #seen == 2 then
+      consumer:stop()
+    end
+  end))
+  assert(system:start(10000))
+  systems.publish(system, "\0\255", { amount = 1 })
+  consumer = assert(system:consumer("shop"))
+  assert(consumer:run())
+  check.equal(seen[1], "\0\255")
+  check.equal(seen[2].amount, 1)
+end
+
+function tests.a_message_of_a_known_id_is_not_handled_again()
+  local system = systems.declared()
+  local consumer
+  local handled, known = 0, {}
+  assert(system:handler("orderCreated", function(order)
+    handled = handled + 1
+    if order.last then
+      consumer:stop()
+    end
+  end))
+  local store = {}
+  function store.seen(_, id)
+    return known[id]
+  end
+  function store:mark(id)
+    known[id] = self == store
+  end
+  system:set_deduplication_store("shop", store)
+  assert(system:start(10000))
+  local bus = assert(system:event_bus("orders"))
+  for _ = 1, 3 do
+    assert(bus:publish("orderCreated", {}, { key = systems.KEY, message_id = "m-1" }))
+  end
+  assert(bus:publish("orderCreated", { last = true }, { key = systems.KEY }))
+  assert(bus:flush(10000))
+  consumer = assert(system:consumer("shop"))
+  assert(consumer:run())
+  check.equal(handled, 2)
+  check.equal(assert(system:description()).consumers[1].duplicates, 2)
+end
+
+function tests.the_lag_is_told_and_a_seek_goes_back()
+  local system = systems.declared()
+  assert(system:handler("*", print))
+  assert(system:start(10000))
+  systems.publish(system, {}, {}, {})
+  local consumer = assert(system:consumer("shop", { message_processing_timeout_ms = 60000 }))
+  check.fails("argument", system:consumer("shop", { processors = 1 }))
+  local queue = assert(consumer:queue())
+  for i = 0, 2 do
+    local d = systems.next(queue)
+    check.equal(d:offset(), i)
+    assert(d:done())
+  end
+  local lag = assert(consumer:lag())[1]
+  check.equal(lag.topic, "orders")
+  check.equal(lag.frontier, 3)
+  check.equal(lag.lag, 0)
+  assert(consumer:seek("orders", 0, kca.OFFSET_BEGINNING))
+  local again = systems.next(queue)
+  check.equal(again:offset(), 0)
+  check.equal(again:consumer(), "shop")
+  assert(again:done())
+  assert(consumer:pause("orders"))
+  check.equal(assert(consumer:lag())[1].paused, true)
+  assert(consumer:resume())
+  check.equal(assert(consumer:lag())[1].paused, false)
 end
 
 function tests.a_failure_ends_a_consumer_that_stops()
@@ -43,7 +176,7 @@ function tests.receipts_carry_the_tokens()
   assert(system:handler("*", print))
   assert(system:start(10000))
   local bus, queue = assert(system:event_bus("orders")), assert(system:queue())
-  for i, token in ipairs({ 1, 2 ^ 53 - 1 }) do
+  for i, token in ipairs({ 1, 2 ^ 53 - 1, kca.integer("9007199254740993"), kca.integer("9223372036854775807") }) do
     assert(bus:publish("orderCreated", "{}", { token = token, key = systems.KEY }))
     local receipt = systems.next(queue)
     check.equal(receipt.kind, "receipt")
@@ -97,6 +230,13 @@ function tests.events_are_given_back_at_once()
   check.equal(handled, count)
 end
 
+function tests.integers_keep_64_bits()
+  local message = kca.message("m", '{"n":9223372036854775807}')
+  check.equal(kca.digits(message:json_int64("/n")), "9223372036854775807")
+  local redrive = kca.redrive("local", "orders.dead"):with_start_time_ms(kca.integer("9007199254740993"))
+  check.contains(redrive:error(), "9007199254740993")
+end
+
 function tests.a_deferred_delivery_is_settled_later()
   local system = systems.declared()
   local consumer, kept
@@ -118,6 +258,24 @@ function tests.a_deferred_delivery_is_settled_later()
   consumer = assert(system:consumer("shop"))
   assert(consumer:run())
   check.contains(system:describe(), "2 handled, 0 failed")
+end
+
+function tests.the_cluster_tells_its_topics_and_how_far_a_group_has_come()
+  local system = systems.declared()
+  assert(system:handler("orderCreated", function() end))
+  assert(system:start(10000))
+  systems.publish(system, { id = 1 }, { id = 2 })
+  local whole = assert(system:describe_cluster("local"))
+  check.equal(#whole.brokers, 1)
+  local topic = assert(system:describe_cluster("local", "orders", "shop")).topics[1]
+  check.equal(topic.name, "orders")
+  local ends = 0
+  for _, partition in ipairs(topic.partitions) do
+    ends = ends + partition["end"]
+  end
+  check.equal(ends, 2)
+  check.fails("not_found", system:describe_cluster("other"))
+  assert(system:shutdown(10000))
 end
 
 function tests.what_a_handler_publishes_continues_the_trace()

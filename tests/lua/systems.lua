@@ -8,8 +8,8 @@ local systems = { KEY = "k3" } -- murmur2 puts it into partition 0 of the embedd
 function systems.declared(policy)
   local system = assert(kca.system())
   assert(system:add_connection(kca.connection("local", "embedded://")))
-  assert(system:add_publisher(kca.publisher_builder("local", "orders"):with_required_acks(-1):with_linger_ms(0)))
-  local consumer = kca.consumer_builder("local", "orders", "shop"):with_partition(0)
+  assert(system:add_publisher(kca.publisher("local", "orders"):with_required_acks(-1):with_linger_ms(0)))
+  local consumer = kca.consumer("local", "orders", "shop"):with_partition(0)
   assert(system:add_consumer(consumer:with_failure_policy(policy or "skip")))
   return system
 end

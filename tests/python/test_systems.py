@@ -21,6 +21,7 @@ OTHERWISE = {
     "kca_message_error", "kca_message_payload_len", "kca_message_key_len", "kca_message_header_value_len",
     "kca_message_reset",  # publish
     "kca_rdkafka_version",
+    "kca_bridge_new", "kca_bridge_path", "kca_bridge_accept", "kca_bridge_watch", "kca_bridge_wake",  # asyncio has fds
 }  # fmt: skip
 
 

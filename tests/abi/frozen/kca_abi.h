@@ -49,6 +49,7 @@ typedef struct kca_event kca_event;
 typedef struct kca_delivery kca_delivery;
 typedef struct kca_message kca_message;
 typedef struct kca_redrive kca_redrive;
+typedef struct kca_bridge kca_bridge;
 
 /* Frees what `user` points to. */
 typedef void (*kca_free_fn)(void *user);
@@ -897,3 +898,28 @@ const char *kca_event_consumer(const kca_event *e);
 int kca_event_assignment_count(const kca_event *e);
 const char *kca_event_assignment_topic(const kca_event *e, int index);
 int kca_event_assignment_partition(const kca_event *e, int index);
+
+/* ---- bridge ----------------------------------------------------------------------------------------------- */
+
+/*
+ * For event loops that can wait for nothing but sockets which they connected themselves, such as OpenResty's: a unix
+ * socket on which a byte comes each time a queue becomes readable. Make it, connect to its path, accept, then watch
+ * queues; after a byte, take events from the queue of that mark until none comes. A thread of its own carries the bytes.
+ */
+kca_error *kca_bridge_new(kca_bridge **out);
+
+/* Ends its thread and closes the socket; queues go on. */
+void kca_bridge_free(kca_bridge *b);
+
+/* Where to connect to, a file that only this user can reach; "" once it is accepted. Borrowed. */
+const char *kca_bridge_path(const kca_bridge *b);
+
+/* Takes the connection that waits, of this process only, and removes the file. KCA_ERROR_STATE: there is none. */
+kca_error *kca_bridge_accept(kca_bridge *b);
+
+/* From now on the byte `mark`, 1 to 255, comes each time the queue becomes readable, and at once if it is. Of a
+ * consumer until it stops: its next queue has to be watched anew. */
+kca_error *kca_bridge_watch(kca_bridge *b, kca_queue *q, int mark);
+
+/* Makes this byte come now. */
+void kca_bridge_wake(kca_bridge *b, int mark);

@@ -1,0 +1,24 @@
+--- Kafka channel adapters for Lua, over either core: the SWIG module (`kca`) or LuaJIT's FFI (`kca_ffi`, `resty.kca`).
+--
+-- What can fail returns its result, or `nil, err`; `err` has code, name, text, rdkafka_code, retriable and fatal,
+-- and tostring gives its text. Options, defaults and events are described in kca_abi.h.
+
+--- The module over a core, and its classes.
+return function(core)
+  assert(core.kca_abi() == 1, "kca: this module speaks ABI 1, libkca another")
+  local M = { _VERSION = core.kca_version(), core = core, rdkafka_version = core.kca_rdkafka_version }
+  for name, value in pairs(core) do
+    local constant = type(value) == "number" and name:match("^KCA_(.+)$")
+    if constant then
+      M[constant] = value
+    end
+  end
+  local Message, Delivery = require("kca.message")(M, core)
+  require("kca.builders")(M, core)
+  local Work = require("kca.work")(M)
+  local Queue = require("kca.queue")(core, Delivery)
+  local Bus = require("kca.bus")(M, core, Message, Work)
+  local Consumer = require("kca.consumer")(M, core, Queue)
+  local System = require("kca.system")(M, core, Work, Bus, Consumer, Queue)
+  return M, { Work = Work, Queue = Queue, Bus = Bus, Consumer = Consumer, System = System }
+end

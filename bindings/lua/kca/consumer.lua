@@ -1,0 +1,104 @@
+--- Consumers of a started system.
+
+local classes = require("kca.classes")
+local errors = require("kca.errors")
+
+local fallible = errors.fallible
+local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees Ctrl-C
+local LAG = { "topic", "partition", "frontier", "committed", "high_watermark", "lag", "held", "paused" }
+
+return function(M, core, Queue)
+  local Consumer = classes.new()
+  classes.add_setters(Consumer, core, "kca_consumer_", "with")
+
+  --- Nothing of the partition is given out until `resume`; nil: of the topic's, topic nil: of any topic.
+  function Consumer:pause(topic, partition)
+    return fallible(core.kca_consumer_pause(self.handle, topic, partition or -1))
+  end
+
+  --- Gives out again what was paused.
+  function Consumer:resume(topic, partition)
+    return fallible(core.kca_consumer_resume(self.handle, topic, partition or -1))
+  end
+
+  --- Goes on reading at this offset; kca.OFFSET_END: at the partition's end, OFFSET_BEGINNING: at its beginning.
+  function Consumer:seek(topic, partition, offset, timeout_ms)
+    return fallible(
+      core.kca_consumer_seek(self.handle, topic, partition, core.int64(offset), timeout_ms or 10000)
+    )
+  end
+
+  --- Goes on reading at the first message at or after this time; partition nil: in all of the topic.
+  function Consumer:seek_to_time(topic, ms_since_1970, partition, timeout_ms)
+    return fallible(
+      core.kca_consumer_seek_to_time(
+        self.handle,
+        topic,
+        partition or -1,
+        core.int64(ms_since_1970),
+        timeout_ms or 10000
+      )
+    )
+  end
+
+  --- Where it is in each partition that is assigned to it now: topic, partition, frontier (all below it is settled),
+  -- committed, high_watermark, lag, held, paused; nil: not known.
+  function Consumer:lag()
+    local description, err = self.system:description()
+    if not description then
+      return nil, err
+    end
+    local found = {}
+    for _, described in ipairs(description.consumers) do
+      for _, partition in ipairs(described.name == self.name and described.partitions or {}) do
+        local one = {}
+        for _, word in ipairs(LAG) do
+          if partition[word] ~= M.null then
+            one[word] = partition[word]
+          end
+        end
+        found[#found + 1] = one
+      end
+    end
+    return found
+  end
+
+  --- Joins the group: the queue of its deliveries and faults, for those who handle without `run`.
+  function Consumer:queue()
+    local queue, err = classes.wrap(Queue, core.kca_consumer_queue(self.handle))
+    if queue then
+      queue.work = self.work
+    end
+    return queue, err
+  end
+
+  --- Joins the group and handles deliveries one by one until `stop` or shutdown. A handler that returns has done its
+  -- work; one that raises an error or returns `nil, err` has failed, or rejected with an error of `kca.rejected`; it may
+  -- also return a verdict, an error's name and a text.
+  -- @return true, or nil and what ended the consumer
+  function Consumer:run()
+    local queue, err = self:queue()
+    if not queue then
+      return nil, err
+    end
+    local count
+    repeat
+      count, err = queue:dispatch(1, SLICE_MS)
+    until not count
+    if err.code == core.KCA_ERROR_STOPPED then
+      local why = queue:error()
+      err = why and why.code ~= core.KCA_ERROR_STOPPED and why or nil
+    end
+    queue:close()
+    if err then
+      return nil, err
+    end
+    return true
+  end
+
+  --- Ends run, also from a handler. Does not wait itself.
+  function Consumer:stop()
+    core.kca_consumer_stop(self.handle)
+  end
+  return Consumer
+end

@@ -1,0 +1,133 @@
+--- Queues and the events that wait in them.
+--
+-- Lua's collector does not see how much memory stands behind a handle, so events and deliveries are given back at once:
+-- a delivery lives until its handler returns, or, when that returned DEFERRED, until it is settled.
+
+local classes = require("kca.classes")
+local errors = require("kca.errors")
+
+local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees Ctrl-C
+
+local function maker_of(core, Delivery)
+  local words = {
+    [core.KCA_REBALANCE_ASSIGNED] = "assigned",
+    [core.KCA_REBALANCE_REVOKED] = "revoked",
+    [core.KCA_REBALANCE_LOST] = "lost",
+  }
+
+  local function delivery_of(event)
+    local delivery = core.kca_event_into_delivery(event)
+    return setmetatable({ delivery = delivery, handle = core.kca_delivery_message(delivery) }, Delivery)
+  end
+
+  local function rebalance_of(event)
+    local partitions = {}
+    for i = 0, core.kca_event_assignment_count(event) - 1 do
+      partitions[i + 1] =
+        { topic = core.kca_event_assignment_topic(event, i), partition = core.kca_event_assignment_partition(event, i) }
+    end
+    return {
+      kind = "rebalance",
+      what = words[core.kca_event_rebalance(event)],
+      consumer = core.kca_event_consumer(event),
+      partitions = partitions,
+    }
+  end
+
+  local function log_of(event)
+    return {
+      kind = "log",
+      level = core.kca_event_log_level(event),
+      component = core.kca_event_log_component(event),
+      text = core.kca_event_log_text(event),
+    }
+  end
+
+  return function(event)
+    local kind = core.kca_event_type(event)
+    if kind == core.KCA_EVENT_DELIVERY then
+      return delivery_of(event)
+    end
+    local taken
+    if kind == core.KCA_EVENT_LOG then
+      taken = log_of(event)
+    elseif kind == core.KCA_EVENT_REBALANCE then
+      taken = rebalance_of(event)
+    else
+      taken = {
+        kind = kind == core.KCA_EVENT_RECEIPT and "receipt" or kind == core.KCA_EVENT_END and "end" or "fault",
+        token = core.kca_event_token(event),
+        error = errors.of(core.kca_event_error(event)),
+        topic = core.kca_event_topic(event),
+        partition = core.kca_event_partition(event),
+        offset = core.kca_event_offset(event),
+      }
+    end
+    core.kca_event_free(event)
+    return taken
+  end
+end
+
+return function(core, Delivery)
+  local Queue = classes.new()
+  local take = maker_of(core, Delivery)
+  Queue.take = take -- of one event of the core's
+
+  --- Up to `max` events, 1024 at most; none when none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
+  -- "delivery", "receipt", "fault", "rebalance", "end" or "log".
+  -- @return an array, or nil and the error ("stopped": the consumer has stopped, and nothing is left)
+  function Queue:next(max, timeout_ms)
+    local ok, events = core.kca_queue_next(self.handle, max or 1, timeout_ms or -1)
+    if not ok then
+      return nil, errors.of(events)
+    end
+    for i, event in ipairs(events) do
+      events[i] = take(event)
+    end
+    return events
+  end
+
+  --- Takes events as `next` does and handles each: deliveries by the handlers of their names, others by those of
+  -- `system:on`.
+  -- @return their number, or nil and the error
+  function Queue:dispatch(max, timeout_ms)
+    local events, err = self:next(max, timeout_ms)
+    if not events then
+      return nil, err
+    end
+    for _, event in ipairs(events) do
+      self.work:dispatch(event)
+    end
+    return #events
+  end
+
+  --- Every event as it comes, until the consumer has stopped; a system's queue never ends.
+  function Queue:events()
+    local waiting, at = {}, 0
+    return function()
+      at = at + 1
+      while waiting and not waiting[at] do
+        waiting, at = self:next(64, SLICE_MS), 1
+      end
+      return waiting and waiting[at]
+    end
+  end
+
+  --- A descriptor that is readable while something waits: only poll it.
+  function Queue:fd()
+    return core.kca_queue_fd(self.handle)
+  end
+
+  --- Why `next` fails: what ended the consumer; nil while the queue goes on.
+  function Queue:error()
+    local ok, err = core.kca_queue_error(self.handle)
+    return not ok and errors.of(err) or nil
+  end
+
+  --- Frees it now; a consumer leaves its group.
+  function Queue:close()
+    core.kca_queue_free(self.handle)
+    self.handle = nil
+  end
+  return Queue
+end

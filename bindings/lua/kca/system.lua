@@ -1,0 +1,174 @@
+--- Systems: what is declared, started and shut down together.
+
+local classes = require("kca.classes")
+local errors = require("kca.errors")
+local json = require("kca.json")
+
+local fallible = errors.fallible
+local EVENTS = { receipt = true, fault = true, rebalance = true, log = true }
+
+return function(M, core, Work, Bus, Consumer, Queue)
+  local System = classes.new()
+
+  --- Adds a copy of what is declared; returns the system, or nil and the first failure of its making.
+  function System:add(declared)
+    if declared.failure then
+      return nil, declared.failure
+    end
+    local ok, err = fallible(core[declared.add](self.handle, declared.handle))
+    return ok and self or nil, err
+  end
+  System.add_connection, System.add_publisher, System.add_consumer = System.add, System.add, System.add
+
+  for _, kind in ipairs({ "event_bus", "command_bus", "query_bus" }) do
+    local fn = core["kca_system_" .. kind]
+    --- The bus of a publisher's channel.
+    System[kind] = function(self, channel)
+      local bus, err = classes.wrap(Bus, fn(self.handle, channel))
+      if bus then
+        bus.system = self
+      end
+      return bus, err
+    end
+  end
+
+  --- The handler of the messages of this name ("*": of those that no other takes), called with the payload's values and
+  -- the delivery. A payload that is no JSON is rejected; "*" gets it as a string.
+  function System:handler(name, fn)
+    local ok, err = fallible(core.kca_system_add_handler(self.handle, name))
+    if not ok then
+      return nil, err
+    end
+    self.work.handlers[name] = fn
+    return self
+  end
+
+  --- The function that gets the events of a kind, "fault", "rebalance", "receipt" or "log", where they are not pulled.
+  -- Faults that nobody listens to are written to stderr.
+  function System:on(kind, fn)
+    if not EVENTS[kind] then
+      local text = ("system: on must be receipt, fault, rebalance or log, got %s"):format(tostring(kind))
+      return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
+    end
+    self.work.listeners[kind] = fn
+    return self
+  end
+
+  --- A memory of one's own for the consumer of this name: `store:seen(message_id)` is asked before a handler runs (an
+  -- error: not to be known now, the delivery fails), and `store:mark(message_id)` called after it has done its work.
+  function System:set_deduplication_store(consumer, store)
+    self.work.stores[consumer] = store
+    return self
+  end
+
+  --- Checks what is declared, reaches each cluster, and opens the publishers.
+  function System:start(timeout_ms)
+    return fallible(core.kca_system_start(self.handle, timeout_ms or 10000))
+  end
+
+  --- Stops, commits, sends what is buffered, and closes; an error says what was left.
+  function System:shutdown(timeout_ms)
+    return fallible(core.kca_system_shutdown(self.handle, timeout_ms or 10000))
+  end
+
+  --- The consumer of this name, as given to its builder. Options: amount_of_processors, message_processing_timeout_ms.
+  function System:consumer(name, options)
+    local consumer, err = classes.wrap(Consumer, core.kca_system_consumer(self.handle, name))
+    if not consumer then
+      return nil, err
+    end
+    consumer.name, consumer.work, consumer.system = name, self.work, self
+    for option, value in pairs(options or {}) do
+      local method = consumer["with_" .. tostring(option)]
+      if not method then
+        local text = ("consumer %s: there is no option %s"):format(name, tostring(option))
+        return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
+      end
+      method(consumer, value)
+    end
+    return consumer
+  end
+
+  local function queue_of(self, ok, handle)
+    local queue, err = classes.wrap(Queue, ok, handle)
+    if queue then
+      queue.work = self.work
+    end
+    return queue, err
+  end
+
+  --- The system's queue: receipts, faults, logs.
+  function System:queue()
+    return queue_of(self, core.kca_system_queue(self.handle))
+  end
+
+  --- The queue of the system's logs alone: from now on they wait here and not among the receipts.
+  function System:log_queue()
+    return queue_of(self, core.kca_system_log_queue(self.handle))
+  end
+
+  --- The active endpoints with counters: FORMAT_TEXT or FORMAT_JSON.
+  function System:describe(format)
+    return fallible(core.kca_system_describe(self.handle, format or core.KCA_FORMAT_TEXT))
+  end
+
+  --- The same as a table.
+  function System:description()
+    local text, err = self:describe(core.KCA_FORMAT_JSON)
+    if not text then
+      return nil, err
+    end
+    return json.decode(text)
+  end
+
+  --- What the connection's cluster has, all topics or one; with a group, how far that has come, which need not be one
+  -- of the system's. Returns the object described in kca_abi.h: "brokers", "topics" with their offsets, "group".
+  function System:describe_cluster(connection, topic, group, timeout_ms)
+    local text, err =
+      fallible(core.kca_system_describe_cluster(self.handle, connection, topic, group, timeout_ms or 10000))
+    if not text then
+      return nil, err
+    end
+    return json.decode(text)
+  end
+
+  --- Publishes dead letters again, or says what it would publish. Returns the report described in kca_abi.h; when the
+  -- time is over first its "complete" is false, and calling it again goes on.
+  function System:redrive(redrive, timeout_ms)
+    if redrive.failure then
+      return nil, redrive.failure
+    end
+    local text, err = fallible(core.kca_system_redrive(self.handle, redrive.handle, timeout_ms or 60000))
+    if not text then
+      return nil, err
+    end
+    return json.decode(text)
+  end
+
+  function System:log_to_queue(level)
+    core.kca_system_log_to_queue(self.handle, level)
+    return self
+  end
+
+  function System:log_to_stderr(level)
+    core.kca_system_log_to_stderr(self.handle, level)
+    return self
+  end
+
+  --- A system of these connections, publishers and consumers; `add` adds more.
+  function M.system(...)
+    local system, err = classes.wrap(System, core.kca_system_new())
+    if not system then
+      return nil, err
+    end
+    system.work = Work.new()
+    for i = 1, select("#", ...) do
+      local added, why = system:add((select(i, ...)))
+      if not added then
+        return nil, why
+      end
+    end
+    return system
+  end
+  return System
+end

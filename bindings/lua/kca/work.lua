@@ -1,0 +1,138 @@
+--- What a system does with events: handlers by the messages' names, deduplication, functions for faults and the like.
+
+local classes = require("kca.classes")
+local errors = require("kca.errors")
+local json = require("kca.json")
+
+local MAIN = {}
+
+--- The delivery that a handler of this coroutine is at: what it publishes continues its trace.
+local handled = setmetatable({}, { __mode = "k" })
+
+local function here()
+  return coroutine.running() or MAIN
+end
+
+return function(M)
+  local Work = classes.new()
+
+  function Work.new()
+    return setmetatable({ handlers = {}, stores = {}, listeners = {} }, Work)
+  end
+
+  function Work.handled()
+    return handled[here()]
+  end
+
+  --- An error for `error` or `return nil, err` in a handler: the message will never work.
+  function M.rejected(name, text)
+    return errors.of({ name = name, text = text, verdict = M.REJECTED })
+  end
+
+  --- What is said of events that nobody listens to.
+  function M.warn(text)
+    io.stderr:write("kca: ", text, "\n")
+  end
+
+  local function failure(err)
+    return type(err) == "table" and err.verdict or M.FAILED, errors.explain(err)
+  end
+
+  --- How a delivery is settled whose handler ended so.
+  local function answer(ok, verdict, second, third)
+    if not ok then
+      return failure(verdict)
+    elseif type(verdict) == "number" then
+      if verdict < M.DONE or verdict > M.DUPLICATE then
+        return M.FAILED, "handler", ("it returned %s, which is no verdict"):format(verdict)
+      end
+      return verdict, second, third
+    elseif not verdict and second ~= nil then
+      return failure(second)
+    end
+    return M.DONE
+  end
+
+  --- The payload as the handler gets it, or nil and why there is none.
+  local function payload_of(handler_is_for_all, d)
+    local payload = d:payload()
+    if payload == nil then
+      return nil
+    end
+    local value, why = json.decode(payload)
+    if why and handler_is_for_all then
+      return payload
+    end
+    return value, why
+  end
+
+  --- Runs the handler; how it ended.
+  function Work:answer(d)
+    local handler = self.handlers[d:name()]
+    local for_all = not handler
+    handler = handler or self.handlers["*"]
+    if not handler then
+      return M.REJECTED, "unhandled", "no handler has its name"
+    end
+    local payload, why = payload_of(for_all, d)
+    if why then
+      return M.REJECTED, "payload", why
+    end
+    local id = d:message_id()
+    local store = id ~= "" and self.stores[d:consumer()]
+    if store then
+      local known, seen = pcall(store.seen, store, id)
+      if not known then
+        return M.FAILED, "deduplication", select(2, errors.explain(seen))
+      elseif seen then
+        return M.DUPLICATE
+      end
+    end
+    local verdict, name, text = answer(pcall(handler, payload, d))
+    if store and verdict == M.DONE then
+      local marked, problem = pcall(store.mark, store, id)
+      if not marked then
+        M.warn(("message %s was handled and could not be marked: %s"):format(id, tostring(problem)))
+      end
+    end
+    return verdict, name, text
+  end
+
+  --- Runs the handler and settles by what came of it.
+  function Work:handle(d)
+    local place = here()
+    local outside = handled[place]
+    handled[place] = d
+    local ran, verdict, name, text = pcall(self.answer, self, d)
+    handled[place] = outside
+    if not ran then
+      verdict, name, text = M.FAILED, "handler", tostring(verdict)
+    end
+    if verdict ~= M.DEFERRED and d.delivery then
+      d:settle(verdict, name, text) -- a failure: it no longer counts, and comes again
+    end
+  end
+
+  --- Gives an event to the function that listens; a fault that nobody listens to is told.
+  function Work:tell(event)
+    local listener = self.listeners[event.kind]
+    if listener then
+      local ok, why = pcall(listener, event)
+      if not ok then
+        M.warn(("a listener to %ss failed: %s"):format(event.kind, tostring(why)))
+      end
+    elseif event.kind == "fault" then
+      M.warn(tostring(event.error))
+    end
+  end
+
+  function Work:dispatch(event)
+    if event.kind == "delivery" then
+      self:handle(event)
+    else
+      self:tell(event)
+    end
+  end
+
+  return Work
+end

@@ -1,0 +1,23 @@
+--- Kafka channel adapters for OpenResty and for nginx with its Lua module; nothing blocks the worker.
+--
+-- The words are those of `kca` (see kca.api); what differs:
+--
+--   * `system:start()` belongs into init_worker_by_lua, `kca.exit_worker()` into exit_worker_by_lua.
+--   * `bus:publish` waits for the receipt as a cosocket does, and returns it. `bus:fire` does not wait, for
+--     log_by_lua and for those who need no receipt: it is counted later (`system:counts()`).
+--   * `consumer:run()` returns at once: handlers are light threads, which may use cosockets, ngx.sleep and publish.
+--   * Events are not pulled: `system:on` gives them to functions, and faults go to the error log.
+
+local api = require("kca.api")
+local core = require("kca.ffi_core")
+
+local M, classes = api(core)
+M.warn = function(text)
+  ngx.log(ngx.WARN, "kca: ", text)
+end
+
+local worker = require("resty.kca.worker")(core)
+require("resty.kca.publishing")(M, core, classes, worker)
+require("resty.kca.consuming")(core, classes, worker)
+require("resty.kca.life")(M, core, classes, worker)
+return M

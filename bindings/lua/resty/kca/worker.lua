@@ -1,0 +1,171 @@
+--- What a worker process has once: the bridge, and the light thread that hears of it when queues have events.
+--
+-- A light thread cannot wait for a descriptor, so libkca's bridge sends a byte over a unix socket, each queue its own.
+-- When there is no such thread, before it is connected and after the worker was told to exit, whoever waits for a
+-- receipt looks by itself from time to time.
+
+local semaphore = require("ngx.semaphore")
+
+local PATIENCE_MS = 60000
+local A_TURN, A_TURN_S = 1024, 0.003 -- deliveries, and seconds, before others have a turn
+local MARKS = 255
+local EXITING = MARKS -- the byte that comes when the worker is told to exit
+
+return function(core)
+  local worker = {
+    systems = {}, -- all that are started
+    hears = false, -- the thread is there
+    busy = 0, -- light threads that need it: processors, and publishes that wait
+  }
+  local bridge
+  local listeners = {} -- by mark
+
+  --- Calls the listener when the queue has events; it must not yield for long.
+  function worker.watch(queue, listener)
+    local mark = 1
+    while listeners[mark] do
+      mark = mark + 1
+    end
+    if mark >= EXITING then
+      return nil, ("there is no room for more than %d queues"):format(EXITING - 1)
+    end
+    local ok, err = core.kca_bridge_watch(bridge, queue.handle, mark)
+    if not ok then
+      return nil, err.text
+    end
+    listeners[mark] = listener
+    return mark
+  end
+
+  function worker.forget(mark)
+    listeners[mark] = nil
+  end
+
+  local function tell(bytes)
+    local told = {}
+    for i = 1, #bytes do
+      local mark = bytes:byte(i)
+      if listeners[mark] and not told[mark] then
+        told[mark] = true
+        listeners[mark]()
+      end
+    end
+  end
+
+  local function is_over()
+    return ngx.worker.exiting() and worker.busy == 0
+  end
+
+  local function connect()
+    local socket = ngx.socket.tcp()
+    socket:settimeouts(1000, 1000, PATIENCE_MS)
+    local ok, err = socket:connect("unix:" .. core.kca_bridge_path(bridge))
+    if not ok then
+      return nil, err
+    end
+    local accepted, failure = core.kca_bridge_accept(bridge)
+    if not accepted then
+      socket:close()
+      return nil, failure.text
+    end
+    return socket
+  end
+
+  local function hear()
+    local socket, why = connect()
+    if not socket then
+      ngx.log(ngx.ERR, "kca: no wake-ups, receipts and messages come slowly: ", why)
+      return
+    end
+    worker.hears = true
+    while not is_over() do
+      local bytes, err = socket:receiveany(4096)
+      if bytes then
+        tell(bytes)
+      elseif err ~= "timeout" then
+        break
+      end
+    end
+    worker.hears = false
+    socket:close()
+  end
+
+  --- Fires when the worker is told to exit: consumers stop, and the thread looks whether it is needed any more.
+  local function leave(premature)
+    if premature then
+      for system in pairs(worker.systems) do
+        system:leave()
+      end
+      worker.nudge()
+    end
+  end
+
+  --- The thread looks whether it is needed any more.
+  function worker.nudge()
+    if bridge and is_over() then
+      core.kca_bridge_wake(bridge, EXITING)
+    end
+  end
+
+  --- Once in each worker.
+  function worker.begin()
+    if bridge then
+      return true
+    end
+    local ok, made = core.kca_bridge_new()
+    if not ok then
+      return nil, made.text
+    end
+    bridge = made
+    assert(ngx.timer.at(0, hear))
+    assert(ngx.timer.at(1e6, leave))
+    return true
+  end
+
+  function worker.finish()
+    if bridge then
+      core.kca_bridge_free(bridge)
+      bridge = nil
+    end
+  end
+
+  -- ---- turns: of all processors together, so that requests have theirs ----
+  --
+  -- By the processor time of this process. nginx' own time must not be brought up to date here: timers that are set
+  -- meanwhile would then be due at once, and nginx would look at nothing else.
+
+  local turn, taken, began_s = 0, 0, 0
+
+  --- There was nothing to do: others have had their turn.
+  function worker.begin_turn()
+    turn, taken, began_s = turn + 1, 0, os.clock()
+  end
+
+  --- After each delivery: when the turn is over, others have theirs.
+  function worker.end_turn()
+    taken = taken + 1
+    if taken < A_TURN and os.clock() - began_s < A_TURN_S then
+      return
+    end
+    local mine = turn
+    ngx.sleep(0.001)
+    if turn == mine then
+      worker.begin_turn()
+    end
+  end
+
+  -- ---- semaphores, used again ----
+
+  local spare = {}
+
+  function worker.semaphore()
+    return table.remove(spare) or semaphore.new(0)
+  end
+
+  --- Only one that nobody waits for and nobody will post.
+  function worker.give_back(used)
+    spare[#spare + 1] = used
+  end
+
+  return worker
+end

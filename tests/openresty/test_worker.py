@@ -1,0 +1,371 @@
+"""resty.kca in a real nginx with the embedded broker: nothing blocks the worker, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from server import Server, wait_until
+
+APP = """
+local kca = require "resty.kca"
+local M = { kca = kca, seen = {}, handled = 0 }
+local system = assert(kca.system(
+  kca.connection("kafka", "embedded://"),
+  kca.publisher("kafka", "orders", { required_acks = -1, linger_ms = %(linger_ms)d, buffer_messages = %(buffer)d }),
+  kca.consumer("kafka", "orders", "shop", { partition = kca.PARTITION_EVERY, failure_policy = "%(policy)s" })))
+M.system = system
+system:handler("*", function(order, message)
+  M.handled = M.handled + 1
+  %(handler)s
+end)
+assert(system:consumer("shop", { amount_of_processors = %(processors)d }):run(%(where)s))
+M.started, M.problem = system:start()
+M.bus = assert(system:event_bus("orders"))
+function M.answer(value, err)
+  if err then
+    ngx.status = 500
+    value = { name = err.name, text = tostring(err), retriable = err.retriable }
+  end
+  ngx.say(require("kca.json").encode(value))
+end
+return M
+"""
+
+PUBLISH = """
+local r, err = app.bus:publish("orderCreated", { id = tonumber(ngx.var.arg_id) }, { key = ngx.var.arg_key })
+app.answer(r, err)
+"""
+LOCATIONS = {
+    "/publish": PUBLISH,
+    "/counts": "app.answer(app.system:counts())",
+    "/status": """app.answer({ worker = ngx.worker.id(), handled = app.handled, seen = app.kca.array(app.seen),
+                  running = app.system:consumer("shop").running ~= nil,
+                  problem = app.problem and tostring(app.problem), why = tostring(app.system:consumer("shop"):error()) })""",
+    "/fire": 'for i = 1, tonumber(ngx.var.arg_n) do app.bus:fire("orderCreated", { id = i }) end ngx.say("{}")',
+    "/echo": "ngx.req.read_body() ngx.say(ngx.req.get_body_data())",
+    "/hello": 'ngx.say("hello")',
+}
+
+Begin = Callable[..., Server]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    """Starts a server whose handler is this text in Lua; ends it."""
+    servers: list[Server] = []
+
+    def start(
+        handler: str = "",
+        *,
+        linger_ms: int = 0,
+        processors: int = 1,
+        where: str = "",
+        policy: str = "skip",
+        buffer: int = 2000,
+        locations: dict[str, str] | None = None,
+        **options: Any,
+    ) -> Server:
+        names = {
+            "handler": handler, "linger_ms": linger_ms, "processors": processors, "where": where, "policy": policy,
+            "buffer": buffer,
+        }  # fmt: skip
+        servers.append(
+            Server(tmp_path, APP % names, LOCATIONS | (locations or {}), **options)
+        )
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+        strange = [
+            line
+            for line in server.errors().splitlines()
+            if "[error]" in line and "has ended" not in line
+        ]
+        assert strange == []
+
+
+def together(count: int, call: Callable[[int], Any]) -> list[Any]:
+    """The results of as many calls at the same time."""
+    results: list[Any] = [None] * count
+
+    def one(i: int) -> None:
+        results[i] = call(i)
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_publish_answers_with_the_receipt(begin: Begin) -> None:
+    server = begin("app.seen[#app.seen + 1] = order.id")
+    first = server.json("/publish?id=1&key=k")
+    second = server.json("/publish?id=2&key=k")
+    assert first["topic"] == "orders"
+    assert second["partition"] == first["partition"]
+    assert second["offset"] == first["offset"] + 1
+    wait_until(
+        lambda: server.json("/status")["seen"] == [1, 2], "both are handled, in order"
+    )
+    assert server.json("/counts") == {
+        "accepted": 2,
+        "stored": 2,
+        "failed": 0,
+        "refused": 0,
+        "unanswered": 0,
+    }
+
+
+def test_a_message_takes_nothing_over_from_the_one_before(begin: Begin) -> None:
+    server = begin(
+        "app.seen[#app.seen + 1] = { order.id or 0, message:key() == message:correlation_id(), message:message_id() }"
+    )
+    server.json("/publish?id=1&key=k")
+    server.json("/publish")
+    server.json("/publish?id=3&key=k")
+    wait_until(lambda: len(server.json("/status")["seen"]) == 3, "all are handled")
+    seen = server.json("/status")["seen"]
+    assert sorted(one[:2] for one in seen) == [[0, True], [1, False], [3, False]]
+    assert len({one[2] for one in seen}) == 3
+
+
+def test_a_publish_that_waits_holds_up_nobody(begin: Begin) -> None:
+    server = begin(linger_ms=1000)
+    begun = time.monotonic()
+    waiting = threading.Thread(
+        target=together, args=(20, lambda i: server.json(f"/publish?id={i}"))
+    )
+    waiting.start()
+    slowest = 0.0
+    while waiting.is_alive():
+        at = time.monotonic()
+        assert server.get("/hello") == (200, "hello\n")
+        slowest = max(slowest, time.monotonic() - at)
+    waiting.join()
+    assert slowest < 0.3
+    assert 0.9 < time.monotonic() - begun < 3
+    assert server.json("/counts")["stored"] == 20
+
+
+def test_a_receipt_that_does_not_come_in_time_is_an_error(begin: Begin) -> None:
+    late = 'app.answer(app.bus:publish("orderCreated", {}, { timeout_ms = 100 }))'
+    server = begin(linger_ms=1500, locations={"/late": late})
+    status, text = server.get("/late")
+    assert status == 500
+    assert json.loads(text)["name"] == "timeout"
+    wait_until(lambda: server.json("/counts")["stored"] == 1, "it is stored later")
+
+
+def test_a_full_buffer_is_waited_for_by_publish_and_refused_by_fire(
+    begin: Begin,
+) -> None:
+    fire = """local refused
+              for _ = 1, 12 do local ok, err = app.bus:fire("orderCreated", {}) refused = refused or err end
+              app.answer(nil, refused)"""
+    server = begin(linger_ms=300, buffer=10, locations={"/overfill": fire})
+    status, text = server.get("/overfill")
+    assert (status, json.loads(text)["name"], json.loads(text)["retriable"]) == (
+        500,
+        "buffer_full",
+        True,
+    )
+    assert len(together(30, lambda i: server.json(f"/publish?id={i}"))) == 30
+    counts = server.json("/counts")
+    assert (counts["stored"], counts["refused"]) == (40, 2)
+
+
+def test_what_cannot_be_published_is_an_error(begin: Begin) -> None:
+    locations = {
+        "/function": 'app.answer(app.bus:publish("orderCreated", { print }))',
+        "/large": 'app.answer(app.bus:publish("orderCreated", { text = ("x"):rep(2000000) }))',
+        "/queue": "app.answer(app.system:queue())",
+    }
+    server = begin(locations=locations)
+    names = [json.loads(server.get(path)[1])["name"] for path in locations]
+    assert names == ["payload", "too_large", "state"]
+    assert server.json("/counts")["refused"] == 2
+
+
+def test_log_by_lua_fires_and_may_not_wait(begin: Begin) -> None:
+    logged = """location = /logged {
+      return 200 "logged";
+      log_by_lua_block {
+        app.fired, app.fire_problem = app.bus:fire("requestServed", { uri = ngx.var.uri, status = ngx.status })
+        app.waited, app.wait_problem = app.bus:publish("requestServed", {})
+      } }"""
+    outcome = "app.answer({ fired = app.fired, problem = tostring(app.wait_problem) })"
+    server = begin(
+        "app.seen[#app.seen + 1] = order.uri .. order.status",
+        locations={"/outcome": outcome},
+        more=logged,
+    )
+    assert server.get("/logged") == (200, "logged")
+    wait_until(
+        lambda: server.json("/status")["seen"] == ["/logged200"],
+        "the request's message is handled",
+    )
+    found = server.json("/outcome")
+    assert found["fired"] is True
+    assert "publish waits, which log may not; use fire" in found["problem"]
+
+
+def test_handlers_sleep_connect_and_publish(begin: Begin) -> None:
+    server = begin(
+        """
+        ngx.sleep(0.01)
+        if message:name() == "orderCreated" then
+          local socket = ngx.socket.tcp()
+          assert(socket:connect("127.0.0.1", app.port))
+          assert(socket:send("GET /hello HTTP/1.0\\r\\n\\r\\n"))
+          local body = assert(socket:receive("*a"))
+          app.traces = { message:traceparent() }
+          assert(app.bus:publish("orderBilled", { id = order.id, body = body:match("hello") }))
+        else
+          app.traces[2] = message:traceparent()
+          app.seen[#app.seen + 1] = order.body .. order.id
+        end""",
+        locations={
+            "/port": "app.port = tonumber(ngx.var.server_port) app.answer({})",
+            "/traced": """app.answer(app.bus:publish("orderCreated", { id = 5 },
+                            { traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" }))""",
+            "/traces": "app.answer(app.traces)",
+        },
+    )
+    server.json("/port")
+    server.json("/traced")
+    wait_until(
+        lambda: server.json("/status")["seen"] == ["hello5"],
+        "the second message is handled",
+    )
+    first, second = server.json("/traces")
+    assert (
+        first.split("-")[1]
+        == second.split("-")[1]
+        == "4bf92f3577b34da6a3ce929d0e0e4736"
+    )
+
+
+def test_processors_are_light_threads_side_by_side(begin: Begin) -> None:
+    server = begin("ngx.sleep(0.5) app.seen[#app.seen + 1] = order.id", processors=10)
+    together(10, lambda i: server.json(f"/publish?id={i}&key=k{i}"))
+    begun = time.monotonic()
+    wait_until(lambda: len(server.json("/status")["seen"]) == 10, "all are handled")
+    assert time.monotonic() - begun < 3
+
+
+def test_requests_have_their_turn_while_a_backlog_is_handled(begin: Begin) -> None:
+    busy_1_ms = "local until_s = os.clock() + 0.001 while os.clock() < until_s do end"
+    server = begin(busy_1_ms, processors=8, buffer=100000)
+    server.json("/fire?n=3000")
+    slowest = 0.0
+
+    def is_handled() -> bool:
+        nonlocal slowest
+        at = time.monotonic()
+        assert server.get("/hello") == (200, "hello\n")
+        slowest = max(slowest, time.monotonic() - at)
+        return bool(server.json("/status")["handled"] == 3000)
+
+    wait_until(is_handled, "all are handled")
+    assert slowest < 0.25
+    assert server.json("/counts")["stored"] == 3000
+
+
+def test_a_failure_ends_a_consumer_that_stops_and_is_told(begin: Begin) -> None:
+    server = begin('error("it broke")', policy="stop")
+    server.json("/publish?id=1")
+    status = wait_until(
+        lambda: (s := server.json("/status"))["running"] is False and s,
+        "the consumer has ended",
+    )
+    assert "it broke" in status["why"]
+    assert "kca: consumer shop has ended: " in server.errors()
+
+
+@pytest.mark.parametrize(
+    ("where", "running"),
+    [("", {0}), ("{ worker = 1 }", {1}), ('{ workers = "every" }', {0, 1})],
+)
+def test_consumers_run_in_one_worker_or_in_every_one(
+    begin: Begin, where: str, running: set[int]
+) -> None:
+    server = begin(where=where, workers=2)
+    found: dict[int, bool] = {}
+
+    def ask() -> bool:
+        status = server.json("/status")
+        found[status["worker"]] = status["running"]
+        return len(found) == 2
+
+    wait_until(ask, "both workers have answered")
+    assert {worker for worker, runs in found.items() if runs} == running
+
+
+def test_a_system_made_before_the_fork_says_so(begin: Begin) -> None:
+    head = """init_by_lua_block {
+      local kca = require "resty.kca"
+      early = assert(kca.system(kca.connection("kafka", "embedded://"), kca.publisher("kafka", "early")))
+      early_bus = assert(early:event_bus("early"))
+      early_started, early_problem = early:start()
+    }"""
+    server = begin(
+        head=head,
+        locations={
+            "/early": 'app.answer(early_bus:publish("orderCreated", {}))',
+            "/start": "app.answer(nil, early_problem)",
+            "/again": "app.answer(early:start())",
+        },
+    )
+    errors = [
+        json.loads(server.get(path)[1]) for path in ("/early", "/start", "/again")
+    ]
+    assert errors[0]["name"] == "forked" and "made before fork" in errors[0]["text"]
+    assert (
+        errors[1]["name"] == "state"
+        and "init_worker_by_lua, not by init_by_lua" in errors[1]["text"]
+    )
+    assert errors[2]["name"] == "forked"
+    assert server.json("/publish?id=1")["topic"] == "orders"
+
+
+def test_an_idle_worker_costs_nothing(begin: Begin) -> None:
+    server = begin(processors=4)
+    server.json("/publish?id=1")
+    wait_until(lambda: server.json("/status")["handled"] == 1, "it is handled")
+    [worker] = server.workers()
+
+    def busy_ns() -> int:
+        return int(
+            Path(f"/proc/{worker}/task/{worker}/schedstat").read_text().split()[0]
+        )
+
+    time.sleep(1)
+    before = busy_ns()
+    time.sleep(5)
+    assert (busy_ns() - before) / 5e9 < 0.002
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM])
+def test_the_end_is_quick_and_leaves_nothing(
+    begin: Begin, number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    server = begin("ngx.sleep(0.2)", processors=2)
+    server.json("/fire?n=10")
+    begun = time.monotonic()
+    assert server.end(number) == 0
+    assert time.monotonic() - begun < 8
+    assert "exited on signal" not in server.errors()
+    assert list(scratch.iterdir()) == []
