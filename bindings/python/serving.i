@@ -5,13 +5,8 @@
  *       (type, handle). served: what Work.served gives. A handler is called from here, when its message has no trace
  *       and no store is asked; else by served's answer(delivery) -> (verdict, name, text)
  *   own(address): the handle of a delivery
- *
- * A handler is called with the interpreter's lock held since the last one: it is let go now and then, and when there is
- * nothing to do. What the core does in a turn meanwhile waits for nobody who needs that lock.
  */
 %{
-enum { KCA_PY_AT_ONCE = 32 }; /* turns with the interpreter's lock held: then others may have it */
-
 /* What kca.work.Work gives to serve, borrowed, and what is remembered of the delivery before. */
 typedef struct kca_py_served {
   PyObject *make, *handlers, *stores, *answer, *abandon, *done, *told, *failure, *misfit;
@@ -210,7 +205,7 @@ static void kca_py_part(kca_py_hand *hand, bool ended) {
 }
 
 static bool kca_py_handle_delivery(kca_py_served *s, kca_py_hand *hand) {
-  PyObject *said = kca_py_answer(s, hand);
+  PyObject *said = PyErr_CheckSignals() == 0 ? kca_py_answer(s, hand) : NULL;
   bool ok;
   if (said == s->done) {
     hand->verdict = KCA_DONE;
@@ -241,42 +236,29 @@ static void kca_py_put_away(kca_py_hand *hand) {
 
 /* Settles the last, unless that is done, and takes the next event. */
 static int kca_py_turn(kca_queue *queue, kca_py_hand *hand, kca_event **out, int timeout_ms) {
+  int count;
   if (hand->delivery && !(hand->settle && hand->free))
     kca_py_put_away(hand);
-  kca_delivery *done = hand->delivery;
-  int verdict = hand->verdict;
+  Py_BEGIN_ALLOW_THREADS
+  count = kca_queue_turn(queue, hand->delivery, hand->verdict, out, timeout_ms);
+  Py_END_ALLOW_THREADS
   Py_XDECREF(hand->object);
   *hand = (kca_py_hand){0};
-  int count = kca_queue_turn(queue, done, verdict, out, 0);
-  if (count == 0 && timeout_ms != 0) {
-    Py_BEGIN_ALLOW_THREADS
-    count = kca_queue_turn(queue, NULL, 0, out, timeout_ms);
-    Py_END_ALLOW_THREADS
-  }
   return count;
-}
-
-/* Others have the interpreter; false: a signal's handler raised. */
-static bool kca_py_let_others(kca_py_hand *hand) {
-  kca_py_put_away(hand);
-  return PyErr_CheckSignals() == 0;
 }
 
 /* Gives what kca_queue_next does when no further delivery came; KCA_PY_INTERRUPTED: an exception is set. */
 static int kca_py_serve_all(kca_py_served *s, kca_queue *queue, kca_event **out, int timeout_ms) {
   kca_py_hand hand = {0};
-  for (unsigned turns = 1;; turns++) {
-    if (turns % KCA_PY_AT_ONCE == 0 && !kca_py_let_others(&hand))
-      return KCA_PY_INTERRUPTED;
-    int count = kca_py_turn(queue, &hand, out, timeout_ms);
-    if (count != 1 || kca_event_type(*out) != KCA_EVENT_DELIVERY)
-      return count;
+  int count;
+  while ((count = kca_py_turn(queue, &hand, out, timeout_ms)) == 1 && kca_event_type(*out) == KCA_EVENT_DELIVERY) {
     hand.delivery = kca_event_into_delivery(*out);
     if (!kca_py_handle_delivery(s, &hand)) {
       kca_py_put_away(&hand);
       return KCA_PY_INTERRUPTED;
     }
   }
+  return count;
 }
 
 static PyObject *kca_py_serve(PyObject *self, PyObject *args) {
