@@ -1,7 +1,11 @@
 /* Turns of a queue: the last delivery is settled and the next taken in one call. */
 #include "behaviour.h"
+
+#include <dirent.h>
+
 #include "recorder.h"
 #include "systems.h"
+#include "wait.h"
 
 enum { COME_MS = 10000 };
 
@@ -114,6 +118,34 @@ static void test_the_last_one_counts_after_a_stop_too(void **state) {
     end_turning(&t);
 }
 
+/* The process' threads. */
+static int thread_count(void) {
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    for (const struct dirent *task; (task = readdir(tasks));)
+        count += task->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
+static int no_more_than(void *threads) {
+    return thread_count() <= *(int *)threads;
+}
+
+/* With it goes the client that it came from, and the client's threads. */
+static void test_one_that_outlives_its_consumer_is_freed(void **state) {
+    (void)state;
+    int before = thread_count();
+    turning t = turn_with(2);
+    kca_delivery *d = turn(&t, NULL, KCA_DONE);
+    kca_error_free(kca_system_shutdown(t.system, 0));
+    kca_event *e;
+    assert_int_equal(kca_queue_turn(t.queue, d, KCA_DONE, &e, COME_MS), -KCA_ERROR_STOPPED);
+    end_turning(&t);
+    assert_true(wait_until(no_more_than, &before, COME_MS));
+}
+
 static void test_any_queue_settles_it(void **state) {
     (void)state;
     turning t = turn_with(3), other = turn_with(1);
@@ -151,6 +183,7 @@ int main(void) {
         cmocka_unit_test(test_one_that_failed_comes_again),
         cmocka_unit_test(test_one_that_was_settled_already_is_freed),
         cmocka_unit_test(test_the_last_one_counts_after_a_stop_too),
+        cmocka_unit_test(test_one_that_outlives_its_consumer_is_freed),
         cmocka_unit_test(test_any_queue_settles_it),
         cmocka_unit_test(test_without_a_final_verdict_nothing_happens),
     };
