@@ -45,7 +45,7 @@ kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_delivery_settle: delivery is NULL");
     if (d->event.generation != kca__generation())
         return kca__error_new(KCA_ERROR_FORKED, "this delivery is the parent process'");
-    if (verdict < KCA_DONE || verdict > KCA_DUPLICATE || verdict == KCA_DEFERRED)
+    if (!kca__verdict_settles(verdict))
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "delivery: verdict must be KCA_DONE, KCA_FAILED, KCA_REJECTED or "
                               "KCA_DUPLICATE, got %d",

@@ -1,6 +1,7 @@
 #include "handle.h"
 
 #include "error.h"
+#include "generation.h"
 
 #include <stdlib.h>
 
@@ -73,14 +74,31 @@ int kca_queue_fd(kca_queue *q) {
                        : kca__event_queue_fd(q->events);
 }
 
+static int next_of(kca_queue *q, kca__hand *hand, kca_event **out, int max, int timeout_ms) {
+    if (q->consumer)
+        return kca__consumer_pull(q->consumer, q->run_number, hand, out, max, timeout_ms);
+    return kca__event_queue_take(q->events, out, max, timeout_ms);
+}
+
 int kca_queue_next(kca_queue *q, kca_event **out, int max, int timeout_ms) {
     if (!q || !out || max < 1 || timeout_ms < -1)
         return -KCA_ERROR_ARGUMENT;
     if (kca__system_is_foreign(q->system))
         return -KCA_ERROR_FORKED;
-    if (q->consumer)
-        return kca__consumer_pull(q->consumer, q->run_number, out, max, timeout_ms);
-    return kca__event_queue_take(q->events, out, max, timeout_ms);
+    return next_of(q, NULL, out, max, timeout_ms);
+}
+
+int kca_queue_turn(kca_queue *q, kca_delivery *done, int verdict, kca_event **out, int timeout_ms) {
+    if (!q || !out || timeout_ms < -1 || !kca__verdict_settles(verdict))
+        return -KCA_ERROR_ARGUMENT;
+    if (kca__system_is_foreign(q->system) || (done && done->event.generation != kca__generation()))
+        return -KCA_ERROR_FORKED;
+    kca__hand hand = {.done = done, .verdict = verdict};
+    if (!q->consumer)
+        kca__hand_empty(&hand);
+    int count = next_of(q, &hand, out, 1, timeout_ms);
+    kca__hand_empty(&hand); /* unless it stopped, there is nothing left */
+    return count;
 }
 
 kca_error *kca_queue_error(kca_queue *q) {

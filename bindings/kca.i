@@ -9,6 +9,10 @@
 %ignore kca_queue_dispatch;
 %ignore kca_system_set_event_handler;
 %ignore kca_system_set_deduplication_store;
+
+/* For loops that are written in C. */
+%ignore kca_queue_turn;
+
 %typemap(in, numinputs=0) (kca_handler_fn fn, void *user, kca_free_fn free_user) %{
   $1 = NULL;
   $2 = NULL;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define KCA__CLOCK_NEVER INT64_MAX
+#define KCA__CLOCK_OVER  0 /* a deadline that is over at any time */
 
 int64_t kca__clock_ms(void);
 

@@ -327,14 +327,14 @@ void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number) {
     kca__error_free(failure);
 }
 
-int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca_event **out, int max,
-                       int timeout_ms) {
+int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca__hand *hand, kca_event **out,
+                       int max, int timeout_ms) {
     pthread_mutex_lock(&c->lock);
     kca__inbound *in = c->run_number == run_number ? use(c) : NULL;
     pthread_mutex_unlock(&c->lock);
     if (!in)
         return -KCA_ERROR_STOPPED;
-    int count = kca__inbound_pull(in, out, max, timeout_ms);
+    int count = kca__inbound_pull(in, hand, out, max, timeout_ms);
     done_with(c);
     return count;
 }

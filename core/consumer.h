@@ -56,10 +56,10 @@ kca_error *kca__consumer_run(kca__consumer *c);
 void kca__consumer_stop(kca__consumer *c);
 
 /* Pull form: joins; takes; leaves. See kca_consumer_queue and kca_queue_next. `run_number` is the
- * queue's. */
+ * queue's; `hand` may be NULL, and keeps what it has when the consumer has stopped. */
 kca_error *kca__consumer_start_pulling(uint64_t *out_run_number, kca__consumer *c);
-int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca_event **out, int max,
-                       int timeout_ms);
+int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca__hand *hand, kca_event **out,
+                       int max, int timeout_ms);
 void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number);
 int kca__consumer_fd(kca__consumer *c, uint64_t run_number);
 kca_error *kca__consumer_why_ended(kca__consumer *c, uint64_t run_number);

@@ -17,7 +17,7 @@ void kca__event_list_add(kca__event_list *l, kca_event *e) {
     l->count++;
 }
 
-static kca_event *list_take(kca__event_list *l) {
+kca_event *kca__event_list_take(kca__event_list *l) {
     kca_event *e = l->first;
     if (!e)
         return NULL;
@@ -40,7 +40,7 @@ void kca__event_queue_init(kca__event_queue *q) {
 
 void kca__event_queue_close(kca__event_queue *q) {
     kca_event *e;
-    while ((e = list_take(&q->notes)) || (e = list_take(&q->receipts)))
+    while ((e = kca__event_list_take(&q->notes)) || (e = kca__event_list_take(&q->receipts)))
         e->release(e);
     kca__notifier_close(&q->notifier);
     pthread_cond_destroy(&q->arrived);
@@ -70,7 +70,8 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
     if (!e)
         return;
     pthread_mutex_lock(&q->lock);
-    kca_event *oldest = q->notes.count >= KCA__EVENT_QUEUE_NOTES ? list_take(&q->notes) : NULL;
+    kca_event *oldest =
+        q->notes.count >= KCA__EVENT_QUEUE_NOTES ? kca__event_list_take(&q->notes) : NULL;
     kca__event_list_add(&q->notes, e);
     announce(q);
     if (q->serving > 0 && q->source.owner)
@@ -84,7 +85,8 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
 static int take_now(kca__event_queue *q, kca_event **out, int max) {
     int count = 0;
     kca_event *e;
-    while (count < max && ((e = list_take(&q->notes)) || (e = list_take(&q->receipts))))
+    while (count < max &&
+           ((e = kca__event_list_take(&q->notes)) || (e = kca__event_list_take(&q->receipts))))
         out[count++] = e;
     if (!q->notes.first && !q->receipts.first)
         kca__notifier_clear(&q->notifier);

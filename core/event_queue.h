@@ -45,6 +45,7 @@ typedef struct kca__event_queue {
 
 void kca__event_list_init(kca__event_list *l);
 void kca__event_list_add(kca__event_list *l, kca_event *e);
+kca_event *kca__event_list_take(kca__event_list *l); /* NULL: it is empty */
 
 void kca__event_queue_init(kca__event_queue *q);
 

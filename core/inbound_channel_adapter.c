@@ -100,10 +100,20 @@ static void release_done(kca__hand *hand) {
     hand->spent = d;
 }
 
-static int take_ready(kca__engine *e, kca_delivery **out, int max) {
+static int take_notes(kca__engine *e, kca_event **out, int max) {
     int count = 0;
-    while (count < max && (out[count] = kca__engine_take_locked(e)))
+    while (count < max && (out[count] = kca__event_list_take(&e->notes)))
         count++;
+    return count;
+}
+
+static int take_ready(kca__engine *e, kca_event **out, int max) {
+    int count = take_notes(e, out, max);
+    if (count > 0)
+        return count;
+    kca_delivery *d;
+    while (count < max && (d = kca__engine_take_locked(e)))
+        out[count++] = &d->event;
     return count;
 }
 
@@ -121,16 +131,21 @@ static bool is_duplicate(kca__engine *e, const kca_delivery *d) {
 }
 
 /* Gives how many are ready to be read; 0: all were duplicates, which are settled. */
-static int prepare_all(kca__engine *e, kca_delivery **all, int count) {
+static int prepare_all(kca__engine *e, kca_event **all, int count) {
     int prepared = 0;
     bool failed = false;
     for (int i = 0; i < count; i++) {
-        if (!prepare(all[i])) {
+        if (all[i]->type != KCA_EVENT_DELIVERY) {
+            all[prepared++] = all[i];
+            continue;
+        }
+        kca_delivery *d = (kca_delivery *)all[i];
+        if (!prepare(d)) {
             failed = true;
-            give_up_reading(e, all[i]);
-        } else if (is_duplicate(e, all[i])) {
-            kca__engine_settle(all[i], KCA_DUPLICATE);
-            kca__engine_recycle(all[i]);
+            give_up_reading(e, d);
+        } else if (is_duplicate(e, d)) {
+            kca__engine_settle(d, KCA_DUPLICATE);
+            kca__engine_recycle(d);
         } else {
             all[prepared++] = all[i];
         }
@@ -174,8 +189,8 @@ static bool wait_for_work(kca__inbound *in, int64_t deadline) {
     return in_time || (nap && kca__clock_left_ms(deadline) != 0);
 }
 
-/* Deliveries that are not prepared yet. */
-static int take_some(kca__inbound *in, kca__hand *hand, kca_delivery **out, int max,
+/* Notes, or deliveries that are not prepared yet. */
+static int take_some(kca__inbound *in, kca__hand *hand, kca_event **out, int max,
                      int64_t deadline) {
     kca__engine *e = &in->engine;
     pthread_mutex_lock(&e->lock);
@@ -189,8 +204,7 @@ static int take_some(kca__inbound *in, kca__hand *hand, kca_delivery **out, int 
         put_away(e, hand);
         count = take_ready(e, out, max);
     }
-    /* `notes` has some only when they are pulled too. */
-    for (bool in_time = true; count == 0 && !e->stopping && !e->notes.first && in_time;) {
+    for (bool in_time = true; count == 0 && !e->stopping && in_time;) {
         in_time = wait_for_work(in, deadline);
         count = take_ready(e, out, max);
     }
@@ -204,7 +218,7 @@ static int take_some(kca__inbound *in, kca__hand *hand, kca_delivery **out, int 
     return count;
 }
 
-int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int max,
+int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_event **out, int max,
                       int64_t deadline) {
     kca__hand none = {0};
     hand = hand ? hand : &none;
@@ -224,6 +238,15 @@ void kca__inbound_put_away(kca__inbound *in, kca__hand *hand) {
         if (hand->done)
             release_done(hand);
     }
+}
+
+void kca__hand_empty(kca__hand *hand) {
+    kca_delivery *d = hand->done;
+    hand->done = NULL;
+    if (!d)
+        return;
+    kca__engine_settle(d, hand->verdict);
+    kca__engine_recycle(d);
 }
 
 int kca__inbound_out(kca__inbound *in) {

@@ -65,8 +65,9 @@ typedef struct kca__inbound {
     int64_t stop_ms;        /* the keeper's: when it saw the end, also one that nobody asked for */
 } kca__inbound;
 
-/* What a processor brings back when it asks for the next: its last delivery, to be settled by
- * `verdict` (done == NULL: none), and the one before, whose record is released already. */
+/* What a processor, or who pulls one event after another, brings back when it asks for the next:
+ * its last delivery, to be settled by `verdict` (done == NULL: none), and the one before, whose
+ * record is released already. */
 typedef struct kca__hand {
     kca_delivery *done;
     int verdict;
@@ -76,16 +77,20 @@ typedef struct kca__hand {
 /* Joins. */
 kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup);
 
-/* Up to `max` deliveries, ready to be read; waits for the first until the deadline. 0: none came;
- * -KCA_ERROR_STOPPED. `hand` may be NULL. */
-int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_delivery **out, int max,
+/* Up to `max` events: notes, which only the pull form has, or else deliveries, ready to be read.
+ * Waits for the first until the deadline. 0: none came; -KCA_ERROR_STOPPED. `hand` may be NULL. */
+int kca__inbound_take(kca__inbound *in, kca__hand *hand, kca_event **out, int max,
                       int64_t deadline);
 
-/* A processor ends: settles and gives back what it still has. */
+/* Settles and gives back what it still has. */
 void kca__inbound_put_away(kca__inbound *in, kca__hand *hand);
 
-/* Like kca_queue_next: deliveries, faults and rebalances as events. */
-int kca__inbound_pull(kca__inbound *in, kca_event **out, int max, int timeout_ms);
+/* Likewise, when the delivery is of any adapter, which may have closed. */
+void kca__hand_empty(kca__hand *hand);
+
+/* Like kca_queue_next: deliveries, faults and rebalances as events. `hand` may be NULL, with
+ * a delivery of any adapter; nothing is left in it. */
+int kca__inbound_pull(kca__inbound *in, kca__hand *hand, kca_event **out, int max, int timeout_ms);
 
 /* How many deliveries the application has. */
 int kca__inbound_out(kca__inbound *in);

@@ -212,7 +212,10 @@ bool kca__engine_has_ready_locked(const kca__engine *e);
 /* The next delivery, now out; NULL: none is ready. */
 kca_delivery *kca__engine_take_locked(kca__engine *e);
 
-/* A verdict other than KCA_DEFERRED. False: it does not count any more. After kca__engine_settle it
+/* One that a delivery can be settled with. */
+bool kca__verdict_settles(int verdict);
+
+/* False: it does not count any more. After kca__engine_settle it
  * comes again, if it is to, without waiting for kca__engine_recycle. */
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict);
 bool kca__engine_settle(kca_delivery *d, int verdict);

@@ -13,8 +13,9 @@ typedef struct processor {
 static void *process(void *argument) {
     processor *p = argument;
     kca__hand hand = {0};
-    kca_delivery *d;
-    while (kca__inbound_take(p->inbound, &hand, &d, 1, KCA__CLOCK_NEVER) > 0) {
+    kca_event *taken; /* the notes go elsewhere in this form: a delivery */
+    while (kca__inbound_take(p->inbound, &hand, &taken, 1, KCA__CLOCK_NEVER) > 0) {
+        kca_delivery *d = (kca_delivery *)taken;
         int verdict = kca__consumer_handle(p->consumer, d);
         /* A deferred one is the application's now: it may be freed already. */
         if (verdict != KCA_DEFERRED) {

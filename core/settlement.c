@@ -76,6 +76,10 @@ static bool judge(kca__engine *e, kca_delivery *d, int verdict) {
     return kca__engine_decide(e, d, verdict == KCA_REJECTED);
 }
 
+bool kca__verdict_settles(int verdict) {
+    return verdict >= KCA_DONE && verdict <= KCA_DUPLICATE && verdict != KCA_DEFERRED;
+}
+
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
     if (d->state != KCA__DELIVERY_OUT)
         return false;

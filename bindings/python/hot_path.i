@@ -9,9 +9,6 @@
  *   take(queue, max, timeout_ms): a list of events, each a tuple:
  *       (EVENT_RECEIPT, token, error, topic, partition, offset), (EVENT_DELIVERY, handle, name, payload),
  *       or (another type, handle)
- *   serve(queue, timeout_ms, make, answer): has deliveries handled, each by answer(delivery) -> (verdict, name, text),
- *       until none comes: None; or an event of another kind: (type, handle). make: the class kca.Delivery
- *   own(address): the handle of a delivery
  *   json_traits(text): what of a JSON text libraries write or read in different ways: 1 an exponent or a small
  *       fraction, 2 null, which may be NaN, 4 an integer of 19 digits or more
  *   json_by(read, surely[, fast[, option[, option]]]): how JSON is read, fast; and written: surely(value), or
@@ -200,18 +197,37 @@ static PyObject *kca_py_json_by(PyObject *self, PyObject *args) {
   Py_RETURN_NONE;
 }
 
+/* Whether there may be an integer of so many digits: the faster readers make floats of the longest. Such a run has a
+ * digit at one of the places that are looked at. */
+static bool kca_py_may_have_long(const char *text, Py_ssize_t len) {
+  for (Py_ssize_t at = KCA_PY_LONG_DIGITS - 1; at < len; at += KCA_PY_LONG_DIGITS) {
+    Py_ssize_t first = at, end = at;
+    while (first > 0 && text[first - 1] >= '0' && text[first - 1] <= '9')
+      first--;
+    while (end < len && text[end] >= '0' && text[end] <= '9')
+      end++;
+    if (end - first >= KCA_PY_LONG_DIGITS)
+      return true;
+  }
+  return false;
+}
+
 /* What the fast reader makes of a payload; a ValueError when it does not read it, or not surely right. */
-static PyObject *kca_py_json_read(PyObject *self, PyObject *args) {
-  PyObject *value = PyTuple_GetItem(args, 0);
+static PyObject *kca_py_json_fast(PyObject *payload) {
   char *text;
   Py_ssize_t len;
-  (void)self;
-  if (!value || PyBytes_AsStringAndSize(value, &text, &len) != 0)
+  if (PyBytes_AsStringAndSize(payload, &text, &len) != 0)
     return NULL;
-  if (kca_py_json.read && !(kca_py_traits(text, len) & KCA_PY_LONG))
-    return PyObject_CallFunctionObjArgs(kca_py_json.read, value, NULL);
+  if (kca_py_json.read && !(kca_py_may_have_long(text, len) && kca_py_traits(text, len) & KCA_PY_LONG))
+    return PyObject_CallFunctionObjArgs(kca_py_json.read, payload, NULL);
   PyErr_SetString(PyExc_ValueError, "not to be read fast");
   return NULL;
+}
+
+static PyObject *kca_py_json_read(PyObject *self, PyObject *args) {
+  PyObject *value = PyTuple_GetItem(args, 0);
+  (void)self;
+  return value ? kca_py_json_fast(value) : NULL;
 }
 
 /* What a fast writer raises for what the sure one may well write: an integer of any size, a key that is no text. */
@@ -494,146 +510,10 @@ static PyObject *kca_py_take(PyObject *self, PyObject *args) {
   }
   return list;
 }
-
-/* ---- serving ---- */
-
-/* What is at hand while a delivery is handled. `object` is the kca.Delivery; while its _raw is there, serve frees the
- * delivery, and not the object. */
-typedef struct kca_py_hand {
-  kca_delivery *delivery;
-  PyObject *object;
-  int verdict;
-  bool settle, free; /* at the next turn, with the interpreter's lock let go */
-} kca_py_hand;
-
-/* make(None, name, payload, address, traced) */
-static bool kca_py_present(kca_py_hand *hand, PyObject *make) {
-  const kca_message *m = kca_delivery_message(hand->delivery);
-  const char *name = kca_message_name(m);
-  PyObject *route = PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name), "surrogateescape");
-  PyObject *payload = kca_py_bytes(kca_message_payload(m), kca_message_payload_len(m));
-  PyObject *raw = PyLong_FromVoidPtr(hand->delivery);
-  PyObject *traced = kca_message_traceparent(m)[0] ? Py_True : Py_False;
-  if (route && payload && raw)
-    hand->object = PyObject_CallFunctionObjArgs(make, Py_None, route, payload, raw, traced, NULL);
-  Py_XDECREF(route);
-  Py_XDECREF(payload);
-  Py_XDECREF(raw);
-  return hand->object != NULL;
-}
-
-/* Whose the delivery is from now on: when somebody may still ask the object for it, the object's; else nobody's, and what
- * others have of the object by a copy of the handler's context leads nowhere. No exception may be set. */
-static void kca_py_part(kca_py_hand *hand, bool ended) {
-  static PyObject *raw_name;
-  enum { NOBODY_ELSE = 2 }; /* this function and the context of handlers */
-  if (!raw_name)
-    raw_name = PyUnicode_InternFromString("_raw");
-  PyObject *raw = PyObject_GetAttr(hand->object, raw_name);
-  hand->free = raw && raw != Py_None;
-  Py_XDECREF(raw);
-  if (!hand->free)
-    return;
-  if (ended && Py_REFCNT(hand->object) <= NOBODY_ELSE) {
-    PyObject_SetAttr(hand->object, raw_name, Py_None);
-  } else {
-    PyObject *handle = PyObject_GetAttrString(hand->object, "_delivery");
-    hand->free = handle == NULL;
-    Py_XDECREF(handle);
-  }
-  PyErr_Clear();
-}
-
-/* Explains, and says how it is settled. */
-static bool kca_py_understand(kca_py_hand *hand, PyObject *answer) {
-  PyObject *verdict = PyTuple_GetItem(answer, 0), *name = PyTuple_GetItem(answer, 1), *text = PyTuple_GetItem(answer, 2);
-  long number = verdict && name && text ? PyLong_AsLong(verdict) : -1;
-  if (number < 0)
-    return false;
-  hand->verdict = (int)number;
-  hand->settle = number != KCA_DEFERRED;
-  if (number == KCA_FAILED || number == KCA_REJECTED) {
-    PyObject *told = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
-    const char *error_name = PyUnicode_AsUTF8AndSize(name, NULL);
-    if (told && error_name)
-      kca_delivery_explain(hand->delivery, error_name, PyBytes_AsString(told));
-    Py_XDECREF(told);
-    if (!told || !error_name)
-      return false;
-  }
-  return true;
-}
-
-static bool kca_py_handle_delivery(kca_py_hand *hand, PyObject *make, PyObject *answer) {
-  PyObject *type, *value, *trace;
-  if (!kca_py_present(hand, make)) {
-    kca_delivery_free(hand->delivery); /* memory is out */
-    return false;
-  }
-  PyObject *said = PyObject_CallFunctionObjArgs(answer, hand->object, NULL);
-  bool ok = said && kca_py_understand(hand, said);
-  Py_XDECREF(said);
-  PyErr_Fetch(&type, &value, &trace);
-  kca_py_part(hand, ok && hand->settle);
-  PyErr_Restore(type, value, trace);
-  return ok;
-}
-
-/* serve(queue, timeout_ms, make, answer): handles deliveries until none comes within the time: None; or an event of
- * another kind does: (type, handle). */
-static PyObject *kca_py_serve(PyObject *self, PyObject *args) {
-  PyObject *handle, *make, *answer;
-  kca_py_hand hand = {0};
-  kca_event *e;
-  void *queue;
-  int timeout_ms, count;
-  (void)self;
-  if (!PyArg_ParseTuple(args, "OiOO:serve", &handle, &timeout_ms, &make, &answer) ||
-      !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
-    return NULL;
-  for (bool ok = true; ok;) {
-    Py_BEGIN_ALLOW_THREADS
-    if (hand.settle) /* an error: its time is over, or its partition gone: it comes again */
-      kca_error_free(kca_delivery_settle(hand.delivery, hand.verdict));
-    if (hand.free)
-      kca_delivery_free(hand.delivery);
-    count = kca_queue_next(queue, &e, 1, timeout_ms);
-    Py_END_ALLOW_THREADS
-    Py_CLEAR(hand.object);
-    hand = (kca_py_hand){0};
-    if (count != 1 || kca_event_type(e) != KCA_EVENT_DELIVERY)
-      break;
-    hand.delivery = kca_event_into_delivery(e);
-    ok = kca_py_handle_delivery(&hand, make, answer);
-    if (!ok) {
-      Py_XDECREF(hand.object);
-      return NULL;
-    }
-  }
-  if (count < 0) {
-    kca_py_raise(kca_py_queue_error(-count));
-    return NULL;
-  }
-  if (count == 0)
-    Py_RETURN_NONE;
-  return kca_py_taken(e);
-}
-
-/* The handle that owns a delivery, by its address. */
-static PyObject *kca_py_own(PyObject *self, PyObject *args) {
-  PyObject *raw = PyTuple_GetItem(args, 0);
-  void *delivery = raw ? PyLong_AsVoidPtr(raw) : NULL;
-  (void)self;
-  if (PyErr_Occurred())
-    return NULL;
-  return SWIG_NewPointerObj(delivery, SWIGTYPE_p_kca_delivery, SWIG_POINTER_OWN);
-}
 %}
 
 %native(publish) PyObject *kca_py_publish(PyObject *self, PyObject *args);
 %native(take) PyObject *kca_py_take(PyObject *self, PyObject *args);
-%native(serve) PyObject *kca_py_serve(PyObject *self, PyObject *args);
-%native(own) PyObject *kca_py_own(PyObject *self, PyObject *args);
 %native(json_read) PyObject *kca_py_json_read(PyObject *self, PyObject *args);
 %native(json_by) PyObject *kca_py_json_by(PyObject *self, PyObject *args);
 %native(json_write) PyObject *kca_py_json_write(PyObject *self, PyObject *args);

@@ -186,3 +186,4 @@ static PyObject *kca_py_held(PyObject *value) {
 
 %include "../kca.i"
 %include "hot_path.i"
+%include "serving.i"

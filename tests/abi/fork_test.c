@@ -85,6 +85,8 @@ static void check_others(const handles *h) {
     for (int i = 0; i < 2; i++) {
         check(kca_queue_fd(queues[i]) == -1, "queue_fd");
         check(kca_queue_next(queues[i], &event, 1, -1) == -KCA_ERROR_FORKED, "queue_next");
+        check(kca_queue_turn(queues[i], NULL, KCA_DONE, &event, -1) == -KCA_ERROR_FORKED,
+              "queue_turn");
         check(kca_queue_dispatch(queues[i], 1, -1) == -KCA_ERROR_FORKED, "queue_dispatch");
     }
 }

@@ -65,7 +65,7 @@ def test_one_that_is_asked_within_its_handler_goes_afterwards() -> None:
     system.shutdown()
 
 
-def test_what_others_have_of_a_handlers_context_is_safe_and_has_no_trace() -> None:
+def test_what_others_have_of_a_handlers_context_is_safe() -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     system = declared()
     stopping(system)
@@ -89,6 +89,48 @@ def test_what_others_have_of_a_handlers_context_is_safe_and_has_no_trace() -> No
             context.run(bus.publish, "later")
         bus.flush(10000)
         assert system.description()["publishers"][0]["stored"] == 4
+
+
+def test_a_trace_goes_on_in_what_its_handler_publishes_and_no_further() -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    system = declared()
+    seen: dict[str, tuple[str, str]] = {}
+
+    @system.handler("*")
+    def handle(cause: bytes | None, message: kca.Delivery) -> None:
+        if cause is None:
+            return bus.publish("child", message.name, key=KEY)
+        seen[cause.decode()] = message.trace_context
+        if len(seen) == 3:
+            system.consumer("shop").stop()
+
+    with system:
+        bus = system.event_bus("orders")
+        bus.publish("before", key=KEY)
+        bus.publish("traced", key=KEY, trace_context=(trace, "vendor=1"))
+        bus.publish("after", key=KEY)
+        system.consumer("shop").run()
+    assert seen == {"before": ("", ""), "traced": (trace, "vendor=1"), "after": ("", "")}
+
+
+def test_one_that_is_deferred_and_kept_by_nobody_has_failed() -> None:
+    system = declared(failure_policy="skip")
+    stopping(system)
+    system.handler("a", lambda order: kca.DEFERRED)
+    run(system)
+    [consumer] = system.description()["consumers"]
+    assert (consumer["handled"], consumer["failed"], consumer["held"]) == (1, 3, 0)
+    system.shutdown()
+
+
+def test_a_handler_in_c_is_called_with_the_payload_and_breaks_nothing() -> None:
+    system = declared(failure_policy="skip")
+    stopping(system)
+    seen: list[Any] = []
+    system.handler("a", seen.append)
+    run(system, 100)
+    assert seen == [{"i": i} for i in range(100)]
+    system.shutdown()
 
 
 def test_a_handler_that_ends_the_process_has_not_failed() -> None:

@@ -131,6 +131,15 @@ def test_each_library_reads_the_same(text: bytes) -> None:
     assert repr(found[0]) == repr(found[1]) == repr(found[2])
 
 
+@pytest.mark.parametrize("digits", [17, 18, 19, 20, 21, 60])
+def test_a_long_integer_is_read_exactly_wherever_it_stands(digits: int) -> None:
+    number = int("9" * digits)
+    for before in range(50):
+        read = outcomes(kca.Message("order", b" " * before + b"[%d]" % number).json)
+        assert read[0] == read[1] == read[2] == [number]
+        assert {type(each[0]) for each in read} == {int}
+
+
 def test_the_first_library_that_is_there_is_taken() -> None:
     script = """
 import sys, importlib.util

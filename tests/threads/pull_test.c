@@ -171,8 +171,24 @@ static void *pull(void *argument) {
     return NULL;
 }
 
-static void test_many_threads_share_a_queue_and_its_descriptor(void **state) {
-    (void)state;
+static void *take_turns(void *argument) {
+    puller *p = argument;
+    kca_delivery *done = NULL;
+    kca_event *e;
+    int64_t end = now_ms() + PATIENCE_MS;
+    while (atomic_load(p->count) < p->wanted && now_ms() < end) {
+        int got = kca_queue_turn(p->queue, done, KCA_DONE, &e, 50);
+        assert_in_range(got, 0, 1);
+        done = got ? kca_event_into_delivery(e) : NULL;
+        atomic_fetch_add(p->count, got);
+    }
+    if (done)
+        must(kca_delivery_settle(done, KCA_DONE));
+    kca_delivery_free(done);
+    return NULL;
+}
+
+static void share_a_queue(void *(*pulling)(void *puller)) {
     kca_system *s = pulled_system("stop");
     kca_consumer *c = reader_of(s, "reader");
     kca_queue *q;
@@ -184,14 +200,26 @@ static void test_many_threads_share_a_queue_and_its_descriptor(void **state) {
     puller pullers[PULLERS];
     for (int i = 0; i < PULLERS; i++) {
         pullers[i] = (puller){.queue = q, .count = &count, .wanted = there};
-        pthread_create(&pullers[i].thread, NULL, pull, &pullers[i]);
+        pthread_create(&pullers[i].thread, NULL, pulling, &pullers[i]);
     }
     for (int i = 0; i < PULLERS; i++)
         pthread_join(pullers[i].thread, NULL);
     assert_int_equal(atomic_load(&count), there);
+    assert_int_equal(described(s, "consumers", 0, "handled"), 2 * there);
+    assert_int_equal(described(s, "consumers", 0, "held"), 0);
     kca_queue_free(q);
     kca_consumer_free(c);
     finish(s);
+}
+
+static void test_many_threads_share_a_queue_and_its_descriptor(void **state) {
+    (void)state;
+    share_a_queue(pull);
+}
+
+static void test_many_threads_take_turns_at_a_queue(void **state) {
+    (void)state;
+    share_a_queue(take_turns);
 }
 
 int main(void) {
@@ -203,6 +231,7 @@ int main(void) {
         cmocka_unit_test(test_a_descriptor_is_quiet_when_all_is_read),
         cmocka_unit_test(test_a_fault_ends_the_wait_for_a_delivery),
         cmocka_unit_test(test_many_threads_share_a_queue_and_its_descriptor),
+        cmocka_unit_test(test_many_threads_take_turns_at_a_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import _kca
 from .errors import StoppedError
-from .message import Delivery, handled
+from .message import handled
 from .queue import MAKERS, Queue
 from .work import Work
 
@@ -153,10 +153,11 @@ class Consumer(BaseConsumer):
     def _process(self, queue: Queue, poller: select.poll | None) -> None:
         """Handles until the consumer has stopped."""
         work, timeout_ms = self._work, 0 if poller else -1
+        served = work.served()
         inside = handled.set(None)
         try:
             while True:
-                other = _kca.serve(queue._handle, timeout_ms, Delivery, work.answer)
+                other = _kca.serve(queue._handle, timeout_ms, served)
                 if other:
                     work.tell(MAKERS[other[0]](*other[1:]))  # type: ignore[arg-type]
                 elif poller:

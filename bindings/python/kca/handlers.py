@@ -40,13 +40,6 @@ def _values(d: Delivery) -> Any:
         return d.json()
 
 
-def _only_values(d: Delivery) -> tuple[Any]:
-    try:
-        return (payload.read(d._payload),)  # type: ignore[arg-type]
-    except (ValueError, RecursionError, TypeError):
-        return (d.json(),)
-
-
 def _values_or_bytes(d: Delivery) -> Any:
     try:
         return d.json()
@@ -127,6 +120,10 @@ def _object(d: Delivery) -> Any:
     return value if type(value) is dict else _checked_object(d)
 
 
+# What `serve` makes itself, when it can: the payload's values, and that if they are a dict.
+_SHORT_WAYS: dict[Convert, int] = {_values: 1, _object: 2}
+
+
 def _has(kind: Any, test: Callable[[Any], bool]) -> bool:
     """Whether it is one, or is made of some, such as list[Model]."""
     return test(kind) or any(_has(part, test) for part in typing.get_args(kind))
@@ -188,6 +185,7 @@ class Handler:
         name: of the messages that it handles.
         function: what is called.
         is_async: it is a coroutine function.
+        takes: 1 or 2: `serve` makes the only argument itself, when it can, see _SHORT_WAYS; else 0.
         arguments: what it is called with for a delivery; raises `Mismatched` when the payload is not what its
             annotation says, `PayloadError`, `ValueError` or `RecursionError` when it is no JSON.
     """
@@ -208,13 +206,12 @@ class Handler:
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
         convert = _conversion(kind, self.name)
+        self.takes = _SHORT_WAYS.get(convert, 0) if len(annotations) == 1 and kind is not None else 0
         self.arguments: Callable[[Delivery], tuple[Any, ...]]
         if len(annotations) == 2:
             self.arguments = (lambda d: (d, convert(d))) if delivery_first else (lambda d: (convert(d), d))
         elif kind is None:
             self.arguments = lambda d: (d,)
-        elif convert is _values:
-            self.arguments = _only_values
         else:
             self.arguments = lambda d: (convert(d),)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, Protocol
 
 from . import tracing
@@ -84,39 +84,28 @@ class Work:
 
     def handle(self, d: Delivery) -> None:
         """Runs the handler and settles by what came of it."""
-        inside = handled.set(d)
         try:
             answer = self.answer(d)
-        finally:
-            handled.reset(inside)
-        settle(d, answer)
-
-    def answer(self, d: Delivery) -> Answer:
-        """Runs the handler; `handled` stays, until the next one or the run's end."""
-        handled.set(d)
-        try:
-            if self.traced and d._traced:
-                with tracing.Inside(d):
-                    return self._answer(d)
-            handler = self.handlers.get(d._name)
-            if handler is None or self.stores:
-                return self._answer(d)
-            # What _answer does, without a further call for most messages.
-            try:
-                arguments = handler.arguments(d)
-            except Exception as e:
-                return misfit(e)
-            try:
-                result = handler.function(*arguments)
-                return DONE if result is None else answer_of(result)
-            except Exception as e:
-                return failure(e)
-        except BaseException:  # the process is to end: neither done nor failed, it comes again after the next start
+        except BaseException:
             self.abandon(d)
             raise
+        settle(d, answer)
+
+    def served(self) -> tuple[Any, ...]:
+        """What `serve` goes by, in its order."""
+        return Delivery, self.handlers, self.stores, self.answer, self.abandon, DONE, told, failure, misfit
+
+    def answer(self, d: Delivery) -> Answer:
+        """Runs the handler, with `handled` set; `serve` has a shorter way for most messages."""
+        inside = handled.set(d)
+        try:
+            with tracing.Inside(d) if self.traced and d._traced else nullcontext():
+                return self._answer(d)
+        finally:
+            handled.reset(inside)
 
     def abandon(self, d: Delivery) -> None:
-        """Its handler was broken off: it is neither done nor failed."""
+        """Its handler was broken off, for the process is to end: neither done nor failed, it comes again."""
         self.abandoned.append(d)
         self.hasty = True
 
@@ -192,6 +181,14 @@ def answer_of(result: Any) -> Answer:
         result.close()
         raise TypeError("the handler gave a coroutine: it needs a system of kca.asyncio")
     return DONE
+
+
+def told(result: Any) -> Answer:
+    """Likewise; a result that no handler here may return is a failure."""
+    try:
+        return answer_of(result)
+    except Exception as e:
+        return failure(e)
 
 
 def misfit(e: Exception) -> Answer:
