@@ -548,7 +548,8 @@ kca_error *kca_message_reset(kca_message *m, const char *name);
 /* The first failure of the setters, borrowed; NULL: none. */
 const kca_error *kca_message_error(const kca_message *m);
 
-/* Setters; on a message of a delivery they do nothing. NULL or "" takes a value away. */
+/* Setters; on a message of a delivery they do nothing. NULL or "" takes a text away. Of bytes only NULL does, so a
+ * payload, a key or a binary header may be empty: no bytes at what is not NULL. */
 void kca_message_set_payload(kca_message *m, const void *payload, size_t len);    /* JSON text as a rule */
 void kca_message_set_key(kca_message *m, const void *key, size_t len);            /* default: correlation id */
 void kca_message_set_type(kca_message *m, int type);                              /* default: the bus' */

@@ -72,10 +72,9 @@ class Message:
             if value is not None:
                 field(m, value)
         for header, content in (headers or {}).items():
-            if isinstance(content, str):
-                _kca.kca_message_set_header(m, header, content)
-            else:
-                _kca.kca_message_set_binary_header(m, header, content)
+            if content is None:  # which would take the header away without a word
+                raise TypeError(f"header {header} must be a text or bytes, got None")
+            _kca.kca_message_set_binary_header(m, header, content.encode() if isinstance(content, str) else content)
         if trace_context:
             _kca.kca_message_set_trace_context(m, *trace_context)
 
