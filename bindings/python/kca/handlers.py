@@ -6,7 +6,9 @@ import inspect
 import re
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import is_dataclass
+from decimal import Decimal
 from typing import Any
 
 from . import payload, shapes
@@ -64,20 +66,52 @@ def _text(path: Any) -> str:
     return text.removeprefix(".")
 
 
+def _schema_has_decimal(schema: Any) -> bool:
+    """Whether there is a Decimal in a schema of pydantic's."""
+    if isinstance(schema, dict):
+        return schema.get("type") == "decimal" or any(_schema_has_decimal(part) for part in schema.values())
+    return isinstance(schema, list | tuple) and any(_schema_has_decimal(part) for part in schema)
+
+
+def _with_all_digits(d: Delivery) -> Any:
+    """The values of a payload whose numbers have more digits than floats, with Decimals for those; None: it has none."""
+    lost = False
+
+    def fraction(text: str) -> float | Decimal:
+        nonlocal lost
+        short, whole = float(text), Decimal(text)
+        if str(whole) == repr(short):
+            return short
+        lost = True
+        return whole
+
+    values = payload.exactly(d.payload, d._handle, fraction) if d.payload else None
+    return values if lost else None
+
+
 def _by_pydantic(kind: Any) -> Convert:
     from pydantic import TypeAdapter, ValidationError
 
     adapter = TypeAdapter(kind)
+    has_decimal = _schema_has_decimal(adapter.core_schema)
 
     def convert(d: Delivery) -> Any:
+        # What pydantic reads of JSON has been a float in between.
+        exact = _with_all_digits(d) if has_decimal else None
         try:
-            return adapter.validate_json(d.payload or b"null")
+            if exact is not None:
+                with suppress(ValidationError):
+                    return adapter.validate_python(exact)
+            made = adapter.validate_json(d.payload or b"null")
         except ValidationError as e:
             errors = e.errors(include_url=False, include_context=False, include_input=False)
             if errors[0]["type"] == "json_invalid":
                 d.json()  # says where it breaks
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             raise shapes.Mismatch(_text(errors[0]["loc"]), errors[0]["msg"] + more) from None
+        if exact is not None:
+            raise shapes.Mismatch("", "a number has more digits than a float, and a strict model takes no others")
+        return made
 
     return convert
 
@@ -102,6 +136,8 @@ def _by_msgspec(kind: Any) -> Convert:
 
 def _by_shape(kind: Any) -> Convert:
     convert = shapes.converter(kind)
+    if shapes.has_decimal(kind):
+        return lambda d: convert(payload.exactly(d._payload, d._handle))
     return lambda d: convert(_values(d))
 
 
