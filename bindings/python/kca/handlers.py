@@ -203,14 +203,44 @@ def _parameters(function: Any) -> list[Any]:
             local = {**frame.f_locals, **local}
             frame = frame.f_back
         hints = typing.get_type_hints(target, localns=local)
-    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     try:
-        given = inspect.signature(function).parameters.values()
+        given = list(inspect.signature(function).parameters.values())
     except ValueError:  # of a function in C
         return [inspect.Parameter.empty, Delivery]
+    taken, left = _shared_out(given, hints)
+    if left is not None:
+        raise TypeError(
+            f"{_called(function)} takes the payload, the delivery, or both: nothing is given for its parameter {left}"
+        )
     if any(p.kind is p.VAR_POSITIONAL for p in given):
         return [inspect.Parameter.empty, Delivery]
-    return [hints.get(p.name, p.annotation) for p in given if p.kind in by_place]
+    if not taken:
+        raise TypeError(f"{_called(function)} takes nothing: it must take the payload, the delivery, or both")
+    return taken
+
+
+def _shared_out(given: list[inspect.Parameter], hints: dict[str, Any]) -> tuple[list[Any], str | None]:
+    """The annotations of the parameters that get something, and the first that needs something and gets nothing.
+
+    One with a default keeps it, but the first, and one that is annotated as a delivery.
+    """
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    taken: list[Any] = []
+    most = 2
+    for p in given:
+        annotation = hints.get(p.name, p.annotation)
+        needs = p.default is p.empty
+        if p.kind in by_place and len(taken) < most and (needs or not taken or _is_delivery(annotation)):
+            taken.append(annotation)
+        elif needs and p.kind in (*by_place, p.KEYWORD_ONLY):
+            return taken, p.name
+        elif p.kind in by_place:
+            most = 0  # what follows is not to be reached by its place
+    return taken, None
+
+
+def _called(function: Any) -> str:
+    return f"handler {getattr(function, '__qualname__', None) or repr(function)}"
 
 
 def _snake_to_camel(name: str) -> str:
@@ -232,10 +262,6 @@ class Handler:
         if not callable(function):
             raise TypeError(f"handler {name} must be callable, got {function!r}")
         annotations = _parameters(function)
-        if not 1 <= len(annotations) <= 2:
-            raise TypeError(
-                f"a handler takes the payload, the delivery, or both: {function!r} takes {len(annotations)}"
-            )
         kind = next((a for a in annotations if not _is_delivery(a)), None)
         if len(annotations) == 2:
             delivery_first = _is_delivery(annotations[0])
