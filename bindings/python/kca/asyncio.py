@@ -27,6 +27,7 @@ from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
 from .errors import BufferFullError, Error, StateError, StoppedError
 from .message import Delivery, Message, handled
+from .options import check_number
 from .payload import encoded
 from .queue import MAKERS, Receipt
 from .receipts import Receipts
@@ -126,12 +127,14 @@ class Consumer(BaseConsumer):
 
     def with_amount_of_processors(self, processors: int) -> Consumer:
         """Handlers that run at once, each in its task: 1. Before run."""
+        check_number(f"consumer {self.name}", "amount_of_processors", processors, 1, 1024)
         _kca.kca_consumer_with_amount_of_processors(self._handle, processors)
         self._processors = processors
         return self
 
     def with_message_processing_timeout_ms(self, timeout_ms: int) -> Consumer:
         """A delivery not settled within it counts as failed; 0: no limit. Before run."""
+        check_number(f"consumer {self.name}", "message_processing_timeout_ms", timeout_ms, 0, 86400000)
         _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
         return self
 
@@ -322,19 +325,14 @@ class System(BaseSystem):
 
     def add_publisher(self, publisher: PublisherBuilder) -> Self:
         """Adds a copy of what is declared; raises the first failure of its setters."""
-        handle = publisher._handle
-        linger = publisher._asynchronous
-        _kca.kca_publisher_builder_with_buffer_timeout_ms(handle, 0)
-        _kca.kca_publisher_builder_with_async(handle, True)
-        if not linger:  # who waits for each answer waits for no batch
-            _kca.kca_publisher_builder_with_linger_ms(handle, 0)
-        try:
-            super().add_publisher(publisher)
-        finally:
-            _kca.kca_publisher_builder_with_buffer_timeout_ms(handle, publisher._buffer_timeout_ms)
-            _kca.kca_publisher_builder_with_async(handle, publisher._asynchronous)
+        super().add_publisher(publisher)
         self._rooms[publisher.topic] = publisher._buffer_timeout_ms
         return self
+
+    def _adapted(self, publisher: PublisherBuilder) -> PublisherBuilder:
+        own = publisher._copy().with_buffer_timeout_ms(0).with_async(True)
+        # Who waits for each answer waits for no batch.
+        return own if publisher._asynchronous else own.with_linger_ms(0)
 
     async def start(self, timeout_ms: int = 10000) -> Self:
         """Checks what is declared, reaches each cluster, and opens the publishers. It belongs to this loop then."""

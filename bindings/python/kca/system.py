@@ -56,20 +56,24 @@ class BaseSystem:
     def add_connection(self: S, connection: Connection) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_connection(self._handle, connection._handle)
-        self._declared.append(connection)
+        self._declared.append(connection._copy())
         return self
 
     def add_publisher(self: S, publisher: PublisherBuilder) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
-        _kca.kca_system_add_publisher(self._handle, publisher._handle)
-        self._declared.append(publisher)
+        _kca.kca_system_add_publisher(self._handle, self._adapted(publisher)._handle)
+        self._declared.append(publisher._copy())
         return self
 
     def add_consumer(self: S, consumer: ConsumerBuilder) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_consumer(self._handle, consumer._handle)
-        self._declared.append(consumer)
+        self._declared.append(consumer._copy())
         return self
+
+    def _adapted(self, publisher: PublisherBuilder) -> PublisherBuilder:
+        """The publisher as this kind of system has it."""
+        return publisher
 
     @overload
     def handler(self, name: F, function: None = None, /) -> F: ...

@@ -88,7 +88,7 @@ class TestedSystem:
             elif isinstance(declaration, PublisherBuilder):
                 system.add_publisher(declaration)
             else:
-                system.add_consumer(_eager(declaration))
+                system.add_consumer(_eager(declaration._copy()))
         topics = {p["channel"]: p["connection"] for p in declared["publishers"]}
         for consumer in declared["consumers"]:
             for topic in consumer["topics"]:
