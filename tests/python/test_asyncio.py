@@ -155,6 +155,89 @@ def test_a_synchronous_publisher_does_not_block_the_loop(run: Run) -> None:
     run(work())
 
 
+@pytest.mark.parametrize("buffer", [1, 100])
+def test_who_waits_for_room_does_not_try_again_and_again(run: Run, buffer: int) -> None:
+    async def work() -> None:
+        async with without_consumer(buffer_messages=buffer, linger_ms=1) as system:
+            bus = system.event_bus("orders")
+            put, tries = bus._put, 0
+
+            def counted(*arguments: Any, **fields: Any) -> None:
+                nonlocal tries
+                tries += 1
+                put(*arguments, **fields)
+
+            bus._put = counted  # type: ignore[method-assign]
+            count = 20 * buffer + 100
+
+            async def publish(number: int) -> None:
+                for _ in range(2):
+                    await bus.publish("orderCreated", number, key=KEY)
+
+            await asyncio.gather(*[bus.publish("orderCreated", i, key=KEY) for i in range(count)])
+            await asyncio.gather(*[publish(i) for i in range(count)])
+            assert tries <= 3 * count * (1 + 1 / buffer) + 10 + count / 2
+            assert system.description()["publishers"][0]["stored"] == 3 * count
+
+    run(work())
+
+
+def test_who_waits_for_room_keeps_its_trace(run: Run) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    async def work() -> None:
+        system = declared(buffer_messages=1)
+        seen: list[str] = []
+
+        @system.handler("a")
+        async def handle(message: kca.Delivery) -> None:
+            await asyncio.gather(*[bus.publish("b", key=KEY) for _ in range(5)])
+
+        @system.handler("b")
+        async def follow(message: kca.Delivery) -> None:
+            seen.append(message.trace_context[0].split("-")[1])
+            if len(seen) == 5:
+                consumer.stop()
+
+        async with system:
+            bus = system.event_bus("orders")
+            await bus.publish("a", key=KEY, trace_context=(trace, None))
+            consumer = system.consumer("shop")
+            await consumer.run()
+        assert seen == [trace.split("-")[1]] * 5
+
+    run(work())
+
+
+def test_publishing_from_another_loop_or_thread_is_refused_in_the_call(run: Run) -> None:
+    async def work() -> None:
+        async with without_consumer(linger_ms=0) as system:
+            bus = system.event_bus("orders")
+
+            async def elsewhere() -> None:
+                with pytest.raises(kca.StateError, match="started in another loop"):
+                    bus.publish("a")  # not awaited
+
+            def without_loop() -> None:
+                with pytest.raises(kca.StateError, match="started in another loop"):
+                    bus.publish("a")
+
+            await asyncio.to_thread(asyncio.run, elsewhere())
+            await asyncio.to_thread(without_loop)
+            loop = asyncio.get_running_loop()
+
+            async def here() -> kca.Receipt:
+                return await bus.publish("a")
+
+            def from_a_thread() -> kca.Receipt:
+                return asyncio.run_coroutine_threadsafe(here(), loop).result(DEADLINE_SECONDS)
+
+            assert (await asyncio.to_thread(from_a_thread)).offset == 0
+            assert system.description()["publishers"][0]["stored"] == 1
+
+    run(work())
+
+
 def test_a_cancelled_publish_leaves_nothing_behind(run: Run) -> None:
     async def work() -> None:
         async with without_consumer(linger_ms=0) as system:

@@ -69,22 +69,26 @@ class Bus:
         publisher's `buffer_timeout_ms` says.
 
         Raises:
-            Error: by kind, when awaited: the broker did not confirm the message.
+            Error: by kind; when awaited: there was no room, or the broker did not confirm the message. What is wrong
+                with the message is raised in this call.
+            StateError: in this call: the system is not started, or in another loop than the one that runs here. From
+                another thread: `asyncio.run_coroutine_threadsafe` with a coroutine that publishes.
         """
         receipts = self._system._receipts_now()
-        if message.__class__ is str and not receipts.crowded:
+        full: BufferFullError | None = None
+        if not receipts.crowded:
             token = receipts.next_token()
             try:
                 self._put(None, message, payload, token, **fields)
                 return receipts.expect(token)
-            except BufferFullError:
-                pass
+            except BufferFullError as e:
+                full = e
         if not isinstance(message, Message) and message is not None:
             if not isinstance(message, str):
                 message, payload = threads.named(message, payload)
             payload = encoded(payload)
         put = partial(self._put, None, message, payload, **fields)
-        return receipts.publish(put, self._room_ms)
+        return receipts.wait(put, full, self._room_ms)
 
     async def flush(self, timeout_ms: int = -1) -> None:
         """Waits until all that was published is answered."""
@@ -365,6 +369,8 @@ class System(BaseSystem):
     def _receipts_now(self) -> Receipts:
         if self._receipts is None:
             raise StateError("the system is not started in this loop")
+        if asyncio._get_running_loop() is not self._receipts.loop:
+            raise StateError("the system was started in another loop: only there may it publish")
         return self._receipts
 
     def event_bus(self, channel: str) -> Bus:

@@ -5,7 +5,7 @@
 
 Options that may be repeated take a list, or one value: `retry_delay_ms=[100, 1000]`. A wrong keyword argument is raised
 at once, and so is a wrong type; a wrong value of a `with_` method is kept as the object's first failure, and adding the
-object to a system raises it. What each option means, and which property of librdkafka it stands for, is said in kca_abi.h.
+object to a system raises it. What each option means, and which property of librdkafka it stands for, says kca_abi.h.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _schema_has_decimal(schema: Any) -> bool:
 
 
 def _with_all_digits(d: Delivery) -> Any:
-    """The values of a payload whose numbers have more digits than floats, with Decimals for those; None: it has none."""
+    """The values of a payload with more digits than floats have, which are Decimals; None: it has no such."""
     lost = False
 
     def fraction(text: str) -> float | Decimal:
