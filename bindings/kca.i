@@ -8,6 +8,7 @@
 %ignore kca_consumer_run;
 %ignore kca_queue_dispatch;
 %ignore kca_system_set_event_handler;
+%ignore kca_system_set_interrupt;
 %ignore kca_system_set_deduplication_store;
 %typemap(in, numinputs=0) (kca_handler_fn fn, void *user, kca_free_fn free_user) %{
   $1 = NULL;

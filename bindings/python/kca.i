@@ -70,11 +70,24 @@ static PyObject *kca_py_held(PyObject *value) {
   Py_DECREF(view);
   return bytes;
 }
+
+/* Lets Python handle its signals, inside a call that waits; an exception that this raises stays set. */
+static int kca_py_interrupted(void *user) {
+  (void)user;
+  PyGILState_STATE state = PyGILState_Ensure();
+  int told = PyErr_CheckSignals() != 0;
+  PyGILState_Release(state);
+  return told;
+}
 %}
 
 /* ---- failures ---- */
 
 %typemap(out) kca_error * %{
+  if (PyErr_Occurred()) { /* it was interrupted */
+    kca_error_free($1);
+    SWIG_fail;
+  }
   if ($1) {
     PyObject *exception = kca_py_error($1);
     kca_error_free($1);
@@ -100,6 +113,8 @@ static PyObject *kca_py_held(PyObject *value) {
 %}
 %typemap(argout) char **out %{
   $result = kca_py_result($result, SWIG_FromCharPtr(*$1));
+%}
+%typemap(freearg) char **out %{
   kca_string_free(*$1);
 %}
 %typemap(argout) const char **out %{
@@ -185,4 +200,12 @@ static PyObject *kca_py_held(PyObject *value) {
 %}
 
 %include "../kca.i"
+
+%inline %{
+/* Ctrl-C ends the system's waits. */
+kca_error *kca_system_heed_signals(kca_system *s) {
+  return kca_system_set_interrupt(s, kca_py_interrupted, NULL, NULL);
+}
+%}
+
 %include "hot_path.i"

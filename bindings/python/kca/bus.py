@@ -108,7 +108,7 @@ class Bus:
         )
 
     def flush(self, timeout_ms: int = -1) -> None:
-        """Waits until all that was published is answered."""
+        """Waits until all that was published is answered; Ctrl-C ends it."""
         _kca.kca_bus_flush(self._handle, timeout_ms)
 
     def _put(

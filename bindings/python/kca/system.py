@@ -27,6 +27,13 @@ HASTY_MS = 1000
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
 
+def new_handle() -> Any:
+    """A low-level system, whose waits end at Ctrl-C."""
+    handle = _kca.kca_system_new()
+    _kca.kca_system_heed_signals(handle)
+    return handle
+
+
 class BaseSystem:
     """What systems of both kinds do: with threads, and in asyncio's loop.
 
@@ -35,7 +42,7 @@ class BaseSystem:
     """
 
     def __init__(self, *declarations: Declaration) -> None:
-        self._handle: Any = _kca.kca_system_new()
+        self._handle: Any = new_handle()
         self._work = Work()
         self._bridge: Bridge | None = None
         self._declared: list[Declaration] = []  # for kca.testing, which declares it once more
@@ -197,13 +204,26 @@ class System(BaseSystem):
             self.shutdown(HASTY_MS)
 
     def start(self, timeout_ms: int = 10000) -> System:
-        """Checks what is declared, reaches each cluster, and opens the publishers."""
+        """Checks what is declared, reaches each cluster, and opens the publishers.
+
+        Ctrl-C ends it: the system is not started then.
+        """
         self._declare_pulling()
-        _kca.kca_system_start(self._handle, timeout_ms)
+        try:
+            _kca.kca_system_start(self._handle, timeout_ms)
+        except Exception:
+            raise
+        except BaseException:
+            with suppress(Error):
+                _kca.kca_system_shutdown(self._handle, 0)
+            raise
         return self
 
     def shutdown(self, timeout_ms: int = 10000) -> None:
-        """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left."""
+        """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left.
+
+        Ctrl-C is as if the time were over: the system is closed, and nobody waits for what was left.
+        """
         try:
             _kca.kca_system_shutdown(self._handle, timeout_ms)
         finally:

@@ -18,7 +18,7 @@ from ..builders import Connection, ConsumerBuilder, PublisherBuilder
 from ..errors import StoppedError
 from ..message import Delivery, Verdict
 from ..queue import Queue
-from ..system import System
+from ..system import System, new_handle
 from .seen import Handled, Published, fields_of, matches
 
 P = TypeVar("P", bound=Published)
@@ -63,7 +63,7 @@ class TestedSystem:
             raise ValueError("the system is started already: shut it down, or give one that is not")
         system._work.refuse_async()
         self._original, self._pulled = system._handle, system._pulls
-        system._handle, system._pulls = _kca.kca_system_new(), False
+        system._handle, system._pulls = new_handle(), False
         try:
             self._channels = self._declare(declared)
             self._publishers = {channel: system.event_bus(channel) for channel in self._channels}
