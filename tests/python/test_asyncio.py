@@ -167,7 +167,7 @@ def test_who_waits_for_room_does_not_try_again_and_again(run: Run, buffer: int) 
                 tries += 1
                 put(*arguments, **fields)
 
-            bus._put = counted  # type: ignore[method-assign]
+            bus._put = counted
             count = 20 * buffer + 100
 
             async def publish(number: int) -> None:

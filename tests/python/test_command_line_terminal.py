@@ -1,4 +1,4 @@
-"""The command line on a terminal: what is drawn there, and that Ctrl-C leaves it as it was. Elsewhere nothing is drawn."""
+"""The command line on a terminal: what it draws there, and how Ctrl-C leaves it. Elsewhere it draws nothing."""
 
 from __future__ import annotations
 
