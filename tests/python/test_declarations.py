@@ -184,6 +184,19 @@ def test_messages_keep_what_they_are_given() -> None:
     assert message.json() == {"id": "ä", "n": 9007199254740993}
 
 
+def test_a_message_that_is_not_allowed_is_refused_where_it_is_made() -> None:
+    for wrong in {"headers": {"messageId": "1"}}, {"type": 7}, {"timestamp_ms": -5}, {"trace_context": ("no", None)}:
+        with pytest.raises(kca.ArgumentError, match="message orderCreated: "):
+            kca.Message("orderCreated", **wrong)
+
+
+def test_what_is_declared_tells_what_it_is_and_no_secret() -> None:
+    connection = kca.Connection("local", "kafka:9092", sasl=("PLAIN", "me", "secret"))
+    assert repr(connection) == "<Connection: connection local>"
+    assert repr(kca.ConsumerBuilder("local", "orders", "shop")) == "<ConsumerBuilder: consumer shop>"
+    assert repr(kca.Message("orderCreated", {})) == "<Message orderCreated>"
+
+
 def test_a_payload_may_be_bytes_of_any_kind_or_none() -> None:
     for payload in b"\0x", bytearray(b"\0x"), memoryview(b"\0x"):
         assert kca.Message("m", payload).payload == b"\0x"

@@ -34,7 +34,11 @@ handled: ContextVar[Delivery | None] = ContextVar("handled", default=None)
 
 
 class Message:
-    """A message: name, payload, ids and headers. A `payload` that is no text or bytes becomes JSON."""
+    """A message: name, payload, ids and headers. A `payload` that is no text or bytes becomes JSON.
+
+    Raises:
+        ArgumentError: a value is not allowed; the text says what is.
+    """
 
     __slots__ = ("__weakref__", "_handle")
     _handle: Any
@@ -77,6 +81,12 @@ class Message:
             _kca.kca_message_set_binary_header(m, header, content.encode() if isinstance(content, str) else content)
         if trace_context:
             _kca.kca_message_set_trace_context(m, *trace_context)
+        error = _kca.kca_message_error(m)
+        if error is not None:
+            raise error
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name or 'without a name'}>"
 
     @property
     def name(self) -> str:

@@ -36,13 +36,16 @@ class Declared:
     _what: str
 
     def _begin(self, kind: str, new: Callable[..., Any], **names: str) -> None:
-        """Makes it; of the names the last one is its own."""
-        self._what = f"{kind} {list(names.values())[-1]}"
+        """Makes it; `name` is its own name, or else the last one."""
+        self._what = f"{kind} {names.get('name', list(names.values())[-1])}"
         for name, value in names.items():
             check(kind, name, "str", value)
         self._names = tuple(names.values())
         self._given: list[tuple[str, tuple[Any, ...]]] = []
         self._handle = new(*self._names)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._what}>"
 
     def _copy(self: D) -> D:
         """The same once more, which may be changed for itself."""
