@@ -16,6 +16,7 @@ import kca
 import kca.asyncio
 import pytest
 import uvloop
+from kca import _kca
 from support import DEADLINE_SECONDS, KEY, thread_count
 
 Run = Callable[[Awaitable[Any]], Any]
@@ -234,6 +235,70 @@ def test_publishing_from_another_loop_or_thread_is_refused_in_the_call(run: Run)
 
             assert (await asyncio.to_thread(from_a_thread)).offset == 0
             assert system.description()["publishers"][0]["stored"] == 1
+
+    run(work())
+
+
+def test_what_waits_in_c_ends_soon_when_it_is_cancelled(run: Run) -> None:
+    async def cancelled(work: Awaitable[Any]) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(work)
+        await asyncio.sleep(0.05)
+        begin = loop.time()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert loop.time() - begin < 2
+
+    async def work() -> None:
+        far = kca.asyncio.System(kca.Connection("far", "127.0.0.1:1"), kca.PublisherBuilder("far", "orders"))
+        await cancelled(far.start(-1))
+        assert not far.description()["started"]
+        async with without_consumer() as broker:
+            address = broker.description()["connections"][0]["embedded_at"]
+            system = kca.asyncio.System(
+                kca.Connection("gone", address), kca.PublisherBuilder("gone", "orders", required_acks=-1)
+            )
+            await system.start()
+            assert [b["id"] for b in (await system.describe_cluster("gone"))["brokers"]] == [1]
+        bus = system.event_bus("orders")
+        future = bus.publish("a")
+        with pytest.raises(kca.TimedOutError, match="1 messages are not answered"):
+            await bus.flush(300)
+        await cancelled(bus.flush())
+        await cancelled(system.shutdown(-1))
+        with pytest.raises(kca.NotStoredError):
+            await future
+
+    run(work())  # whose errors are looked at: none may be left that nobody asked for
+
+
+def test_a_loop_over_deliveries_that_ends_early_leaves_without_holding_up_the_loop(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed: list[threading.Thread] = []
+    free = _kca.kca_queue_free
+
+    def watched(queue: Any) -> None:
+        freed.append(threading.current_thread())
+        free(queue)
+
+    monkeypatch.setattr(_kca, "kca_queue_free", watched)
+
+    async def work() -> None:
+        async with declared() as system:
+            bus = system.event_bus("orders")
+            consumer = system.consumer("shop")
+            for number in range(3):
+                await bus.publish("a", number, key=KEY)
+                async for delivery in consumer:
+                    assert delivery.json() == number
+                    delivery.done()
+                    break
+            gc.collect()
+            while len(freed) < 3:
+                await asyncio.sleep(0.01)
+        assert threading.main_thread() not in freed
 
     run(work())
 

@@ -27,11 +27,10 @@ HASTY_MS = 1000
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
 
-def new_handle() -> Any:
-    """A low-level system, whose waits end at Ctrl-C."""
+def new_handle() -> tuple[Any, int]:
+    """A low-level system, whose waits end at Ctrl-C, and by its flag; see `_kca.tell`."""
     handle = _kca.kca_system_new()
-    _kca.kca_system_heed_signals(handle)
-    return handle
+    return handle, _kca.heed(handle)
 
 
 class BaseSystem:
@@ -42,7 +41,8 @@ class BaseSystem:
     """
 
     def __init__(self, *declarations: Declaration) -> None:
-        self._handle: Any = new_handle()
+        self._handle: Any
+        self._handle, self._flag = new_handle()
         self._work = Work()
         self._bridge: Bridge | None = None
         self._declared: list[Declaration] = []  # for kca.testing, which declares it once more
@@ -146,18 +146,6 @@ class BaseSystem:
         """The same as Python values."""
         described: dict[str, Any] = json.loads(self.describe(_kca.KCA_FORMAT_JSON))
         return described
-
-    def describe_cluster(
-        self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
-    ) -> dict[str, Any]:
-        """What the connection's cluster has, all topics or one; with a group, how far that has come.
-
-        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
-        """
-        told: dict[str, Any] = json.loads(
-            _kca.kca_system_describe_cluster(self._handle, connection, topic, group, timeout_ms)
-        )
-        return told
 
     def log_to_queue(self: S, level: int) -> S:
         """Logs up to `level` become `Log` events on the system's queue, or on that for logs."""
@@ -263,6 +251,18 @@ class System(BaseSystem):
     def log_queue(self) -> Queue:
         """The queue of the system's logs alone: from now on they wait here and not among the receipts."""
         return Queue(_kca.kca_system_log_queue(self._handle), self._work.dispatch)
+
+    def describe_cluster(
+        self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
+    ) -> dict[str, Any]:
+        """What the connection's cluster has, all topics or one; with a group, how far that has come.
+
+        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
+        """
+        told: dict[str, Any] = json.loads(
+            _kca.kca_system_describe_cluster(self._handle, connection, topic, group, timeout_ms)
+        )
+        return told
 
     def redrive(self, redrive: RedriveBuilder, timeout_ms: int = 60000) -> dict[str, Any]:
         """Publishes dead letters again, or says what it would publish; gives the report described in kca_abi.h.

@@ -67,8 +67,9 @@ class Tested:
         declared = system.description()
         if declared["started"]:
             raise ValueError("the system is started already: shut it down, or give one that is not")
-        self._original, self._pulled = system._handle, system._pulls
-        system._handle, system._pulls = new_handle(), False
+        self._original = system._handle, system._flag, system._pulls
+        system._handle, system._flag = new_handle()
+        system._pulls = False
         try:
             self._channels = self._declare(declared)
         except BaseException:
@@ -107,7 +108,7 @@ class Tested:
         return list(topics)
 
     def _give_back(self) -> None:
-        self._base._handle, self._base._pulls = self._original, self._pulled
+        self._base._handle, self._base._flag, self._base._pulls = self._original
 
     # ---- work ----
 
