@@ -50,7 +50,10 @@ kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token) {
                               bus ? "message" : "bus");
     if (kca__system_is_foreign(bus->system))
         return kca__system_check_process(bus->system);
-    return kca__publisher_publish(bus->publisher, m, bus->type, token);
+    kca__interrupt_scope before = kca__interrupt_begin(&bus->system->interrupt);
+    kca_error *e = kca__publisher_publish(bus->publisher, m, bus->type, token);
+    kca__interrupt_end(before);
+    return e;
 }
 
 kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {
@@ -59,7 +62,9 @@ kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {
     kca_error *e = kca__system_check_process(bus->system);
     if (e)
         return e;
+    kca__interrupt_scope before = kca__interrupt_begin(&bus->system->interrupt);
     int left = kca__publisher_flush(bus->publisher, kca__clock_deadline(timeout_ms));
+    kca__interrupt_end(before);
     if (left > 0)
         return kca__error_new(KCA_ERROR_TIMEOUT,
                               "publisher %s: %d messages are not answered after %d ms",

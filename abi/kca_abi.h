@@ -12,7 +12,8 @@
  *            pointer returned is borrowed from the argument it was asked of and lives as long as that. What is
  *            passed in is copied. Every accessor and every free takes NULL; an accessor then answers NULL or 0.
  * Threads    The library calls the application only inside kca_queue_dispatch (on that thread) and
- *            kca_consumer_run (on the processors' threads, which live only inside it). System, bus, consumer and
+ *            kca_consumer_run (on the processors' threads, which live only inside it); and, where it is asked to by
+ *            kca_system_set_interrupt, inside calls that wait. System, bus, consumer and
  *            queue handles may be used from any thread; a message, delivery, event or builder by one at a time.
  * Lifetime   Handles may be freed in any order. A user pointer's `free_user` runs exactly once, also on failure.
  *            Nothing happens at load or exit. After fork, a handle made by the parent answers with
@@ -479,6 +480,19 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms);
  */
 kca_error *kca_system_shutdown(kca_system *s, int timeout_ms);
 
+/* Whether who waits is to end: 0: no. */
+typedef int (*kca_interrupt_fn)(void *user);
+
+/*
+ * A thread that waits inside kca_system_start, kca_system_shutdown, kca_system_redrive, kca_system_describe_cluster,
+ * kca_bus_flush or kca_bus_publish asks `fn` about four times a second, for languages that handle Ctrl-C only when they
+ * run. Answers it other than 0, the call ends soon, as if its time were over; a publish that is not async with
+ * KCA_ERROR_NOT_STORED, and what became of the message comes as its receipt (token 0: as a fault if it failed). Waits of
+ * librdkafka's that nothing ends, such as the last commit on a shutdown, are waited for. `fn` may use the library, but
+ * must not start or shut down the system. Before start; NULL: nobody is asked. `free_user`: as kca_system_add_handler.
+ */
+kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *user, kca_free_fn free_user);
+
 /* How kca_system_describe writes: lines to read, or one JSON object. */
 enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
 
@@ -549,7 +563,8 @@ kca_error *kca_message_reset(kca_message *m, const char *name);
 /* The first failure of the setters, borrowed; NULL: none. */
 const kca_error *kca_message_error(const kca_message *m);
 
-/* Setters; on a message of a delivery they do nothing. NULL or "" takes a value away. */
+/* Setters; on a message of a delivery they do nothing. NULL or "" takes a text away. Of bytes only NULL does, so a
+ * payload, a key or a binary header may be empty: no bytes at what is not NULL. */
 void kca_message_set_payload(kca_message *m, const void *payload, size_t len);    /* JSON text as a rule */
 void kca_message_set_key(kca_message *m, const void *key, size_t len);            /* default: correlation id */
 void kca_message_set_type(kca_message *m, int type);                              /* default: the bus' */

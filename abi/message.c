@@ -80,7 +80,8 @@ void kca_message_set_reply_to(kca_message *m, const char *channel) {
 
 void kca_message_set_header(kca_message *m, const char *name, const char *value) {
     if (writable(m))
-        kca__custom_headers_set(m, name, value, value ? strlen(value) : 0);
+        kca__custom_headers_set(m, name, value && value[0] ? value : NULL,
+                                value ? strlen(value) : 0);
 }
 
 void kca_message_set_binary_header(kca_message *m, const char *name, const void *value,

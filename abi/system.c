@@ -88,6 +88,17 @@ kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event
     return e;
 }
 
+kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *user,
+                                    kca_free_fn free_user) {
+    kca_error *e = s ? kca__system_check_process(s->core)
+                     : null_argument("kca_system_set_interrupt", "system");
+    if (!e)
+        return kca__system_set_interrupt(s->core, (kca__interrupt){fn, user, free_user});
+    if (free_user)
+        free_user(user);
+    return e;
+}
+
 kca_error *kca_system_set_deduplication_store(kca_system *s, const char *consumer, kca_seen_fn seen,
                                               kca_mark_fn mark, void *user, kca_free_fn free_user) {
     const char *missing = !s ? "system" : !consumer ? "consumer" : !seen ? "seen" : "mark";
@@ -108,7 +119,12 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms) {
     kca_error *e = kca__system_check_process(s->core);
     if (!e)
         e = check_timeout("start", timeout_ms);
-    return e ? e : kca__system_start(s->core, timeout_ms);
+    if (e)
+        return e;
+    kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);
+    e = kca__system_start(s->core, timeout_ms);
+    kca__interrupt_end(before);
+    return e;
 }
 
 kca_error *kca_system_shutdown(kca_system *s, int timeout_ms) {
@@ -117,7 +133,12 @@ kca_error *kca_system_shutdown(kca_system *s, int timeout_ms) {
     kca_error *e = kca__system_check_process(s->core);
     if (!e)
         e = check_timeout("shutdown", timeout_ms);
-    return e ? e : kca__system_shutdown(s->core, timeout_ms);
+    if (e)
+        return e;
+    kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);
+    e = kca__system_shutdown(s->core, timeout_ms);
+    kca__interrupt_end(before);
+    return e;
 }
 
 kca_error *kca_system_describe(kca_system *s, int format, char **out) {
@@ -152,7 +173,12 @@ kca_error *kca_system_describe_cluster(kca_system *s, const char *connection, co
     if (!s || !out)
         return null_argument("kca_system_describe_cluster", s ? "out" : "system");
     kca_error *e = check_cluster_question(s->core, connection, topic, group, timeout_ms);
-    return e ? e : kca__system_describe_cluster(out, s->core, connection, topic, group, timeout_ms);
+    if (e)
+        return e;
+    kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);
+    e = kca__system_describe_cluster(out, s->core, connection, topic, group, timeout_ms);
+    kca__interrupt_end(before);
+    return e;
 }
 
 kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_ms, char **out) {
@@ -163,7 +189,12 @@ kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_m
     kca_error *e = kca__system_check_process(s->core);
     if (!e)
         e = check_timeout("redrive", timeout_ms);
-    return e ? e : kca__system_redrive(out, s->core, r, timeout_ms);
+    if (e)
+        return e;
+    kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);
+    e = kca__system_redrive(out, s->core, r, timeout_ms);
+    kca__interrupt_end(before);
+    return e;
 }
 
 static int level_of(int level) {

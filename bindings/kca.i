@@ -8,6 +8,7 @@
 %ignore kca_consumer_run;
 %ignore kca_queue_dispatch;
 %ignore kca_system_set_event_handler;
+%ignore kca_system_set_interrupt;
 %ignore kca_system_set_deduplication_store;
 
 /* For loops that are written in C. */

@@ -7,6 +7,7 @@
 #include "cluster_description.h"
 
 #include "error.h"
+#include "interrupt.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -79,7 +80,7 @@ static kca_error *ask(asking *a, question q, void *about, int slice_ms, const ch
         rd_kafka_resp_err_t err = q(a, about, left < 0 || left > slice_ms ? slice_ms : left);
         if (!err)
             return NULL;
-        if (is_final(err) || kca__clock_left_ms(a->deadline) == 0 || atomic_load(a->leaving))
+        if (is_final(err) || kca__interrupt_left_ms(a->deadline) == 0 || atomic_load(a->leaving))
             return refused(a, err, what, name);
         nanosleep(&pause, NULL);
     }

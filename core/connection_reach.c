@@ -3,6 +3,7 @@
 
 #include "diagnosis.h"
 #include "error.h"
+#include "interrupt.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static kca_error *other_error(const kca_connection *c, const char *trouble, bool
 /* One question to the cluster; NULL when it answered. */
 static rd_kafka_resp_err_t ask(kca__client *client, int64_t deadline) {
     const struct rd_kafka_metadata *answer;
-    int left = kca__clock_left_ms(deadline);
+    int left = kca__interrupt_left_ms(deadline);
     int slice = left < 0 || left > 2 * PROBE_SLICE_MS ? PROBE_SLICE_MS : left / 2 + 1;
     rd_kafka_resp_err_t err = rd_kafka_metadata(client->rk, 0, NULL, &answer, slice);
     if (!err)
@@ -120,7 +121,7 @@ kca_error *kca__connection_reach(kca_connection *c, int64_t deadline) {
         }
         kca__error_free(reason);
         reason = why_not(c, client, deadline, &definite);
-        if (kca__clock_left_ms(deadline) == 0)
+        if (kca__interrupt_left_ms(deadline) == 0)
             break;
     }
     return reason ? reason : other_error(c, "", true);
@@ -148,8 +149,8 @@ static int count_partitions(kca_connection *c, const char *topic, int64_t deadli
     int count = 0, left = 1;
     while (handle && count == 0 && left != 0) {
         rd_kafka_resp_err_t err;
-        left = kca__clock_left_ms(patience < deadline ? patience : deadline);
-        count = ask_partitions(c, handle, left, &err);
+        left = kca__interrupt_left_ms(patience < deadline ? patience : deadline);
+        count = ask_partitions(c, handle, kca__interrupt_slice_ms(left), &err);
         if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
             break;
         if (count == 0)

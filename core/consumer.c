@@ -194,6 +194,13 @@ int kca__consumer_close(kca__consumer *c, int64_t deadline) {
     return held;
 }
 
+bool kca__consumer_is_handling(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    bool handling = c->inbound && kca__inbound_out(c->inbound) > 0;
+    pthread_mutex_unlock(&c->lock);
+    return handling;
+}
+
 void kca__consumer_stop(kca__consumer *c) {
     pthread_mutex_lock(&c->lock);
     if (c->inbound)

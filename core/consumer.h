@@ -55,6 +55,9 @@ int kca__consumer_close(kca__consumer *c, int64_t deadline);
 kca_error *kca__consumer_run(kca__consumer *c);
 void kca__consumer_stop(kca__consumer *c);
 
+/* Deliveries of it are out. */
+bool kca__consumer_is_handling(kca__consumer *c);
+
 /* Pull form: joins; takes; leaves. See kca_consumer_queue and kca_queue_next. `run_number` is the
  * queue's; `hand` may be NULL, and keeps what it has when the consumer has stopped. */
 kca_error *kca__consumer_start_pulling(uint64_t *out_run_number, kca__consumer *c);

@@ -93,7 +93,7 @@ void kca__custom_headers_set(kca_message *m, const char *name, const void *value
     }
     const kca__header *found = kca__custom_headers_find(m, name);
     int index = found ? (int)(found - m->headers) : m->header_count;
-    if (len > 0) {
+    if (value) {
         if (!put(m, index, name, value, len))
             kca__error_keep_first(&m->error, kca__error_memory());
     } else if (found) {

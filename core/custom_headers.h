@@ -4,7 +4,7 @@
 
 #include "message.h"
 
-/* Outbound: sets or replaces; NULL or no bytes takes the header away. Failures stay in m->error. */
+/* Outbound: sets or replaces; NULL takes the header away. Failures stay in m->error. */
 void kca__custom_headers_set(kca_message *m, const char *name, const void *value, size_t len);
 
 /* NULL: none of this name. */

@@ -1,6 +1,6 @@
 #include "link.h"
 
-#include "clock.h"
+#include "interrupt.h"
 
 #include <openssl/err.h>
 
@@ -13,10 +13,12 @@ enum { TLS_ALERT = 0x15, TLS_HANDSHAKE = 0x16, TLS_MAJOR = 3 };
 
 static bool wait_for(kca__link *l, short events) {
     struct pollfd p = {.fd = l->fd, .events = events};
-    int n;
-    do
-        n = poll(&p, 1, kca__clock_left_ms(l->deadline));
-    while (n < 0 && errno == EINTR);
+    int n, left, slice;
+    do {
+        left = kca__interrupt_left_ms(l->deadline);
+        slice = kca__interrupt_slice_ms(left);
+        n = poll(&p, 1, slice);
+    } while (n < 0 ? errno == EINTR : n == 0 && slice != left);
     if (n <= 0)
         l->state = KCA__LINK_SILENT;
     return n > 0;

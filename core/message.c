@@ -191,7 +191,7 @@ void kca__message_set_payload(kca_message *m, const void *payload, size_t len) {
 }
 
 void kca__message_set_key(kca_message *m, const void *key, size_t len) {
-    set_bytes(m, "key", &m->store->key, &m->key, &m->key_len, len > 0 || !key ? key : NULL, len);
+    set_bytes(m, "key", &m->store->key, &m->key, &m->key_len, key, len);
 }
 
 void kca__message_set_type(kca_message *m, int type) {

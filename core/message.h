@@ -84,8 +84,8 @@ void kca__message_free(kca_message *m);
  * stays. */
 kca_error *kca__message_reset(kca_message *m, const char *name);
 
-/* Setters of outbound messages; failures stay in m->error. NULL or "" takes a value away; a payload
- * that is not NULL may be empty. */
+/* Setters of outbound messages; failures stay in m->error. NULL or "" takes a text away; a payload
+ * or key that is not NULL may be empty. */
 void kca__message_set_text(kca_message *m, int text, const char *value);
 void kca__message_set_payload(kca_message *m, const void *payload, size_t len);
 void kca__message_set_key(kca_message *m, const void *key, size_t len);

@@ -42,16 +42,18 @@ static void read_trace(const char **values) {
         values[KCA__TEXT_TRACESTATE] = gomes_state;
 }
 
-/* Sorts the record's headers: the wire's into `values`, the custom ones to the array's front. Empty
- * ones count as missing. */
+/* Sorts the record's headers: the wire's into `values`, the custom ones to the array's front. The
+ * wire's that are empty count as missing, and those without a value. */
 static int sort_headers(kca__record *record, const char **values, bool *old) {
     kca__header *headers = record->headers;
     int custom = 0;
     for (int i = 0; i < record->header_count; i++) {
         const kca__header *h = &headers[i];
-        if (!h->name || !h->value || h->value_len == 0)
+        if (!h->name || !h->value)
             continue;
         int wire = kca__wire_name_find(h->name);
+        if (wire == KCA__WIRE_OLD && h->value_len == 0)
+            continue;
         if (wire < 0) {
             *old |= wire == KCA__WIRE_OLD;
             headers[custom++] = *h;

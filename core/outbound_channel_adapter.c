@@ -1,6 +1,7 @@
 #include "outbound_channel_adapter.h"
 
 #include "error.h"
+#include "interrupt.h"
 #include "text.h"
 #include "trace_context.h"
 #include "wire_time.h"
@@ -77,12 +78,11 @@ kca_error *kca__publisher_open(kca__publisher *p) {
  * reports. */
 static int flush(kca__publisher *p, int64_t deadline) {
     while (true) {
-        int left = kca__clock_left_ms(deadline);
+        int left = kca__interrupt_left_ms(deadline);
         int slice = left < 0 || left > FLUSH_SLICE_MS ? FLUSH_SLICE_MS : left;
-        if (kca__outbox_count(p->outbox).unanswered == 0)
-            return 0;
-        if (left == 0)
-            return kca__outbox_wait_answered(p->outbox, deadline);
+        int unanswered = kca__outbox_count(p->outbox).unanswered;
+        if (unanswered == 0 || left == 0)
+            return unanswered;
         rd_kafka_flush(p->client->rk, slice);
     }
 }
@@ -261,6 +261,29 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__wr
     return e;
 }
 
+static kca_error *interrupted(const kca__publisher *p) {
+    kca_error *e = kca__error_new(KCA_ERROR_NOT_STORED,
+                                  "publisher %s: interrupted before the broker confirmed the "
+                                  "message, which may be stored all the same",
+                                  p->options->topic);
+    if (e->code != KCA_ERROR_MEMORY)
+        e->retriable = 1;
+    return e;
+}
+
+/* Nobody waits for the answer any more: it becomes a receipt, or a fault. False: it is there. */
+static bool forsake(kca__client *client, kca__slot *slot, const kca__answer *answer) {
+    kca__outbox *o = slot->outbox;
+    kca__outbox_begin_answers(o);
+    pthread_mutex_lock(&client->lock);
+    bool done = answer->done;
+    pthread_mutex_unlock(&client->lock);
+    if (!done)
+        slot->answer = NULL;
+    kca__outbox_end_answers(o);
+    return !done;
+}
+
 static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int type,
                                    kca__slot *slot) {
     kca__answer answer = {false, NULL};
@@ -272,7 +295,10 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
         return e;
     }
     /* Ends by itself: librdkafka answers each message within message.timeout.ms. */
-    kca__client_wait(client, &answer.done, KCA__CLOCK_NEVER);
+    int slice = kca__interrupt_slice_ms(-1);
+    while (!kca__client_wait(client, &answer.done, kca__clock_deadline(slice)))
+        if (kca__interrupted() && forsake(client, slot, &answer))
+            return interrupted(p);
     return answer.error;
 }
 
@@ -294,7 +320,7 @@ static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes) {
         return e;
     int timeout_ms = p->options->buffer_timeout_ms;
     int64_t deadline = kca__clock_deadline(timeout_ms);
-    while (!*out && !e && kca__clock_left_ms(deadline) != 0) {
+    while (!*out && !e && kca__interrupt_left_ms(deadline) != 0) {
         if (kca__outbox_enter(p->outbox)) {
             wait_for_room(p, bytes, deadline);
             kca__outbox_leave(p->outbox);

@@ -2,6 +2,7 @@
 #include "redrive_run.h"
 
 #include "error.h"
+#include "interrupt.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -93,7 +94,7 @@ kca_error *kca__redrive_ask(kca__redrive_run *run, kca__redrive_question ask, vo
             return NULL;
         if (!is_passing(err))
             return refused(run, err, what);
-        if (kca__clock_left_ms(deadline) == 0)
+        if (kca__interrupt_left_ms(deadline) == 0)
             return late(run, err, what);
         if (atomic_load(run->leaving))
             return kca__redrive_error(run, KCA_ERROR_STOPPED, err, "the system shuts down");

@@ -2,6 +2,7 @@
 #include "redrive_run.h"
 
 #include "error.h"
+#include "interrupt.h"
 
 #include <stdio.h>
 
@@ -21,7 +22,7 @@ static bool has_enough(const kca__redrive_run *run) {
 
 static bool may_read(const kca__redrive_run *run, int64_t until) {
     return !run->failure && !kca__redrive_source_is_finished(run) && !has_enough(run) &&
-           kca__clock_left_ms(until) != 0 && !atomic_load(run->leaving);
+           kca__interrupt_left_ms(until) != 0 && !atomic_load(run->leaving);
 }
 
 /* So many records, or as many as there are now. */

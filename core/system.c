@@ -53,6 +53,9 @@ static void free_users(kca__system *s) {
     for (int i = 0; i < KCA__EVENT_TYPES; i++)
         if (s->event_handlers[i].free_user)
             s->event_handlers[i].free_user(s->event_handlers[i].user);
+    if (s->interrupt.free_user)
+        s->interrupt.free_user(s->interrupt.user);
+    s->interrupt = (kca__interrupt){0};
     for (int i = 0; i < s->consumer_count; i++) {
         kca__deduplication_store *store = &s->consumers[i]->store;
         if (store->free_user)
@@ -277,6 +280,20 @@ kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_eve
     if (e && free_user)
         free_user(user);
     else if (!e && old.free_user)
+        old.free_user(old.user);
+    return e;
+}
+
+kca_error *kca__system_set_interrupt(kca__system *s, kca__interrupt interrupt) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started(s, "interrupt", "");
+    kca__interrupt old = interrupt;
+    if (!e) {
+        old = s->interrupt;
+        s->interrupt = interrupt;
+    }
+    unlock_after_adding(s);
+    if (old.free_user)
         old.free_user(old.user);
     return e;
 }

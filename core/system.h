@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "consumer.h"
+#include "interrupt.h"
 #include "outbound_channel_adapter.h"
 #include "redrive.h"
 
@@ -42,6 +43,7 @@ typedef struct kca__system {
     int consumer_count;
     kca__handlers handlers;
     kca__event_handler event_handlers[KCA__EVENT_TYPES];
+    kca__interrupt interrupt; /* whom calls that wait ask */
 
     bool open;             /* visits to the clusters may begin; under `lock` */
     int visits;            /* redrives and questions that run; under `lock` */
@@ -95,6 +97,9 @@ void kca__system_await_visits(kca__system *s);
 /* Takes `user`: on failure free_user has run. */
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,
                                          void *user, kca_free_fn free_user);
+
+/* Takes its `user`: on failure free_user has run. */
+kca_error *kca__system_set_interrupt(kca__system *s, kca__interrupt interrupt);
 
 /* Takes the store's `user`: on failure free_user has run. */
 kca_error *kca__system_set_deduplication_store(kca__system *s, const char *consumer,

@@ -2,9 +2,11 @@
 #include "system.h"
 
 #include "error.h"
+#include "interrupt.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { LEAST_LARGEST_BYTES = 1048576 };
 
@@ -173,7 +175,7 @@ kca_error *kca__system_start(kca__system *s, int timeout_ms) {
 
 /* ---- shutdown ---- */
 
-enum { FLUSH_RESERVE_MS = 5000 };
+enum { FLUSH_RESERVE_MS = 5000, HANDLERS_LOOK_NS = 10000000 };
 
 /* Consumers end first, and leave some of the time for what their handlers published. */
 static int64_t consumers_deadline(int timeout_ms) {
@@ -183,10 +185,30 @@ static int64_t consumers_deadline(int timeout_ms) {
     return kca__clock_deadline(timeout_ms - reserve);
 }
 
+static bool is_handling(kca__system *s) {
+    for (int i = 0; i < s->consumer_count; i++)
+        if (kca__consumer_is_handling(s->consumers[i]))
+            return true;
+    return false;
+}
+
+/* Where interrupts are asked for, what is out is waited for here; the consumers wait with locks
+ * held. Gives what is left of the time. */
+static int64_t await_handlers(kca__system *s, int64_t deadline) {
+    const struct timespec pause = {0, HANDLERS_LOOK_NS};
+    while (kca__interrupt_is_set() && is_handling(s)) {
+        if (kca__interrupt_left_ms(deadline) == 0)
+            return kca__clock_deadline(0);
+        nanosleep(&pause, NULL);
+    }
+    return deadline;
+}
+
 static int close_consumers(kca__system *s, int64_t deadline) {
     int held = 0;
     for (int i = 0; i < s->consumer_count; i++)
         kca__consumer_stop(s->consumers[i]);
+    deadline = await_handlers(s, deadline);
     for (int i = 0; i < s->consumer_count; i++)
         held += kca__consumer_close(s->consumers[i], deadline);
     return held;

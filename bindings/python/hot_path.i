@@ -353,6 +353,10 @@ static bool kca_py_fill(kca_message *m, PyObject **a) {
 
 /* None, or NULL with the exception of `e`, which is freed. */
 static PyObject *kca_py_outcome(kca_error *e) {
+  if (PyErr_Occurred()) { /* it was interrupted */
+    kca_error_free(e);
+    return NULL;
+  }
   if (!e)
     Py_RETURN_NONE;
   PyObject *exception = kca_py_error(e);

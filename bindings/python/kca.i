@@ -7,8 +7,11 @@
 %{
 #include <kca.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* kca.errors.make(code, name, text, rdkafka_code, retriable, fatal): an exception. */
 static PyObject *kca_py_exception(int code, const char *name, const char *text, int rdkafka_code, int retriable,
@@ -70,11 +73,46 @@ static PyObject *kca_py_held(PyObject *value) {
   Py_DECREF(view);
   return bytes;
 }
+
+/* Whether a call that waits is to end, by the system's flag (heed, tell), or because Python handled a signal, whose
+ * exception stays set. Only the main thread handles signals; others could be ended while they ask for the
+ * interpreter's lock, when it exits. */
+static int kca_py_interrupted(void *user) {
+  if (atomic_load((atomic_int *)user))
+    return 1;
+  if (syscall(SYS_gettid) != getpid())
+    return 0;
+  PyGILState_STATE state = PyGILState_Ensure();
+  int told = PyErr_CheckSignals() != 0;
+  PyGILState_Release(state);
+  return told;
+}
+
+/* heed(system): Ctrl-C ends the system's waits, and so does its flag, whose address it gives. */
+static PyObject *kca_py_heed(PyObject *self, PyObject *args);
+
+/* tell(address, value): sets the flag; while it is other than 0, the system's waits end. */
+static PyObject *kca_py_tell(PyObject *self, PyObject *args) {
+  PyObject *address;
+  int value;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "Oi:tell", &address, &value))
+    return NULL;
+  atomic_int *flag = PyLong_AsVoidPtr(address);
+  if (!flag)
+    return NULL;
+  atomic_store(flag, value);
+  Py_RETURN_NONE;
+}
 %}
 
 /* ---- failures ---- */
 
 %typemap(out) kca_error * %{
+  if (PyErr_Occurred()) { /* it was interrupted */
+    kca_error_free($1);
+    SWIG_fail;
+  }
   if ($1) {
     PyObject *exception = kca_py_error($1);
     kca_error_free($1);
@@ -100,6 +138,8 @@ static PyObject *kca_py_held(PyObject *value) {
 %}
 %typemap(argout) char **out %{
   $result = kca_py_result($result, SWIG_FromCharPtr(*$1));
+%}
+%typemap(freearg) char **out %{
   kca_string_free(*$1);
 %}
 %typemap(argout) const char **out %{
@@ -185,5 +225,26 @@ static PyObject *kca_py_held(PyObject *value) {
 %}
 
 %include "../kca.i"
+
 %include "hot_path.i"
 %include "serving.i"
+
+%{
+static PyObject *kca_py_heed(PyObject *self, PyObject *args) {
+  void *system;
+  PyObject *handle;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "O:heed", &handle) || !kca_py_handle(&system, handle, SWIGTYPE_p_kca_system, "system"))
+    return NULL;
+  atomic_int *flag = calloc(1, sizeof *flag);
+  if (!flag)
+    return PyErr_NoMemory();
+  kca_error *e = kca_system_set_interrupt(system, kca_py_interrupted, flag, free);
+  if (e)
+    return kca_py_outcome(e);
+  return PyLong_FromVoidPtr(flag);
+}
+%}
+
+%native(heed) PyObject *kca_py_heed(PyObject *self, PyObject *args);
+%native(tell) PyObject *kca_py_tell(PyObject *self, PyObject *args);

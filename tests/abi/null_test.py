@@ -38,6 +38,7 @@ CALLBACKS = {
     "kca_free_fn": "on_free",
     "kca_seen_fn": "on_id",
     "kca_mark_fn": "on_id",
+    "kca_interrupt_fn": "on_interrupt",
 }
 NUMBERS = {"int", "int64_t", "uint64_t", "size_t", "double"}
 
@@ -70,6 +71,11 @@ static int on_delivery(kca_delivery *d, void *user) {
 
 static void on_event(const kca_event *e, void *user) {
     (void)e, (void)user;
+}
+
+static int on_interrupt(void *user) {
+    (void)user;
+    return 0;
 }
 
 static int on_id(const char *message_id, void *user) {

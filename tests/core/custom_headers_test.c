@@ -43,6 +43,9 @@ static void test_a_binary_header_keeps_its_bytes(void **state) {
     assert_int_equal(kca_message_header_value_len(m, 0), 4);
     assert_memory_equal(kca_message_header_value(m, 0), "\0\1\xff\0", 5);
     kca_message_set_binary_header(m, "hash", "", 0);
+    assert_non_null(kca_message_header_value(m, 0));
+    assert_int_equal(kca_message_header_value_len(m, 0), 0);
+    kca_message_set_binary_header(m, "hash", NULL, 0);
     assert_int_equal(kca_message_header_count(m), 0);
     assert_null(kca_message_error(m));
     kca_message_free(m);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "message_translator.h"
 #include "messages.h"
 #include "wire_time.h"
 
@@ -75,7 +76,7 @@ static void test_null_and_empty_take_a_value_away(void **state) {
     kca_message_set_origin(m, "");
     assert_string_equal(kca_message_origin(m), "Gomes");
     kca_message_set_key(m, "k", 1);
-    kca_message_set_key(m, "", 0);
+    kca_message_set_key(m, NULL, 0);
     assert_null(kca_message_key(m));
     kca_message_set_type(m, KCA_TYPE_QUERY);
     kca_message_set_type(m, KCA_TYPE_NONE);
@@ -85,6 +86,20 @@ static void test_null_and_empty_take_a_value_away(void **state) {
     assert_string_equal(kca_message_traceparent(m), "");
     assert_string_equal(kca_message_tracestate(m), "");
     assert_null(kca_message_error(m));
+    kca_message_free(m);
+}
+
+static void test_an_empty_key_is_not_a_missing_one(void **state) {
+    (void)state;
+    kca_message *m = new_message("orderCreated");
+    kca_message_set_correlation_id(m, "c-1");
+    kca_message_set_key(m, "", 0);
+    assert_non_null(kca_message_key(m));
+    assert_int_equal(kca_message_key_len(m), 0);
+    kca__wire wire;
+    kca__translator_write(&wire, m, &(kca__channel_defaults){.channel = "orders"}, 0);
+    assert_non_null(wire.key);
+    assert_int_equal(wire.key_len, 0);
     kca_message_free(m);
 }
 
@@ -409,6 +424,7 @@ int main(void) {
         cmocka_unit_test(test_a_new_message_has_a_name_and_defaults),
         cmocka_unit_test(test_setters_copy_what_they_are_given),
         cmocka_unit_test(test_null_and_empty_take_a_value_away),
+        cmocka_unit_test(test_an_empty_key_is_not_a_missing_one),
         cmocka_unit_test(test_an_empty_payload_is_not_a_missing_one),
         cmocka_unit_test(test_a_payload_may_hold_any_bytes),
         cmocka_unit_test(test_memory_is_used_again_when_a_value_is_set_again),

@@ -140,7 +140,7 @@ static void test_of_very_many_duplicates_the_last_counts(void **state) {
     free(headers);
 }
 
-static void test_empty_values_count_as_missing(void **state) {
+static void test_empty_values_of_the_wire_count_as_missing(void **state) {
     reading *r = *state;
     add(r, "route", "kept", "route", "", "origin", "", "version", NULL, NULL);
     record_add(&r->source, "messageId", NULL);
@@ -153,7 +153,7 @@ static void test_empty_values_count_as_missing(void **state) {
     assert_string_equal(kca_message_origin(m), "Gomes");
     assert_string_equal(kca_message_version(m), "1.0");
     assert_string_equal(kca_message_message_id(m), "");
-    assert_headers(m, "zone", "eu", NULL);
+    assert_headers(m, "tenant", "", "zone", "", NULL);
 }
 
 static void test_binary_custom_headers_keep_their_bytes(void **state) {
@@ -254,8 +254,8 @@ int main(void) {
                                         reading_teardown),
         cmocka_unit_test_setup_teardown(test_of_very_many_duplicates_the_last_counts, reading_setup,
                                         reading_teardown),
-        cmocka_unit_test_setup_teardown(test_empty_values_count_as_missing, reading_setup,
-                                        reading_teardown),
+        cmocka_unit_test_setup_teardown(test_empty_values_of_the_wire_count_as_missing,
+                                        reading_setup, reading_teardown),
         cmocka_unit_test_setup_teardown(test_binary_custom_headers_keep_their_bytes, reading_setup,
                                         reading_teardown),
         cmocka_unit_test_setup_teardown(test_texts_end_at_an_embedded_nul, reading_setup,

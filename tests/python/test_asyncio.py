@@ -16,6 +16,7 @@ import kca
 import kca.asyncio
 import pytest
 import uvloop
+from kca import _kca
 from support import DEADLINE_SECONDS, KEY, thread_count
 
 Run = Callable[[Awaitable[Any]], Any]
@@ -151,6 +152,153 @@ def test_a_synchronous_publisher_does_not_block_the_loop(run: Run) -> None:
         plain = kca.System(kca.Connection("local", "embedded://"), builder)  # the builder is as it was
         with plain:
             assert not plain.description()["publishers"][0]["async"]
+
+    run(work())
+
+
+@pytest.mark.parametrize("buffer", [1, 100])
+def test_who_waits_for_room_does_not_try_again_and_again(run: Run, buffer: int) -> None:
+    async def work() -> None:
+        async with without_consumer(buffer_messages=buffer, linger_ms=1) as system:
+            bus = system.event_bus("orders")
+            put, tries = bus._put, 0
+
+            def counted(*arguments: Any, **fields: Any) -> None:
+                nonlocal tries
+                tries += 1
+                put(*arguments, **fields)
+
+            bus._put = counted
+            count = 20 * buffer + 100
+
+            async def publish(number: int) -> None:
+                for _ in range(2):
+                    await bus.publish("orderCreated", number, key=KEY)
+
+            await asyncio.gather(*[bus.publish("orderCreated", i, key=KEY) for i in range(count)])
+            await asyncio.gather(*[publish(i) for i in range(count)])
+            assert tries <= 3 * count * (1 + 1 / buffer) + 10 + count / 2
+            assert system.description()["publishers"][0]["stored"] == 3 * count
+
+    run(work())
+
+
+def test_who_waits_for_room_keeps_its_trace(run: Run) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    async def work() -> None:
+        system = declared(buffer_messages=1)
+        seen: list[str] = []
+
+        @system.handler("a")
+        async def handle(message: kca.Delivery) -> None:
+            await asyncio.gather(*[bus.publish("b", key=KEY) for _ in range(5)])
+
+        @system.handler("b")
+        async def follow(message: kca.Delivery) -> None:
+            seen.append(message.trace_context[0].split("-")[1])
+            if len(seen) == 5:
+                consumer.stop()
+
+        async with system:
+            bus = system.event_bus("orders")
+            await bus.publish("a", key=KEY, trace_context=(trace, None))
+            consumer = system.consumer("shop")
+            await consumer.run()
+        assert seen == [trace.split("-")[1]] * 5
+
+    run(work())
+
+
+def test_publishing_from_another_loop_or_thread_is_refused_in_the_call(run: Run) -> None:
+    async def work() -> None:
+        async with without_consumer(linger_ms=0) as system:
+            bus = system.event_bus("orders")
+
+            async def elsewhere() -> None:
+                with pytest.raises(kca.StateError, match="started in another loop"):
+                    bus.publish("a")  # not awaited
+
+            def without_loop() -> None:
+                with pytest.raises(kca.StateError, match="started in another loop"):
+                    bus.publish("a")
+
+            await asyncio.to_thread(asyncio.run, elsewhere())
+            await asyncio.to_thread(without_loop)
+            loop = asyncio.get_running_loop()
+
+            async def here() -> kca.Receipt:
+                return await bus.publish("a")
+
+            def from_a_thread() -> kca.Receipt:
+                return asyncio.run_coroutine_threadsafe(here(), loop).result(DEADLINE_SECONDS)
+
+            assert (await asyncio.to_thread(from_a_thread)).offset == 0
+            assert system.description()["publishers"][0]["stored"] == 1
+
+    run(work())
+
+
+def test_what_waits_in_c_ends_soon_when_it_is_cancelled(run: Run) -> None:
+    async def cancelled(work: Awaitable[Any]) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(work)
+        await asyncio.sleep(0.05)
+        begin = loop.time()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert loop.time() - begin < 2
+
+    async def work() -> None:
+        far = kca.asyncio.System(kca.Connection("far", "127.0.0.1:1"), kca.PublisherBuilder("far", "orders"))
+        await cancelled(far.start(-1))
+        assert not far.description()["started"]
+        async with without_consumer() as broker:
+            address = broker.description()["connections"][0]["embedded_at"]
+            system = kca.asyncio.System(
+                kca.Connection("gone", address), kca.PublisherBuilder("gone", "orders", required_acks=-1)
+            )
+            await system.start()
+            assert [b["id"] for b in (await system.describe_cluster("gone"))["brokers"]] == [1]
+        bus = system.event_bus("orders")
+        future = bus.publish("a")
+        with pytest.raises(kca.TimedOutError, match="1 messages are not answered"):
+            await bus.flush(300)
+        await cancelled(bus.flush())
+        await cancelled(system.shutdown(-1))
+        with pytest.raises(kca.NotStoredError):
+            await future
+
+    run(work())  # whose errors are looked at: none may be left that nobody asked for
+
+
+def test_a_loop_over_deliveries_that_ends_early_leaves_without_holding_up_the_loop(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed: list[threading.Thread] = []
+    free = _kca.kca_queue_free
+
+    def watched(queue: Any) -> None:
+        freed.append(threading.current_thread())
+        free(queue)
+
+    monkeypatch.setattr(_kca, "kca_queue_free", watched)
+
+    async def work() -> None:
+        async with declared() as system:
+            bus = system.event_bus("orders")
+            consumer = system.consumer("shop")
+            for number in range(3):
+                await bus.publish("a", number, key=KEY)
+                async for delivery in consumer:
+                    assert delivery.json() == number
+                    delivery.done()
+                    break
+            gc.collect()
+            while len(freed) < 3:
+                await asyncio.sleep(0.01)
+        assert threading.main_thread() not in freed
 
     run(work())
 

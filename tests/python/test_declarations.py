@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import kca
+import kca.asyncio
 import pytest
 from kca import _kca, errors
 
@@ -183,9 +184,111 @@ def test_messages_keep_what_they_are_given() -> None:
     assert message.json() == {"id": "ä", "n": 9007199254740993}
 
 
+def test_a_message_that_is_not_allowed_is_refused_where_it_is_made() -> None:
+    for wrong in {"headers": {"messageId": "1"}}, {"type": 7}, {"timestamp_ms": -5}, {"trace_context": ("no", None)}:
+        with pytest.raises(kca.ArgumentError, match="message orderCreated: "):
+            kca.Message("orderCreated", **wrong)
+
+
+def test_what_is_declared_tells_what_it_is_and_no_secret() -> None:
+    connection = kca.Connection("local", "kafka:9092", sasl=("PLAIN", "me", "secret"))
+    assert repr(connection) == "<Connection: connection local>"
+    assert repr(kca.ConsumerBuilder("local", "orders", "shop")) == "<ConsumerBuilder: consumer shop>"
+    assert repr(kca.Message("orderCreated", {})) == "<Message orderCreated>"
+
+
 def test_a_payload_may_be_bytes_of_any_kind_or_none() -> None:
     for payload in b"\0x", bytearray(b"\0x"), memoryview(b"\0x"):
         assert kca.Message("m", payload).payload == b"\0x"
     assert kca.Message("m").payload is None
     with pytest.raises(kca.PayloadError):
         kca.Message("m", "{").json()
+
+
+# For what the types forbid.
+PUBLISHER: Any = kca.PublisherBuilder
+CONSUMER: Any = kca.ConsumerBuilder
+CONNECTION: Any = kca.Connection
+REDRIVE: Any = kca.RedriveBuilder
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (
+            lambda: PUBLISHER("local", "orders", linger_ms="x"),
+            "publisher orders: linger_ms must be an integer, got 'x'",
+        ),
+        (lambda: PUBLISHER("local", "orders", linger_ms=True), "linger_ms must be an integer, got True"),
+        (lambda: PUBLISHER("local", "orders", linger_ms=1.5), "linger_ms must be an integer, got 1.5"),
+        (
+            lambda: PUBLISHER("local", "orders", linger_ms=10**12),
+            "linger_ms is out of range, got 1000000000000",
+        ),
+        (lambda: PUBLISHER("local", "orders", async_="no"), "async must be True or False, got 'no'"),
+        (lambda: PUBLISHER("local", "orders").with_compression(5), "compression must be a text, got 5"),
+        (lambda: PUBLISHER("local", "orders", property={"a": 5}), "property: value must be a text, got 5"),
+        (lambda: PUBLISHER("local", "orders", property="a=5"), "property takes name, value, got 1 values"),
+        (lambda: PUBLISHER("local", "orders", reply_channel="a\0"), "reply_channel must be without NUL"),
+        (lambda: PUBLISHER("local", None), "publisher: topic must be a text, got None"),
+        (
+            lambda: CONSUMER("local", "orders", "shop", retry_delay_ms=[1, "2"]),
+            "consumer shop: retry_delay_ms must be",
+        ),
+        (
+            lambda: CONSUMER("local", "orders", "shop", retry_backoff_multiplier="2"),
+            "must be a number, got '2'",
+        ),
+        (lambda: CONNECTION("local", 9092), "connection: hosts must be a text, got 9092"),
+        (
+            lambda: CONNECTION("local", "kafka:9092", sasl=("PLAIN", "me", 5)),
+            "sasl: password must be a text, got one of type int",
+        ),
+        (
+            lambda: CONNECTION("local", "kafka:9092", sasl=("PLAIN", "me")),
+            "sasl takes mechanism, user, password, got 2 values",
+        ),
+        (
+            lambda: CONNECTION("local", "kafka:9092").with_tls_key_password(b"secret"),
+            "must be a text, got one of type bytes",
+        ),
+        (
+            lambda: REDRIVE("local", "orders.dead", dry_run=0),
+            "redrive orders.dead: dry_run must be True or False, got 0",
+        ),
+    ],
+)
+def test_a_wrong_type_names_the_option_and_what_is_allowed(declare: Callable[[], Any], said: str) -> None:
+    with pytest.raises((TypeError, ValueError, kca.ArgumentError)) as raised:
+        declare()
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value) and "method" not in str(raised.value)
+
+
+@pytest.mark.parametrize("wrong", [0, 1025, "2", True])
+@pytest.mark.parametrize("kind", [kca.System, kca.asyncio.System])
+def test_wrong_processors_are_refused_where_they_are_given(kind: Any, wrong: Any) -> None:
+    system = kind(kca.Connection("local", "embedded://"), kca.ConsumerBuilder("local", "orders", "shop"))
+    consumer = system.consumer("shop")
+    gives: list[Callable[[], Any]] = [
+        lambda: consumer.with_amount_of_processors(wrong),
+        lambda: system.consumer("shop", amount_of_processors=wrong),
+    ]
+    for give in gives:
+        with pytest.raises((TypeError, kca.ArgumentError), match="consumer shop: amount_of_processors must be "):
+            give()
+    with pytest.raises(
+        kca.ArgumentError, match="message_processing_timeout_ms must be 0 to 86400000, got -1"
+    ) as raised:
+        consumer.with_message_processing_timeout_ms(-1)
+    assert raised.value.name == "argument"
+
+
+def test_a_builder_stays_as_it_is_whoever_has_it() -> None:
+    builder = kca.PublisherBuilder("local", "orders", required_acks=-1, async_=False, linger_ms=7, buffer_timeout_ms=5)
+    connection = kca.Connection("local", "embedded://")
+    kca.asyncio.System(connection, builder)
+    system = kca.System(connection, builder.with_async(True))
+    [publisher] = described(system)["publishers"]
+    assert publisher["async"]
+    assert publisher["properties"]["queue.buffering.max.ms"] == "7"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, time, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -136,6 +136,11 @@ def test_a_payload_may_be_what_json_has_or_its_bytes(system: kca.System) -> None
         (OrderCreated, ORDER | {"kind": "odd"}, "kind: must be one of 'new', 'old'"),
         (OrderCreated, ORDER | {"note": 1}, "note: must be str or null, got an integer"),
         (OrderCreated, None, "must be an object, got null"),
+        (tuple[int, str], [1], "the payload is not tuple[int, str]: must be a list of 2, got one of 1"),
+        (tuple[int, str], [1, 2], "[1]: must be a text, got an integer"),
+        (time, '"late"', "must be a time of day in ISO 8601"),
+        (dict[str, bytes], {"a": "*"}, "a: must be a text in base64"),
+        (Decimal, [1], "must be a decimal number, got a list"),
         (OrderBilled, ORDER | {"amount": -1}, "the payload is not OrderBilled: amount: Input should be greater"),
         (OrderBilled, ORDER | {"lines": [{"a": "x"}]}, "lines[0].a: Input should be a valid integer"),
         (list[OrderBilled], [ORDER, {}], "[1].id: Field required (and 1 more)"),
@@ -216,7 +221,7 @@ def test_names_come_from_the_class_or_the_function() -> None:
     assert system.description()["handlers"] == ["someThing", "orderBilled", "orderLost"]
     with pytest.raises(TypeError, match="needs the name"):
         system.handler(lambda payload: None)
-    with pytest.raises(TypeError, match="takes the payload, the delivery, or both"):
+    with pytest.raises(TypeError, match="must take the payload, the delivery, or both"):
         system.handler("none", lambda: None)
     with pytest.raises(TypeError, match="cannot be read as"):
 
@@ -237,9 +242,123 @@ class Odd:
     again: Odd | None = None
 
 
+@pytest.mark.parametrize(
+    ("handler", "reason"),
+    [
+        (lambda payload, message, bus: None, "nothing is given for its parameter bus"),
+        (lambda payload, *, bus: None, "nothing is given for its parameter bus"),
+        (lambda *arguments, bus: None, "nothing is given for its parameter bus"),
+        (lambda *, bus: None, "nothing is given for its parameter bus"),
+        (lambda: None, "nothing"),
+    ],
+)
+def test_a_handler_that_could_not_be_called_is_refused_in_one_line(handler: Any, reason: str) -> None:
+    with pytest.raises(TypeError, match=f"handler .*lambda.* takes.* {reason}") as raised:
+        kca.System().handler("order", handler)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_parameter_with_a_default_keeps_it(system: kca.System) -> None:
+    seen: list[Any] = []
+
+    @system.handler("a")
+    def a(order: int, times: int = 3, *, unit: str = "kg") -> None:
+        seen.append((order, times, unit))
+
+    @system.handler("b")
+    def b(order: int, message: kca.Delivery | None = None, times: int = 3) -> None:
+        seen.append((order, message, times))
+
+    @system.handler("c")
+    def c(order: int, message: kca.Delivery = None, times: int = 3) -> None:  # type: ignore[assignment]
+        seen.append((order, message.name, times))
+
+    @system.handler("d")
+    def d(order: int = 1) -> None:
+        seen.append(order)
+
+    assert handled(system, lambda order, *rest: None, ("a", 1), ("b", 2), ("c", 3), ("d", 4), name="e") == []
+    assert seen == [(1, 3, "kg"), (2, None, 3), (3, "c", 3), 4]
+
+
+LONG = "12345678901234567890.12345678901234567890"
+
+
+@dataclass
+class Price:
+    amount: Decimal
+    weight: float = 0.0
+    rest: Any = None
+    either: Decimal | float | None = None
+
+
+class PriceModel(pydantic.BaseModel):
+    amount: Decimal
+    weight: float = 0.0
+    rest: Any = None
+    lines: list[Item] = []
+
+
+class StrictPrice(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)
+    amount: Decimal
+    weight: float = 0.0
+
+
+class PriceStruct(msgspec.Struct):
+    amount: Decimal
+    weight: float = 0.0
+
+
+@pytest.mark.parametrize("kind", [Price, PriceModel, PriceStruct, StrictPrice])
+@pytest.mark.parametrize("amount", [LONG, "1.10", "0.1", "1e400", "5", f'"{LONG}"'])
+def test_a_decimal_keeps_its_digits(system: kca.System, kind: Any, amount: str) -> None:
+    seen: list[Any] = []
+
+    def handle(price: Any) -> None:
+        seen.append(price)
+
+    handle.__annotations__["price"] = kind
+    assert handled(system, handle, ("price", f'{{"amount": {amount}, "weight": 0.25}}'), name="price") == []
+    assert (str(seen[0].amount), seen[0].weight) == (str(Decimal(amount.strip('"'))), 0.25)
+
+
+@pytest.mark.parametrize("kind", [Price, PriceModel])
+def test_beside_a_decimal_all_is_as_ever(system: kca.System, kind: Any) -> None:
+    seen: list[Any] = []
+
+    def handle(price: Any) -> None:
+        seen.append(price)
+
+    handle.__annotations__["price"] = kind
+    sent = '{"amount": 1.5, "weight": 2, "rest": [0.1, {"a": 0.2}, 3]}'
+    assert handled(system, handle, ("price", sent), ("price", "{"), name="price")
+    assert (seen[0].amount, seen[0].weight, repr(seen[0].rest)) == (Decimal("1.5"), 2.0, "[0.1, {'a': 0.2}, 3]")
+
+
+@pytest.mark.parametrize("kind", [Price, PriceModel, PriceStruct])
+def test_a_decimal_is_published_with_its_digits(kind: Any) -> None:
+    assert kca.Message("price", kind(amount=Decimal(LONG))).json()["amount"] == LONG
+
+
+def test_a_digit_that_a_strict_model_cannot_have_is_told() -> None:
+    """Here in the middle of numbers that are no Decimals."""
+    system = declared(failure_policy="skip")
+
+    def handle(price: StrictPrice) -> None: ...
+
+    [fault] = handled(system, handle, ("price", f'{{"amount": 1.5, "weight": {LONG}}}'), name="price")
+    system.shutdown()
+    assert "more digits than a float" in fault
+
+
 @dataclass
 class All:
     when: datetime
+    at: time
+    place: tuple[int, str]
+    nothing: tuple[()]
+    picture: bytes
     id: UUID
     price: Decimal
     size: Literal["s", "m"]
@@ -254,6 +373,10 @@ def test_dataclasses_may_have_more_than_json_has(system: kca.System) -> None:
     seen: list[All] = []
     inner = All(
         datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=timezone.utc),
+        time(3, 4, 5, 6, tzinfo=timezone.utc),
+        (1, "a"),
+        (),
+        b"\0\xff",
         UUID(int=7),
         Decimal("1.10"),
         "m",

@@ -176,6 +176,163 @@ def test_a_wait_for_events_ends(arguments: str) -> None:
         assert child.wait(DEADLINE_SECONDS) == 0
 
 
+IN_C = """
+import socket
+
+def tell_when_it_waits(main=threading.get_ident()):
+    wait_for(lambda: sys._current_frames()[main].f_code.co_name == "{where}", "the wait")
+    say("waiting")
+
+def interrupted(call):
+    threading.Thread(target=tell_when_it_waits).start()
+    try:
+        call()
+        say("returned")
+    except KeyboardInterrupt:
+        say("interrupted", time.monotonic())
+
+def without_broker(**options):
+    "A started system whose broker has gone, and its bus with a message that is never answered."
+    broker = kca.System(kca.Connection("local", "embedded://"), kca.PublisherBuilder("local", "orders")).start()
+    address = broker.description()["connections"][0]["embedded_at"]
+    publisher = kca.PublisherBuilder("gone", "orders", required_acks=-1, linger_ms=0, **options)
+    system = kca.System(kca.Connection("gone", address), publisher).start()
+    broker.shutdown()
+    return system, system.event_bus("orders")
+
+silent = socket.create_server(("127.0.0.1", 0))
+forever = 3600 * 1000
+{script}
+say("still", system.description()["started"])
+"""
+
+WAITS = {
+    "start, nobody listens": (
+        """
+system = kca.System(kca.Connection("far", "127.0.0.1:1"), kca.PublisherBuilder("far", "orders"))
+interrupted(lambda: system.start(forever))
+""",
+        "start",
+    ),
+    "start, nobody answers": (
+        """
+system = kca.System(kca.Connection("far", "127.0.0.1:%d" % silent.getsockname()[1], tls=True))
+interrupted(lambda: system.start(-1))
+""",
+        "start",
+    ),
+    "publish, no room": (
+        """
+system = kca.System(
+    kca.Connection("local", "embedded://"),
+    kca.PublisherBuilder("local", "orders", required_acks=-1, buffer_messages=1, buffer_timeout_ms=-1),
+)
+with system:
+    bus = system.event_bus("orders")
+    bus.publish("a", token=1)
+    bus.flush()
+    interrupted(lambda: bus.publish("a", token=2))
+    assert [e.token for e in system.queue().next(10, 0)] == [1]
+    bus.publish("a", token=3)
+""",
+        "publish",
+    ),
+    "publish, not answered": (
+        """
+system, bus = without_broker(async_=False)
+interrupted(lambda: bus.publish("a"))
+assert system.description()["publishers"][0]["unanswered"] == 1
+try:
+    system.shutdown(0)
+except kca.TimedOutError as e:
+    assert "1 messages were not confirmed" in str(e)
+""",
+        "publish",
+    ),
+    "flush": (
+        """
+system, bus = without_broker()
+bus.publish("a")
+interrupted(bus.flush)
+try:
+    system.shutdown(0)
+except kca.TimedOutError:
+    pass
+""",
+        "flush",
+    ),
+    "shutdown, not answered": (
+        """
+system, bus = without_broker()
+bus.publish("a")
+interrupted(lambda: system.shutdown(-1))
+""",
+        "shutdown",
+    ),
+    "shutdown, not settled": (
+        """
+system = declared().start()
+system.event_bus("orders").publish("a", key=KEY)
+queue = system.consumer("shop").queue()
+[delivery] = queue.next(1)
+interrupted(lambda: system.shutdown(forever))
+""",
+        "shutdown",
+    ),
+    "with, not answered": (
+        """
+system, bus = without_broker()
+def work():
+    with system:
+        pass
+system.start = lambda: system
+bus.publish("a")
+interrupted(work)
+""",
+        "shutdown",
+    ),
+    "describe_cluster": (
+        """
+system, bus = without_broker()
+interrupted(lambda: system.describe_cluster("gone", timeout_ms=forever))
+system.shutdown(0)
+""",
+        "describe_cluster",
+    ),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_a_wait_in_c_ends(wait: str) -> None:
+    script, where = WAITS[wait]
+    with start(IN_C.replace("{script}", script), where=where) as child:
+        line_of(child, "waiting")
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        [_, ended] = line_of(child, "interrupted")
+        assert float(ended) - sent < 2
+        assert line_of(child, "still") == ["still", "False"]
+        assert child.wait(DEADLINE_SECONDS) == 0
+
+
+def test_a_signals_handler_that_does_not_raise_ends_no_wait() -> None:
+    script = """
+system = declared().start()
+system.event_bus("orders").publish("a", key=KEY)
+consumer = system.consumer("shop")
+queue = consumer.queue()
+[delivery] = queue.next(1)
+signal.signal(signal.SIGTERM, lambda *_: (consumer.stop(), say("handled"), delivery.done()))
+interrupted(lambda: system.shutdown(forever))
+"""
+    with start(IN_C.replace("{script}", script), where="shutdown") as child:
+        line_of(child, "waiting")
+        child.terminate()
+        line_of(child, "handled")
+        line_of(child, "returned")
+        assert child.wait(DEADLINE_SECONDS) == 0
+
+
 OWN = """
 signal.signal(signal.SIGTERM, lambda number, frame: consumer.stop())
 system.handler("*", lambda order: None)

@@ -231,3 +231,31 @@ def test_the_handler_of_the_rest_gets_the_bytes_of_what_is_no_json(system: kca.S
 def test_what_json_does_not_have_is_not_published() -> None:
     with pytest.raises(ValueError):
         kca.Message("orderCreated", float("nan"))
+
+
+@pytest.mark.parametrize("as_message", [False, True])
+@pytest.mark.parametrize("empty", ["", b""])
+def test_an_empty_key_and_an_empty_header_are_not_missing_ones(
+    system: kca.System, as_message: bool, empty: str | bytes
+) -> None:
+    fields: dict[str, Any] = {"key": empty, "correlation_id": "c-1", "headers": {"note": empty, "tenant": "acme"}}
+    seen: list[kca.Delivery] = []
+
+    @system.handler("*")
+    def handle(message: kca.Delivery) -> None:
+        seen.append(message)
+        other.stop()
+
+    system.add_consumer(kca.ConsumerBuilder("local", "orders", "other", partition=kca.PARTITION_EVERY))
+    system.start()
+    bus = system.event_bus("orders")
+    bus.publish(*([kca.Message("a", **fields)] if as_message else ["a"]), **({} if as_message else fields))
+    other = system.consumer("other")
+    other.run()
+    assert (seen[0].key, seen[0].headers) == (b"", {"note": b"", "tenant": b"acme"})
+    assert seen[0].header("note") == ""
+
+
+def test_a_header_without_a_value_is_refused() -> None:
+    with pytest.raises(TypeError, match="header note must be a text or bytes, got None"):
+        kca.Message("a", headers={"note": None})  # type: ignore[dict-item]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import kca
+import kca.asyncio
 import pytest
 from kca.testing import TestedSystem, embedded
+from support import DEADLINE_SECONDS
 
 pytest_plugins = ["pytester", "kca.testing.plugin"]
 
@@ -127,6 +132,94 @@ def test_what_is_never_done_is_said() -> None:
         app.publish("orders", OrderCreated("ORD-1", 0))
         with pytest.raises(TimeoutError, match="not all was handled"):
             app.run()
+
+
+def shop_in_a_loop(**options: object) -> kca.asyncio.System:
+    system = kca.asyncio.System(
+        kca.Connection("kafka", "nowhere.invalid:9092", tls=True, sasl=("PLAIN", "me", "secret")),
+        kca.PublisherBuilder("kafka", "invoices", async_=False),
+        kca.PublisherBuilder("kafka", "orders.dead", required_acks=-1),
+    )
+    consumer = kca.ConsumerBuilder("kafka", "orders", "billing")
+    for option, value in options.items():
+        getattr(consumer, f"with_{option}")(value)
+    system.add_consumer(consumer)
+
+    @system.handler
+    async def bill(order: OrderCreated) -> None:
+        await asyncio.sleep(0.01)
+        if order.amount < 0:
+            raise NegativeAmountError("it is below 0")
+        await system.event_bus("invoices").publish("invoiceCreated", {"order": order.id}, key=order.id)
+
+    @system.handler("orderPaid")
+    def pay(order: dict[str, str]) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+
+    return system
+
+
+def test_a_system_of_asyncio_runs_in_the_tests_loop() -> None:
+    async def work() -> None:
+        system = shop_in_a_loop(dead_letter_channel="orders.dead")
+        before = system.description()
+        for _ in range(2):
+            async with embedded(system) as app:
+                assert (await app.publish("orders", OrderCreated("ORD-1", 9.5), key="a")).topic == "orders"
+                await app.publish("orders", OrderCreated("ORD-2", -1))
+                await app.publish("orders", "orderPaid", {"id": "ORD-1"})
+                handled = await app.assert_handled("orderCreated", times=1)
+                assert (handled.consumer, handled.json()["id"]) == ("billing", "ORD-1")
+                await app.assert_handled("orderPaid")
+                published = await app.assert_published("invoices", "invoiceCreated", {"order": "ORD-1"}, times=1)
+                assert published.key == b"ORD-1"
+                await app.assert_failed("orderCreated", error="NegativeAmountError")
+                await app.assert_dead_lettered("orders.dead", "orderCreated", error="NegativeAmountError")
+                with pytest.raises(AssertionError, match="it is below 0"):
+                    await app.assert_nothing_failed()
+                with pytest.raises(AssertionError, match="ORD-1"):
+                    await app.assert_nothing_published("invoices")
+                with pytest.raises(LookupError, match="nothing is declared for payments"):
+                    await app.publish("payments", "x")
+        assert system.description() == before
+        assert set(system._rooms) == {"invoices", "orders.dead"}
+
+    asyncio.run(asyncio.wait_for(work(), DEADLINE_SECONDS))
+
+
+def test_in_a_loop_a_consumer_that_stops_and_one_that_hangs_are_told() -> None:
+    async def work() -> None:
+        async with embedded(shop_in_a_loop()) as app:
+            await app.publish("orders", OrderCreated("ORD-1", -1))
+            with pytest.raises(AssertionError, match="consumer billing"):
+                await app.assert_nothing_failed()
+        system = shop_in_a_loop()
+
+        @system.handler("orderLost")
+        async def hang(order: None) -> None:
+            await asyncio.sleep(3600)
+
+        async with embedded(system, timeout=0.3) as app:
+            await app.publish("orders", "orderLost")
+            with pytest.raises(TimeoutError, match="not all was handled"):
+                await app.run()
+
+    asyncio.run(asyncio.wait_for(work(), DEADLINE_SECONDS))
+
+
+def test_transactions_need_a_real_broker() -> None:
+    with (
+        pytest.raises(
+            ValueError, match="consumer billing: the embedded broker knows no transactions.*needs a real one"
+        ),
+        embedded(shop(transactional_id="billing-1")),
+    ):
+        pass
+
+
+def test_the_fixture_says_how_a_loop_is_tested(kca_embedded: Any) -> None:
+    with pytest.raises(TypeError, match=r"async with kca.testing.embedded\(system\)"):
+        kca_embedded(shop_in_a_loop())
 
 
 def test_a_test_need_not_take_seconds() -> None:

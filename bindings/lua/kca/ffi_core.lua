@@ -33,8 +33,10 @@ local C = load_library()
 local UNUSED = {
   kca_consumer_run = true,
   kca_queue_dispatch = true,
+  kca_queue_turn = true,
   kca_system_set_event_handler = true,
   kca_system_set_deduplication_store = true,
+  kca_system_set_interrupt = true,
 }
 
 local support = { ffi = ffi, C = C, tonumber = tonumber }

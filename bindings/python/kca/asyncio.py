@@ -25,10 +25,11 @@ from . import _kca, tracing
 from . import bus as threads
 from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
-from .errors import BufferFullError, Error, StateError, StoppedError
+from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError
 from .message import Delivery, Message, handled
+from .options import check_number
 from .payload import encoded
-from .queue import MAKERS, Receipt
+from .queue import MAKERS, SLICE_MS, Receipt
 from .receipts import Receipts
 from .system import HASTY_MS, BaseSystem, Declaration
 from .work import DONE, DUPLICATE, Answer, Prepared, answer_of, failure, log, not_known, not_marked, settle
@@ -47,8 +48,15 @@ async def _in_executor(function: Any, *arguments: Any) -> Any:
     try:
         return await asyncio.shield(call)
     except asyncio.CancelledError:
-        await asyncio.wait([call])
+        await _ended(call)
         raise
+
+
+async def _ended(call: asyncio.Future[Any]) -> None:
+    """Waits for the call; nobody asks what came of it."""
+    await asyncio.wait([call])
+    if not call.cancelled():
+        call.exception()
 
 
 class Bus:
@@ -68,33 +76,46 @@ class Bus:
         publisher's `buffer_timeout_ms` says.
 
         Raises:
-            Error: by kind, when awaited: the broker did not confirm the message.
+            Error: by kind; when awaited: there was no room, or the broker did not confirm the message. What is wrong
+                with the message is raised in this call.
+            StateError: in this call: the system is not started, or in another loop than the one that runs here. From
+                another thread: `asyncio.run_coroutine_threadsafe` with a coroutine that publishes.
         """
         receipts = self._system._receipts_now()
-        if message.__class__ is str and not receipts.crowded:
+        full: BufferFullError | None = None
+        if not receipts.crowded:
             token = receipts.next_token()
             try:
                 self._put(None, message, payload, token, **fields)
                 return receipts.expect(token)
-            except BufferFullError:
-                pass
+            except BufferFullError as e:
+                full = e
         if not isinstance(message, Message) and message is not None:
             if not isinstance(message, str):
                 message, payload = threads.named(message, payload)
             payload = encoded(payload)
         put = partial(self._put, None, message, payload, **fields)
-        return receipts.publish(put, self._room_ms)
+        return receipts.wait(put, full, self._room_ms)
 
     async def flush(self, timeout_ms: int = -1) -> None:
         """Waits until all that was published is answered."""
-        await _in_executor(self._bus.flush, timeout_ms)
+        loop = asyncio.get_running_loop()
+        end = None if timeout_ms < 0 else loop.time() + timeout_ms / 1000
+        while True:  # in slices: a call that is cancelled is waited for
+            left = SLICE_MS if end is None else max(0, int((end - loop.time()) * 1000))
+            try:
+                await _in_executor(self._bus.flush, min(left, SLICE_MS))
+                return
+            except TimedOutError:
+                if left <= SLICE_MS and end is not None:
+                    raise
 
 
 class _Wake:
     """Waits for a queue's descriptor or for a call of `now`."""
 
     def __init__(self, queue: Any) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._fd = _kca.kca_queue_fd(queue)
         self._woken: asyncio.Future[None] | None = None
 
@@ -103,15 +124,15 @@ class _Wake:
             self._woken.set_result(None)
 
     async def wait(self, for_queue: bool = True) -> None:
-        self._woken = self._loop.create_future()
+        self._woken = self.loop.create_future()
         if for_queue:
-            self._loop.add_reader(self._fd, self.now)
+            self.loop.add_reader(self._fd, self.now)
         try:
             await self._woken
         finally:
             self._woken = None
             if for_queue:
-                self._loop.remove_reader(self._fd)
+                self.loop.remove_reader(self._fd)
 
 
 class Consumer(BaseConsumer):
@@ -124,14 +145,23 @@ class Consumer(BaseConsumer):
             delivery.done()
     """
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        # Queues of loops over it that ended early, and the tasks that leave them.
+        self._left: list[Any] = []
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+
     def with_amount_of_processors(self, processors: int) -> Consumer:
         """Handlers that run at once, each in its task: 1. Before run."""
+        check_number(f"consumer {self.name}", "amount_of_processors", processors, 1, 1024)
         _kca.kca_consumer_with_amount_of_processors(self._handle, processors)
         self._processors = processors
         return self
 
     def with_message_processing_timeout_ms(self, timeout_ms: int) -> Consumer:
         """A delivery not settled within it counts as failed; 0: no limit. Before run."""
+        check_number(f"consumer {self.name}", "message_processing_timeout_ms", timeout_ms, 0, 86400000)
         _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
         return self
 
@@ -142,6 +172,31 @@ class Consumer(BaseConsumer):
     async def seek_to_time(self, topic: str, ms_since_1970: int, partition: int = -1, timeout_ms: int = 10000) -> None:
         """Goes on reading at the first message at or after this time; partition -1: in all of the topic."""
         await _in_executor(_kca.kca_consumer_seek_to_time, self._handle, topic, partition, ms_since_1970, timeout_ms)
+
+    # ---- joining and leaving ----
+
+    async def _join(self) -> Any:
+        """The queue, once those are left that were iterated over."""
+        await self._leave()
+        return await _in_executor(_kca.kca_consumer_queue, self._handle)
+
+    async def _leave(self) -> None:
+        async with self._turn:
+            while self._left:
+                await _in_executor(_kca.kca_queue_free, self._left.pop())
+
+    def _leave_later(self, loop: asyncio.AbstractEventLoop, queue: Any) -> None:
+        """From any thread."""
+        self._left.append(queue)
+        try:
+            loop.call_soon_threadsafe(self._begin_leaving, loop)
+        except RuntimeError:  # it is closed
+            self._left.clear()
+
+    def _begin_leaving(self, loop: asyncio.AbstractEventLoop) -> None:
+        task = loop.create_task(self._leave())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     # ---- running handlers ----
 
@@ -156,7 +211,7 @@ class Consumer(BaseConsumer):
             Error: what ended the consumer.
         """
         self._work.begin(self.name)
-        queue = await _in_executor(_kca.kca_consumer_queue, self._handle)
+        queue = await self._join()
         running: set[asyncio.Task[None]] = set()
         try:
             await self._pull(queue, running)
@@ -272,12 +327,17 @@ class _Deliveries:
         self._wake: _Wake | None = None
         self._given = 0
 
+    def __del__(self) -> None:
+        """Leaving talks to the cluster: not in the loop's thread, and before the consumer joins again."""
+        if self._queue is not None and self._wake:
+            self._consumer._leave_later(self._wake.loop, self._queue)
+
     def __aiter__(self) -> _Deliveries:
         return self
 
     async def __anext__(self) -> Delivery:
         if self._wake is None:
-            self._queue = await _in_executor(_kca.kca_consumer_queue, self._consumer._handle)
+            self._queue = await self._consumer._join()
             self._wake = _Wake(self._queue)
         self._given += 1
         if self._given % _BUDGET == 0:
@@ -288,7 +348,8 @@ class _Deliveries:
             except StoppedError:
                 with suppress(StoppedError):
                     _kca.kca_queue_error(self._queue)
-                await _in_executor(_kca.kca_queue_free, self._queue)
+                queue, self._queue = self._queue, None
+                await _in_executor(_kca.kca_queue_free, queue)
                 raise StopAsyncIteration from None
             for kind, *parts in events:
                 if kind == _DELIVERY:
@@ -322,30 +383,36 @@ class System(BaseSystem):
 
     def add_publisher(self, publisher: PublisherBuilder) -> Self:
         """Adds a copy of what is declared; raises the first failure of its setters."""
-        handle = publisher._handle
-        linger = publisher._asynchronous
-        _kca.kca_publisher_builder_with_buffer_timeout_ms(handle, 0)
-        _kca.kca_publisher_builder_with_async(handle, True)
-        if not linger:  # who waits for each answer waits for no batch
-            _kca.kca_publisher_builder_with_linger_ms(handle, 0)
-        try:
-            super().add_publisher(publisher)
-        finally:
-            _kca.kca_publisher_builder_with_buffer_timeout_ms(handle, publisher._buffer_timeout_ms)
-            _kca.kca_publisher_builder_with_async(handle, publisher._asynchronous)
+        super().add_publisher(publisher)
         self._rooms[publisher.topic] = publisher._buffer_timeout_ms
         return self
 
+    def _adapted(self, publisher: PublisherBuilder) -> PublisherBuilder:
+        own = publisher._copy().with_buffer_timeout_ms(0).with_async(True)
+        # Who waits for each answer waits for no batch.
+        return own if publisher._asynchronous else own.with_linger_ms(0)
+
     async def start(self, timeout_ms: int = 10000) -> Self:
-        """Checks what is declared, reaches each cluster, and opens the publishers. It belongs to this loop then."""
+        """Checks what is declared, reaches each cluster, and opens the publishers. It belongs to this loop then.
+
+        When it is cancelled, it ends soon, and the system is not started.
+        """
         self._declare_pulling()
-        await _in_executor(_kca.kca_system_start, self._handle, timeout_ms)
+        try:
+            await self._interruptible(_kca.kca_system_start, self._handle, timeout_ms)
+        except asyncio.CancelledError:
+            with suppress(Error):
+                await _in_executor(_kca.kca_system_shutdown, self._handle, 0)
+            raise
         if self._receipts is None:
             self._receipts = Receipts(self._handle, self._work)
         return self
 
     async def shutdown(self, timeout_ms: int = 10000) -> None:
-        """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left."""
+        """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left.
+
+        Cancelled it is as if the time were over: the system is closed, and nobody waits for what was left.
+        """
         begun = asyncio.get_running_loop().time()
         try:
             if self._receipts:
@@ -357,16 +424,31 @@ class System(BaseSystem):
 
     async def _close(self, timeout_ms: int) -> None:
         try:
-            await _in_executor(_kca.kca_system_shutdown, self._handle, timeout_ms)
+            await self._interruptible(_kca.kca_system_shutdown, self._handle, timeout_ms)
         finally:
             self._work.is_over()
             if self._receipts:
                 self._receipts.close()
                 self._receipts = None
 
+    async def _interruptible(self, function: Any, *arguments: Any) -> None:
+        """A call that waits in C, and ends soon when the task is cancelled."""
+        call = asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+        try:
+            await asyncio.shield(call)
+        except asyncio.CancelledError:
+            _kca.tell(self._flag, 1)
+            try:
+                await _ended(call)
+            finally:
+                _kca.tell(self._flag, 0)
+            raise
+
     def _receipts_now(self) -> Receipts:
         if self._receipts is None:
             raise StateError("the system is not started in this loop")
+        if asyncio._get_running_loop() is not self._receipts.loop:
+            raise StateError("the system was started in another loop: only there may it publish")
         return self._receipts
 
     def event_bus(self, channel: str) -> Bus:
@@ -395,6 +477,18 @@ class System(BaseSystem):
         if message_processing_timeout_ms is not None:
             made.with_message_processing_timeout_ms(message_processing_timeout_ms)
         return made
+
+    async def describe_cluster(
+        self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
+    ) -> dict[str, Any]:
+        """What the connection's cluster has, all topics or one; with a group, how far that has come.
+
+        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
+        """
+        told: dict[str, Any] = json.loads(
+            await _in_executor(_kca.kca_system_describe_cluster, self._handle, connection, topic, group, timeout_ms)
+        )
+        return told
 
     async def redrive(self, redrive: RedriveBuilder, timeout_ms: int = 60000) -> dict[str, Any]:
         """Publishes dead letters again, or says what it would publish; gives the report described in kca_abi.h."""

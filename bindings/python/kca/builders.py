@@ -4,8 +4,8 @@
     PublisherBuilder("kafka", "orders").with_required_acks(-1).with_linger_ms(0)
 
 Options that may be repeated take a list, or one value: `retry_delay_ms=[100, 1000]`. A wrong keyword argument is raised
-at once; a wrong value of a `with_` method is kept as the object's first failure, and adding the object to a system
-raises it. What each option means, and which property of librdkafka it stands for, is said in kca_abi.h.
+at once, and so is a wrong type; a wrong value of a `with_` method is kept as the object's first failure, and adding the
+object to a system raises it. What each option means, and which property of librdkafka it stands for, says kca_abi.h.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from . import _kca
 from .errors import Error
+from .options import Declared, checked
 
 # Of a keyword argument: None leaves the option as it is.
 _Properties = Mapping[str, str] | None
@@ -40,7 +41,8 @@ def _take(builder: Any, options: dict[str, Any], positional: set[str], failure: 
         raise error
 
 
-class Connection:
+@checked
+class Connection(Declared):
     """A cluster and how to reach it.
 
     Args:
@@ -65,7 +67,7 @@ class Connection:
             tls = (None, None, None) if tls else None
         given = locals()
         self.name = name
-        self._handle: Any = _kca.kca_connection_new(name, hosts)
+        self._begin("connection", _kca.kca_connection_new, name=name, hosts=hosts)
         _take(self, given, {"self", "name", "hosts"}, _kca.kca_connection_error)
 
     def with_tls(self, ca: str | None = None, certificate: str | None = None, key: str | None = None) -> Connection:
@@ -89,7 +91,8 @@ class Connection:
         return self
 
 
-class PublisherBuilder:
+@checked
+class PublisherBuilder(Declared):
     """A publisher (outbound channel adapter) of `topic` over the connection of that name."""
 
     def __init__(
@@ -112,7 +115,7 @@ class PublisherBuilder:
         property: _Properties = None,
     ) -> None:
         given = locals()
-        self._handle: Any = _kca.kca_publisher_builder_new(connection, topic)
+        self._begin("publisher", _kca.kca_publisher_builder_new, connection=connection, topic=topic)
         self.topic = topic
         # What a system of kca.asyncio does itself.
         self._asynchronous = True
@@ -187,7 +190,8 @@ class PublisherBuilder:
         return self
 
 
-class ConsumerBuilder:
+@checked
+class ConsumerBuilder(Declared):
     """A consumer (inbound channel adapter) of `topic`; `consumer` is its name and its group."""
 
     def __init__(
@@ -232,7 +236,7 @@ class ConsumerBuilder:
         property: _Properties = None,
     ) -> None:
         given = locals()
-        self._handle: Any = _kca.kca_consumer_builder_new(connection, topic, consumer)
+        self._begin("consumer", _kca.kca_consumer_builder_new, connection=connection, topic=topic, consumer=consumer)
         _take(self, given, {"self", "connection", "topic", "consumer"}, _kca.kca_consumer_builder_error)
 
     def with_partition(self, partition: int) -> ConsumerBuilder:
@@ -408,7 +412,8 @@ class ConsumerBuilder:
         return self
 
 
-class RedriveBuilder:
+@checked
+class RedriveBuilder(Declared):
     """A redrive: dead letters of `topic`, published again to where they came from; see `System.redrive`."""
 
     def __init__(
@@ -427,7 +432,7 @@ class RedriveBuilder:
         dry_run: bool | None = None,
     ) -> None:
         given = locals()
-        self._handle: Any = _kca.kca_redrive_new(connection, topic)
+        self._begin("redrive", _kca.kca_redrive_new, connection=connection, topic=topic)
         _take(self, given, {"self", "connection", "topic"}, _kca.kca_redrive_error)
 
     def with_group_id(self, group_id: str) -> RedriveBuilder:

@@ -67,7 +67,7 @@ class Bus:
                 payload, and whose class gives the name: `OrderCreated` is "orderCreated"; or a `Message`.
             payload: bytes as they are, a text as UTF-8, None as none, and anything else as JSON.
             token: comes back with the receipt.
-            key: messages of one key keep their order; the correlation id.
+            key: messages of one key keep their order; None: the correlation id. An empty one is a key, too.
             type: one of the `TYPE_...`; the bus' own.
             message_id: a new UUID.
             correlation_id: a new UUID.
@@ -75,7 +75,7 @@ class Bus:
             origin: who made it.
             version: of its form; "1.0".
             reply_to: the channel that replies are to go to; the publisher's.
-            headers: custom headers.
+            headers: custom headers; an empty value is one, too.
             trace_context: traceparent and tracestate.
 
         Raises:
@@ -108,7 +108,7 @@ class Bus:
         )
 
     def flush(self, timeout_ms: int = -1) -> None:
-        """Waits until all that was published is answered."""
+        """Waits until all that was published is answered; Ctrl-C ends it."""
         _kca.kca_bus_flush(self._handle, timeout_ms)
 
     def _put(

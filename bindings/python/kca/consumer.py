@@ -14,6 +14,7 @@ from typing import Any
 from . import _kca
 from .errors import StoppedError
 from .message import handled
+from .options import check_number
 from .queue import MAKERS, Queue
 from .work import Work
 
@@ -77,12 +78,14 @@ class Consumer(BaseConsumer):
 
     def with_amount_of_processors(self, processors: int) -> Consumer:
         """Handlers that run at once, each on its thread: 1. Before run."""
+        check_number(f"consumer {self.name}", "amount_of_processors", processors, 1, 1024)
         _kca.kca_consumer_with_amount_of_processors(self._handle, processors)
         self._processors = processors
         return self
 
     def with_message_processing_timeout_ms(self, timeout_ms: int) -> Consumer:
         """A delivery not settled within it counts as failed; 0: no limit. Before run."""
+        check_number(f"consumer {self.name}", "message_processing_timeout_ms", timeout_ms, 0, 86400000)
         _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
         return self
 

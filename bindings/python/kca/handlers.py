@@ -6,7 +6,9 @@ import inspect
 import re
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import is_dataclass
+from decimal import Decimal
 from typing import Any
 
 from . import payload, shapes
@@ -57,20 +59,52 @@ def _text(path: Any) -> str:
     return text.removeprefix(".")
 
 
+def _schema_has_decimal(schema: Any) -> bool:
+    """Whether there is a Decimal in a schema of pydantic's."""
+    if isinstance(schema, dict):
+        return schema.get("type") == "decimal" or any(_schema_has_decimal(part) for part in schema.values())
+    return isinstance(schema, list | tuple) and any(_schema_has_decimal(part) for part in schema)
+
+
+def _with_all_digits(d: Delivery) -> Any:
+    """The values of a payload with more digits than floats have, which are Decimals; None: it has no such."""
+    lost = False
+
+    def fraction(text: str) -> float | Decimal:
+        nonlocal lost
+        short, whole = float(text), Decimal(text)
+        if str(whole) == repr(short):
+            return short
+        lost = True
+        return whole
+
+    values = payload.exactly(d.payload, d._handle, fraction) if d.payload else None
+    return values if lost else None
+
+
 def _by_pydantic(kind: Any) -> Convert:
     from pydantic import TypeAdapter, ValidationError
 
     adapter = TypeAdapter(kind)
+    has_decimal = _schema_has_decimal(adapter.core_schema)
 
     def convert(d: Delivery) -> Any:
+        # What pydantic reads of JSON has been a float in between.
+        exact = _with_all_digits(d) if has_decimal else None
         try:
-            return adapter.validate_json(d.payload or b"null")
+            if exact is not None:
+                with suppress(ValidationError):
+                    return adapter.validate_python(exact)
+            made = adapter.validate_json(d.payload or b"null")
         except ValidationError as e:
             errors = e.errors(include_url=False, include_context=False, include_input=False)
             if errors[0]["type"] == "json_invalid":
                 d.json()  # says where it breaks
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             raise shapes.Mismatch(_text(errors[0]["loc"]), errors[0]["msg"] + more) from None
+        if exact is not None:
+            raise shapes.Mismatch("", "a number has more digits than a float, and a strict model takes no others")
+        return made
 
     return convert
 
@@ -95,6 +129,8 @@ def _by_msgspec(kind: Any) -> Convert:
 
 def _by_shape(kind: Any) -> Convert:
     convert = shapes.converter(kind)
+    if shapes.has_decimal(kind):
+        return lambda d: convert(payload.exactly(d._payload, d._handle))
     return lambda d: convert(_values(d))
 
 
@@ -164,14 +200,44 @@ def _parameters(function: Any) -> list[Any]:
             local = {**frame.f_locals, **local}
             frame = frame.f_back
         hints = typing.get_type_hints(target, localns=local)
-    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     try:
-        given = inspect.signature(function).parameters.values()
+        given = list(inspect.signature(function).parameters.values())
     except ValueError:  # of a function in C
         return [inspect.Parameter.empty, Delivery]
+    taken, left = _shared_out(given, hints)
+    if left is not None:
+        raise TypeError(
+            f"{_called(function)} takes the payload, the delivery, or both: nothing is given for its parameter {left}"
+        )
     if any(p.kind is p.VAR_POSITIONAL for p in given):
         return [inspect.Parameter.empty, Delivery]
-    return [hints.get(p.name, p.annotation) for p in given if p.kind in by_place]
+    if not taken:
+        raise TypeError(f"{_called(function)} takes nothing: it must take the payload, the delivery, or both")
+    return taken
+
+
+def _shared_out(given: list[inspect.Parameter], hints: dict[str, Any]) -> tuple[list[Any], str | None]:
+    """The annotations of the parameters that get something, and the first that needs something and gets nothing.
+
+    One with a default keeps it, but the first, and one that is annotated as a delivery.
+    """
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    taken: list[Any] = []
+    most = 2
+    for p in given:
+        annotation = hints.get(p.name, p.annotation)
+        needs = p.default is p.empty
+        if p.kind in by_place and len(taken) < most and (needs or not taken or _is_delivery(annotation)):
+            taken.append(annotation)
+        elif needs and p.kind in (*by_place, p.KEYWORD_ONLY):
+            return taken, p.name
+        elif p.kind in by_place:
+            most = 0  # what follows is not to be reached by its place
+    return taken, None
+
+
+def _called(function: Any) -> str:
+    return f"handler {getattr(function, '__qualname__', None) or repr(function)}"
 
 
 def _snake_to_camel(name: str) -> str:
@@ -194,10 +260,6 @@ class Handler:
         if not callable(function):
             raise TypeError(f"handler {name} must be callable, got {function!r}")
         annotations = _parameters(function)
-        if not 1 <= len(annotations) <= 2:
-            raise TypeError(
-                f"a handler takes the payload, the delivery, or both: {function!r} takes {len(annotations)}"
-            )
         kind = next((a for a in annotations if not _is_delivery(a)), None)
         if len(annotations) == 2:
             delivery_first = _is_delivery(annotations[0])

@@ -34,7 +34,11 @@ handled: ContextVar[Delivery | None] = ContextVar("handled", default=None)
 
 
 class Message:
-    """A message: name, payload, ids and headers. A `payload` that is no text or bytes becomes JSON."""
+    """A message: name, payload, ids and headers. A `payload` that is no text or bytes becomes JSON.
+
+    Raises:
+        ArgumentError: a value is not allowed; the text says what is.
+    """
 
     __slots__ = ("__weakref__", "_handle")
     _handle: Any
@@ -72,12 +76,17 @@ class Message:
             if value is not None:
                 field(m, value)
         for header, content in (headers or {}).items():
-            if isinstance(content, str):
-                _kca.kca_message_set_header(m, header, content)
-            else:
-                _kca.kca_message_set_binary_header(m, header, content)
+            if content is None:  # which would take the header away without a word
+                raise TypeError(f"header {header} must be a text or bytes, got None")
+            _kca.kca_message_set_binary_header(m, header, content.encode() if isinstance(content, str) else content)
         if trace_context:
             _kca.kca_message_set_trace_context(m, *trace_context)
+        error = _kca.kca_message_error(m)
+        if error is not None:
+            raise error
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name or 'without a name'}>"
 
     @property
     def name(self) -> str:

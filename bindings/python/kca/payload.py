@@ -140,6 +140,19 @@ def encoded(value: Any) -> bytes | bytearray | memoryview | None:
     return _write(value)
 
 
+def exactly(payload: bytes | None, message: Any, fraction: Callable[[str], Any] = Decimal) -> Any:
+    """The values of a payload, as `decoded` gives them, but what `fraction` makes of the texts of fractions.
+
+    Raises:
+        PayloadError: it is not JSON as RFC 8259 has it.
+        ValueError, RecursionError: it is JSON that Python cannot hold.
+    """
+    if payload is None:
+        return None
+    _kca.kca_message_check_json(message)
+    return json.loads(payload, parse_float=fraction)
+
+
 def decoded(payload: bytes | None, message: Any) -> Any:
     """The values of a payload; `message`: its low-level handle, which says where it breaks.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from . import _kca
-from .errors import BufferFullError, StoppedError
+from .errors import BufferFullError, StoppedError, make
 from .queue import MAKERS, Receipt
 from .work import Work
 
@@ -20,40 +20,66 @@ _BUDGET = 512
 _LOOK_AGAIN_SECONDS = 0.05
 
 
+class _Waiting:
+    """A publish that waits for room."""
+
+    __slots__ = ("context", "future", "put", "room_ms", "timer")
+
+    def __init__(self, put: Callable[[int], None], future: asyncio.Future[Receipt], room_ms: int) -> None:
+        self.put = put
+        self.future = future
+        self.room_ms = room_ms
+        self.context = contextvars.copy_context()
+        self.timer: asyncio.TimerHandle | None = None
+
+
 class Receipts:
-    """The system's queue, read by the loop. All of it runs in the loop's thread."""
+    """The system's queue, read by the loop. All of it runs in the loop's thread.
+
+    Who finds no room waits in a line, with nothing of its own to run: each receipt that is read makes room, and then
+    the first of the line are handed over until there is none left. So the order of the calls is kept.
+    """
 
     def __init__(self, system: Any, work: Work) -> None:
+        self.loop = asyncio.get_running_loop()
         self._queue: Any = _kca.kca_system_queue(system)
         self._work = work
-        self._loop = asyncio.get_running_loop()
         self._fd = _kca.kca_queue_fd(self._queue)
         self._futures: dict[int, asyncio.Future[Receipt]] = {}
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._later: set[asyncio.Task[Receipt]] = set()
+        self._line: deque[_Waiting] = deque()
         self._last_token = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._loop.add_reader(self._fd, self._read)
+        self.loop.add_reader(self._fd, self._read)
 
-    def publish(self, put: Callable[[int], None], room_ms: int) -> asyncio.Future[Receipt]:
-        """Calls `put` with a token, now or when there is room; its receipt becomes the result."""
-        if not self.crowded:
-            with suppress(BufferFullError):
-                return self._publish_now(put)
-        task = self._loop.create_task(self._publish_later(put, room_ms))
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
-        return task
+    def wait(self, put: Callable[[int], None], full: BufferFullError | None, room_ms: int) -> asyncio.Future[Receipt]:
+        """Calls `put` with a token when there is room; its receipt becomes the result.
+
+        Args:
+            put: hands the message over.
+            full: what it said when it was tried; None: it was not.
+            room_ms: how long it waits; -1 for ever.
+        """
+        future: asyncio.Future[Receipt] = self.loop.create_future()
+        waiting = _Waiting(put, future, room_ms)
+        if room_ms == 0 and full:
+            future.set_exception(full)
+            return future
+        if room_ms >= 0:
+            waiting.timer = self.loop.call_later(room_ms / 1000, self._expire, waiting)
+        self._line.append(waiting)
+        self._look_again()
+        return future
 
     async def hand_over(self, timeout_ms: int) -> None:
         """Waits for those that wait for room now, also when nobody awaits them."""
-        if self._later:
-            await asyncio.wait(set(self._later), timeout=None if timeout_ms < 0 else timeout_ms / 1000)
+        waiting = {each.future for each in self._line}
+        if waiting:
+            await asyncio.wait(waiting, timeout=None if timeout_ms < 0 else timeout_ms / 1000)
 
     @property
     def crowded(self) -> bool:
         """Whether others wait for room."""
-        return bool(self._waiting)
+        return bool(self._line)
 
     def next_token(self) -> int:
         """A token that no other publish has."""
@@ -62,64 +88,40 @@ class Receipts:
 
     def expect(self, token: int) -> asyncio.Future[Receipt]:
         """The future of the receipt with this token; in the same turn of the loop as its publish."""
-        future: asyncio.Future[Receipt] = self._loop.create_future()
+        future: asyncio.Future[Receipt] = self.loop.create_future()
         self._futures[token] = future
         return future
 
-    def _publish_now(self, put: Callable[[int], None]) -> asyncio.Future[Receipt]:
-        token = self.next_token()
-        put(token)
-        return self.expect(token)
+    def _fill(self) -> None:
+        """Hands over the first of the line, until there is no room."""
+        while self._line:
+            first = self._line[0]
+            if not first.future.done():  # else it was cancelled, or its time is over
+                token = self.next_token()
+                try:
+                    first.context.run(first.put, token)
+                    self._futures[token] = first.future
+                except BufferFullError:
+                    return
+                except Exception as e:
+                    first.future.set_exception(e)
+            self._line.popleft()
+            if first.timer:
+                first.timer.cancel()
 
-    async def _publish_later(self, put: Callable[[int], None], room_ms: int) -> Receipt:
-        """In the order of the calls: who was woken and finds no room is the first again."""
-        deadline = None if room_ms < 0 else self._loop.time() + room_ms / 1000
-        turn = self._waiting.append
-        while True:
-            await self._room(turn, deadline)
-            try:
-                future = self._publish_now(put)
-            except BufferFullError:
-                if deadline is not None and self._loop.time() >= deadline:
-                    self._wake(1)
-                    raise
-                turn = self._waiting.appendleft
-                continue
-            except BaseException:
-                self._wake(1)
-                raise
-            return await future
-
-    async def _room(self, turn: Callable[[asyncio.Future[None]], None], deadline: float | None) -> None:
-        """Waits for a receipt, or for the deadline."""
-        woken: asyncio.Future[None] = self._loop.create_future()
-        turn(woken)
-        self._look_again()
-        late = None if deadline is None else self._loop.call_at(deadline, _resolve, woken)
-        try:
-            await woken
-        except asyncio.CancelledError:
-            if woken.done() and not woken.cancelled():
-                self._wake(1)
-            raise
-        finally:
-            if late:
-                late.cancel()
-
-    def _wake(self, count: int) -> None:
-        while count > 0 and self._waiting:
-            woken = self._waiting.popleft()
-            if not woken.done():
-                woken.set_result(None)
-                count -= 1
+    @staticmethod
+    def _expire(waiting: _Waiting) -> None:
+        if not waiting.future.done():
+            text = f"no room in the publisher's buffer within {waiting.room_ms} ms"
+            waiting.future.set_exception(make(BufferFullError.code, "buffer_full", text, 0, 1, 0))
 
     def _look_again(self) -> None:
-        if self._timer is None and self._waiting:
-            self._timer = self._loop.call_later(_LOOK_AGAIN_SECONDS, self._look)
+        if self._timer is None and self._line:
+            self._timer = self.loop.call_later(_LOOK_AGAIN_SECONDS, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        self._wake(1)
+        self._fill()
         self._look_again()
 
     def _read(self) -> None:
@@ -133,7 +135,7 @@ class Receipts:
                 self._resolve(event)
             else:
                 self._work.tell(MAKERS[event[0]](*event[1:]))  # type: ignore[arg-type]
-        self._wake(len(events))
+        self._fill()
         return len(events)
 
     def _resolve(self, event: tuple[Any, ...]) -> None:
@@ -147,19 +149,14 @@ class Receipts:
 
     def close(self) -> None:
         """After the shutdown, which answered all that was published."""
-        self._loop.remove_reader(self._fd)
+        self.loop.remove_reader(self._fd)
         if self._timer:
             self._timer.cancel()
         while self._drain(_BUDGET):
             pass
-        for future in self._futures.values():
+        for future in [*self._futures.values(), *(each.future for each in self._line)]:
             if not future.done():
                 future.set_exception(StoppedError("the system was shut down"))
         self._futures.clear()
-        self._wake(len(self._waiting))
+        self._line.clear()
         self._queue = None
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -1,16 +1,18 @@
 """Dataclasses, and what stands in them, from the values of a JSON payload: `converter(Order)({"id": 1})`.
 
 For annotations that need no other library. Fields that are not declared are ignored, so that a publisher may add some.
-What does not fit is a `Mismatch`, whose text names the field.
+What does not fit is a `Mismatch`, whose text names the field. Fractions come as floats, or, for annotations with a
+`Decimal` in them, as Decimals, which have all their digits.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal, Union
@@ -32,7 +34,8 @@ class Mismatch(ValueError):
         return Mismatch(f"{where}{joint}{self.path}", self.text)
 
 
-_CALLED = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "an integer", float: "a number"}
+_CALLED = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "an integer", float: "a number",
+           Decimal: "a number"}  # fmt: skip
 
 
 def _called(value: Any) -> str:
@@ -43,10 +46,25 @@ def _must_be(wanted: str, value: Any) -> Mismatch:
     return Mismatch("", f"must be {wanted}, got {_called(value)}")
 
 
+def _anything(value: Any) -> Any:
+    """As JSON has it: no Decimals where none is declared."""
+    if type(value) is Decimal:
+        return float(value)
+    if type(value) is list:
+        return [_anything(item) for item in value]
+    if type(value) is dict:
+        return {name: _anything(item) for name, item in value.items()}
+    return value
+
+
 def _exactly(kind: type) -> Convert:
     def convert(value: Any) -> Any:
         if type(value) is kind:
-            return value
+            return value if kind in (str, bool, int, float) else _anything(value)
+        if type(value) is Decimal:
+            value = float(value)
+            if kind is float:
+                return value
         if kind is float and type(value) is int:
             return float(value)
         if kind is int and type(value) is float and value.is_integer():
@@ -65,7 +83,7 @@ def _parsed(kind: Any, wanted: str) -> Convert:
     """Of a text (a Decimal also of a number)."""
 
     def convert(value: Any) -> Any:
-        if not isinstance(value, str) and not (kind is Decimal and type(value) in (int, float)):
+        if not isinstance(value, str) and not (kind is Decimal and type(value) in (int, float, Decimal)):
             raise _must_be(wanted, value)
         try:
             return kind(str(value))
@@ -75,17 +93,32 @@ def _parsed(kind: Any, wanted: str) -> Convert:
     return convert
 
 
+def _with_offset(text: str) -> str:
+    """Python 3.10 knows no Z."""
+    return text[:-1] + "+00:00" if text.endswith("Z") else text
+
+
 def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    return datetime.fromisoformat(_with_offset(text))
+
+
+def _time(text: str) -> time:
+    return time.fromisoformat(_with_offset(text))
+
+
+def _octets(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 _SCALARS: dict[Any, Convert] = {
-    Any: lambda value: value,
-    object: lambda value: value,
+    Any: _anything,
+    object: _anything,
     None: _nothing,
     type(None): _nothing,
     datetime: _parsed(_instant, "a time in ISO 8601"),
     date: _parsed(date.fromisoformat, "a date in ISO 8601"),
+    time: _parsed(_time, "a time of day in ISO 8601"),
+    bytes: _parsed(_octets, "a text in base64"),
     UUID: _parsed(UUID, "a UUID"),
     Decimal: _parsed(Decimal, "a decimal number"),
     **{kind: _exactly(kind) for kind in (str, bool, int, float, dict, list)},
@@ -100,6 +133,8 @@ def _one_of(kinds: tuple[Any, ...]) -> Convert:
     def convert(value: Any) -> Any:
         failures = []
         kind: Any = type(value)
+        if kind is Decimal and kind not in kinds and float in kinds:
+            kind = float
         if kind in kinds:
             return converter(kind)(value)
         for each in converters:
@@ -115,6 +150,7 @@ def _one_of(kinds: tuple[Any, ...]) -> Convert:
 
 def _literal(allowed: tuple[Any, ...]) -> Convert:
     def convert(value: Any) -> Any:
+        value = _anything(value)
         for each in allowed:
             if type(each) is type(value) and each == value:
                 return each
@@ -126,7 +162,7 @@ def _literal(allowed: tuple[Any, ...]) -> Convert:
 def _enum(kind: type[Enum]) -> Convert:
     def convert(value: Any) -> Any:
         try:
-            return kind(value)
+            return kind(_anything(value))
         except ValueError:
             raise Mismatch("", "must be one of " + ", ".join(repr(each.value) for each in kind)) from None
 
@@ -146,6 +182,26 @@ def _items(container: type, of: Any) -> Convert:
             except Mismatch as e:
                 raise e.inside(f"[{index}]") from None
         return made if container is list else container(made)
+
+    return convert
+
+
+def _places(kinds: tuple[Any, ...]) -> Convert:
+    """A tuple with a kind of its own at each place."""
+    converters = [converter(kind) for kind in kinds]
+
+    def convert(value: Any) -> Any:
+        if type(value) is not list:
+            raise _must_be("a list", value)
+        if len(value) != len(converters):
+            raise Mismatch("", f"must be a list of {len(converters)}, got one of {len(value)}")
+        made = []
+        for index, (each, item) in enumerate(zip(converters, value, strict=True)):
+            try:
+                made.append(each(item))
+            except Mismatch as e:
+                raise e.inside(f"[{index}]") from None
+        return tuple(made)
 
     return convert
 
@@ -225,6 +281,8 @@ def converter(kind: Any) -> Convert:
         return _items(origin, arguments[0])
     if origin is tuple and len(arguments) == 2 and arguments[1] is ...:
         return _items(tuple, arguments[0])
+    if origin is tuple and ... not in arguments:
+        return _places(arguments)
     if origin in (dict, Mapping) and arguments[0] in (str, Any):
         return _values(arguments[1])
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -239,3 +297,21 @@ def converter(kind: Any) -> Convert:
                 raise
         return _dataclasses[kind]
     raise TypeError(f"a payload cannot be read as {kind!r}")
+
+
+def has_decimal(kind: Any) -> bool:
+    """Whether a `Decimal` stands in the annotation, or in the fields of its dataclasses."""
+    seen: set[Any] = set()
+
+    def has(kind: Any) -> bool:
+        if kind is Decimal:
+            return True
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            if kind in seen:
+                return False
+            seen.add(kind)
+            hints = typing.get_type_hints(kind)
+            return any(has(hints[field.name]) for field in dataclasses.fields(kind))
+        return any(has(argument) for argument in typing.get_args(kind))
+
+    return has(kind)

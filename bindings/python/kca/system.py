@@ -27,6 +27,12 @@ HASTY_MS = 1000
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
 
+def new_handle() -> tuple[Any, int]:
+    """A low-level system, whose waits end at Ctrl-C, and by its flag; see `_kca.tell`."""
+    handle = _kca.kca_system_new()
+    return handle, _kca.heed(handle)
+
+
 class BaseSystem:
     """What systems of both kinds do: with threads, and in asyncio's loop.
 
@@ -35,7 +41,8 @@ class BaseSystem:
     """
 
     def __init__(self, *declarations: Declaration) -> None:
-        self._handle: Any = _kca.kca_system_new()
+        self._handle: Any
+        self._handle, self._flag = new_handle()
         self._work = Work()
         self._bridge: Bridge | None = None
         self._declared: list[Declaration] = []  # for kca.testing, which declares it once more
@@ -56,20 +63,24 @@ class BaseSystem:
     def add_connection(self: S, connection: Connection) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_connection(self._handle, connection._handle)
-        self._declared.append(connection)
+        self._declared.append(connection._copy())
         return self
 
     def add_publisher(self: S, publisher: PublisherBuilder) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
-        _kca.kca_system_add_publisher(self._handle, publisher._handle)
-        self._declared.append(publisher)
+        _kca.kca_system_add_publisher(self._handle, self._adapted(publisher)._handle)
+        self._declared.append(publisher._copy())
         return self
 
     def add_consumer(self: S, consumer: ConsumerBuilder) -> S:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         _kca.kca_system_add_consumer(self._handle, consumer._handle)
-        self._declared.append(consumer)
+        self._declared.append(consumer._copy())
         return self
+
+    def _adapted(self, publisher: PublisherBuilder) -> PublisherBuilder:
+        """The publisher as this kind of system has it."""
+        return publisher
 
     @overload
     def handler(self, name: F, function: None = None, /) -> F: ...
@@ -136,18 +147,6 @@ class BaseSystem:
         described: dict[str, Any] = json.loads(self.describe(_kca.KCA_FORMAT_JSON))
         return described
 
-    def describe_cluster(
-        self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
-    ) -> dict[str, Any]:
-        """What the connection's cluster has, all topics or one; with a group, how far that has come.
-
-        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
-        """
-        told: dict[str, Any] = json.loads(
-            _kca.kca_system_describe_cluster(self._handle, connection, topic, group, timeout_ms)
-        )
-        return told
-
     def log_to_queue(self: S, level: int) -> S:
         """Logs up to `level` become `Log` events on the system's queue, or on that for logs."""
         _kca.kca_system_log_to_queue(self._handle, level)
@@ -193,13 +192,26 @@ class System(BaseSystem):
             self.shutdown(HASTY_MS)
 
     def start(self, timeout_ms: int = 10000) -> System:
-        """Checks what is declared, reaches each cluster, and opens the publishers."""
+        """Checks what is declared, reaches each cluster, and opens the publishers.
+
+        Ctrl-C ends it: the system is not started then.
+        """
         self._declare_pulling()
-        _kca.kca_system_start(self._handle, timeout_ms)
+        try:
+            _kca.kca_system_start(self._handle, timeout_ms)
+        except Exception:
+            raise
+        except BaseException:
+            with suppress(Error):
+                _kca.kca_system_shutdown(self._handle, 0)
+            raise
         return self
 
     def shutdown(self, timeout_ms: int = 10000) -> None:
-        """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left."""
+        """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left.
+
+        Ctrl-C is as if the time were over: the system is closed, and nobody waits for what was left.
+        """
         try:
             _kca.kca_system_shutdown(self._handle, timeout_ms)
         finally:
@@ -239,6 +251,18 @@ class System(BaseSystem):
     def log_queue(self) -> Queue:
         """The queue of the system's logs alone: from now on they wait here and not among the receipts."""
         return Queue(_kca.kca_system_log_queue(self._handle), self._work.dispatch)
+
+    def describe_cluster(
+        self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
+    ) -> dict[str, Any]:
+        """What the connection's cluster has, all topics or one; with a group, how far that has come.
+
+        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
+        """
+        told: dict[str, Any] = json.loads(
+            _kca.kca_system_describe_cluster(self._handle, connection, topic, group, timeout_ms)
+        )
+        return told
 
     def redrive(self, redrive: RedriveBuilder, timeout_ms: int = 60000) -> dict[str, Any]:
         """Publishes dead letters again, or says what it would publish; gives the report described in kca_abi.h.

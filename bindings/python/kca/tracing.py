@@ -35,6 +35,10 @@ def is_there() -> bool:
 class Inside:
     """Makes a message's trace context the current one: `with Inside(message): ...`."""
 
+    __slots__ = ("_message", "_token")
+    # OpenTelemetry's modules `context` and `trace`, once they are needed.
+    _api: tuple[Any, Any] | None = None
+
     def __init__(self, message: Message) -> None:
         self._message = message
         self._token: Any = None
@@ -43,20 +47,22 @@ class Inside:
         parent, state = self._message.trace_context
         if not parent:
             return
-        from opentelemetry import context, trace
+        if Inside._api is None:
+            from opentelemetry import context as context_module
+            from opentelemetry import trace as trace_module
 
-        _, trace_id, span_id, flags = parent.split("-")[:4]
+            Inside._api = context_module, trace_module
+        context, trace = Inside._api
+        # 00-<32 hex>-<16 hex>-<2 hex>: the library gives no others.
         span = trace.SpanContext(
-            int(trace_id, 16),
-            int(span_id, 16),
-            is_remote=True,
-            trace_flags=trace.TraceFlags(int(flags, 16)),
-            trace_state=trace.TraceState.from_header([state]) if state else None,
+            int(parent[3:35], 16),
+            int(parent[36:52], 16),
+            True,
+            trace.TraceFlags(int(parent[53:55], 16)),
+            trace.TraceState.from_header([state]) if state else None,
         )
         self._token = context.attach(trace.set_span_in_context(trace.NonRecordingSpan(span)))
 
     def __exit__(self, *_: object) -> None:
-        if self._token is not None:
-            from opentelemetry import context
-
-            context.detach(self._token)
+        if self._token is not None and Inside._api:
+            Inside._api[0].detach(self._token)

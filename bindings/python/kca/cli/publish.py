@@ -17,8 +17,11 @@ from .output import Trouble, flush, put_json, say, talk
 from .records import TYPES, bytes_of, message_of
 from .settings import Brokers, Json, Properties, Settings, Timeout, Verbosity, complete_topic, settings_of, started
 
-# Receipts are read at least this often: unread ones fill the publisher's buffer of 2000.
-_BURST = 500
+# The exit code of who was interrupted before all was done, as shells have it.
+INTERRUPTED = 130
+# Receipts are read at least this often, and waited for when so many are missing: unread ones fill the publisher's
+# buffer of 2000.
+_BURST, _MOST_MISSING = 500, 1500
 
 Fields = dict[str, Any]
 
@@ -152,6 +155,7 @@ class _Job:
     def run(self, messages: Iterator[Fields]) -> None:
         begin = time.monotonic()
         trouble: Trouble | None = None
+        interrupted = False
         with started(self._system, self._timeout_ms) as system:
             bus, queue = system.event_bus(self.topic), system.queue()
             try:
@@ -160,23 +164,33 @@ class _Job:
                     bus.publish(token=self.published, **fields)
                     if self.published % _BURST == 0:
                         self._read(queue, 0)
+                    while self._missing >= _MOST_MISSING:
+                        self._read(queue, 1000)
             except Trouble as e:
                 trouble = e
-            while self.stored + self.failed < self.published and self._read(queue, 1000):
-                pass
+            except KeyboardInterrupt:  # a second one does not wait for the receipts
+                interrupted = True
+            while self._missing:
+                self._read(queue, 1000)
         self._conclude(time.monotonic() - begin)
         if trouble:
             raise trouble
+        if interrupted:
+            say("interrupted: what followed was not published")
+            raise typer.Exit(INTERRUPTED)
 
-    def _read(self, queue: kca.Queue, patience_ms: int) -> bool:
-        """Receipts that are there; waits for the first while the library still does."""
+    @property
+    def _missing(self) -> int:
+        return self.published - self.stored - self.failed
+
+    def _read(self, queue: kca.Queue, patience_ms: int) -> None:
+        """Receipts that are there; waits for the first."""
         wait = patience_ms
         while events := queue.next(1024, wait):
             wait = 0
             for event in events:
                 if isinstance(event, kca.Receipt):
                     self._count(event)
-        return True
 
     def _count(self, receipt: kca.Receipt) -> None:
         self.stored += receipt.error is None

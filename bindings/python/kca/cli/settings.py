@@ -104,7 +104,6 @@ class Settings:
     def system(self, *declarations: kca.PublisherBuilder | kca.ConsumerBuilder) -> kca.System:
         """A system on the cluster, not started; what goes wrong is said on stderr."""
         made = kca.System(self.connection(), *declarations)
-        made.handler("*", lambda payload, delivery: None)
         levels = [kca.LOG_OFF, kca.LOG_INFO, kca.LOG_DEBUG]
         return made.log_to_stderr(levels[min(self.verbosity, 2)])
 

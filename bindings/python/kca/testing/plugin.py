@@ -17,6 +17,8 @@ def kca_embedded() -> Iterator[Callable[..., TestedSystem]]:
     with ExitStack() as stack:
 
         def start(system: System, timeout: float = 10.0) -> TestedSystem:
+            if not isinstance(system, System):
+                raise TypeError("a system of kca.asyncio needs a loop: async with kca.testing.embedded(system) as app")
             return stack.enter_context(embedded(system, timeout))
 
         yield start

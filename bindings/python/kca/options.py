@@ -1,0 +1,114 @@
+"""What all declarations do with their options: check the types, and remember what was given, for a copy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from . import _kca
+from .errors import ArgumentError, make
+
+D = TypeVar("D", bound="Declared")
+C = TypeVar("C", bound="type[Declared]")
+
+# By the parameters' annotations.
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "int": (int, "an integer"),
+    "float": ((int, float), "a number"),
+    "bool": (bool, "True or False"),
+    "str": (str, "a text"),
+    "str | None": ((str, type(None)), "a text or None"),
+}
+_SECRET = ("password", "key")
+
+
+class Declared:
+    """A declaration with options.
+
+    Attributes:
+        _handle: the low-level one.
+        _what: it in an error's text, such as "publisher orders".
+    """
+
+    _handle: Any
+    _what: str
+
+    def _begin(self, kind: str, new: Callable[..., Any], **names: str) -> None:
+        """Makes it; `name` is its own name, or else the last one."""
+        self._what = f"{kind} {names.get('name', list(names.values())[-1])}"
+        for name, value in names.items():
+            check(kind, name, "str", value)
+        self._names = tuple(names.values())
+        self._given: list[tuple[str, tuple[Any, ...]]] = []
+        self._handle = new(*self._names)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._what}>"
+
+    def _copy(self: D) -> D:
+        """The same once more, which may be changed for itself."""
+        made = type(self)(*self._names)
+        for method, arguments in self._given:
+            getattr(made, method)(*arguments)
+        return made
+
+
+def check(what: str, option: str, annotation: str, value: Any, secret: bool = False) -> None:
+    """Raises when the value is of another type than annotated."""
+    kinds, wanted = _KINDS[annotation]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and annotation in ("int", "float")):
+        got = f"one of type {type(value).__name__}" if secret else repr(value)
+        raise TypeError(f"{what}: {option} must be {wanted}, got {got}")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError(f"{what}: {option} must be without NUL")
+
+
+def out_of_range(text: str) -> ArgumentError:
+    """The error of a number that is not allowed."""
+    error = make(_kca.KCA_ERROR_ARGUMENT, "argument", text, 0, 0, 0)
+    assert isinstance(error, ArgumentError)
+    return error
+
+
+def check_number(what: str, option: str, value: Any, least: int, most: int) -> None:
+    """Raises when the value is no integer from `least` to `most`."""
+    check(what, option, "int", value)
+    if not least <= value <= most:
+        raise out_of_range(f"{what}: {option} must be {least} to {most}, got {value}")
+
+
+def _checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    option = name.removeprefix("with_")
+    signature = inspect.signature(method)
+    parameters = list(signature.parameters.values())[1:]
+
+    @wraps(method)
+    def call(self: Declared, *args: Any, **keywords: Any) -> Any:
+        try:
+            bound = signature.bind(self, *args, **keywords)
+        except TypeError:
+            wanted = ", ".join(p.name for p in parameters)
+            raise TypeError(f"{self._what}: {option} takes {wanted}, got {len(args) + len(keywords)} values") from None
+        bound.apply_defaults()
+        values = bound.args[1:]
+        for parameter, value in zip(parameters, values, strict=True):
+            called = option if len(parameters) == 1 else f"{option}: {parameter.name}"
+            check(self._what, called, parameter.annotation, value, any(s in called for s in _SECRET))
+        try:
+            made = method(self, *values)
+        except OverflowError:
+            raise out_of_range(f"{self._what}: {option} is out of range, got {values[0]}") from None
+        self._given.append((name, values))
+        return made
+
+    return call
+
+
+def checked(kind: C) -> C:
+    """Makes the class' `with_` methods check what they are given, and remember it."""
+    for name, method in list(vars(kind).items()):
+        if name.startswith("with_"):
+            setattr(kind, name, _checked(name, method))
+    return kind

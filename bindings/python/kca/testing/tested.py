@@ -1,0 +1,212 @@
+"""A system on a broker of its own: what is declared for the time of a test, and what comes of its messages.
+
+The application's handlers hold on to their system object and publish through its buses. So that object stays; what it
+stands on is another one for the time of the test: the same declarations, but for where the connections lead, and one
+more consumer for each connection, which sees all that is published.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, ClassVar, TypeVar
+
+from .. import _kca
+from ..builders import Connection, ConsumerBuilder, PublisherBuilder
+from ..errors import StoppedError
+from ..message import Delivery, Verdict
+from ..system import BaseSystem, new_handle
+from .seen import Handled, Published, fields_of, matches
+
+P = TypeVar("P", bound=Published)
+Watcher = Callable[[int, str, str], None]
+
+ANY: Any = object()
+OBSERVER = "kca.testing."
+SLICE_MS = 5
+
+
+class _Watched(Delivery):
+    """A delivery that tells how it was settled, by whomever and whenever."""
+
+    __slots__ = ()
+    _watchers: ClassVar[dict[int, tuple[Delivery, Watcher]]] = {}
+
+    @staticmethod
+    def watch(d: Delivery, watcher: Watcher) -> None:
+        """Makes it one."""
+        _Watched._watchers[id(d)] = d, watcher
+        d.__class__ = _Watched
+
+    def settle(self, verdict: int, error_name: str = "", text: str = "") -> None:
+        super().settle(verdict, error_name, text)
+        _, watcher = self._watchers.pop(id(self))
+        watcher(verdict, error_name, text)
+
+
+class Tested:
+    """What tests of systems of both kinds do: with threads, and in asyncio's loop.
+
+    Attributes:
+        system: the application's.
+        published: all that is in topics, in the order in which it was seen.
+        handled: the deliveries, and what came of them.
+        errors: what ended consumers.
+    """
+
+    __test__ = False  # it is no test, whatever pytest thinks of its name
+
+    def __init__(self, system: BaseSystem, timeout: float) -> None:
+        self.published: list[Published] = []
+        self.handled: list[Handled] = []
+        self.errors: list[Exception] = []
+        self._base = system
+        self._timeout = timeout
+        self._open: set[str] = set()
+        declared = system.description()
+        if declared["started"]:
+            raise ValueError("the system is started already: shut it down, or give one that is not")
+        self._original = system._handle, system._flag, system._pulls
+        system._handle, system._flag = new_handle()
+        system._pulls = False
+        try:
+            self._channels = self._declare(declared)
+        except BaseException:
+            self._give_back()
+            raise
+
+    @property
+    def _timeout_ms(self) -> int:
+        return int(self._timeout * 1000)
+
+    # ---- the system on another broker ----
+
+    def _declare(self, declared: dict[str, Any]) -> list[str]:
+        """The same once more; gives the channels, those that others publish to included."""
+        system, own = self._base, list(self._base._declared)
+        for declaration in own:
+            if isinstance(declaration, Connection):
+                system.add_connection(Connection(declaration.name, "embedded://"))
+            elif isinstance(declaration, PublisherBuilder):
+                system.add_publisher(declaration)
+            else:
+                system.add_consumer(_eager(declaration))
+        topics = {p["channel"]: p["connection"] for p in declared["publishers"]}
+        for consumer in declared["consumers"]:
+            for topic in consumer["topics"]:
+                if topic not in topics:
+                    system.add_publisher(PublisherBuilder(consumer["connection"], topic, required_acks=-1, linger_ms=0))
+                    topics[topic] = consumer["connection"]
+        for connection in set(topics.values()):
+            first, *more = [topic for topic in topics if topics[topic] == connection]
+            observer = ConsumerBuilder(connection, first, OBSERVER + connection, group_topic=more or None)
+            system.add_consumer(_eager(observer))
+        del system._declared[len(own) :]
+        for name in system._work.handlers:
+            _kca.kca_system_add_handler(system._handle, name)
+        return list(topics)
+
+    def _give_back(self) -> None:
+        self._base._handle, self._base._flag, self._base._pulls = self._original
+
+    # ---- work ----
+
+    def _is_idle(self) -> bool:
+        """All that the publishers stored is behind the frontiers of all who read it."""
+        told = json.loads(self._base.describe(_kca.KCA_FORMAT_JSON))
+        if any(p["unanswered"] for p in told["publishers"]):
+            return False
+        stored = {p["channel"]: p["stored"] for p in told["publishers"]}
+        for consumer in told["consumers"]:
+            if consumer["name"] not in self._open:
+                continue
+            settled = sum(p["frontier"] or 0 for p in consumer["partitions"])
+            if settled < sum(stored[topic] for topic in consumer["topics"]):
+                return False
+        return True
+
+    def _no_time(self) -> TimeoutError:
+        return TimeoutError(f"not all was handled within {self._timeout} s: {self._base.describe()}")
+
+    def _note_end(self, name: str, queue: Any) -> None:
+        """A consumer that ended by a failure, as it would have in earnest."""
+        self._open.discard(name)
+        try:
+            with suppress(StoppedError):
+                _kca.kca_queue_error(queue)
+        except Exception as e:
+            self.errors.append(e)
+
+    def _note(self, consumer: str, d: Delivery) -> bool:
+        """Keeps what is to be told of it; whether it is to be handled."""
+        if consumer.startswith(OBSERVER):
+            self.published.append(Published(**fields_of(d)))
+            d.done()
+            return False
+        kept = fields_of(d) | {"consumer": consumer, "attempt": d.attempt}
+        at = len(self.handled)
+        self.handled.append(Handled(**kept))
+
+        def settled(verdict: int, error_name: str, text: str) -> None:
+            self.handled[at] = Handled(**kept, verdict=Verdict(verdict), error=error_name, text=text)
+
+        _Watched.watch(d, settled)
+        return True
+
+    # ---- what the assertions say, once all is handled ----
+
+    def _check_handled(self, name: str, payload: Any, times: int | None) -> Handled:
+        return self._one("handled", self._settled({Verdict.DONE}, name, payload, ""), self.handled, name, times)
+
+    def _check_failed(self, name: str, payload: Any, error: str, times: int | None) -> Handled:
+        wrong = self._settled({Verdict.FAILED, Verdict.REJECTED}, name, payload, error)
+        return self._one("failed", wrong, self.handled, name, times)
+
+    def _check_nothing_failed(self) -> None:
+        wrong: list[Any] = [h for h in self.handled if h.verdict in (Verdict.FAILED, Verdict.REJECTED)]
+        if wrong or self.errors:
+            raise AssertionError("\n".join(["these failed:", *map(str, [*wrong, *self.errors])]))
+
+    def _check_published(self, channel: str, name: str, payload: Any, times: int | None) -> Published:
+        found = self._matching(lambda p: p.topic == channel and not p.error_name, self.published, name, payload)
+        return self._one(f"published to {channel}", found, self.published, name, times)
+
+    def _check_nothing_published(self, channel: str) -> None:
+        found = [p for p in self.published if p.topic == channel]
+        if found:
+            raise AssertionError("\n".join([f"there is something in {channel}:", *map(str, found)]))
+
+    def _check_dead_lettered(self, channel: str, name: str, payload: Any, error: str, times: int | None) -> Published:
+        def is_letter(p: Published) -> bool:
+            return p.topic == channel and p.error_name is not None and error in ("", p.error_name)
+
+        found = self._matching(is_letter, self.published, name, payload)
+        return self._one(f"dead-lettered to {channel}", found, self.published, name, times)
+
+    def _settled(self, verdicts: set[Verdict], name: str, payload: Any, error: str) -> list[Handled]:
+        return self._matching(lambda h: h.verdict in verdicts and error in ("", h.error), self.handled, name, payload)
+
+    @staticmethod
+    def _matching(wanted: Callable[[P], bool], among: Sequence[P], name: str, payload: Any) -> list[P]:
+        named = (seen for seen in among if seen.name == name and wanted(seen))
+        return [seen for seen in named if payload is ANY or matches(seen.payload, payload)]
+
+    def _one(self, what: str, found: list[P], among: Sequence[Published], name: str, times: int | None) -> P:
+        if found and times in (None, len(found)):
+            return found[0]
+        wanted = "at least once" if times is None else f"{times} times"
+        there = [f"  {seen}" for seen in among] or ["  nothing"]
+        lines = [f"{name} was {what} {len(found)} times, not {wanted}; there was:", *there, *map(str, self.errors)]
+        raise AssertionError("\n".join(lines))
+
+
+def _eager(consumer: ConsumerBuilder) -> ConsumerBuilder:
+    """A copy that waits for nothing: not for a group, nor for committed offsets, nor for more than there is."""
+    if any(method == "with_transactional_id" for method, _ in consumer._given):
+        raise ValueError(
+            f"{consumer._what}: the embedded broker knows no transactions: transactional_id needs a real one"
+        )
+    return (
+        consumer._copy().with_partition(_kca.KCA_PARTITION_EVERY).with_commit_interval_ms(0).with_max_wait_ms(SLICE_MS)
+    )

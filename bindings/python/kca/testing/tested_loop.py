@@ -1,0 +1,142 @@
+"""A system of kca.asyncio whose handlers run in the test's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from .. import _kca
+from ..asyncio import Consumer, System, _in_executor
+from ..errors import StoppedError
+from ..message import Delivery
+from ..queue import MAKERS, Receipt
+from .seen import Handled, Published
+from .tested import ANY, SLICE_MS, Tested
+
+
+class AsyncTestedSystem(Tested):
+    """A started system of `kca.asyncio` and what came of its messages; what `TestedSystem` does, to be awaited."""
+
+    def __init__(self, system: System, timeout: float = 10.0) -> None:
+        self._rooms = dict(system._rooms)
+        super().__init__(system, timeout)
+        self.system = system
+        self._consumers: dict[str, Consumer] = {}
+        self._queues: dict[str, Any] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def begin(self) -> None:
+        """Starts it; before all else."""
+        system = self.system
+        try:
+            self._publishers = {channel: system.event_bus(channel) for channel in self._channels}
+            await system.start(self._timeout_ms)
+            for name in [c["name"] for c in system.description()["consumers"]]:
+                self._consumers[name] = consumer = system.consumer(name)
+                self._queues[name] = await _in_executor(_kca.kca_consumer_queue, consumer._handle)
+        except BaseException:
+            self._give_back()
+            raise
+        self._open.update(self._queues)
+        if system._work.handlers:
+            system._work.begin(next(iter(self._queues)))
+
+    def _give_back(self) -> None:
+        super()._give_back()
+        self.system._rooms = self._rooms
+
+    async def close(self) -> None:
+        """Shuts it down; the system is as it was."""
+        try:
+            for task in self._running:
+                task.cancel()
+            for consumer in self._consumers.values():
+                consumer.stop()
+            for queue in self._queues.values():
+                await _in_executor(_kca.kca_queue_free, queue)
+            await self.system.shutdown(self._timeout_ms)
+        finally:
+            self._give_back()
+
+    # ---- work ----
+
+    async def publish(self, channel: str, message: Any, payload: Any = None, **fields: Any) -> Receipt:
+        """Publishes as another application would, to the topic of that name: arguments as `Bus.publish` takes them."""
+        if channel not in self._publishers:
+            raise LookupError(f"nothing is declared for {channel}; there are {', '.join(self._publishers)}")
+        return await self._publishers[channel].publish(message, payload, **fields)
+
+    async def run(self) -> None:
+        """Lets the handlers work until all that was published is handled, retries and all that follows included.
+
+        Raises:
+            TimeoutError: something was still not handled when the time was over.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        while not self._is_idle():
+            if loop.time() > deadline:
+                raise self._no_time()
+            for name in list(self._open):
+                self._take(name)
+            await asyncio.sleep(SLICE_MS / 1000)
+
+    def _take(self, name: str) -> None:
+        """Has what is there handled, in tasks of the loop."""
+        try:
+            events = _kca.take(self._queues[name], 64, 0)
+        except StoppedError:
+            self._note_end(name, self._queues[name])
+            return
+        for kind, *parts in events:
+            event: Any = MAKERS[kind](*parts)
+            if not isinstance(event, Delivery):
+                self.system._work.tell(event)
+            elif self._note(name, event):
+                task = asyncio.create_task(self._consumers[name]._handle_delivery(event))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+
+    # ---- assertions ----
+
+    async def assert_handled(self, name: str, payload: Any = ANY, *, times: int | None = None) -> Handled:
+        """A message of this name was handled well; gives the first.
+
+        Args:
+            name: the message's.
+            payload: what it must be; of an object the members that it must have. Left out: any.
+            times: how often, 1 or more; left out: at least once.
+        """
+        await self.run()
+        return self._check_handled(name, payload, times)
+
+    async def assert_failed(
+        self, name: str, payload: Any = ANY, *, error: str = "", times: int | None = None
+    ) -> Handled:
+        """A delivery of this name failed or was rejected, with this error's name if one is given; gives the first."""
+        await self.run()
+        return self._check_failed(name, payload, error, times)
+
+    async def assert_nothing_failed(self) -> None:
+        """Every delivery was handled well, and no consumer has ended."""
+        await self.run()
+        self._check_nothing_failed()
+
+    async def assert_published(
+        self, channel: str, name: str, payload: Any = ANY, *, times: int | None = None
+    ) -> Published:
+        """A message of this name is in the topic; gives the first. Arguments as `assert_handled` takes them."""
+        await self.run()
+        return self._check_published(channel, name, payload, times)
+
+    async def assert_nothing_published(self, channel: str) -> None:
+        """The topic is empty."""
+        await self.run()
+        self._check_nothing_published(channel)
+
+    async def assert_dead_lettered(
+        self, channel: str, name: str, payload: Any = ANY, *, error: str = "", times: int | None = None
+    ) -> Published:
+        """A message of this name is a dead letter in that topic, for an error of that name if one is given."""
+        await self.run()
+        return self._check_dead_lettered(channel, name, payload, error, times)

@@ -1,0 +1,44 @@
+#include "interrupt.h"
+
+#include "clock.h"
+
+static _Thread_local kca__interrupt_scope current;
+
+kca__interrupt_scope kca__interrupt_begin(const kca__interrupt *asked) {
+    kca__interrupt_scope before = current;
+    current = (kca__interrupt_scope){asked->fn ? asked : NULL, 0, false};
+    if (current.asked)
+        current.next_ms = kca__clock_ms() + KCA__INTERRUPT_SLICE_MS;
+    return before;
+}
+
+void kca__interrupt_end(kca__interrupt_scope before) {
+    current = before;
+}
+
+bool kca__interrupt_is_set(void) {
+    return current.asked != NULL;
+}
+
+bool kca__interrupted(void) {
+    if (!current.asked || current.told)
+        return current.told;
+    int64_t now = kca__clock_ms();
+    if (now < current.next_ms)
+        return false;
+    current.next_ms = now + KCA__INTERRUPT_SLICE_MS;
+    const kca__interrupt *asked = current.asked;
+    bool told = asked->fn(asked->user) != 0;
+    current.told = told;
+    return told;
+}
+
+int kca__interrupt_left_ms(int64_t deadline) {
+    return kca__interrupted() ? 0 : kca__clock_left_ms(deadline);
+}
+
+int kca__interrupt_slice_ms(int left) {
+    if (!current.asked || (left >= 0 && left <= KCA__INTERRUPT_SLICE_MS))
+        return left;
+    return KCA__INTERRUPT_SLICE_MS;
+}

@@ -1,0 +1,133 @@
+/* Calls that wait ask the application whether to go on, where it says so. */
+#include "behaviour.h"
+#include "systems.h"
+#include "wait.h"
+
+#include <pthread.h>
+
+enum { FOR_EVER = -1, SOON_MS = 3000 };
+
+typedef struct asked {
+    int times;
+    int until; /* from this time on it says stop */
+    int freed;
+    pthread_t by;
+} asked;
+
+static int ask(void *user) {
+    asked *a = user;
+    a->by = pthread_self();
+    return ++a->times >= a->until;
+}
+
+static void set_free(void *user) {
+    ((asked *)user)->freed++;
+}
+
+static kca_system *asking(const char *hosts, asked *a) {
+    kca_system *s = system_on(hosts);
+    must(kca_system_set_interrupt(s, ask, a, set_free));
+    return s;
+}
+
+static void fails_with(int code, kca_error *e) {
+    assert_int_equal(kca_error_code(e), code);
+    kca_error_free(e);
+}
+
+static void test_a_start_ends_and_may_be_tried_again(void **state) {
+    (void)state;
+    asked a = {.until = 2};
+    kca_system *s = asking("127.0.0.1:1", &a);
+    give_publisher(s, publisher_of("orders"));
+    int64_t begin = now_ms();
+    fails_with(KCA_ERROR_UNREACHABLE, kca_system_start(s, FOR_EVER));
+    assert_true(now_ms() - begin < SOON_MS);
+    assert_int_equal(a.times, 2);
+    assert_true(pthread_equal(a.by, pthread_self()));
+    a.until = 3;
+    fails_with(KCA_ERROR_UNREACHABLE, kca_system_start(s, FOR_EVER));
+    assert_int_equal(a.times, 3);
+    kca_system_free(s);
+    assert_int_equal(a.freed, 1);
+}
+
+static void test_a_publish_without_room_ends_and_the_next_one_waits_anew(void **state) {
+    (void)state;
+    asked a = {.until = 1};
+    const char *topic = unique("orders");
+    kca_system *s = asking("embedded://", &a);
+    kca_publisher_builder *b = publisher_of(topic);
+    kca_publisher_builder_with_buffer_messages(b, 1);
+    kca_publisher_builder_with_buffer_timeout_ms(b, FOR_EVER);
+    give_publisher(s, b);
+    start(s);
+    kca_bus *bus = bus_of(s, topic);
+    kca_queue *q = queue_of(s);
+    kca_message *m = thing("{}", NULL);
+    a.until = 1000;
+    must(kca_bus_publish(bus, m, 1));
+    a.until = 0;
+    fails_with(KCA_ERROR_BUFFER_FULL, kca_bus_publish(bus, m, 2));
+    a.until = 1000;
+    kca_event_free(next_event(q, KCA_EVENT_RECEIPT, SOON_MS));
+    must(kca_bus_publish(bus, m, 3));
+    must(kca_bus_flush(bus, SOON_MS));
+    kca_message_free(m);
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    finish(s);
+    assert_int_equal(a.freed, 1);
+}
+
+static void test_a_shutdown_does_not_wait_for_what_is_out(void **state) {
+    (void)state;
+    asked a = {.until = 1000};
+    const char *topic = unique("orders"), *name = unique("shop");
+    kca_system *s = asking("embedded://", &a);
+    give_publisher(s, publisher_of(topic));
+    kca_consumer_builder *b = consumer_of(topic, name);
+    kca_consumer_builder_with_partition(b, KCA_PARTITION_EVERY);
+    give_consumer(s, b);
+    must(kca_system_add_handler(s, "*", NULL, NULL, NULL));
+    start(s);
+    kca_bus *bus = bus_of(s, topic);
+    kca_consumer *c = reader_of(s, name);
+    publish_things(bus, 0, 1, 1, 0);
+    kca_queue *q;
+    must(kca_consumer_queue(c, &q));
+    kca_event *e = next_event(q, KCA_EVENT_DELIVERY, 20000);
+    assert_non_null(e);
+    a.until = 0;
+    int64_t begin = now_ms();
+    fails_with(KCA_ERROR_TIMEOUT, kca_system_shutdown(s, FOR_EVER));
+    assert_true(now_ms() - begin < SOON_MS);
+    kca_event_free(e);
+    kca_queue_free(q);
+    kca_consumer_free(c);
+    kca_bus_free(bus);
+    kca_system_free(s);
+}
+
+static void test_a_started_system_takes_none(void **state) {
+    (void)state;
+    asked a = {.until = 1000}, late = {.until = 1};
+    kca_system *s = asking("embedded://", &a);
+    must(kca_system_set_interrupt(s, ask, &a, NULL));
+    assert_int_equal(a.freed, 1);
+    start(s);
+    fails_with(KCA_ERROR_STATE, kca_system_set_interrupt(s, ask, &late, set_free));
+    assert_int_equal(late.freed, 1);
+    finish(s);
+    assert_int_equal(a.freed, 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_start_ends_and_may_be_tried_again),
+        cmocka_unit_test(test_a_publish_without_room_ends_and_the_next_one_waits_anew),
+        cmocka_unit_test(test_a_shutdown_does_not_wait_for_what_is_out),
+        cmocka_unit_test(test_a_started_system_takes_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
