@@ -19,7 +19,7 @@ OTHERWISE = {
     "kca_error_fatal",  # exceptions
     "kca_queue_next", "kca_event_type", "kca_event_into_delivery", "kca_event_delivery", "kca_event_token",  # take
     "kca_message_error", "kca_message_payload_len", "kca_message_key_len", "kca_message_header_value_len",
-    "kca_message_reset",  # publish
+    "kca_message_reset", "kca_message_set_header",  # publish
     "kca_rdkafka_version",
     "kca_bridge_new", "kca_bridge_path", "kca_bridge_accept", "kca_bridge_watch", "kca_bridge_wake",  # asyncio has fds
 }  # fmt: skip
