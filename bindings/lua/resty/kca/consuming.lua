@@ -24,7 +24,7 @@ return function(core, classes, worker)
     local consumer, why = run.consumer, end_of(run)
     worker.forget(run.mark)
     run.queue:close()
-    consumer.running, consumer.failure = nil, why
+    consumer.running, consumer.ended_by = nil, why
     if why then
       ngx.log(ngx.ERR, "kca: consumer ", consumer.name, " has ended: ", why.text)
     end
@@ -104,7 +104,7 @@ return function(core, classes, worker)
       return nil, why
     end
     run.mark = mark
-    consumer.running, consumer.failure = run, nil
+    consumer.running, consumer.ended_by = run, nil
     for _ = 1, run.processors do
       worker.busy = worker.busy + 1
       assert(ngx.timer.at(0, processor, run))
@@ -129,7 +129,7 @@ return function(core, classes, worker)
     end
     local ok, err = begin(self, options)
     if not ok then
-      self.failure = err
+      self.ended_by = err
     end
     return ok, err
   end
@@ -148,7 +148,7 @@ return function(core, classes, worker)
 
   --- What ended it; nil: it runs, or was stopped.
   function Consumer:error()
-    return self.failure
+    return self.ended_by
   end
 
   local consumer_of = System.consumer

@@ -125,13 +125,13 @@ return function(M, core, classes, worker)
 
   --- Publishes; while the buffer is full it waits for room, if there is time.
   local function make_and_put(bus, message, payload, fields, token, timeout_ms)
-    local made, more, cause = Bus.message_of(message, payload, fields)
+    local made, more = Bus.message_of(message, payload, fields)
     if not made then
       return nil, more
     end
     local deadline = ngx.now() + timeout_ms / 1000
     while true do
-      local ok, err = bus:put(made, token, cause)
+      local ok, err = bus:put(made, token)
       if ok or err.code ~= core.KCA_ERROR_BUFFER_FULL or ngx.now() >= deadline then
         return ok, err
       end
