@@ -79,7 +79,7 @@ return function(M, core)
     end
 
     local function take_one(self, name, value)
-      local method = class["with_" .. name]
+      local method = self["with_" .. name]
       if not method then
         return self:mistaken("there is no option " .. name)
       end
