@@ -404,6 +404,23 @@ def test_a_publisher_that_is_not_async_gives_its_receipt_all_the_same(
     assert server.json("/bill")["topic"] == "bills"
 
 
+def test_what_is_published_is_not_kept_until_it_is_collected(begin: Begin) -> None:
+    large = """app.large = app.large or ("x"):rep(900000)
+      app.answer(app.bus:publish("orderCreated", app.large, { headers = { tenant = "acme" } }))"""
+    server = begin(locations={"/large": large})
+    [worker] = server.workers()
+
+    def memory_kb() -> int:
+        status = Path(f"/proc/{worker}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+    server.json("/large")
+    before = memory_kb()
+    for _ in range(150):
+        server.json("/large")
+    assert memory_kb() - before < 90000
+
+
 def test_a_flush_holds_up_nobody(begin: Begin) -> None:
     flush = 'app.bus:fire("orderCreated", {}) app.answer(app.bus:flush(%s))'
     server = begin(

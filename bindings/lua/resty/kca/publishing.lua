@@ -161,6 +161,9 @@ return function(M, core, classes, worker)
     while true do
       local ok, err = bus:put(made, token)
       if ok or err.code ~= core.KCA_ERROR_BUFFER_FULL or ngx.now() >= deadline then
+        if made ~= message then
+          core.kca_message_free(made.handle) -- what the collector does not see, as Bus:publish of kca
+        end
         return ok, err
       end
       if not worker.hears then
