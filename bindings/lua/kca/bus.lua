@@ -4,6 +4,8 @@ local classes = require("kca.classes")
 local errors = require("kca.errors")
 local types = require("kca.types")
 
+local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees Ctrl-C
+
 return function(M, core, Message, Work)
   local Bus = classes.new()
 
@@ -64,7 +66,14 @@ return function(M, core, Message, Work)
 
   --- Waits until all that was published is answered.
   function Bus:flush(timeout_ms)
-    return errors.fallible(core.kca_bus_flush(self.handle, timeout_ms or -1))
+    local left_ms = timeout_ms or -1
+    local ok, err
+    repeat
+      local slice_ms = (left_ms == -1 or left_ms > SLICE_MS) and SLICE_MS or left_ms
+      ok, err = core.kca_bus_flush(self.handle, slice_ms)
+      left_ms = left_ms == -1 and -1 or left_ms - slice_ms
+    until ok or err.code ~= core.KCA_ERROR_TIMEOUT or left_ms == 0
+    return errors.fallible(ok, err)
   end
   return Bus
 end

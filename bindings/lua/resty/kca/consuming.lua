@@ -245,11 +245,13 @@ return function(core, classes, worker)
       return known
     end
     local consumer, err = consumer_of(self, name, options)
-    if consumer and known then
+    if not consumer then
+      return nil, err
+    elseif known then
       known.processors = consumer.processors or known.processors
       return known
     end
     self.consumers[name] = consumer
-    return consumer, err
+    return consumer
   end
 end

@@ -4,7 +4,8 @@ local errors = require("kca.errors")
 
 local START_MS = 5000
 local RETRY_MS = 300 -- blocks the worker while nobody answers, so it is short, and doubles for clusters that are far
-local PAUSES = 10 -- the pause after it, in its own length
+local LONGEST_RETRY_MS = 2400
+local PAUSES = 10 -- the pause before it, in its own length
 local EXIT_MS = 2000 -- nginx kills a worker that takes longer than some seconds to exit
 local LEAST_MS = 300
 
@@ -77,7 +78,7 @@ return function(M, core, classes, worker)
       end
       if not ok then
         ngx.log(ngx.WARN, "kca: ", tostring(err))
-        try_again(self, math.min(timeout_ms * 2, START_MS))
+        try_again(self, math.min(timeout_ms * 2, LONGEST_RETRY_MS))
       end
     end)
   end
