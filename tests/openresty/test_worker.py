@@ -404,6 +404,15 @@ def test_a_publisher_that_is_not_async_gives_its_receipt_all_the_same(
     assert server.json("/bill")["topic"] == "bills"
 
 
+def test_wrong_options_do_not_lose_a_running_consumer(begin: Begin) -> None:
+    wrong = 'app.answer(app.system:consumer("shop", { amount_of_processors = "4" }))'
+    server = begin(locations={"/wrong": wrong})
+    server.json("/publish?id=1")
+    wait_until(lambda: server.json("/status")["handled"] == 1, "it is handled")
+    assert "amount_of_processors must be" in json.loads(server.get("/wrong")[1])["text"]
+    assert server.json("/status")["running"]
+
+
 def test_what_is_published_is_not_kept_until_it_is_collected(begin: Begin) -> None:
     large = """app.large = app.large or ("x"):rep(900000)
       app.answer(app.bus:publish("orderCreated", app.large, { headers = { tenant = "acme" } }))"""

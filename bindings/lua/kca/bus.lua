@@ -38,7 +38,7 @@ return function(M, core, Message, Work)
     end
     local ok, err = core.kca_bus_publish(self.handle, message.handle, token)
     if cause then
-      message:set_trace_context(nil, nil) -- a message keeps what it was given, and may be published again
+      core.kca_message_set_trace_context(message.handle, nil, nil) -- a message keeps what it was given, for the next time
     end
     return errors.fallible(ok, err)
   end

@@ -94,17 +94,34 @@ local function parameters_of(fn)
   return parameters
 end
 
+--- A setter of one value; most are, and most values are texts.
+local function single_setter(core, fn, kind, option)
+  local takes_text = TAKE[kind] == TAKE["const char *"]
+  return function(handle, value)
+    if not takes_text or type(value) ~= "string" then
+      local problem
+      value, problem = types.take(core, kind, option, value)
+      if problem then
+        return problem
+      end
+    end
+    fn(handle, value)
+  end
+end
+
 --- A setter of the core for values of any type: called with the handle and them, it returns what is wrong, if anything.
 function types.setter(core, name, option)
   local unpack = unpack or table.unpack -- luacheck: ignore 143
   local fn, parameters = core[name], parameters_of(name)
   local count = #parameters
+  if count == 1 then
+    return single_setter(core, fn, parameters[1].kind, option)
+  end
   return function(handle, ...)
     local values, given = {}, { ... }
     for i, parameter in ipairs(parameters) do
-      local called = count > 1 and option .. ": " .. parameter.name or option
       local problem
-      values[i], problem = types.take(core, parameter.kind, called, given[i])
+      values[i], problem = types.take(core, parameter.kind, option .. ": " .. parameter.name, given[i])
       if problem then
         return problem
       end
