@@ -135,9 +135,12 @@ static bool carry(kca_bridge *b, int mark) {
     }
 }
 
+/* Not for want of room: who calls may be the one that reads, and what waits there wakes it too. */
 void kca__bridge_carry(kca_bridge *b, int mark) {
+    char byte = (char)mark;
     if (b->connection >= 0)
-        carry(b, mark);
+        while (send(b->connection, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
+            ;
 }
 
 static void *run_carrier(void *bridge) {

@@ -34,7 +34,7 @@ kca_error *kca__bridge_check_process(const kca_bridge *b);
 kca_error *kca__bridge_accept(kca_bridge *b);
 kca_error *kca__bridge_watch(kca_bridge *b, int fd, int mark);
 
-/* Sends the mark now. */
+/* Sends the mark now, unless so many wait to be read that there is no room. */
 void kca__bridge_carry(kca_bridge *b, int mark);
 
 #endif

@@ -215,6 +215,60 @@ function tests.options_of_a_table_are_the_setters()
   check.contains(kca.connection("local", "localhost:9", { sasl = { "MAGIC", "user", "password" } }):error(), "MAGIC")
 end
 
+local function mistake(options)
+  return tostring(kca.publisher("local", "orders", options):error())
+end
+
+function tests.a_value_of_a_wrong_type_names_its_option()
+  check.contains(mistake({ batch_size = "many" }), "publisher orders: batch_size must be a whole number of 32 bits, got a s")
+  check.contains(mistake({ batch_size = 1.5 }), "batch_size must be a whole number of 32 bits, got 1.5")
+  check.contains(mistake({ batch_size = 0 / 0 }), "batch_size must be a whole number of 32 bits, got ")
+  check.contains(mistake({ buffer_bytes = 5e9 }), "buffer_bytes must be a whole number of 32 bits, got 5000000000")
+  check.contains(mistake({ compression = print }), "compression must be a text, got a function")
+  check.contains(mistake({ batch_size = { most = 1 } }), "batch_size must be a value or a list of them")
+  check.contains(mistake("fast"), "its options must be a table, got a string")
+  check.contains(kca.publisher("local", "orders"):with_batch_size(nil):error(), "batch_size must be a whole number")
+  check.contains(kca.connection("local", {}):error(), "connection local: hosts must be a text, got a table")
+  check.contains(kca.connection("local", "h:1", { tls = { cert = "x" } }):error(), "tls has no cert")
+  local without = kca.connection("local", "h:1", { sasl = { "PLAIN", "user", {} } })
+  check.contains(without:error(), "sasl: password must be a text, got a table")
+  local late = kca.consumer("local", "orders", "shop", { start_offset = 1767225600000 })
+  check.equal(late:error(), nil) -- a number is a text as everywhere in Lua
+  check.fails("argument", kca.system(kca.publisher("local", "orders", { batch_size = "many" })))
+end
+
+function tests.what_is_no_declaration_handler_or_store_is_refused()
+  check.contains(check.fails("argument", kca.system(nil)), "declared by connections, publishers and consumers, got nil")
+  check.fails("argument", kca.system(kca.redrive("local", "orders.dead")))
+  local system = assert(kca.system(kca.connection("local", "embedded://"), kca.consumer("local", "orders", "shop")))
+  check.contains(check.fails("argument", system:handler("orderCreated")), "handler orderCreated must be a function, got nil")
+  check.fails("argument", system:on("fault", "loudly"))
+  assert(system:on("end", print))
+  check.fails("argument", system:set_deduplication_store("shop", {}))
+  check.fails("not_found", system:set_deduplication_store("shopp", { seen = print, mark = print }))
+  check.fails("argument", system:consumer("shop", { amount_of_processors = "4" }))
+  check.contains(select(2, system:consumer("shop"):with_amount_of_processors("4"):queue()), "amount_of_processors must be")
+end
+
+function tests.a_field_of_a_wrong_type_names_itself()
+  local function refused(...)
+    return check.fails("argument", kca.message("m", "{}", ...))
+  end
+  check.contains(refused({ key = {} }), "message m: key must be a text, got a table")
+  check.contains(refused({ headers = { tenant = false } }), "message m: header tenant must be a text, got false")
+  check.contains(refused({ headers = "tenant" }), "headers must be a table, got a string")
+  check.contains(refused({ timestamp_ms = "now" }), "timestamp_ms must be a whole number, got a string")
+  check.contains(refused({ traceparent = {} }), "traceparent must be a text, got a table")
+  check.contains(refused("key"), "its fields must be a table, got a string")
+  check.contains(check.fails("argument", kca.message({}, "{}")), "name must be a text, got a table")
+  local message = kca.message("m", "{}", { key = 42, headers = { count = 5, id = kca.integer("9007199254740993") } })
+  check.equal(message:key(), "42")
+  check.equal(message:header("count"), "5")
+  check.equal(message:header("id"), "9007199254740993")
+  check.contains(message:set_key({}):error(), "key must be a text")
+  check.equal(assert(kca.message("m")):reset("n"), true)
+end
+
 function tests.a_field_that_does_not_exist_is_refused()
   local err = check.fails("argument", kca.message("m", "{}", { corelation_id = "c" }))
   check.contains(err, "there is no field corelation_id")

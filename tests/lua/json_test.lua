@@ -48,6 +48,7 @@ function tests.what_is_no_json_is_refused()
   local wrong = {
     "", " ", "{", "[1,]", '{"a":1,}', "[1 2]", '{"a" 1}', "{a:1}", "01", "[1.]", "-", "+1", ".5", "0x10", "NaN", "-Infinity",
     "tru", "nulls", '"a', '"\t"', '"\\x"', '"\\ud800"', '"\\udc00\\ud800"', "[1]]", "1 2", ("["):rep(2000),
+    "1.", "-1.", "-.5", "[-.5]",
   }
   for _, text in ipairs(wrong) do
     for i, json in ipairs(readers) do

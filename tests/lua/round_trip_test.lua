@@ -23,12 +23,16 @@ function tests.a_handlers_answer_settles()
       return message:json_string("/none")
     elseif order.how == "no verdict" then
       return 5
+    elseif order.how == "no texts" then
+      return kca.FAILED, 42, { "not a text" }
+    elseif order.how == "raise a name that is none" then
+      error({ name = {}, text = 7 })
     elseif order.how == "true" then
       return true
     end
     check.equal(message:topic(), "orders")
     check.equal(message:partition(), 0)
-    check.equal(message:offset(), 7)
+    check.equal(message:offset(), 9)
     check.equal(message:attempt(), 1)
     assert(message:record_timestamp_ms() > 1.7e12)
     consumer:stop()
@@ -36,10 +40,11 @@ function tests.a_handlers_answer_settles()
   end))
   assert(system:start(10000))
   systems.publish(system, "{", { how = "reject" }, { how = "raise" }, { how = "raise a rejection" }, { how = "err" })
-  systems.publish(system, { how = "no verdict" }, { how = "true" }, {})
+  systems.publish(system, { how = "no verdict" }, { how = "no texts" }, { how = "raise a name that is none" })
+  systems.publish(system, { how = "true" }, {})
   consumer = assert(system:consumer("shop"))
   assert(consumer:run())
-  check.contains(system:describe(), "2 handled, 3 failed, 3 rejected")
+  check.contains(system:describe(), "2 handled, 5 failed, 3 rejected")
   local all = table.concat(said, "\n")
   check.contains(all, "offset 0, payload: ")
   check.contains(all, "NegativeAmount: it is below 0")
@@ -47,7 +52,75 @@ function tests.a_handlers_answer_settles()
   check.contains(all, "NegativeAmount: it is far below 0")
   check.contains(all, "offset 4, not_found: ")
   check.contains(all, "no verdict")
+  check.contains(all, "offset 6, 42: table: ")
   assert(system:shutdown(10000))
+end
+
+local function memory_kb()
+  for line in io.lines("/proc/self/status") do
+    local kb = line:match("^VmRSS:%s+(%d+)")
+    if kb then
+      return tonumber(kb)
+    end
+  end
+end
+
+--- The collector sees a handle of some bytes, and not the payload behind it.
+function tests.what_is_published_is_not_kept_until_it_is_collected()
+  local system = systems.declared()
+  assert(system:start(10000))
+  local bus, large = assert(system:event_bus("orders")), ("x"):rep(500000)
+  collectgarbage()
+  collectgarbage("stop")
+  local before = memory_kb()
+  for _ = 1, 1000 do
+    assert(bus:publish("orderCreated", large, { key = systems.KEY, message_id = "m-1" }))
+    assert(bus:flush(10000))
+  end
+  local grown = memory_kb() - before
+  collectgarbage("restart")
+  assert(grown < 350000, grown)
+end
+
+--- Who leaves the loop early has taken what was given out, and nothing else.
+function tests.events_are_taken_one_by_one()
+  local system = systems.declared("stop")
+  assert(system:start(10000)) -- who pulls needs no handler
+  systems.publish(system, {}, {}, {})
+  local consumer = assert(system:consumer("shop"))
+  check.contains(check.fails("argument", consumer:run()), "consumer shop has no handler")
+  local queue = assert(consumer:queue())
+  for i = 0, 2 do
+    local event = queue:events()() -- as a loop that is left at once
+    check.equal(event:offset(), i)
+    assert(event:done())
+    event = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+  end
+  check.contains(system:describe(), "3 handled, 0 failed")
+end
+
+--- Nobody pulls the system's queue while run does: its events go to the functions that listen.
+function tests.run_tells_of_what_handlers_publish()
+  local system = systems.declared()
+  local consumer, bus
+  local told = {}
+  assert(system:on("receipt", function(receipt)
+    told[#told + 1] = receipt.token
+    if receipt.token == 2 then
+      consumer:stop()
+    end
+  end))
+  assert(system:handler("orderCreated", function(order)
+    assert(bus:publish("orderBilled", {}, { key = "k", token = order.id }))
+  end))
+  assert(system:handler("*", function() end))
+  assert(system:start(10000))
+  systems.publish(system, { id = 1 }, { id = 2 })
+  consumer, bus = assert(system:consumer("shop")), assert(system:event_bus("orders"))
+  assert(consumer:run())
+  check.equal(table.concat(told, " "), "1 2")
 end
 
 --- What a table is on its way through Kafka.
@@ -188,6 +261,15 @@ function tests.receipts_carry_the_tokens()
   end
 end
 
+function tests.a_token_that_is_none_is_refused()
+  local system = systems.declared()
+  local bus = assert(system:event_bus("orders"))
+  for _, token in ipairs({ "one", -1, 1.5, false }) do
+    local err = check.fails("argument", bus:publish("orderCreated", {}, { token = token }))
+    check.contains(err, "token must be a whole number")
+  end
+end
+
 function tests.logs_have_a_queue_of_their_own()
   local system = systems.declared()
   assert(system:handler("*", print))
@@ -246,6 +328,8 @@ function tests.a_deferred_delivery_is_settled_later()
       return kca.DEFERRED
     end
     check.equal(kept:json_int64("/id"), 7)
+    check.fails("argument", kept:reset("orderCreated"))
+    check.equal(kept:set_key("other"):key(), "k3")
     assert(kept:settle(kca.DONE))
     check.fails("argument", kept:settle(kca.DONE))
     check.equal(kept:payload(), nil)

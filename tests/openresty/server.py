@@ -39,7 +39,7 @@ http {{
 HTTP = """
   lua_socket_log_errors off;
   {head}
-  init_worker_by_lua_block {{ app = require "app" }}
+  {init}
   exit_worker_by_lua_block {{ require("resty.kca").exit_worker() }}
   server {{
     listen 127.0.0.1:8080;
@@ -77,6 +77,7 @@ class Server:
         locations: by path, text in Lua for content_by_lua.
         head: of the http block.
         more: of the server block.
+        init: of the http block, what begins a worker.
         modules, libraries: where Lua looks; those of this build.
         http: the http block in place of all that, on port 8080, which becomes a free one.
     """
@@ -90,6 +91,7 @@ class Server:
         workers: int = 1,
         head: str = "",
         more: str = "",
+        init: str = 'init_worker_by_lua_block { app = require "app" }',
         modules: Path | None = None,
         libraries: Path | None = None,
         http: str = "",
@@ -105,7 +107,9 @@ class Server:
             f"location = {path} {{ content_by_lua_block {{ {text} }} }}"
             for path, text in locations.items()
         ]
-        http = http or HTTP.format(head=head, locations="\n".join([*served, more]))
+        http = http or HTTP.format(
+            head=head, init=init, locations="\n".join([*served, more])
+        )
         machine = platform.machine()
         (folder / "app.lua").write_text(app)
         (folder / "nginx.conf").write_text(

@@ -125,6 +125,31 @@ def test_an_order_is_published_with_its_receipt_and_invoiced(example: Example) -
     assert first.key == b"customer-7"
 
 
+def test_headers_of_a_request_are_taken_or_refused(example: Example) -> None:
+    body = json.dumps({"orderId": f"ORD-{uuid.uuid4()}", "amount": 1})
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    def published(**headers: str) -> kca.Delivery:
+        status, receipt = example.request(
+            "POST", "/publish/orderCreated", body, **headers
+        )
+        assert status == 201, receipt
+        place = (receipt["partition"], receipt["offset"])
+        return read("orders", lambda d: (d.partition, d.offset) == place)[0]
+
+    assert published(traceparent=trace).trace_context[0][:35] == trace[:35]
+    assert published(traceparent="broken").trace_context[0][:35] != trace[:35]
+    connection = http.client.HTTPConnection("127.0.0.1", example.port, timeout=30)
+    connection.putrequest("POST", "/publish/orderCreated")
+    for name, value in (("Key", "a"), ("Key", "b"), ("Content-Length", "2")):
+        connection.putheader(name, value)
+    connection.endheaders(b"{}")
+    answer = connection.getresponse()
+    assert answer.status == 400
+    assert "key must be a text" in json.loads(answer.read())["text"]
+    connection.close()
+
+
 def test_what_the_upstream_refuses_is_dead_lettered(example: Example) -> None:
     before = counters(example)["dead_lettered"]
     name = f"ORD-{uuid.uuid4()}"

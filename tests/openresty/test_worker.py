@@ -87,7 +87,9 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
         strange = [
             line
             for line in server.errors().splitlines()
-            if "[error]" in line and "has ended" not in line
+            if "[error]" in line
+            and "has ended" not in line
+            and "does not begin" not in line
         ]
         assert strange == []
 
@@ -253,6 +255,225 @@ def test_handlers_sleep_connect_and_publish(begin: Begin) -> None:
         == second.split("-")[1]
         == "4bf92f3577b34da6a3ce929d0e0e4736"
     )
+
+
+def test_publish_may_wait_wherever_nginx_may(begin: Begin) -> None:
+    phases = """
+    server_rewrite_by_lua_block { if ngx.var.uri == "/phases" then app.try("server_rewrite") end }
+    location = /phases {
+      rewrite_by_lua_block { app.try("rewrite") } access_by_lua_block { app.try("access") }
+      content_by_lua_block { app.try("content") ngx.say("said") }
+      header_filter_by_lua_block { app.try("header_filter") } body_filter_by_lua_block { app.try("body_filter") }
+      log_by_lua_block { app.try("log") }
+    }"""
+    attempt = """init_worker_by_lua_block { app = require "app"
+      app.tried = {}
+      function app.try(phase)
+        local receipt, err = app.bus:publish("orderCreated", {})
+        app.tried[phase] = { waited = receipt and receipt.topic or err.text, fired = app.bus:fire("orderCreated", {}) }
+      end }"""
+    locations = {"/tried": "app.answer(app.tried)"}
+    server = begin(locations=locations, more=phases, init=attempt)
+    assert server.get("/phases") == (200, "said\n")
+    tried = wait_until(
+        lambda: (t := server.json("/tried")) and "log" in t and t, "it is logged"
+    )
+    assert all(result["fired"] for result in tried.values())
+    waited = {
+        phase for phase, result in tried.items() if result["waited"] == "orders"
+    }
+    assert waited == {"server_rewrite", "rewrite", "access", "content"}
+    assert "header_filter may not; use fire" in tried["header_filter"]["waited"]
+
+
+def test_a_handler_that_calls_exit_fails_and_its_processor_goes_on(
+    begin: Begin,
+) -> None:
+    server = begin(
+        "if order.id == 1 then ngx.exit(0) end app.seen[#app.seen + 1] = order.id"
+    )
+    server.json("/publish?id=1&key=a")
+    server.json("/publish?id=2&key=b")
+    wait_until(lambda: server.json("/status")["seen"] == [2], "the next is handled")
+
+
+def test_a_function_that_listens_may_not_wait(begin: Begin) -> None:
+    server = begin(
+        locations={
+            "/listen": """app.system:on("receipt", function(receipt)
+                            if receipt.token == 5 then
+                              app.waited = { select(2, app.bus:publish("orderCreated", {})).text,
+                                             select(2, app.bus:flush()).text }
+                            end
+                          end)
+                          app.answer(app.bus:fire("orderCreated", {}, { token = 5 }))""",
+            "/outcome": "app.answer(app.waited or app.kca.null)",
+        }
+    )
+    server.json("/listen")
+    waited = wait_until(lambda: server.json("/outcome"), "the receipt is told")
+    assert [text.split(",")[0] for text in waited] == [
+        "bus: publish waits",
+        "bus: flush waits",
+    ]
+    assert "which a function of system:on may not; use fire" in waited[0]
+    assert server.json("/publish?id=1")["topic"] == "orders"
+
+
+def test_timers_that_nginx_drops_cost_nothing_but_speed(begin: Begin) -> None:
+    server = begin(
+        processors=20,
+        head="lua_max_running_timers 5;",
+        locations={
+            "/stop": 'app.system:consumer("shop"):stop() app.answer(true)',
+            "/run": 'app.answer(app.system:consumer("shop"):run())',
+        },
+    )
+    server.json("/publish?id=1")
+    wait_until(lambda: server.json("/status")["handled"] == 1, "it is handled")
+    server.json("/stop")
+    wait_until(lambda: not server.json("/status")["running"], "it has stopped")
+    server.json("/run")
+    server.json("/publish?id=2")
+    wait_until(lambda: server.json("/status")["handled"] > 1, "it runs again")
+    assert "lua_max_running_timers are not enough" in server.errors()
+
+
+def test_a_processor_outlives_its_timer_when_there_is_no_other(begin: Begin) -> None:
+    others = "if app.handled == 10000 then for _ = 1, 2 do ngx.timer.at(0, function() ngx.sleep(0.5) end) end end"
+    server = begin(
+        others,
+        buffer=100000,
+        head="lua_max_running_timers 3;",
+        locations={"/handled": "app.answer({ handled = app.handled })"},
+    )
+    server.json("/fire?n=20500")  # a timer handles 10,000
+    wait_until(
+        lambda: server.json("/handled")["handled"] == 20500, "all are handled", 60
+    )
+
+
+def test_a_worker_that_lives_long_hears_its_end(begin: Begin) -> None:
+    soon = """init_by_lua_block {
+      local at = ngx.timer.at
+      rawset(ngx.timer, "at", function(delay, ...) return at(delay >= 1e6 and 0.2 or delay, ...) end)
+    }"""
+    server = begin(head=soon)
+    server.json("/publish?id=1")
+    wait_until(lambda: server.json("/status")["handled"] == 1, "it is handled")
+    time.sleep(0.5)  # the timer that waits for the end has run out
+    begun = time.monotonic()
+    assert server.end() == 0
+    assert time.monotonic() - begun < 5
+
+
+def test_what_would_block_the_worker_is_refused(begin: Begin) -> None:
+    locations = {
+        "/log_queue": "app.answer(app.system:log_queue())",
+        "/pull": 'app.answer(app.system:consumer("shop"):queue())',
+        "/buffer": 'app.answer(nil, app.kca.publisher("kafka", "o", { buffer_timeout_ms = 10000 }):error())',
+        "/run": 'app.answer(app.system:consumer("shop"):run({ workers = "all" }))',
+        "/worker": 'app.answer(app.system:consumer("shop"):run({ worker = 7 }))',
+        "/patience": 'app.answer(app.bus:publish("orderCreated", {}, { timeout_ms = "long" }))',
+        "/fields": 'app.answer(app.bus:publish("orderCreated", {}, "key"))',
+    }
+    server = begin(locations=locations)
+    texts = {path: json.loads(server.get(path)[1])["text"] for path in locations}
+    assert "are not pulled" in texts["/log_queue"] and "are not pulled" in texts["/pull"]
+    assert "publisher o: buffer_timeout_ms would block the worker" in texts["/buffer"]
+    assert texts["/run"] == 'consumer shop: workers must be "every", got all'
+    assert texts["/worker"] == "consumer shop: worker must be 0 to 0, got 7"
+    assert texts["/patience"] == "bus: timeout_ms must be a number, got a string"
+    assert "its fields must be a table, got a string" in texts["/fields"]
+
+
+def test_a_publisher_that_is_not_async_gives_its_receipt_all_the_same(
+    begin: Begin,
+) -> None:
+    app = """init_worker_by_lua_block {
+      app = require "app"
+      local kca = app.kca
+      app.other = assert(kca.system(kca.connection("kafka", "embedded://"),
+        kca.publisher("kafka", "bills", { required_acks = -1, async = false })))
+      assert(app.other:start())
+    }"""
+    publish = (
+        'app.answer(assert(app.other:event_bus("bills")):publish("orderBilled", {}))'
+    )
+    server = begin(init=app, locations={"/bill": publish})
+    assert server.json("/bill")["topic"] == "bills"
+
+
+def test_wrong_options_do_not_lose_a_running_consumer(begin: Begin) -> None:
+    wrong = 'app.answer(app.system:consumer("shop", { amount_of_processors = "4" }))'
+    server = begin(locations={"/wrong": wrong})
+    server.json("/publish?id=1")
+    wait_until(lambda: server.json("/status")["handled"] == 1, "it is handled")
+    assert "amount_of_processors must be" in json.loads(server.get("/wrong")[1])["text"]
+    assert server.json("/status")["running"]
+
+
+def test_what_is_published_is_not_kept_until_it_is_collected(begin: Begin) -> None:
+    large = """app.large = app.large or ("x"):rep(900000)
+      app.answer(app.bus:publish("orderCreated", app.large, { headers = { tenant = "acme" } }))"""
+    server = begin(locations={"/large": large})
+    [worker] = server.workers()
+
+    def memory_kb() -> int:
+        status = Path(f"/proc/{worker}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+    server.json("/large")
+    before = memory_kb()
+    for _ in range(150):
+        server.json("/large")
+    assert memory_kb() - before < 90000
+
+
+def test_a_flush_holds_up_nobody(begin: Begin) -> None:
+    flush = 'app.bus:fire("orderCreated", {}) app.answer(app.bus:flush(%s))'
+    server = begin(
+        linger_ms=1000, locations={"/flush": flush % "", "/hasty": flush % "50"}
+    )
+    assert json.loads(server.get("/hasty")[1])["name"] == "timeout"
+    flushed = threading.Thread(target=server.json, args=("/flush",))
+    flushed.start()
+    slowest = 0.0
+    while flushed.is_alive():
+        at = time.monotonic()
+        server.get("/hello")
+        slowest = max(slowest, time.monotonic() - at)
+    assert slowest < 0.3
+    assert server.json("/counts")["stored"] == 2
+
+
+def test_a_consumer_that_cannot_begin_again_is_tried_again(begin: Begin) -> None:
+    stub = """init_worker_by_lua_block {
+      local core = require("kca.ffi_core")
+      local queue, error, count = core.kca_consumer_queue, core.kca_queue_error, 0
+      local function fail(text) return false, { code = core.KCA_ERROR_UNREACHABLE, name = "unreachable", text = text, retriable = true } end
+      core.kca_consumer_queue = function(consumer)
+        count = count + 1
+        if count == 2 then return fail("it does not begin") end
+        return queue(consumer)
+      end
+      core.kca_queue_error = function(q)
+        if count == 1 then return fail("it broke") end
+        return error(q)
+      end
+      local at = ngx.timer.at
+      rawset(ngx.timer, "at", function(delay, ...) return at(delay == 5 and 0.1 or delay, ...) end)
+      app = require "app"
+    }"""
+    server = begin(
+        init=stub,
+        locations={"/stop": 'app.system:consumer("shop"):stop() app.answer(true)'},
+    )
+    server.json("/publish?id=1")
+    wait_until(lambda: server.json("/status")["handled"] == 1, "it is handled")
+    server.json("/stop")
+    wait_until(lambda: "does not run: it does not begin" in server.errors(), "it fails")
+    wait_until(lambda: server.json("/status")["running"], "it runs again")
 
 
 def test_processors_are_light_threads_side_by_side(begin: Begin) -> None:

@@ -9,25 +9,44 @@
 
 local classes = require("kca.classes")
 local errors = require("kca.errors")
+local integer = require("kca.integer")
+local types = require("kca.types")
 
---- The arguments of each call of the option's method.
+local PARTS = { tls = { ca = 1, certificate = 2, key = 3 }, sasl = { mechanism = 1, user = 2, password = 3 } }
+
+--- The arguments of an option that has parts, by their names or in their order; or nil and what is wrong.
+local function arguments_of(option, value)
+  local arguments = { n = 3 }
+  for part, each in pairs(value) do
+    local at = PARTS[option][part] or part
+    if at ~= 1 and at ~= 2 and at ~= 3 then
+      return nil, ("%s has no %s"):format(option, tostring(part))
+    end
+    arguments[at] = each
+  end
+  return arguments
+end
+
+--- The arguments of each call of the option's method; or nil and what is wrong.
 local function calls(option, value)
-  if type(value) ~= "table" or getmetatable(value) then
+  if type(value) ~= "table" or integer.is(value) then
     return { { value } }
+  elseif PARTS[option] then
+    local arguments, problem = arguments_of(option, value)
+    return arguments and { arguments }, problem
   end
   local all = {}
   if option == "property" then
     for name, setting in pairs(value) do
-      all[#all + 1] = { name, tostring(setting) }
+      all[#all + 1] = { name, type(setting) == "boolean" and tostring(setting) or setting }
     end
-  elseif option == "tls" then
-    all[1] = { value.ca or value[1], value.certificate or value[2], value.key or value[3], n = 3 }
-  elseif option == "sasl" then
-    all[1] = { value.mechanism or value[1], value.user or value[2], value.password or value[3] }
-  else
-    for i, each in ipairs(value) do
-      all[i] = { each }
-    end
+    return all
+  end
+  for i, each in ipairs(value) do
+    all[i] = { each }
+  end
+  if #all == 0 and next(value) ~= nil then
+    return nil, option .. " must be a value or a list of them, got a table with names"
   end
   return all
 end
@@ -52,20 +71,34 @@ return function(M, core)
 
     --- The first failure of its making; nil: none.
     function class:error()
-      return self.failure or errors.of(first(self.handle))
+      return self.mistake or errors.of(first(self.handle))
+    end
+
+    function class:title()
+      return ("%s %s"):format(kind, tostring(self.name))
+    end
+
+    local function take_one(self, name, value)
+      local method = self["with_" .. name]
+      if not method then
+        return self:mistaken("there is no option " .. name)
+      end
+      local all, problem = calls(name, value)
+      if not all then
+        return self:mistaken(problem)
+      end
+      for _, arguments in ipairs(all) do
+        method(self, unpack(arguments, 1, arguments.n or #arguments))
+      end
     end
 
     function class:take(options)
+      if options ~= nil and type(options) ~= "table" then
+        self:mistaken("its options must be a table, got a " .. type(options))
+        options = nil
+      end
       for _, name in ipairs(sorted_names(options or {})) do
-        local method = class["with_" .. name]
-        if not method then
-          local text = ("%s %s: there is no option %s"):format(kind, self.name, name)
-          self.failure = self.failure or errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
-        else
-          for _, arguments in ipairs(calls(name, options[name])) do
-            method(self, unpack(arguments, 1, arguments.n or #arguments))
-          end
-        end
+        take_one(self, name, options[name])
       end
       return self
     end
@@ -77,36 +110,53 @@ return function(M, core)
   local Consumer = new_class("consumer", "kca_consumer_builder_", "kca_system_add_consumer")
   local Redrive = new_class("redrive", "kca_redrive_")
 
-  local function declare(class, name, options, ok, handle)
-    local made = ok and { handle = handle, name = name } or { failure = errors.of(handle), name = name }
-    return setmetatable(made, class):take(options)
+  --- Declares it by its texts, which are called by these words.
+  local function declare(class, name, options, new, words, ...)
+    local made = setmetatable({ name = name }, class)
+    for i, word in ipairs(words) do
+      local problem = types.text_problem(word, (select(i, ...)))
+      if problem then
+        made:mistaken(problem)
+      end
+    end
+    if not made.mistake then
+      local ok, handle = new(...)
+      made.handle = ok and handle or nil
+      made.mistake = not ok and errors.of(handle) or nil
+    end
+    return made:take(options)
   end
+
+  local with_tls = Connection.with_tls
 
   --- TLS; each is a file's path or PEM text, nil leaves it out. As an option: true, the authority, or all three.
   function Connection:with_tls(ca, certificate, key)
-    if ca ~= false then
-      core.kca_connection_with_tls(self.handle, ca ~= true and ca or nil, certificate, key)
+    if ca == false then
+      return self
     end
-    return self
+    return with_tls(self, ca ~= true and ca or nil, certificate, key)
   end
 
   --- A cluster and how to reach it.
   function M.connection(name, hosts, options)
-    return declare(Connection, name, options, core.kca_connection_new(name, hosts))
+    return declare(Connection, name, options, core.kca_connection_new, { "name", "hosts" }, name, hosts)
   end
 
   --- The builder of a publisher of `topic` over the connection of that name.
   function M.publisher(connection, topic, options)
-    return declare(Publisher, topic, options, core.kca_publisher_builder_new(connection, topic))
+    local words = { "connection", "topic" }
+    return declare(Publisher, topic, options, core.kca_publisher_builder_new, words, connection, topic)
   end
 
   --- The builder of a consumer of `topic`; `consumer` is its name and its group.
   function M.consumer(connection, topic, consumer, options)
-    return declare(Consumer, consumer, options, core.kca_consumer_builder_new(connection, topic, consumer))
+    local words = { "connection", "topic", "consumer" }
+    return declare(Consumer, consumer, options, core.kca_consumer_builder_new, words, connection, topic, consumer)
   end
 
   --- A redrive of the dead letters of `topic`; a dry run unless it is told otherwise.
   function M.redrive(connection, topic, options)
-    return declare(Redrive, topic, options, core.kca_redrive_new(connection, topic))
+    local words = { "connection", "topic" }
+    return declare(Redrive, topic, options, core.kca_redrive_new, words, connection, topic)
   end
 end

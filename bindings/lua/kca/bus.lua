@@ -2,34 +2,43 @@
 
 local classes = require("kca.classes")
 local errors = require("kca.errors")
+local types = require("kca.types")
+
+local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees Ctrl-C
 
 return function(M, core, Message, Work)
   local Bus = classes.new()
-  local given = classes.given(core)
 
-  --- The message of what `publish` was given, its fields, and the message it continues the trace of; or nil and the error.
+  --- The message of what `publish` was given, and its fields; or nil and the error.
   function Bus.message_of(message, payload, fields)
-    local err
     if getmetatable(message) ~= Message then
-      message, err = M.message(message, payload, fields)
-      if not message then
-        return nil, err
-      end
-    else
-      fields = payload
+      local made, err = M.message(message, payload, fields)
+      return made, made and fields or err
+    elseif message.mistake then
+      return nil, message.mistake
     end
-    local cause = Work.handled()
-    return message, fields, cause and cause.handle and message:traceparent() == "" and cause
+    return message, payload
   end
 
-  --- Publishes it with this token.
-  function Bus:put(message, token, cause)
+  --- The token of these fields as the core takes it; or nil and the error.
+  function Bus.token_of(fields)
+    if type(fields) ~= "table" or fields.token == nil then
+      return 0
+    end
+    local token, problem = types.take(core, "uint64_t ", "token", fields.token)
+    return token, problem and errors.new(core.KCA_ERROR_ARGUMENT, "argument", "bus: " .. problem)
+  end
+
+  --- Publishes it with this token; inside a handler it continues the trace of what is handled.
+  function Bus:put(message, token)
+    local cause = Work.handled()
+    cause = cause and cause.handle and message:traceparent() == "" and cause
     if cause then
       message:follow(cause)
     end
     local ok, err = core.kca_bus_publish(self.handle, message.handle, token)
     if cause then
-      message:set_trace_context(nil, nil) -- a message keeps what it was given, and may be published again
+      core.kca_message_set_trace_context(message.handle, nil, nil) -- a message keeps what it was given, for the next time
     end
     return errors.fallible(ok, err)
   end
@@ -40,16 +49,31 @@ return function(M, core, Message, Work)
   -- queue when `fields.token` is not 0, and a failure without a token is a fault. Inside a handler the message continues
   -- the trace of what is handled, unless it has a trace context.
   function Bus:publish(message, payload, fields)
-    local made, more, cause = Bus.message_of(message, payload, fields)
+    local made, more = Bus.message_of(message, payload, fields)
     if not made then
       return nil, more
     end
-    return self:put(made, more and more.token and core.int64(given(more.token)) or 0, cause)
+    local token, wrong = Bus.token_of(more)
+    if not token then
+      return nil, wrong
+    end
+    local ok, err = self:put(made, token)
+    if made ~= message then
+      core.kca_message_free(made.handle) -- Lua's collector does not see how much memory stands behind it
+    end
+    return ok, err
   end
 
   --- Waits until all that was published is answered.
   function Bus:flush(timeout_ms)
-    return errors.fallible(core.kca_bus_flush(self.handle, timeout_ms or -1))
+    local left_ms = timeout_ms or -1
+    local ok, err
+    repeat
+      local slice_ms = (left_ms == -1 or left_ms > SLICE_MS) and SLICE_MS or left_ms
+      ok, err = core.kca_bus_flush(self.handle, slice_ms)
+      left_ms = left_ms == -1 and -1 or left_ms - slice_ms
+    until ok or err.code ~= core.KCA_ERROR_TIMEOUT or left_ms == 0
+    return errors.fallible(ok, err)
   end
   return Bus
 end

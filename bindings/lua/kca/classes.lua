@@ -1,7 +1,7 @@
 --- What the classes of this binding have in common.
 
 local errors = require("kca.errors")
-local integer = require("kca.integer")
+local types = require("kca.types")
 
 local classes = {}
 
@@ -19,29 +19,27 @@ function classes.wrap(class, ok, handle)
   return setmetatable({ handle = handle }, class)
 end
 
---- A value as the core takes it: booleans are 1 and 0, integers that are no numbers their digits or what LuaJIT has.
-function classes.given(core)
-  return function(value)
-    if type(value) == "boolean" then
-      return value and 1 or 0
-    elseif type(value) ~= "number" and type(value) ~= "string" and integer.is(value) then
-      return core.int64(value)
-    end
-    return value
-  end
-end
-
---- A method that sets and returns its object, for each function of the core whose name starts so.
+--- A method that sets and returns its object, for each function of the core whose name starts so. A value that the
+-- option cannot have is the object's mistake, and comes out when the object is used.
 function classes.add_setters(class, core, prefix, verb)
-  local given = classes.given(core)
-  for name, fn in pairs(core) do
-    local option = name:match("^" .. prefix .. "(" .. verb .. "_.+)$")
-    if option then
-      class[option] = function(self, value, ...)
-        fn(self.handle, given(value), ...)
+  for name in pairs(core) do
+    local method, option = name:match("^" .. prefix .. "(" .. verb .. "_(.+))$")
+    if method then
+      local set = types.setter(core, name, option)
+      class[method] = function(self, ...)
+        local problem = set(self.handle, ...)
+        if problem then
+          self:mistaken(problem)
+        end
         return self
       end
     end
+  end
+
+  --- Keeps the first mistake.
+  function class:mistaken(problem)
+    local text = ("%s: %s"):format(self:title(), problem)
+    self.mistake = self.mistake or errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
   end
 end
 

@@ -11,6 +11,10 @@ return function(M, core, Queue)
   local Consumer = classes.new()
   classes.add_setters(Consumer, core, "kca_consumer_", "with")
 
+  function Consumer:title()
+    return "consumer " .. self.name
+  end
+
   --- Nothing of the partition is given out until `resume`; nil: of the topic's, topic nil: of any topic.
   function Consumer:pause(topic, partition)
     return fallible(core.kca_consumer_pause(self.handle, topic, partition or -1))
@@ -65,6 +69,9 @@ return function(M, core, Queue)
 
   --- Joins the group: the queue of its deliveries and faults, for those who handle without `run`.
   function Consumer:queue()
+    if self.mistake then
+      return nil, self.mistake
+    end
     local queue, err = classes.wrap(Queue, core.kca_consumer_queue(self.handle))
     if queue then
       queue.work = self.work
@@ -72,21 +79,37 @@ return function(M, core, Queue)
     return queue, err
   end
 
+  --- Whether there is a handler to run; or nil and the error.
+  function Consumer:check_handlers()
+    if next(self.work.handlers) then
+      return true
+    end
+    local text = ("consumer %s has no handler: declare one for the names it reads"):format(self.name)
+    return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
+  end
+
   --- Joins the group and handles deliveries one by one until `stop` or shutdown. A handler that returns has done its
   -- work; one that raises an error or returns `nil, err` has failed, or rejected with an error of `kca.rejected`; it may
-  -- also return a verdict, an error's name and a text.
+  -- also return a verdict, an error's name and a text. In between, the events of the system's queue go to the functions
+  -- of `system:on`, unless the program takes them itself.
   -- @return true, or nil and what ended the consumer
   function Consumer:run()
+    local ready, why = self:check_handlers()
+    if not ready then
+      return nil, why
+    end
     local queue, err = self:queue()
     if not queue then
       return nil, err
     end
     local count
     repeat
+      self.system:dispatch_unpulled()
       count, err = queue:dispatch(1, SLICE_MS)
     until not count
+    self.system:dispatch_unpulled()
     if err.code == core.KCA_ERROR_STOPPED then
-      local why = queue:error()
+      why = queue:error()
       err = why and why.code ~= core.KCA_ERROR_STOPPED and why or nil
     end
     queue:close()

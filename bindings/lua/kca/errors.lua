@@ -32,7 +32,7 @@ end
 --- An error's name and text, of whatever was raised or returned as one.
 function errors.explain(err)
   if type(err) == "table" and err.text then
-    return err.name or "handler", tostring(err.text)
+    return tostring(err.name or "handler"), tostring(err.text)
   end
   return "handler", tostring(err)
 end

@@ -16,7 +16,7 @@ end
 --- libkca beside the other modules, as package.cpath finds those, or where it is installed with them (lib/lua/5.1 and
 -- lib), else where the system looks.
 local function load_library()
-  for template in package.cpath:gmatch("[^;]+") do
+  for template in package.cpath:gmatch("[^;]*%?[^;]*") do
     for _, name in ipairs({ "libkca.so.1", "../../libkca.so.1" }) do
       local path = template:gsub("[^/]*%?[^/]*$", name)
       local file = path:find("/", 1, true) and io.open(path, "rb")
@@ -195,6 +195,11 @@ local function new_core()
 end
 
 local core = new_core()
+
+--- Not const: setters of a delivery's message do nothing, and need no check here.
+function core.kca_delivery_message(delivery)
+  return ffi.cast("kca_message *", C.kca_delivery_message(delivery))
+end
 
 function core.kca_event_into_delivery(event)
   local delivery = C.kca_event_into_delivery(event)

@@ -219,7 +219,7 @@ local function read_number(text, at)
   local stop = at + #whole
   local rest = text:match("^%.%d+[eE][+-]?%d+", stop) or text:match("^%.%d+", stop) or text:match("^[eE][+-]?%d+", stop)
   if rest then
-    return tonumber(whole .. rest) + 0.0, stop + #rest
+    return (tonumber(whole .. rest) or fail(at, "a number out of range")) + 0.0, stop + #rest
   end
   return integer.of(whole), stop
 end
@@ -317,8 +317,8 @@ end
 local fast = reader_of_cjson()
 
 --- What lua-cjson reads in another way, or takes though it is no JSON: empty arrays, numbers that are long or end with
--- their point, and control characters in strings.
-local UNLIKE = { "%[%s*%]", ("%d"):rep(16), "%d%.%D", "%c" }
+-- their point or begin with it, and control characters in strings.
+local UNLIKE = { "%[%s*%]", ("%d"):rep(16), "%d%.%D", "%d%.$", "%-%.", "%c" }
 
 local function is_alike(text)
   for i = 1, #UNLIKE do

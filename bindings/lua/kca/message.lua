@@ -5,6 +5,7 @@ local classes = require("kca.classes")
 local errors = require("kca.errors")
 local integer = require("kca.integer")
 local json = require("kca.json")
+local types = require("kca.types")
 
 local fallible = errors.fallible
 
@@ -12,7 +13,7 @@ local function new_message_class(core)
   local Message = classes.new()
   for name, fn in pairs(core) do
     local word = name:match("^kca_message_(.+)$")
-    if word and word:match("^json_") and word ~= "json_type" or word == "check_json" then
+    if word and word:match("^json_") and word ~= "json_type" or word == "check_json" or word == "reset" then
       Message[word] = function(self, ...)
         return fallible(fn(self.handle, ...))
       end
@@ -24,9 +25,13 @@ local function new_message_class(core)
   end
   classes.add_setters(Message, core, "kca_message_", "set")
 
+  function Message:title()
+    return "message " .. tostring(core.kca_message_name(self.handle))
+  end
+
   --- Its first failure; nil: none.
   function Message:error()
-    return errors.of(core.kca_message_error(self.handle))
+    return self.mistake or errors.of(core.kca_message_error(self.handle))
   end
 
   function Message:is_json()
@@ -54,12 +59,6 @@ local function new_message_class(core)
     return value
   end
 
-  --- W3C trace context; `tracestate` may be left out.
-  function Message:set_trace_context(traceparent, tracestate)
-    core.kca_message_set_trace_context(self.handle, traceparent, tracestate)
-    return self
-  end
-
   --- Takes the trace context of `cause`.
   function Message:follow(cause)
     core.kca_message_follow(self.handle, cause.handle)
@@ -79,41 +78,60 @@ local function new_message_class(core)
 end
 
 local function add_message(M, core, Message)
-  local given = classes.given(core)
   local setters = {}
-  for name, fn in pairs(core) do
+  for name in pairs(core) do
     local field = name:match("^kca_message_set_(.+)$")
     if field and not field:match("header") and field ~= "payload" and field ~= "trace_context" then
-      setters[field] = fn
+      setters[field] = types.setter(core, name, field)
     end
   end
+  local set_trace_context = types.setter(core, "kca_message_set_trace_context", "trace context")
   local others = { headers = true, traceparent = true, tracestate = true, token = true, timeout_ms = true }
 
   local function refuse(name, code, kind, text)
     return nil, errors.new(core[code], kind, ("message %s: %s"):format(tostring(name), text))
   end
 
-  local function set_fields(handle, name, fields)
+  --- Sets the headers; what is wrong with one, if anything.
+  local function set_headers(handle, headers)
+    if type(headers) ~= "table" then
+      return "headers must be a table, got a " .. type(headers)
+    end
+    for header, value in pairs(headers) do
+      local text, problem = types.take(core, "const void *", "header " .. tostring(header), value)
+      if problem then
+        return problem
+      end
+      core.kca_message_set_binary_header(handle, tostring(header), text)
+    end
+  end
+
+  --- Sets what is given; what is wrong with it, if anything.
+  local function set_fields(handle, fields)
+    if type(fields) ~= "table" then
+      return "its fields must be a table, got a " .. type(fields)
+    end
     for field, value in pairs(fields) do
       local setter = setters[field]
-      if setter then
-        setter(handle, given(value))
-      elseif not others[field] then
-        return refuse(name, "KCA_ERROR_ARGUMENT", "argument", "there is no field " .. tostring(field))
+      if not setter and not others[field] then
+        return "there is no field " .. tostring(field)
+      end
+      local problem = setter and setter(handle, value)
+      if problem then
+        return problem
       end
     end
-    for header, value in pairs(fields.headers or {}) do
-      core.kca_message_set_binary_header(handle, header, value)
-    end
-    if fields.traceparent then
-      core.kca_message_set_trace_context(handle, fields.traceparent, fields.tracestate)
-    end
-    return true
+    return fields.headers ~= nil and set_headers(handle, fields.headers)
+      or fields.traceparent ~= nil and set_trace_context(handle, fields.traceparent, fields.tracestate)
   end
 
   --- A message of this name. `payload`: a string as it is, nil none, anything else as JSON. `fields`: key, type,
   -- message_id, correlation_id, timestamp_ms, origin, version, reply_to, traceparent, tracestate, headers (a table).
   function M.message(name, payload, fields)
+    local problem = types.text_problem("name", name)
+    if problem then
+      return refuse("", "KCA_ERROR_ARGUMENT", "argument", problem)
+    end
     local ok, handle = core.kca_message_new(name)
     if not ok then
       return nil, errors.of(handle)
@@ -126,11 +144,9 @@ local function add_message(M, core, Message)
       payload = text
     end
     core.kca_message_set_payload(handle, payload)
-    if fields then
-      local set, err = set_fields(handle, name, fields)
-      if not set then
-        return nil, err
-      end
+    problem = fields ~= nil and set_fields(handle, fields)
+    if problem then
+      return refuse(name, "KCA_ERROR_ARGUMENT", "argument", problem)
     end
     return setmetatable({ handle = handle }, Message)
   end
@@ -144,14 +160,20 @@ local function new_delivery_class(M, core, Message)
   --- Publishes through the bus' channel in this delivery's transaction: it goes out with its offset. For consumers with a
   -- transactional_id; a message, or one made of a name, a payload and the fields of `kca.message`.
   function Delivery:publish(bus, message, payload, fields)
+    local made, err = message, nil
     if getmetatable(message) ~= Message then
-      local err
-      message, err = M.message(message, payload, fields)
-      if not message then
-        return nil, err
-      end
+      made, err = M.message(message, payload, fields)
     end
-    return fallible(core.kca_delivery_publish(self.delivery, bus.handle, message.handle))
+    if not made then
+      return nil, err
+    elseif made.mistake then
+      return nil, made.mistake
+    end
+    local ok, problem = core.kca_delivery_publish(self.delivery, bus.handle, made.handle)
+    if made ~= message then
+      core.kca_message_free(made.handle)
+    end
+    return fallible(ok, problem)
   end
 
   for _, word in ipairs({ "consumer", "topic", "partition", "offset", "attempt" }) do

@@ -77,10 +77,16 @@ return function(core, Delivery)
   -- "delivery", "receipt", "fault", "rebalance", "end" or "log".
   -- @return an array, or nil and the error ("stopped": the consumer has stopped, and nothing is left)
   function Queue:next(max, timeout_ms)
-    local ok, events = core.kca_queue_next(self.handle, max or 1, timeout_ms or -1)
-    if not ok then
-      return nil, errors.of(events)
-    end
+    local left_ms = timeout_ms or -1
+    local ok, events
+    repeat
+      local slice_ms = (left_ms == -1 or left_ms > SLICE_MS) and SLICE_MS or left_ms
+      ok, events = core.kca_queue_next(self.handle, max or 1, slice_ms)
+      if not ok then
+        return nil, errors.of(events)
+      end
+      left_ms = left_ms == -1 and -1 or left_ms - slice_ms
+    until events[1] or left_ms == 0
     for i, event in ipairs(events) do
       events[i] = take(event)
     end
@@ -103,13 +109,9 @@ return function(core, Delivery)
 
   --- Every event as it comes, until the consumer has stopped; a system's queue never ends.
   function Queue:events()
-    local waiting, at = {}, 0
-    return function()
-      at = at + 1
-      while waiting and not waiting[at] do
-        waiting, at = self:next(64, SLICE_MS), 1
-      end
-      return waiting and waiting[at]
+    return function() -- one at a time: who leaves the loop leaves the others in the queue
+      local events = self:next(1, -1)
+      return events and events[1]
     end
   end
 

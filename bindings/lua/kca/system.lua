@@ -5,15 +5,26 @@ local errors = require("kca.errors")
 local json = require("kca.json")
 
 local fallible = errors.fallible
-local EVENTS = { receipt = true, fault = true, rebalance = true, log = true }
+local EVENTS = { receipt = true, fault = true, rebalance = true, log = true, ["end"] = true }
+
+local function is_callable(fn)
+  local meta = getmetatable(fn)
+  return type(fn) == "function" or (type(meta) == "table" and meta.__call ~= nil)
+end
 
 return function(M, core, Work, Bus, Consumer, Queue)
   local System = classes.new()
 
+  local function refuse(text, ...)
+    return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text:format(...))
+  end
+
   --- Adds a copy of what is declared; returns the system, or nil and the first failure of its making.
   function System:add(declared)
-    if declared.failure then
-      return nil, declared.failure
+    if type(declared) ~= "table" or not declared.add then
+      return refuse("system: it is declared by connections, publishers and consumers, got %s", tostring(declared))
+    elseif declared.mistake then
+      return nil, declared.mistake
     end
     local ok, err = fallible(core[declared.add](self.handle, declared.handle))
     return ok and self or nil, err
@@ -35,20 +46,26 @@ return function(M, core, Work, Bus, Consumer, Queue)
   --- The handler of the messages of this name ("*": of those that no other takes), called with the payload's values and
   -- the delivery. A payload that is no JSON is rejected; "*" gets it as a string.
   function System:handler(name, fn)
-    local ok, err = fallible(core.kca_system_add_handler(self.handle, name))
-    if not ok then
-      return nil, err
+    if not is_callable(fn) then
+      return refuse("handler %s must be a function, got %s", tostring(name), tostring(fn))
+    end
+    if not (self.pulls and name == "*" and not self.work.handlers["*"]) then
+      local ok, err = fallible(core.kca_system_add_handler(self.handle, name))
+      if not ok then
+        return nil, err
+      end
     end
     self.work.handlers[name] = fn
     return self
   end
 
-  --- The function that gets the events of a kind, "fault", "rebalance", "receipt" or "log", where they are not pulled.
-  -- Faults that nobody listens to are written to stderr.
+  --- The function that gets the events of a kind, "fault", "rebalance", "receipt", "end" or "log", where they are not
+  -- pulled; nil: none does. Faults that nobody listens to are written to stderr.
   function System:on(kind, fn)
     if not EVENTS[kind] then
-      local text = ("system: on must be receipt, fault, rebalance or log, got %s"):format(tostring(kind))
-      return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
+      return refuse("system: on must be receipt, fault, rebalance, end or log, got %s", tostring(kind))
+    elseif fn ~= nil and not is_callable(fn) then
+      return refuse("system: on %s must be given a function, got %s", kind, tostring(fn))
     end
     self.work.listeners[kind] = fn
     return self
@@ -57,12 +74,21 @@ return function(M, core, Work, Bus, Consumer, Queue)
   --- A memory of one's own for the consumer of this name: `store:seen(message_id)` is asked before a handler runs (an
   -- error: not to be known now, the delivery fails), and `store:mark(message_id)` called after it has done its work.
   function System:set_deduplication_store(consumer, store)
+    local known, err = core.kca_system_consumer(self.handle, consumer)
+    if not known then
+      return nil, errors.of(err)
+    elseif type(store) ~= "table" or not (is_callable(store.seen) and is_callable(store.mark)) then
+      return refuse("deduplication store of %s must have the functions seen and mark", consumer)
+    end
     self.work.stores[consumer] = store
     return self
   end
 
   --- Checks what is declared, reaches each cluster, and opens the publishers.
   function System:start(timeout_ms)
+    if not (self.pulls or next(self.work.handlers)) then -- who takes deliveries from a queue needs none; run asks for it
+      self.pulls = core.kca_system_add_handler(self.handle, "*")
+    end
     return fallible(core.kca_system_start(self.handle, timeout_ms or 10000))
   end
 
@@ -81,10 +107,13 @@ return function(M, core, Work, Bus, Consumer, Queue)
     for option, value in pairs(options or {}) do
       local method = consumer["with_" .. tostring(option)]
       if not method then
-        local text = ("consumer %s: there is no option %s"):format(name, tostring(option))
-        return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
+        consumer:mistaken("there is no option " .. tostring(option))
+      else
+        method(consumer, value)
       end
-      method(consumer, value)
+    end
+    if consumer.mistake then
+      return nil, consumer.mistake
     end
     return consumer
   end
@@ -99,7 +128,20 @@ return function(M, core, Work, Bus, Consumer, Queue)
 
   --- The system's queue: receipts, faults, logs.
   function System:queue()
+    self.is_pulled = true
     return queue_of(self, core.kca_system_queue(self.handle))
+  end
+
+  --- Gives what waits in the system's queue to the functions of `on`, unless the program pulls it.
+  function System:dispatch_unpulled()
+    if self.is_pulled then
+      return
+    end
+    self.unpulled = self.unpulled or queue_of(self, core.kca_system_queue(self.handle))
+    local count = self.unpulled and self.unpulled:dispatch(64, 0)
+    while count and count > 0 do
+      count = self.unpulled:dispatch(64, 0)
+    end
   end
 
   --- The queue of the system's logs alone: from now on they wait here and not among the receipts.
@@ -135,8 +177,8 @@ return function(M, core, Work, Bus, Consumer, Queue)
   --- Publishes dead letters again, or says what it would publish. Returns the report described in kca_abi.h; when the
   -- time is over first its "complete" is false, and calling it again goes on.
   function System:redrive(redrive, timeout_ms)
-    if redrive.failure then
-      return nil, redrive.failure
+    if redrive.mistake then
+      return nil, redrive.mistake
     end
     local text, err = fallible(core.kca_system_redrive(self.handle, redrive.handle, timeout_ms or 60000))
     if not text then

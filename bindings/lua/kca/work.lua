@@ -38,15 +38,20 @@ return function(M)
     return type(err) == "table" and err.verdict or M.FAILED, errors.explain(err)
   end
 
+  --- What an answer says of why, as the texts that it must be.
+  local function texts(name, text)
+    return name ~= nil and tostring(name) or nil, text ~= nil and tostring(text) or nil
+  end
+
   --- How a delivery is settled whose handler ended so.
   local function answer(ok, verdict, second, third)
     if not ok then
       return failure(verdict)
     elseif type(verdict) == "number" then
-      if verdict < M.DONE or verdict > M.DUPLICATE then
+      if verdict < M.DONE or verdict > M.DUPLICATE or verdict % 1 ~= 0 then
         return M.FAILED, "handler", ("it returned %s, which is no verdict"):format(verdict)
       end
-      return verdict, second, third
+      return verdict, texts(second, third)
     elseif not verdict and second ~= nil then
       return failure(second)
     end

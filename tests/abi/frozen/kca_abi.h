@@ -944,5 +944,5 @@ kca_error *kca_bridge_accept(kca_bridge *b);
  * consumer until it stops: its next queue has to be watched anew. */
 kca_error *kca_bridge_watch(kca_bridge *b, kca_queue *q, int mark);
 
-/* Makes this byte come now. */
+/* Makes this byte come now. Does not wait: when so many bytes are unread that there is no room, those wake the reader. */
 void kca_bridge_wake(kca_bridge *b, int mark);

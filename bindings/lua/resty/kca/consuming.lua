@@ -3,9 +3,23 @@
 local A_TIMER = 10000 -- deliveries, then a new timer goes on, for what nginx keeps as long as one lives
 local IDLE_S = 60
 local AGAIN_S = 5
+local HAND_OVER_S = 0.05 -- a timer begins in nginx' next turn, or never
+
+local errors = require("kca.errors")
+local semaphore = require("ngx.semaphore")
 
 return function(core, classes, worker)
-  local Consumer, System = classes.Consumer, classes.System
+  local Consumer, System, Work = classes.Consumer, classes.System, classes.Work
+  local queue_of = Consumer.queue
+
+  -- In a timer ngx.exit ends the light thread, and so the processor, with a delivery that nobody settles.
+  local exit = ngx.exit
+  rawset(ngx, "exit", function(status)
+    if Work.handled() then
+      error("ngx.exit: a handler returns or raises an error instead", 2)
+    end
+    return exit(status)
+  end)
 
   local with_processors = Consumer.with_amount_of_processors
   function Consumer:with_amount_of_processors(processors)
@@ -19,26 +33,39 @@ return function(core, classes, worker)
     return why and why.code ~= core.KCA_ERROR_STOPPED and why or nil
   end
 
+  local function try_again(consumer, options)
+    ngx.timer.at(AGAIN_S, function(premature)
+      if premature or consumer.running then
+        return
+      end
+      local ok, err = consumer:run(options)
+      if not ok then
+        ngx.log(ngx.ERR, "kca: consumer ", consumer.name, " does not run: ", err.text)
+        if err.retriable then
+          try_again(consumer, options)
+        end
+      end
+    end)
+  end
+
   --- The last processor: what ended it is told, and what may work later is tried again.
   local function finish(run)
     local consumer, why = run.consumer, end_of(run)
+    run.is_over = true
     worker.forget(run.mark)
     run.queue:close()
-    consumer.running, consumer.failure = nil, why
+    consumer.running, consumer.ended_by = nil, why
     if why then
       ngx.log(ngx.ERR, "kca: consumer ", consumer.name, " has ended: ", why.text)
     end
     if why and why.retriable and not ngx.worker.exiting() then
-      ngx.timer.at(AGAIN_S, function(premature)
-        if not premature and not consumer.running then
-          consumer:run(run.options)
-        end
-      end)
+      try_again(consumer, run.options)
     end
   end
 
   local function wait(run)
     if not worker.hears then
+      worker.leave()
       ngx.sleep(0.01)
       return
     end
@@ -66,23 +93,60 @@ return function(core, classes, worker)
     end
   end
 
-  local function processor(_, run)
-    local ok, over = pcall(process, run)
-    if not ok then
-      ngx.log(ngx.ERR, "kca: consumer ", run.consumer.name, ": ", over)
-    elseif not over and ngx.timer.at(0, processor, run) then
-      return
+  local processor
+
+  --- Goes on in a new timer, once that is there: nginx drops timers that are above lua_max_running_timers.
+  local function hand_over(run)
+    local follower = { semaphore = semaphore.new(0) }
+    if not ngx.timer.at(0, processor, run, follower) then
+      return false
     end
+    follower.semaphore:wait(HAND_OVER_S)
+    follower.is_late = not follower.has_begun
+    return follower.has_begun
+  end
+
+  local function process_in_timers(run)
+    local ok, over
+    repeat
+      ok, over = pcall(process, run)
+      if not ok then
+        ngx.log(ngx.ERR, "kca: consumer ", run.consumer.name, ": ", over)
+      elseif not over and hand_over(run) then
+        return
+      end
+    until over
     run.processors = run.processors - 1
-    if run.processors == 0 then
+    if run.processors == 0 and not run.is_over then
       finish(run)
     end
     worker.busy = worker.busy - 1
     worker.nudge()
   end
 
+  --- A new one, or the follower of one that goes on here.
+  function processor(_, run, follower)
+    if follower then
+      if follower.is_late then
+        return
+      end
+      follower.has_begun = true
+      follower.semaphore:post(1)
+    elseif run.is_over or run.processors == run.wanted then
+      return
+    else
+      run.processors = run.processors + 1
+      worker.busy = worker.busy + 1
+    end
+    process_in_timers(run)
+  end
+
   local function begin(consumer, options)
-    local queue, err = consumer:queue()
+    local ready, why = consumer:check_handlers()
+    if not ready then
+      return nil, why
+    end
+    local queue, err = queue_of(consumer)
     if not queue then
       return nil, err
     end
@@ -90,26 +154,42 @@ return function(core, classes, worker)
       consumer = consumer,
       options = options,
       queue = queue,
-      semaphore = require("ngx.semaphore").new(0),
+      semaphore = semaphore.new(0),
       idle = 0,
-      processors = consumer.processors or 1,
+      processors = 0, -- that are there: nginx may drop a timer that was to become one
+      wanted = consumer.processors or 1,
     }
-    local mark, why = worker.watch(queue, function()
-      if run.idle > 0 then
+    run.mark, why = worker.watch(queue, function()
+      if run.processors == 0 then
+        ngx.timer.at(0, processor, run)
+      elseif run.idle > 0 then
         run.semaphore:post(run.idle)
       end
     end)
-    if not mark then
+    if not run.mark then
       queue:close()
-      return nil, why
+      return nil, errors.new(core.KCA_ERROR_STATE, "state", ("consumer %s: %s"):format(consumer.name, why))
     end
-    run.mark = mark
-    consumer.running, consumer.failure = run, nil
-    for _ = 1, run.processors do
-      worker.busy = worker.busy + 1
-      assert(ngx.timer.at(0, processor, run))
+    consumer.running, consumer.ended_by = run, nil
+    for _ = 1, run.wanted do
+      ngx.timer.at(0, processor, run)
     end
     return true
+  end
+
+  --- What is wrong with the options of `run`; nil: nothing.
+  local function problem_of(options)
+    for name in pairs(options) do
+      if name ~= "worker" and name ~= "workers" then
+        return "run has no option " .. tostring(name)
+      end
+    end
+    local workers, chosen = options.workers, options.worker
+    if workers ~= nil and workers ~= "every" then
+      return 'workers must be "every", got ' .. tostring(workers)
+    elseif chosen ~= nil and (type(chosen) ~= "number" or chosen < 0 or chosen >= ngx.worker.count()) then
+      return ("worker must be 0 to %d, got %s"):format(ngx.worker.count() - 1, tostring(chosen))
+    end
   end
 
   --- Joins the group and handles deliveries in light threads, as many as amount_of_processors; returns at once. In the
@@ -117,6 +197,11 @@ return function(core, classes, worker)
   -- in that one. It begins when the system is started.
   function Consumer:run(options)
     options = options or {}
+    local problem = problem_of(options)
+    if problem then
+      local text = ("consumer %s: %s"):format(self.name, problem)
+      return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
+    end
     if options.workers ~= "every" and ngx.worker.id() ~= (options.worker or 0) then
       return true
     end
@@ -129,7 +214,7 @@ return function(core, classes, worker)
     end
     local ok, err = begin(self, options)
     if not ok then
-      self.failure = err
+      self.ended_by = err
     end
     return ok, err
   end
@@ -148,7 +233,7 @@ return function(core, classes, worker)
 
   --- What ended it; nil: it runs, or was stopped.
   function Consumer:error()
-    return self.failure
+    return self.ended_by
   end
 
   local consumer_of = System.consumer
@@ -160,11 +245,13 @@ return function(core, classes, worker)
       return known
     end
     local consumer, err = consumer_of(self, name, options)
-    if consumer and known then
+    if not consumer then
+      return nil, err
+    elseif known then
       known.processors = consumer.processors or known.processors
       return known
     end
     self.consumers[name] = consumer
-    return consumer, err
+    return consumer
   end
 end

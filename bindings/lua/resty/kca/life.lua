@@ -3,8 +3,9 @@
 local errors = require("kca.errors")
 
 local START_MS = 5000
-local RETRY_MS = 300 -- blocks the worker while nobody answers, so it is short
-local RETRY_S = 3
+local RETRY_MS = 300 -- blocks the worker while nobody answers, so it is short, and doubles for clusters that are far
+local LONGEST_RETRY_MS = 2400
+local PAUSES = 10 -- the pause before it, in its own length
 local EXIT_MS = 2000 -- nginx kills a worker that takes longer than some seconds to exit
 local LEAST_MS = 300
 
@@ -44,12 +45,13 @@ return function(M, core, classes, worker)
     end
   end
 
-  --- The queue of receipts is read by the worker; use `on`.
+  --- Queues are read by the worker, and waiting for them would block it; use `on` and `run`.
   local queue = System.queue
-  function System.queue()
-    local text = "system: its events are given to the functions of `on` here, and are not pulled"
+  local function is_not_pulled()
+    local text = "queue: events are given to the functions of `on` and to handlers here, and are not pulled"
     return nil, errors.new(core.KCA_ERROR_STATE, "state", text)
   end
+  System.queue, System.log_queue, classes.Consumer.queue = is_not_pulled, is_not_pulled, is_not_pulled
 
   local function is_started(self)
     self.events = self.events or assert(queue(self))
@@ -65,18 +67,18 @@ return function(M, core, classes, worker)
     return true
   end
 
-  local function try_again(self)
-    ngx.timer.at(RETRY_S, function(premature)
+  local function try_again(self, timeout_ms)
+    ngx.timer.at(timeout_ms * PAUSES / 1000, function(premature)
       if premature or self.started or self.given_up then
         return
       end
-      local ok, err = start(self, RETRY_MS)
+      local ok, err = start(self, timeout_ms)
       if ok then
         ok, err = is_started(self)
       end
       if not ok then
         ngx.log(ngx.WARN, "kca: ", tostring(err))
-        try_again(self)
+        try_again(self, math.min(timeout_ms * 2, LONGEST_RETRY_MS))
       end
     end)
   end
@@ -94,12 +96,13 @@ return function(M, core, classes, worker)
     if not began then
       return nil, errors.new(core.KCA_ERROR_STATE, "state", why)
     end
+    self.given_up = false
     local ok, err = start(self, timeout_ms or START_MS)
     if ok then
       return is_started(self)
     end
     if err.code ~= core.KCA_ERROR_ARGUMENT and err.code ~= core.KCA_ERROR_FORKED then
-      try_again(self)
+      try_again(self, RETRY_MS)
     end
     return nil, err
   end
@@ -135,7 +138,7 @@ return function(M, core, classes, worker)
   local function flush(system, until_s)
     for _, bus in pairs(system.buses) do
       local left_ms = (until_s - now_s()) * 1000
-      bus:flush(left_ms > 1 and left_ms or 1)
+      bus:flush_now(left_ms > 1 and left_ms or 1)
     end
   end
 

@@ -13,7 +13,11 @@ local FIRST_WAITED = 2 ^ 32 -- tokens below belong to buses
 local SIMPLE = { key = true, token = true, timeout_ms = true } -- fields that a kept message can have
 local MOST_KEPT = 64 -- names, each bus
 
-local YIELDS = { rewrite = true, access = true, content = true, timer = true, ssl_cert = true, ssl_session_fetch = true }
+local YIELDS = {}
+for phase in ([[server_rewrite rewrite access precontent content timer ssl_client_hello ssl_cert ssl_session_fetch
+                preread]]):gmatch("%S+") do
+  YIELDS[phase] = true
+end
 
 return function(M, core, classes, worker)
   local Bus, System, Work = classes.Bus, classes.System, classes.Work
@@ -119,20 +123,47 @@ return function(M, core, classes, worker)
     return waiting.receipt
   end
 
-  local function yields()
-    return YIELDS[ngx.get_phase()]
+  --- Why who is here may not wait; nil: it may.
+  local function problem_of_waiting(call)
+    local place = ngx.get_phase()
+    if worker.is_telling() then
+      place = "a function of system:on"
+    elseif YIELDS[place] then
+      return nil
+    end
+    return errors.new(core.KCA_ERROR_STATE, "state", ("bus: %s waits, which %s may not; use fire"):format(call, place))
+  end
+
+  --- The fields among the arguments: a message that is made already comes without a payload.
+  local function fields_of(message, payload, fields)
+    return type(message) == "table" and payload or fields
+  end
+
+  --- How long to wait by these fields, in ms; or nil and the error.
+  local function patience(fields)
+    local timeout_ms = type(fields) == "table" and fields.timeout_ms
+    if not timeout_ms then
+      return WAIT_MS
+    elseif type(timeout_ms) ~= "number" then
+      local text = "bus: timeout_ms must be a number, got a " .. type(timeout_ms)
+      return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
+    end
+    return timeout_ms < 0 and math.huge or timeout_ms
   end
 
   --- Publishes; while the buffer is full it waits for room, if there is time.
   local function make_and_put(bus, message, payload, fields, token, timeout_ms)
-    local made, more, cause = Bus.message_of(message, payload, fields)
+    local made, more = Bus.message_of(message, payload, fields)
     if not made then
       return nil, more
     end
     local deadline = ngx.now() + timeout_ms / 1000
     while true do
-      local ok, err = bus:put(made, token, cause)
+      local ok, err = bus:put(made, token)
       if ok or err.code ~= core.KCA_ERROR_BUFFER_FULL or ngx.now() >= deadline then
+        if made ~= message then
+          core.kca_message_free(made.handle) -- what the collector does not see, as Bus:publish of kca
+        end
         return ok, err
       end
       if not worker.hears then
@@ -145,7 +176,12 @@ return function(M, core, classes, worker)
   -- ---- messages of a name and a payload, used again: most of what a message costs is making it ----
 
   local function is_simple(fields)
-    for field in pairs(fields or {}) do
+    if fields == nil then
+      return true
+    elseif type(fields) ~= "table" or (fields.key ~= nil and type(fields.key) ~= "string") then
+      return false
+    end
+    for field in pairs(fields) do
       if not SIMPLE[field] then
         return false
       end
@@ -157,8 +193,10 @@ return function(M, core, classes, worker)
     local kept = bus.kept[name]
     if not kept and bus.kept_count < MOST_KEPT then
       local ok, handle = core.kca_message_new(name)
-      kept = ok and { handle = handle } or nil
-      bus.kept[name], bus.kept_count = kept, bus.kept_count + 1
+      if ok then
+        kept = { handle = handle }
+        bus.kept[name], bus.kept_count = kept, bus.kept_count + 1
+      end
     end
     return kept
   end
@@ -194,22 +232,24 @@ return function(M, core, classes, worker)
   -- @return the receipt (topic, partition, offset), or nil and the error
   function Bus:publish(message, payload, fields)
     local system = self.system
-    if not yields() then
-      local text = ("bus: publish waits, which %s may not; use fire"):format(ngx.get_phase())
-      return refuse(system, errors.new(core.KCA_ERROR_STATE, "state", text))
+    local problem = problem_of_waiting("publish")
+    if problem then
+      return refuse(system, problem)
     end
-    local waiting = { semaphore = worker.semaphore() }
+    local timeout_ms, wrong = patience(fields_of(message, payload, fields))
+    if not timeout_ms then
+      return refuse(system, wrong)
+    end
     next_token = next_token + 1
-    local token, timeout_ms = next_token, fields and fields.timeout_ms or WAIT_MS
-    system.waiting[token] = waiting
+    local token = next_token
     if not put_kept(self, message, payload, fields, token) then
       local ok, err = make_and_put(self, message, payload, fields, token, timeout_ms)
       if not ok then
-        system.waiting[token] = nil
-        worker.give_back(waiting.semaphore)
         return refuse(system, err)
       end
     end
+    local waiting = { semaphore = worker.semaphore() } -- receipts are taken by other light threads, so not before this
+    system.waiting[token] = waiting
     system.tally.accepted = system.tally.accepted + 1
     worker.busy = worker.busy + 1
     local receipt = wait_for(system, waiting, timeout_ms)
@@ -231,20 +271,52 @@ return function(M, core, classes, worker)
   -- @return true: accepted; or nil and the error, also when the buffer is full
   function Bus:fire(message, payload, fields)
     local system, token = self.system, 1
-    if fields and fields.token then
+    local given = fields_of(message, payload, fields)
+    given = type(given) == "table" and given.token or nil
+    if given then
       next_token = next_token + 1
       token = next_token
-      system.waiting[token] = { token = fields.token }
+    end
+    if not worker.hears and system.started then
+      system:take_events() -- nobody else does, and they take up the buffer
     end
     if not put_kept(self, message, payload, fields, token) then
       local ok, err = make_and_put(self, message, payload, fields, token, 0)
       if not ok then
-        system.waiting[token] = nil
         return refuse(system, err)
       end
     end
+    if given then
+      system.waiting[token] = { token = given }
+    end
     system.tally.accepted = system.tally.accepted + 1
     return true
+  end
+
+  local flush = Bus.flush
+
+  --- Waits until all that was published is answered, without blocking the worker; for ever, unless timeout_ms says else.
+  function Bus:flush(timeout_ms)
+    local problem = problem_of_waiting("flush")
+    if problem then
+      return nil, problem
+    end
+    local deadline = ngx.now() + (timeout_ms and timeout_ms >= 0 and timeout_ms / 1000 or math.huge)
+    while true do
+      local ok, err = flush(self, 0)
+      if ok or err.code ~= core.KCA_ERROR_TIMEOUT or ngx.now() >= deadline then
+        return ok, err
+      end
+      if not worker.hears then
+        self.system:take_events()
+      end
+      ngx.sleep(LOOK_S)
+    end
+  end
+
+  --- For exit_worker_by_lua, where nothing can wait: blocks.
+  function Bus:flush_now(timeout_ms)
+    return flush(self, timeout_ms)
   end
 
   --- What became of the messages of this worker: accepted, stored, failed, refused (never accepted), unanswered, and
@@ -265,6 +337,10 @@ return function(M, core, classes, worker)
   function M.publisher(connection, topic, options)
     local builder = publisher(connection, topic):with_buffer_timeout_ms(0)
     local with_linger_ms = builder.with_linger_ms
+    function builder:with_buffer_timeout_ms()
+      self:mistaken("buffer_timeout_ms would block the worker; publish waits for room, as long as its timeout_ms says")
+      return self
+    end
     function builder:with_async(async)
       return async == false and with_linger_ms(self, 0) or self
     end

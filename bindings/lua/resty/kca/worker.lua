@@ -8,6 +8,7 @@ local semaphore = require("ngx.semaphore")
 
 local PATIENCE_MS = 60000
 local A_TURN, A_TURN_S = 1024, 0.003 -- deliveries, and seconds, before others have a turn
+local UNTIL_EXIT_S = 1e6
 local MARKS = 255
 local EXITING = MARKS -- the byte that comes when the worker is told to exit
 
@@ -18,6 +19,7 @@ return function(core)
     busy = 0, -- light threads that need it: processors, and publishes that wait
   }
   local bridge
+  local hearing, telling -- the thread, and that it is calling a listener
   local listeners = {} -- by mark
 
   --- Calls the listener when the queue has events; it must not yield for long.
@@ -41,8 +43,14 @@ return function(core)
     listeners[mark] = nil
   end
 
+  --- Whether it is the listening thread that calls: while it waits, nobody hears of anything.
+  function worker.is_telling()
+    return telling and coroutine.running() == hearing
+  end
+
   local function tell(bytes)
     local told = {}
+    telling = true
     for i = 1, #bytes do
       local mark = bytes:byte(i)
       if listeners[mark] and not told[mark] then
@@ -50,6 +58,7 @@ return function(core)
         listeners[mark]()
       end
     end
+    telling = false
   end
 
   local function is_over()
@@ -71,15 +80,28 @@ return function(core)
     return socket
   end
 
+  --- When the worker is told to exit, consumers stop. Whoever sees it first says so: a timer that nobody could run tells
+  -- nobody.
+  function worker.leave()
+    if worker.has_left or not ngx.worker.exiting() then
+      return
+    end
+    worker.has_left = true
+    for system in pairs(worker.systems) do
+      system:leave()
+    end
+  end
+
   local function hear()
     local socket, why = connect()
     if not socket then
       ngx.log(ngx.ERR, "kca: no wake-ups, receipts and messages come slowly: ", why)
       return
     end
-    worker.hears = true
+    worker.hears, hearing = true, coroutine.running()
     while not is_over() do
       local bytes, err = socket:receiveany(4096)
+      worker.leave()
       if bytes then
         tell(bytes)
       elseif err ~= "timeout" then
@@ -90,20 +112,20 @@ return function(core)
     socket:close()
   end
 
-  --- Fires when the worker is told to exit: consumers stop, and the thread looks whether it is needed any more.
-  local function leave(premature)
-    if premature then
-      for system in pairs(worker.systems) do
-        system:leave()
-      end
-      worker.nudge()
-    end
-  end
-
   --- The thread looks whether it is needed any more.
   function worker.nudge()
     if bridge and is_over() then
       core.kca_bridge_wake(bridge, EXITING)
+    end
+  end
+
+  --- Fires when the worker is told to exit. A timer that nobody ended in its time is set again.
+  local function wait_for_exit(premature)
+    if premature then
+      worker.leave()
+      worker.nudge()
+    else
+      assert(ngx.timer.at(UNTIL_EXIT_S, wait_for_exit))
     end
   end
 
@@ -118,7 +140,7 @@ return function(core)
     end
     bridge = made
     assert(ngx.timer.at(0, hear))
-    assert(ngx.timer.at(1e6, leave))
+    assert(ngx.timer.at(UNTIL_EXIT_S, wait_for_exit))
     return true
   end
 
