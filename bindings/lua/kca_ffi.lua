@@ -31,6 +31,7 @@ local UNUSED = {
   kca_queue_dispatch = true,
   kca_system_set_event_handler = true,
   kca_system_set_deduplication_store = true,
+  kca_queue_turn = true,
 }
 
 local support = { ffi = ffi, C = C, tonumber = tonumber, NULL = nil }
