@@ -2,14 +2,15 @@
  * Handling one delivery after another, written by hand as hot_path.i is, whose parts it uses. Functions of _kca:
  *
  *   serve(queue, timeout_ms, served): has deliveries handled until none comes: None; or an event of another kind:
- *       (type, handle). served: what Work.served gives. A handler is called from here, when its message has no trace
- *       and no store is asked; else by served's answer(delivery) -> (verdict, name, text)
+ *       (type, handle). served: what Work.served gives. A handler is called from here, unless a store is to be asked or
+ *       a span to be made: then by served's answer(delivery) -> (verdict, name, text)
  *   own(address): the handle of a delivery
  */
 %{
 /* What kca.work.Work gives to serve, borrowed, and what is remembered of the delivery before. */
 typedef struct kca_py_served {
-  PyObject *make, *handlers, *stores, *answer, *abandon, *done, *told, *failure, *misfit;
+  PyObject *make, *handlers, *stores, *set_handled, *answer, *abandon, *done, *told, *failure, *misfit;
+  int spans; /* of OpenTelemetry: they are Work.answer's */
   PyObject *name;
   const char *text; /* of the name; NULL: it is not UTF-8 */
   PyObject *handler, *function, *arguments;
@@ -124,15 +125,10 @@ static PyObject *kca_py_excused(PyObject *function) {
   return said;
 }
 
-/* Has it handled; gives what came of it as Work.answer does, or NULL: it was broken off. */
-static PyObject *kca_py_answer(kca_py_served *s, kca_py_hand *hand) {
-  const kca_message *m = kca_delivery_message(hand->delivery);
-  PyObject *result, *value;
-  if (PyDict_Size(s->stores) > 0 || kca_message_traceparent(m)[0] || !kca_py_find_handler(s, m)) {
-    PyErr_Clear();
-    return kca_py_present(s, hand) ? kca_py_call(s->answer, hand->object) : NULL;
-  }
-  if ((value = kca_py_values(s, m))) {
+/* Calls the handler; gives what came of it as Work.answer does, or NULL: it was broken off. */
+static PyObject *kca_py_call_handler(kca_py_served *s, kca_py_hand *hand) {
+  PyObject *result, *value = kca_py_values(s, kca_delivery_message(hand->delivery));
+  if (value) {
     result = kca_py_call(s->function, value);
   } else {
     value = kca_py_present(s, hand) ? kca_py_call(s->arguments, hand->object) : NULL;
@@ -147,6 +143,31 @@ static PyObject *kca_py_answer(kca_py_served *s, kca_py_hand *hand) {
     Py_INCREF(s->done);
   PyObject *said = result == Py_None ? s->done : kca_py_call(s->told, result);
   Py_DECREF(result);
+  return said;
+}
+
+/* The exception that is set stays. */
+static void kca_py_unset_handled(kca_py_served *s) {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  Py_XDECREF(kca_py_call(s->set_handled, Py_None));
+  PyErr_Restore(type, value, trace);
+}
+
+/* Likewise, by the shortest way: what has no trace needs no `handled`, which hands on nothing else. */
+static PyObject *kca_py_answer(kca_py_served *s, kca_py_hand *hand) {
+  const kca_message *m = kca_delivery_message(hand->delivery);
+  bool traced = kca_message_traceparent(m)[0];
+  if (PyDict_Size(s->stores) > 0 || (traced && s->spans) || !kca_py_find_handler(s, m)) {
+    PyErr_Clear();
+    return kca_py_present(s, hand) ? kca_py_call(s->answer, hand->object) : NULL;
+  }
+  if (!traced)
+    return kca_py_call_handler(s, hand);
+  PyObject *token = kca_py_present(s, hand) ? kca_py_call(s->set_handled, hand->object) : NULL;
+  PyObject *said = token ? kca_py_call_handler(s, hand) : NULL;
+  Py_XDECREF(token);
+  kca_py_unset_handled(s);
   return said;
 }
 
@@ -268,8 +289,8 @@ static PyObject *kca_py_serve(PyObject *self, PyObject *args) {
   void *queue;
   int timeout_ms;
   (void)self;
-  if (!PyArg_ParseTuple(args, "Oi(OOOOOOOOO):serve", &handle, &timeout_ms, &s.make, &s.handlers, &s.stores, &s.answer,
-                        &s.abandon, &s.done, &s.told, &s.failure, &s.misfit) ||
+  if (!PyArg_ParseTuple(args, "Oi(OOOpOOOOOOO):serve", &handle, &timeout_ms, &s.make, &s.handlers, &s.stores, &s.spans,
+                        &s.set_handled, &s.answer, &s.abandon, &s.done, &s.told, &s.failure, &s.misfit) ||
       !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
     return NULL;
   int count = kca_py_serve_all(&s, queue, &e, timeout_ms);

@@ -10,6 +10,7 @@ from typing import Any
 
 import kca
 import pytest
+from kca import tracing
 from support import KEY, declared
 
 
@@ -65,6 +66,13 @@ def test_one_that_is_asked_within_its_handler_goes_afterwards() -> None:
     system.shutdown()
 
 
+@pytest.fixture(params=[False, True], ids=["alone", "with OpenTelemetry"])
+def with_spans(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenTelemetry is there or not: handlers of messages with a trace are called in different ways."""
+    monkeypatch.setattr(tracing, "is_there", lambda: request.param)
+
+
+@pytest.mark.usefixtures("with_spans")
 def test_what_others_have_of_a_handlers_context_is_safe() -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     system = declared()
@@ -91,6 +99,7 @@ def test_what_others_have_of_a_handlers_context_is_safe() -> None:
         assert system.description()["publishers"][0]["stored"] == 4
 
 
+@pytest.mark.usefixtures("with_spans")
 def test_a_trace_goes_on_in_what_its_handler_publishes_and_no_further() -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     system = declared()

@@ -93,7 +93,8 @@ class Work:
 
     def served(self) -> tuple[Any, ...]:
         """What `serve` goes by, in its order."""
-        return Delivery, self.handlers, self.stores, self.answer, self.abandon, DONE, told, failure, misfit
+        asked = Delivery, self.handlers, self.stores, self.traced, handled.set, self.answer, self.abandon
+        return *asked, DONE, told, failure, misfit
 
     def answer(self, d: Delivery) -> Answer:
         """Runs the handler, with `handled` set; `serve` has a shorter way for most messages."""
