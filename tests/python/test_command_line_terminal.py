@@ -141,3 +141,18 @@ def test_data_is_not_drawn_on_when_only_talk_goes_to_a_terminal(cluster: Cluster
     said = terminal.child.stdout.read()
     assert terminal.end() == 0
     assert b"lag 6" in said and b"\x1b" not in said
+
+
+def test_a_message_cannot_write_to_the_terminal_of_who_reads_it(cluster: Cluster) -> None:
+    with kca.System(
+        kca.Connection("local", cluster.address), kca.PublisherBuilder("local", "orders", required_acks=-1)
+    ) as system:
+        bus = system.event_bus("orders")
+        bus.publish("a", b"\x1b]0;payload\x07", key="\x1b[2Jkey", headers={"note": "\x9b31mnote"})
+        bus.flush(10000)
+    terminal = Terminal(cluster, "consume", "-t", "orders", "-c", "1", streams="in out err")
+    assert terminal.end() == 0
+    for said in "\\x1b]0;payload\\x07", "\\x1b[2Jkey", "\\x9b31mnote":
+        assert said in terminal.screen
+    for obeyed in "\x1b]0;", "\x1b[2J", "\x9b":
+        assert obeyed not in terminal.screen
