@@ -33,7 +33,7 @@ class Terminal:
 
     def __init__(self, cluster: Cluster, *arguments: str, streams: str) -> None:
         self._master, slave = pty.openpty()
-        environment = cluster.environment(TERM="xterm-256color", COLUMNS="100")
+        environment = cluster.environment(TERM="xterm-256color", COLUMNS="100", PYTHONFAULTHANDLER="1")
         self.child = subprocess.Popen(
             [sys.executable, "-m", "kca.cli", *arguments],
             stdin=slave if "in" in streams else subprocess.PIPE,
@@ -65,8 +65,14 @@ class Terminal:
         return self.end()
 
     def end(self) -> int:
-        while self._read():
+        end = time.monotonic() + DEADLINE_SECONDS
+        while select.select([self._master], [], [], max(0, end - time.monotonic()))[0] and self._read():
             pass
+        if time.monotonic() > end:
+            self.child.send_signal(signal.SIGABRT)  # it says where it is
+            while self._read():
+                pass
+            raise AssertionError(f"it does not end: {self.screen!r}")
         os.close(self._master)
         for stream in self.child.stdin, self.child.stdout, self.child.stderr:
             if stream:
