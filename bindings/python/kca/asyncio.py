@@ -377,11 +377,11 @@ class System(BaseSystem):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is None and not self._work.hasty:
             return await self.shutdown()
         try:
             await self.shutdown(HASTY_MS if self._work.hasty else SHUTDOWN_MS)
-        except Error as e:  # what went wrong inside says more
+        except Error as e:  # what went wrong inside, or was broken off, says more
             system_log.warning("%s", e)
 
     def add_publisher(self, publisher: PublisherBuilder) -> Self:

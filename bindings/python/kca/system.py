@@ -202,11 +202,11 @@ class System(BaseSystem):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is None and not self._work.hasty:
             return self.shutdown()
         try:
             self.shutdown(HASTY_MS if self._work.hasty else SHUTDOWN_MS)
-        except Error as e:  # what went wrong inside says more
+        except Error as e:  # what went wrong inside, or was broken off, says more
             log.warning("%s", e)
 
     def start(self, timeout_ms: int = 10000) -> System:
