@@ -295,17 +295,26 @@ static const struct {
     {KCA_PY_REPLY_TO, "reply_to", kca_message_set_reply_to},
 };
 
+/* After a conversion that failed. */
+static bool kca_py_no_number(const char *what, PyObject *value) {
+  bool large = PyErr_ExceptionMatches(PyExc_OverflowError);
+  PyErr_Clear();
+  PyErr_Format(large ? PyExc_OverflowError : PyExc_TypeError,
+               large ? "%s is out of range, got %R" : "%s must be an integer, got %R", what, value);
+  return false;
+}
+
 static bool kca_py_set_numbers(kca_message *m, PyObject *type, PyObject *timestamp) {
   if (type != Py_None) {
     long number = PyLong_AsLong(type);
     if (number == -1 && PyErr_Occurred())
-      return false;
+      return kca_py_no_number("type", type);
     kca_message_set_type(m, number < INT_MIN || number > INT_MAX ? -1 : (int)number);
   }
   if (timestamp != Py_None) {
     long long ms = PyLong_AsLongLong(timestamp);
     if (ms == -1 && PyErr_Occurred())
-      return false;
+      return kca_py_no_number("timestamp_ms", timestamp);
     kca_message_set_timestamp_ms(m, ms);
   }
   return true;
@@ -402,8 +411,10 @@ static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
   for (int i = 0; i < KCA_PY_PUBLISH_COUNT; i++)
     a[i] = PyTuple_GetItem(args, i);
   uint64_t token = PyLong_AsUnsignedLongLong(a[KCA_PY_TOKEN]);
-  if (token == (uint64_t)-1 && PyErr_Occurred())
+  if (token == (uint64_t)-1 && PyErr_Occurred()) {
+    kca_py_no_number("token", a[KCA_PY_TOKEN]);
     return NULL;
+  }
   if (!kca_py_text(&name, a[KCA_PY_NAME], "name") || !kca_py_handle(&bus, a[KCA_PY_BUS], SWIGTYPE_p_kca_bus, "bus"))
     return NULL;
   if (a[KCA_PY_DELIVERY] != Py_None &&

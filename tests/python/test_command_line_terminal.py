@@ -33,7 +33,7 @@ class Terminal:
 
     def __init__(self, cluster: Cluster, *arguments: str, streams: str) -> None:
         self._master, slave = pty.openpty()
-        environment = cluster.environment(TERM="xterm-256color", COLUMNS="100")
+        environment = cluster.environment(TERM="xterm-256color", COLUMNS="100", PYTHONFAULTHANDLER="1")
         self.child = subprocess.Popen(
             [sys.executable, "-m", "kca.cli", *arguments],
             stdin=slave if "in" in streams else subprocess.PIPE,
@@ -65,8 +65,14 @@ class Terminal:
         return self.end()
 
     def end(self) -> int:
-        while self._read():
+        end = time.monotonic() + DEADLINE_SECONDS
+        while select.select([self._master], [], [], max(0, end - time.monotonic()))[0] and self._read():
             pass
+        if time.monotonic() > end:
+            self.child.send_signal(signal.SIGABRT)  # it says where it is
+            while self._read():
+                pass
+            raise AssertionError(f"it does not end: {self.screen!r}")
         os.close(self._master)
         for stream in self.child.stdin, self.child.stdout, self.child.stderr:
             if stream:
@@ -141,3 +147,18 @@ def test_data_is_not_drawn_on_when_only_talk_goes_to_a_terminal(cluster: Cluster
     said = terminal.child.stdout.read()
     assert terminal.end() == 0
     assert b"lag 6" in said and b"\x1b" not in said
+
+
+def test_a_message_cannot_write_to_the_terminal_of_who_reads_it(cluster: Cluster) -> None:
+    with kca.System(
+        kca.Connection("local", cluster.address), kca.PublisherBuilder("local", "orders", required_acks=-1)
+    ) as system:
+        bus = system.event_bus("orders")
+        bus.publish("a", b"\x1b]0;payload\x07", key="\x1b[2Jkey", headers={"note": "\x9b31mnote"})
+        bus.flush(10000)
+    terminal = Terminal(cluster, "consume", "-t", "orders", "-c", "1", streams="in out err")
+    assert terminal.end() == 0
+    for said in "\\x1b]0;payload\\x07", "\\x1b[2Jkey", "\\x9b31mnote":
+        assert said in terminal.screen
+    for obeyed in "\x1b]0;", "\x1b[2J", "\x9b":
+        assert obeyed not in terminal.screen

@@ -259,3 +259,19 @@ def test_an_empty_key_and_an_empty_header_are_not_missing_ones(
 def test_a_header_without_a_value_is_refused() -> None:
     with pytest.raises(TypeError, match="header note must be a text or bytes, got None"):
         kca.Message("a", headers={"note": None})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"type": "event"}, "type must be an integer, got 'event'"),
+        ({"token": "1"}, "token must be an integer, got '1'"),
+        ({"token": -1}, "token is out of range, got -1"),
+        ({"timestamp_ms": 2**70}, "timestamp_ms is out of range"),
+    ],
+)
+def test_a_wrong_number_is_named(system: kca.System, fields: dict[str, Any], said: str) -> None:
+    system.handler("*", lambda order: None)
+    system.start()
+    with pytest.raises((TypeError, OverflowError), match=said):
+        system.event_bus("orders").publish("a", **fields)

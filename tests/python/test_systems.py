@@ -19,7 +19,8 @@ OTHERWISE = {
     "kca_error_fatal",  # exceptions
     "kca_queue_next", "kca_event_type", "kca_event_into_delivery", "kca_event_delivery", "kca_event_token",  # take
     "kca_message_error", "kca_message_payload_len", "kca_message_key_len", "kca_message_header_value_len",
-    "kca_message_reset", "kca_message_set_header",  # publish
+    "kca_message_reset",  # publish
+    "kca_message_set_header",  # as a binary one, which may be empty
     "kca_rdkafka_version",
     "kca_bridge_new", "kca_bridge_path", "kca_bridge_accept", "kca_bridge_watch", "kca_bridge_wake",  # asyncio has fds
 }  # fmt: skip
@@ -295,3 +296,32 @@ def test_dispatch_handles_on_the_calling_thread() -> None:
         assert system.queue().dispatch(1, 10000) == 1
         assert system.consumer("shop").queue().dispatch(1, 10000) == 1
     assert seen == [9, (1, threading.current_thread())]
+
+
+def test_what_went_wrong_inside_is_not_hidden_by_the_shutdown(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kca.system.SHUTDOWN_MS", 50)
+    system = declared()
+    with pytest.raises(ZeroDivisionError), system:
+        system.event_bus("orders").publish("a", key=KEY)
+        queue = system.consumer("shop").queue()
+        [delivery] = queue.next(1)
+        _ = 1 / 0
+    assert isinstance(delivery, kca.Delivery)
+    assert "1 deliveries were not settled" in caplog.text
+
+
+def test_a_store_that_nobody_would_ask_is_refused() -> None:
+    store: Any = object()
+    with pytest.raises(LookupError, match="consumer shopp is not declared"):
+        declared().set_deduplication_store("shopp", store).start()
+    with pytest.raises(ValueError, match="consumer shop: with transactional_id there is no deduplication store"):
+        declared(transactional_id="shop-1").set_deduplication_store("shop", store).start()
+
+
+def test_a_listener_to_what_is_never_told_is_refused() -> None:
+    with pytest.raises(TypeError, match="events are Fault, Rebalance, Receipt, End, Log; got .*Delivery"):
+        kca.System().on(kca.Delivery, print)
+    with pytest.raises(TypeError, match="the name of its messages must be a text, got 5"):
+        kca.System().handler(5, lambda order: None)  # type: ignore[call-overload]

@@ -31,7 +31,8 @@ from .options import check_number
 from .payload import encoded
 from .queue import MAKERS, SLICE_MS, Receipt
 from .receipts import Receipts
-from .system import HASTY_MS, BaseSystem, Declaration
+from .system import HASTY_MS, SHUTDOWN_MS, BaseSystem, Declaration
+from .system import log as system_log
 from .work import DONE, DUPLICATE, Answer, Prepared, answer_of, failure, log, not_known, not_marked, settle
 
 if TYPE_CHECKING:
@@ -376,10 +377,12 @@ class System(BaseSystem):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._work.hasty:
+        if kind is None and not self._work.hasty:
             return await self.shutdown()
-        with suppress(Error):  # it says so
-            await self.shutdown(HASTY_MS)
+        try:
+            await self.shutdown(HASTY_MS if self._work.hasty else SHUTDOWN_MS)
+        except Error as e:  # what went wrong inside, or was broken off, says more
+            system_log.warning("%s", e)
 
     def add_publisher(self, publisher: PublisherBuilder) -> Self:
         """Adds a copy of what is declared; raises the first failure of its setters."""
@@ -397,7 +400,7 @@ class System(BaseSystem):
 
         When it is cancelled, it ends soon, and the system is not started.
         """
-        self._declare_pulling()
+        self._prepare()
         try:
             await self._interruptible(_kca.kca_system_start, self._handle, timeout_ms)
         except asyncio.CancelledError:
@@ -408,7 +411,7 @@ class System(BaseSystem):
             self._receipts = Receipts(self._handle, self._work)
         return self
 
-    async def shutdown(self, timeout_ms: int = 10000) -> None:
+    async def shutdown(self, timeout_ms: int = SHUTDOWN_MS) -> None:
         """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left.
 
         Cancelled it is as if the time were over: the system is closed, and nobody waits for what was left.

@@ -259,6 +259,8 @@ class Handler:
     def __init__(self, function: Callable[..., Any], name: str | None) -> None:
         if not callable(function):
             raise TypeError(f"handler {name} must be callable, got {function!r}")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{_called(function)}: the name of its messages must be a text, got {name!r}")
         annotations = _parameters(function)
         kind = next((a for a in annotations if not _is_delivery(a)), None)
         if len(annotations) == 2:

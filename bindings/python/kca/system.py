@@ -16,14 +16,17 @@ from .consumer import Consumer
 from .errors import Error
 from .handlers import Handler
 from .logs import Bridge, level_of
-from .queue import Queue
+from .queue import End, Fault, Log, Queue, Rebalance, Receipt
 from .work import DeduplicationStore, Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 L = TypeVar("L", bound=Callable[[Any], Any])
-# A shutdown that has nobody to wait for: the handlers were broken off.
-HASTY_MS = 1000
+# A shutdown's time; and that of one that has nobody to wait for: the handlers were broken off.
+SHUTDOWN_MS, HASTY_MS = 10000, 1000
 
+log = logging.getLogger("kca.system")
+
+_TOLD = (Fault, Rebalance, Receipt, End, Log)
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
 
@@ -110,8 +113,19 @@ class BaseSystem:
         self._work.handlers[made.name] = made
         return function
 
-    def _declare_pulling(self) -> None:
-        """Who takes deliveries from a queue needs no handler, but the library asks for one; `run` asks for it here."""
+    def _prepare(self) -> None:
+        """Before a start. Who takes deliveries from a queue needs no handler, but the library asks for one; `run` asks
+        for it here.
+        """
+        consumers = {each._names[-1]: each for each in self._declared if isinstance(each, ConsumerBuilder)}
+        for name in self._work.stores:
+            if name not in consumers:
+                raise LookupError(f"consumer {name} is not declared: its deduplication store would never be asked")
+            if any(method == "with_transactional_id" for method, _ in consumers[name]._given):
+                raise ValueError(
+                    f"consumer {name}: with transactional_id there is no deduplication store: "
+                    f"what was done in an aborted transaction has to be done again"
+                )
         if not self._work.handlers and not self._pulls:
             _kca.kca_system_add_handler(self._handle, "*")
             self._pulls = True
@@ -124,6 +138,8 @@ class BaseSystem:
         """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt`, `End` or `Log`, where they are
         not pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings.
         """
+        if kind not in _TOLD:
+            raise TypeError(f"events are {', '.join(each.__name__ for each in _TOLD)}; got {kind!r}")
         if listener is None:
             return lambda decorated: self.on(kind, decorated)
         self._work.listeners[kind] = listener
@@ -186,17 +202,19 @@ class System(BaseSystem):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._work.hasty:
+        if kind is None and not self._work.hasty:
             return self.shutdown()
-        with suppress(Error):  # it says so
-            self.shutdown(HASTY_MS)
+        try:
+            self.shutdown(HASTY_MS if self._work.hasty else SHUTDOWN_MS)
+        except Error as e:  # what went wrong inside, or was broken off, says more
+            log.warning("%s", e)
 
     def start(self, timeout_ms: int = 10000) -> System:
         """Checks what is declared, reaches each cluster, and opens the publishers.
 
         Ctrl-C ends it: the system is not started then.
         """
-        self._declare_pulling()
+        self._prepare()
         try:
             _kca.kca_system_start(self._handle, timeout_ms)
         except Exception:
@@ -207,7 +225,7 @@ class System(BaseSystem):
             raise
         return self
 
-    def shutdown(self, timeout_ms: int = 10000) -> None:
+    def shutdown(self, timeout_ms: int = SHUTDOWN_MS) -> None:
         """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left.
 
         Ctrl-C is as if the time were over: the system is closed, and nobody waits for what was left.

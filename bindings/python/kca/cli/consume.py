@@ -6,11 +6,10 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 import kca
 
-from .output import Trouble, data, flush, put, say
+from .output import Trouble, data, flush, put, say, shown
 from .reading import Plan, Reader, finish, offset_of
 from .records import Line, envelope, formatted, json_line, text, time_of
 from .settings import Brokers, Json, Properties, Timeout, Verbosity, complete_topic, is_terminal, settings_of
@@ -62,7 +61,7 @@ def consume(
     plan = Plan(topics, offset_of(offset or []), partition, group, None if name or key else count, exit_at_end)
     line = _line(as_json, as_envelope, format, delimiter)
     settings = settings_of(brokers, properties, verbose, timeout)
-    shown = 0
+    count_shown = 0
     reading = Reader(settings, plan).read()
     try:
         for d in reading:
@@ -72,15 +71,15 @@ def consume(
             elif wanted:
                 show(d)
             finish(d)
-            shown += wanted
-            if shown == count:
+            count_shown += wanted
+            if count_shown == count:
                 break
     except KeyboardInterrupt:
         pass
     finally:
         reading.close()
         flush()
-    say(f"{shown:,} messages of {', '.join(topics)}")
+    say(f"{count_shown:,} messages of {', '.join(topics)}")
 
 
 def put_line(line: bytes, whole: bool) -> None:
@@ -107,12 +106,12 @@ def _line(as_json: bool, as_envelope: bool, format: str | None, delimiter: str |
 
 def show(d: kca.Delivery) -> None:
     """A message for people."""
-    place = escape(f"{d.topic}[{d.partition}]")
+    place = shown(f"{d.topic}[{d.partition}]")
     where = f"[dim]{place}[/] [cyan]{d.offset}[/] [dim]{time_of(d.record_timestamp_ms) or ''}[/]"
     key = text(d.key)
-    data.print(where, f"[bold]{escape(d.name) or '-'}[/]", escape(str(key)) if key is not None else "", soft_wrap=True)
+    data.print(where, f"[bold]{shown(d.name) or '-'}[/]", shown(str(key)) if key is not None else "", soft_wrap=True)
     for name, value in d.headers.items():
-        data.print(f"  [dim]{escape(name)}: {escape(value.decode(errors='backslashreplace'))}[/]", soft_wrap=True)
+        data.print(f"  [dim]{shown(name)}: {shown(value.decode(errors='backslashreplace'))}[/]", soft_wrap=True)
     payload = d.payload
     if payload is None:
         data.print("  [dim]no payload[/]")
@@ -120,4 +119,4 @@ def show(d: kca.Delivery) -> None:
     try:
         data.print_json(data=d.json(), indent=2)
     except (kca.PayloadError, ValueError, RecursionError):
-        data.print("  " + escape(payload.decode(errors="backslashreplace")), soft_wrap=True)
+        data.print("  " + shown(payload.decode(errors="backslashreplace")), soft_wrap=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 import kca
 
 from .consume import show as show_message
-from .output import Trouble, data, flush, number, put, put_json, say, table
+from .output import Trouble, data, flush, number, put, put_json, say, shown, table
 from .reading import Offset, Plan, Reader, finish, time_ms
 from .records import json_line
 from .settings import (
@@ -78,7 +77,7 @@ def list_(
         at = f"{letter['partition']}:{letter['offset']}"
         origin = f"{letter['topic'] or '?'}[{number(letter['original_partition'])}]"
         cells = [at, origin, letter["key"], letter["attempts"], letter["error_name"], letter["error_text"]]
-        made.add_row(*(escape("" if cell is None else str(cell)) for cell in cells))
+        made.add_row(*(shown("" if cell is None else str(cell)) for cell in cells))
     data.print(made)
     _say(report)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -14,14 +16,25 @@ class Trouble(Exception):
     """A user's mistake, or something that is not there: one line on stderr, and exit code 1."""
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 talk = Console(stderr=True, highlight=False)
 # A file or a pipe has no width.
 data = Console(highlight=False, width=None if sys.stdout.isatty() else 500)
 
 
+def visible(text: str) -> str:
+    """What comes from others: control characters are shown, and a terminal does not obey them."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def shown(text: str) -> str:
+    """The same within rich's markup."""
+    return escape(visible(text))
+
+
 def say(text: str) -> None:
     """A line of talk, as kcat marks it."""
-    talk.print(f"% {text}", markup=False, soft_wrap=True)
+    talk.print(f"% {visible(text)}", markup=False, soft_wrap=True)
 
 
 def put(line: bytes) -> None:

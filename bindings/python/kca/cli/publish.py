@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -160,8 +161,8 @@ class _Job:
             bus, queue = system.event_bus(self.topic), system.queue()
             try:
                 for fields in messages:
-                    self.published += 1
-                    bus.publish(token=self.published, **fields)
+                    bus.publish(token=self.published + 1, **fields)
+                    self.published += 1  # only now: Ctrl-C may come before it is published
                     if self.published % _BURST == 0:
                         self._read(queue, 0)
                     while self._missing >= _MOST_MISSING:
@@ -170,7 +171,9 @@ class _Job:
                 trouble = e
             except KeyboardInterrupt:  # a second one does not wait for the receipts
                 interrupted = True
-            while self._missing:
+            if interrupted:
+                self._count_all(system, bus, queue)
+            while not interrupted and self._missing > 0:
                 self._read(queue, 1000)
         self._conclude(time.monotonic() - begin)
         if trouble:
@@ -182,6 +185,14 @@ class _Job:
     @property
     def _missing(self) -> int:
         return self.published - self.stored - self.failed
+
+    def _count_all(self, system: kca.System, bus: kca.Bus, queue: kca.Queue) -> None:
+        """Ctrl-C may have come between taking receipts and counting them: the library knows."""
+        with suppress(kca.Error):
+            bus.flush(self._timeout_ms)
+        self._read(queue, 0)
+        [counts] = system.description()["publishers"]
+        self.stored, self.failed = counts["stored"], counts["failed"]
 
     def _read(self, queue: kca.Queue, patience_ms: int) -> None:
         """Receipts that are there; waits for the first."""
