@@ -7,8 +7,6 @@ static _Thread_local kca__interrupt_scope current;
 kca__interrupt_scope kca__interrupt_begin(const kca__interrupt *asked) {
     kca__interrupt_scope before = current;
     current = (kca__interrupt_scope){asked->fn ? asked : NULL, 0, false};
-    if (current.asked)
-        current.next_ms = kca__clock_ms() + KCA__INTERRUPT_SLICE_MS;
     return before;
 }
 
@@ -24,9 +22,12 @@ bool kca__interrupted(void) {
     if (!current.asked || current.told)
         return current.told;
     int64_t now = kca__clock_ms();
-    if (now < current.next_ms)
+    /* The first look only begins the time: a call that does not wait looks at no clock. */
+    bool due = current.next_ms > 0 && now >= current.next_ms;
+    if (due || current.next_ms == 0)
+        current.next_ms = now + KCA__INTERRUPT_SLICE_MS;
+    if (!due)
         return false;
-    current.next_ms = now + KCA__INTERRUPT_SLICE_MS;
     const kca__interrupt *asked = current.asked;
     bool told = asked->fn(asked->user) != 0;
     current.told = told;
