@@ -130,10 +130,10 @@ static bool is_duplicate(kca__engine *e, const kca_delivery *d) {
     return e->deduplication && *id && kca__deduplication_has(e->deduplication, id);
 }
 
-/* Gives how many are ready to be read; 0: all were duplicates, which are settled. */
+/* Gives how many are ready to be read; 0: all were duplicates, which are settled, or could not be
+ * read, which ends the consumer: the next look tells. */
 static int prepare_all(kca__engine *e, kca_event **all, int count) {
     int prepared = 0;
-    bool failed = false;
     for (int i = 0; i < count; i++) {
         if (all[i]->type != KCA_EVENT_DELIVERY) {
             all[prepared++] = all[i];
@@ -141,7 +141,6 @@ static int prepare_all(kca__engine *e, kca_event **all, int count) {
         }
         kca_delivery *d = (kca_delivery *)all[i];
         if (!prepare(d)) {
-            failed = true;
             give_up_reading(e, d);
         } else if (is_duplicate(e, d)) {
             kca__engine_settle(d, KCA_DUPLICATE);
@@ -150,7 +149,7 @@ static int prepare_all(kca__engine *e, kca_event **all, int count) {
             all[prepared++] = all[i];
         }
     }
-    return prepared == 0 && failed ? -KCA_ERROR_STOPPED : prepared;
+    return prepared;
 }
 
 /* With the lock held, given up meanwhile: this thread fetches, the others go on. */
