@@ -192,7 +192,7 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
         .tracestate = kca__trace_context_current_tracestate(),
     };
     kca__wire wire;
-    kca__translator_write(&wire, m, &defaults, kca__wire_time_now_ms());
+    kca__translator_write(&wire, m, &defaults, kca__wire_time_about_now_ms());
 
     /* A list of our own: given one by one, librdkafka below 2.12 frees them twice when it refuses
      * the record. */
@@ -221,7 +221,7 @@ kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
         .tracestate = cause->texts[KCA__TEXT_TRACESTATE],
     };
     kca__wire wire;
-    kca__translator_write(&wire, m, &defaults, kca__wire_time_now_ms());
+    kca__translator_write(&wire, m, &defaults, kca__wire_time_about_now_ms());
     int count = wire.header_count + m->header_count;
     kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
     if (!headers)

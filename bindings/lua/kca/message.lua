@@ -87,7 +87,8 @@ local function add_message(M, core, Message)
       setters[field] = fn
     end
   end
-  local others = { headers = true, traceparent = true, tracestate = true, token = true, timeout_ms = true }
+  local others = { headers = true, traceparent = true, tracestate = true, check_json = true }
+  others.token, others.timeout_ms = true, true
 
   local function refuse(name, code, kind, text)
     return nil, errors.new(core[code], kind, ("message %s: %s"):format(tostring(name), text))
@@ -108,11 +109,15 @@ local function add_message(M, core, Message)
     if fields.traceparent then
       core.kca_message_set_trace_context(handle, fields.traceparent, fields.tracestate)
     end
+    if fields.check_json then
+      return fallible(core.kca_message_check_json(handle))
+    end
     return true
   end
 
   --- A message of this name. `payload`: a string as it is, nil none, anything else as JSON. `fields`: key, type,
-  -- message_id, correlation_id, timestamp_ms, origin, version, reply_to, traceparent, tracestate, headers (a table).
+  -- message_id, correlation_id, timestamp_ms, origin, version, reply_to, traceparent, tracestate, headers (a table); and
+  -- check_json: true refuses a string that is no JSON.
   function M.message(name, payload, fields)
     local ok, handle = core.kca_message_new(name)
     if not ok then

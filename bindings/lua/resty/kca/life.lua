@@ -21,8 +21,9 @@ return function(M, core, classes, worker)
   function M.system(...)
     local system, err = make(...)
     if system then
-      system.waiting, system.runs, system.consumers, system.buses = {}, {}, {}, {}
-      system.tally = { accepted = 0, stored = 0, failed = 0, refused = 0 }
+      system.places, system.free = {}, {}
+      system.runs, system.consumers, system.buses = {}, {}, {}
+      system.refused = 0
     end
     return system, err
   end

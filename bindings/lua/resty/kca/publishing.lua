@@ -3,14 +3,23 @@
 local ffi = require("ffi")
 local errors = require("kca.errors")
 local json = require("kca.json")
+local semaphore = require("ngx.semaphore")
+
+local has_nkeys, nkeys = pcall(require, "table.nkeys") -- of OpenResty's LuaJIT, compiled as `pairs` is not
+if not has_nkeys then
+  function nkeys(fields)
+    local count = 0
+    for _ in pairs(fields) do
+      count = count + 1
+    end
+    return count
+  end
+end
 
 local AT_ONCE = 256
 local A_TURN = 1024 -- events, then others have a turn
 local WAIT_MS = 30000
 local LOOK_S = 0.002 -- how often one looks that is not woken
-local FIRST_WAITED = 2 ^ 32 -- tokens below belong to buses
-
-local SIMPLE = { key = true, token = true, timeout_ms = true } -- fields that a kept message can have
 local MOST_KEPT = 64 -- names, each bus
 
 local YIELDS = { rewrite = true, access = true, content = true, timer = true, ssl_cert = true, ssl_session_fetch = true }
@@ -18,7 +27,6 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true, ss
 return function(M, core, classes, worker)
   local Bus, System, Work = classes.Bus, classes.System, classes.Work
   local C = core.C
-  local next_token = FIRST_WAITED
 
   local function error_of(event)
     return errors.of(core.kca_event_error(event))
@@ -34,32 +42,42 @@ return function(M, core, classes, worker)
     }
   end
 
-  --- A receipt goes to who waits for it, or is counted; one that a listener wants is returned.
-  local function take_receipt(system, event)
-    local token = tonumber(C.kca_event_token(event))
-    local waiting = system.waiting[token]
-    local counts = system.tally
-    if C.kca_event_error(event) == nil then
-      counts.stored = counts.stored + 1
+  -- ---- who waits for a receipt: each has a place, whose number is the token; free again when the receipt came ----
+
+  local function take_place(system)
+    local places, free = system.places, system.free
+    local place = free[#free]
+    if place then
+      free[#free] = nil
     else
-      counts.failed = counts.failed + 1
-      counts.last_error = tostring(error_of(event))
+      place = { token = #places + 1, semaphore = semaphore.new(0) }
+      places[place.token] = place
     end
-    if waiting then
-      system.waiting[token] = nil
-      if waiting.semaphore then
-        if not waiting.gone then
-          worker.busy = worker.busy - 1
-          waiting.receipt = receipt_of(event)
-          waiting.semaphore:post(1)
-        end
-        return nil
-      end
+    return place
+  end
+
+  local function free_place(system, place)
+    place.receipt, place.gone, place.told = nil, nil, nil
+    system.free[#system.free + 1] = place
+  end
+
+  --- A receipt goes to who waits for it; one that a listener wants is returned.
+  local function take_receipt(system, event)
+    local place = system.places[tonumber(C.kca_event_token(event))]
+    local receipt = receipt_of(event)
+    if receipt.error then
+      system.last_error = receipt.error.text
     end
-    if system.work.listeners.receipt then
-      local receipt = receipt_of(event)
-      receipt.token = waiting and waiting.token
+    if place.told then
+      receipt.token = place.told.token
+      free_place(system, place)
       return receipt
+    elseif place.gone then
+      free_place(system, place)
+    else
+      worker.busy = worker.busy - 1
+      place.receipt = receipt
+      place.semaphore:post(1)
     end
   end
 
@@ -77,6 +95,9 @@ return function(M, core, classes, worker)
         C.kca_event_free(event)
       else
         taken = self.events.take(ffi.gc(event, C.kca_event_free))
+      end
+      if taken and taken.kind == "fault" then
+        self.last_error = taken.error.text
       end
       if taken then
         told = told or {}
@@ -100,23 +121,23 @@ return function(M, core, classes, worker)
     end
   end
 
-  local function wait_for(system, waiting, timeout_ms)
+  local function wait_for(system, place, timeout_ms)
     local deadline = ngx.now() + timeout_ms / 1000
-    while not waiting.receipt do
+    while not place.receipt do
       local left = deadline - ngx.now()
       if left < 0.001 then -- nginx waits whole milliseconds, and its clock stands still meanwhile
         return nil
       end
       if worker.hears then
-        waiting.semaphore:wait(left < 1 and left or 1)
+        place.semaphore:wait(left < 1 and left or 1)
       else
         system:take_events()
-        if not waiting.receipt then
+        if not place.receipt then
           ngx.sleep(LOOK_S)
         end
       end
     end
-    return waiting.receipt
+    return place.receipt
   end
 
   local function yields()
@@ -144,27 +165,51 @@ return function(M, core, classes, worker)
 
   -- ---- messages of a name and a payload, used again: most of what a message costs is making it ----
 
-  local function is_simple(fields)
-    for field in pairs(fields or {}) do
-      if not SIMPLE[field] then
-        return false
-      end
-    end
-    return true
+  local function one_if(value)
+    return value ~= nil and 1 or 0
+  end
+
+  --- Whether a kept message can have these fields and be as it was without them; the second line only says how to publish.
+  -- No loop, so that it is compiled into its caller.
+  local function is_simple(f)
+    return nkeys(f)
+      == one_if(f.key) + one_if(f.message_id) + one_if(f.correlation_id) + one_if(f.traceparent) + one_if(f.tracestate)
+        + one_if(f.check_json) + one_if(f.token) + one_if(f.timeout_ms)
   end
 
   local function kept_message(bus, name)
     local kept = bus.kept[name]
     if not kept and bus.kept_count < MOST_KEPT then
       local ok, handle = core.kca_message_new(name)
-      kept = ok and { handle = handle } or nil
+      kept = ok and { handle = handle, fields = {} } or nil
       bus.kept[name], bus.kept_count = kept, bus.kept_count + 1
     end
     return kept
   end
 
+  local NONE = {}
+
+  --- Sets the fields that are given, and takes back those of the message before.
+  local function set_fields(kept, fields)
+    local handle, before = kept.handle, kept.fields
+    if fields.key or before.key then
+      core.kca_message_set_key(handle, fields.key)
+    end
+    if fields.message_id or before.message_id then
+      core.kca_message_set_message_id(handle, fields.message_id)
+    end
+    if fields.correlation_id or before.correlation_id then
+      core.kca_message_set_correlation_id(handle, fields.correlation_id)
+    end
+    if fields.traceparent or before.traceparent then
+      core.kca_message_set_trace_context(handle, fields.traceparent, fields.tracestate)
+    end
+    kept.fields = fields
+  end
+
   --- Publishes at once, through the kept message of this name; nil: not possible so.
   local function put_kept(bus, name, payload, fields, token)
+    fields = fields or NONE
     if type(name) ~= "string" or Work.handled() or not is_simple(fields) then
       return nil
     end
@@ -175,17 +220,20 @@ return function(M, core, classes, worker)
     if not kept then
       return nil
     end
-    local key = fields and fields.key
-    if key or kept.key then
-      core.kca_message_set_key(kept.handle, key)
-      kept.key = key
-    end
+    set_fields(kept, fields)
     core.kca_message_set_payload(kept.handle, payload)
-    return (core.kca_bus_publish(bus.handle, kept.handle, token))
+    if fields.check_json and not core.kca_message_check_json(kept.handle) then
+      return nil
+    end
+    local ok, err = core.kca_bus_publish(bus.handle, kept.handle, token)
+    if not ok and err.code ~= core.KCA_ERROR_BUFFER_FULL then -- it may keep a failure
+      bus.kept[name], bus.kept_count = nil, bus.kept_count - 1
+    end
+    return ok
   end
 
   local function refuse(system, err)
-    system.tally.refused = system.tally.refused + 1
+    system.refused = system.refused + 1
     return nil, err
   end
 
@@ -198,63 +246,62 @@ return function(M, core, classes, worker)
       local text = ("bus: publish waits, which %s may not; use fire"):format(ngx.get_phase())
       return refuse(system, errors.new(core.KCA_ERROR_STATE, "state", text))
     end
-    local waiting = { semaphore = worker.semaphore() }
-    next_token = next_token + 1
-    local token, timeout_ms = next_token, fields and fields.timeout_ms or WAIT_MS
-    system.waiting[token] = waiting
-    if not put_kept(self, message, payload, fields, token) then
-      local ok, err = make_and_put(self, message, payload, fields, token, timeout_ms)
+    local place, timeout_ms = take_place(system), fields and fields.timeout_ms or WAIT_MS
+    if not put_kept(self, message, payload, fields, place.token) then
+      local ok, err = make_and_put(self, message, payload, fields, place.token, timeout_ms)
       if not ok then
-        system.waiting[token] = nil
-        worker.give_back(waiting.semaphore)
+        free_place(system, place)
         return refuse(system, err)
       end
     end
-    system.tally.accepted = system.tally.accepted + 1
     worker.busy = worker.busy + 1
-    local receipt = wait_for(system, waiting, timeout_ms)
+    local receipt = wait_for(system, place, timeout_ms)
     if not receipt then
-      waiting.gone = true
+      place.gone = true
       worker.busy = worker.busy - 1
       worker.nudge()
       local text = ("bus: no receipt came within %d ms; the message may still be stored"):format(timeout_ms)
       return nil, errors.new(core.KCA_ERROR_TIMEOUT, "timeout", text)
     end
-    worker.give_back(waiting.semaphore)
+    free_place(system, place)
     if receipt.error then
       return nil, receipt.error
     end
     return receipt
   end
 
-  --- Publishes and does not wait, in any phase: the receipt is counted later, or given to `system:on("receipt")`.
+  --- Publishes and does not wait, in any phase. What becomes of it is counted, and a failure is a fault; with a token, or
+  -- when a function listens, its receipt is given to `system:on("receipt")`.
   -- @return true: accepted; or nil and the error, also when the buffer is full
   function Bus:fire(message, payload, fields)
-    local system, token = self.system, 1
-    if fields and fields.token then
-      next_token = next_token + 1
-      token = next_token
-      system.waiting[token] = { token = fields.token }
+    local system = self.system
+    local token = fields and fields.token
+    local place = (token or system.work.listeners.receipt) and take_place(system)
+    if place then
+      place.told = { token = token }
     end
-    if not put_kept(self, message, payload, fields, token) then
-      local ok, err = make_and_put(self, message, payload, fields, token, 0)
+    if not put_kept(self, message, payload, fields, place and place.token or 0) then
+      local ok, err = make_and_put(self, message, payload, fields, place and place.token or 0, 0)
       if not ok then
-        system.waiting[token] = nil
+        if place then
+          free_place(system, place)
+        end
         return refuse(system, err)
       end
     end
-    system.tally.accepted = system.tally.accepted + 1
     return true
   end
 
-  --- What became of the messages of this worker: accepted, stored, failed, refused (never accepted), unanswered, and
+  --- What became of the messages of this worker: accepted, stored, failed, unanswered, refused (never accepted), and
   -- last_error.
   function System:counts()
-    local counts = {}
-    for name, count in pairs(self.tally) do
-      counts[name] = count
+    local counts = { stored = 0, failed = 0, unanswered = 0, refused = self.refused, last_error = self.last_error }
+    for _, channel in ipairs(assert(self:description()).publishers) do
+      for _, what in ipairs({ "stored", "failed", "unanswered" }) do
+        counts[what] = counts[what] + channel[what]
+      end
     end
-    counts.unanswered = counts.accepted - counts.stored - counts.failed
+    counts.accepted = counts.stored + counts.failed + counts.unanswered
     return counts
   end
 

@@ -1,0 +1,46 @@
+--- HTTP -> Kafka: a POST becomes a message of a bus, and its receipt the answer.
+local json = require("kca.json")
+
+local STATUS = { payload = 400, argument = 400, too_large = 413, buffer_full = 503, timeout = 504, state = 503 }
+
+local gateway = {}
+
+function gateway.say(status, value)
+  ngx.status = status
+  ngx.header.content_type = "application/json"
+  ngx.say(json.encode(value))
+end
+
+function gateway.complain(err)
+  gateway.say(STATUS[err.name] or 502, { error = err.name, text = err.text, retriable = err.retriable })
+end
+
+--- The body is the payload, as it is; the answer is the receipt.
+function gateway.publish(bus, name)
+  if ngx.req.get_method() ~= "POST" then
+    return gateway.say(405, { error = "method", text = "POST a JSON body" })
+  end
+  ngx.req.read_body()
+  local headers = ngx.req.get_headers()
+  local body, fields = ngx.req.get_body_data() or "", {
+    key = headers.key,
+    correlation_id = headers["correlation-id"],
+    traceparent = headers.traceparent,
+    tracestate = headers.tracestate,
+    check_json = true,
+  }
+  if ngx.var.arg_wait == "no" then
+    local accepted, err = bus:fire(name, body, fields)
+    if not accepted then
+      return gateway.complain(err)
+    end
+    return gateway.say(202, { accepted = true })
+  end
+  local receipt, err = bus:publish(name, body, fields)
+  if not receipt then
+    return gateway.complain(err)
+  end
+  gateway.say(201, { topic = receipt.topic, partition = receipt.partition, offset = receipt.offset })
+end
+
+return gateway
