@@ -1,22 +1,13 @@
--- For wrk: GETs, or with the argument "post" POSTs of one body with keys in turn. Prints the figures as JSON, behind a mark.
+-- For wrk: GETs, or with the argument "post" POSTs of one body. Prints the figures as JSON, behind a mark.
 local BODY = '{"orderId":"ORD-000001","amount":299.99,"customer":{"id":"CUST-1042","name":"Maria Silva",'
   .. '"email":"maria@ex.com"},"items":[{"sku":"SKU-001","qty":1,"price":99.99},{"sku":"SKU-002","qty":2,"price":101.36}]}'
 local FIGURES = 'FIGURES {"requests": %d, "seconds": %f, "p50_us": %d, "p99_us": %d, "failures": %d}'
-local requests, at = {}, 0
 
 function init(arguments)
-  if arguments[1] ~= "post" then
-    requests[1] = wrk.format("GET")
-    return
+  if arguments[1] == "post" then
+    wrk.method, wrk.body = "POST", BODY
+    wrk.headers["Content-Type"] = "application/json"
   end
-  for i = 1, 100 do
-    requests[i] = wrk.format("POST", nil, { Key = "customer-" .. i, ["Content-Type"] = "application/json" }, BODY)
-  end
-end
-
-function request()
-  at = at % #requests + 1
-  return requests[at]
 end
 
 function done(summary, latency)

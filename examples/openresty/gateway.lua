@@ -21,15 +21,15 @@ function gateway.publish(bus, name)
     return gateway.say(405, { error = "method", text = "POST a JSON body" })
   end
   ngx.req.read_body()
-  local headers = ngx.req.get_headers()
+  local var = ngx.var
   local body, fields = ngx.req.get_body_data() or "", {
-    key = headers.key,
-    correlation_id = headers["correlation-id"],
-    traceparent = headers.traceparent,
-    tracestate = headers.tracestate,
+    key = var.http_key,
+    correlation_id = var.http_correlation_id,
+    traceparent = var.http_traceparent,
+    tracestate = var.http_tracestate,
     check_json = true,
   }
-  if ngx.var.arg_wait == "no" then
+  if var.arg_wait == "no" then
     local accepted, err = bus:fire(name, body, fields)
     if not accepted then
       return gateway.complain(err)
