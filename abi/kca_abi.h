@@ -207,6 +207,13 @@ void kca_publisher_builder_with_buffer_bytes(kca_publisher_builder *b, int bytes
  */
 void kca_publisher_builder_with_buffer_timeout_ms(kca_publisher_builder *b, int timeout_ms);
 
+/*
+ * 1: kca_bus_publish only copies the message, and a thread of the library does the rest, about a millisecond later: for
+ * event loops. What is wrong with a record only librdkafka sees then, and it is a failed receipt, or a fault. Only
+ * when async. Default 0.
+ */
+void kca_publisher_builder_with_background(kca_publisher_builder *b, int background);
+
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_publisher_builder_with_property(kca_publisher_builder *b, const char *name, const char *value);
 

@@ -307,10 +307,11 @@ return function(M, core, classes, worker)
 
   local publisher = M.publisher
 
-  --- The builder of a publisher. A full buffer never blocks the worker: `publish` waits for room, `fire` is refused.
+  --- The builder of a publisher, whose work another thread does (`background`). A full buffer never blocks the worker:
+  -- `publish` waits for room, `fire` is refused.
   -- `async` false: no batch timer delays a message, for `publish` waits in any case.
   function M.publisher(connection, topic, options)
-    local builder = publisher(connection, topic):with_buffer_timeout_ms(0)
+    local builder = publisher(connection, topic):with_buffer_timeout_ms(0):with_background(true)
     local with_linger_ms = builder.with_linger_ms
     function builder:with_async(async)
       return async == false and with_linger_ms(self, 0) or self
