@@ -924,8 +924,8 @@ const char *kca_bridge_path(const kca_bridge *b);
 /* Takes the connection that waits, of this process only, and removes the file. KCA_ERROR_STATE: there is none. */
 kca_error *kca_bridge_accept(kca_bridge *b);
 
-/* From now on the byte `mark`, 1 to 255, comes each time the queue becomes readable, and at once if it is. Of a
- * consumer until it stops: its next queue has to be watched anew. */
+/* From now on the byte `mark`, 1 to 255, comes each time the queue becomes readable, and at once if it is: then take
+ * until kca_queue_next finds nothing. Of a consumer until it stops: its next queue has to be watched anew. */
 kca_error *kca_bridge_watch(kca_bridge *b, kca_queue *q, int mark);
 
 /* Makes this byte come now. */

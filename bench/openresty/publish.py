@@ -28,8 +28,10 @@ def main() -> None:
     o = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        theirs = subprocess.check_output([HERE / "lua-resty-kafka"], text=True).strip()
-        (folder / "resty").symlink_to(Path(theirs) / "resty")
+        if o.client != "kca":
+            theirs = subprocess.check_output([HERE / "lua-resty-kafka"], text=True).strip()
+            for modules in Path(theirs).iterdir():
+                (folder / modules.name).symlink_to(modules)
         server = nginx.serve(folder, "publish_app.lua", o, {"/publish": "app.publish(tonumber(ngx.var.arg_n))"})
         try:
             server.get(f"/publish?n={WARM_UP}")

@@ -30,7 +30,11 @@ end
 clients["lua-resty-kafka"] = function()
   local host, port = ("@brokers@"):match("^(.*):(%d+)$")
   local settings = { producer_type = "async", required_acks = 1 }
-  local producer = require("resty.kafka.producer"):new({ { host = host, port = tonumber(port) } }, settings)
+  local found, module = pcall(require, "resty.kafka.producer")
+  if not found then
+    module = require("nginx.kafka.producer") -- as Debian has it
+  end
+  local producer = module:new({ { host = host, port = tonumber(port) } }, settings)
   return function(i)
     return producer:send("@topic@", KEYS[i % 100 + 1], BODY)
   end, function()

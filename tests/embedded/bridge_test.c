@@ -107,15 +107,15 @@ static void test_each_queue_has_its_mark_and_nothing_is_missed(void **state) {
     for (int i = 0; i < ROUNDS; i++) {
         publish_things(bus, i, 1, 1, 1);
         while (got[1] <= i || got[255] <= i) {
-            kca_event *events[8];
+            kca_event *event;
             int mark = next_mark(fd, PATIENCE_MS);
             assert_true(mark == 1 || mark == 255);
-            int count = kca_queue_next(mark == 1 ? receipts : deliveries, events, 8, 0);
-            for (int n = 0; n < count; n++) {
-                got[mark] += kca_event_type(events[n]) <= KCA_EVENT_RECEIPT;
-                if (kca_event_delivery(events[n]))
-                    must(kca_delivery_settle(kca_event_delivery(events[n]), KCA_DONE));
-                kca_event_free(events[n]);
+            kca_queue *q = mark == 1 ? receipts : deliveries;
+            while (kca_queue_next(q, &event, 1, 0) == 1) { /* until nothing is found */
+                got[mark] += kca_event_type(event) <= KCA_EVENT_RECEIPT;
+                if (kca_event_delivery(event))
+                    must(kca_delivery_settle(kca_event_delivery(event), KCA_DONE));
+                kca_event_free(event);
             }
         }
     }

@@ -126,7 +126,7 @@ return function(M, core, classes, worker)
     end
     worker.systems[self] = nil
     local ok, err = shutdown(self, timeout_ms or EXIT_MS)
-    while was_started and self:take_events() do -- the last receipts
+    while was_started and self:take_events() > 0 do -- the last receipts
     end
     return ok, err
   end

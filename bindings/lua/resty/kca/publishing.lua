@@ -83,7 +83,7 @@ return function(M, core, classes, worker)
 
   local out = ffi.new("kca_event *[?]", AT_ONCE)
 
-  --- Takes what is in the system's queue; true: there may be more.
+  --- Takes some of what is in the system's queue, and gives how much; 0: there is no more.
   function System:take_events()
     local count = C.kca_queue_next(self.events.handle, out, AT_ONCE, 0)
     local told
@@ -107,18 +107,20 @@ return function(M, core, classes, worker)
     for _, event in ipairs(told or {}) do -- which may yield, and others then use `out`
       self.work:tell(event)
     end
-    return count == AT_ONCE
+    return math.max(count, 0)
   end
 
   --- All of it, in turns; the worker's listening thread does so.
   function System:drain()
     local taken = 0
-    while self:take_events() do
-      taken = taken + AT_ONCE
-      if taken % A_TURN == 0 then
+    repeat
+      local count = self:take_events()
+      taken = taken + count
+      if taken >= A_TURN then
+        taken = 0
         ngx.sleep(0.001)
       end
-    end
+    until count == 0
   end
 
   local function wait_for(system, place, timeout_ms)
