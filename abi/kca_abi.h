@@ -209,8 +209,8 @@ void kca_publisher_builder_with_buffer_timeout_ms(kca_publisher_builder *b, int 
 
 /*
  * 1: kca_bus_publish only copies the message, and a thread of the library does the rest, about a millisecond later: for
- * event loops. What is wrong with a record only librdkafka sees then, and it is a failed receipt, or a fault. Only
- * when async. Default 0.
+ * event loops. What librdkafka itself refuses, as for its headers' size, is then a failed receipt, or a fault. Only when
+ * async. Default 0.
  */
 void kca_publisher_builder_with_background(kca_publisher_builder *b, int background);
 

@@ -345,11 +345,15 @@ kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int t
     if (m->error)
         return kca__error_copy(m->error);
     kca__slot *slot;
-    kca_error *e = take_slot(&slot, p, m->payload_len + m->key_len);
+    size_t bytes = m->payload_len + m->key_len;
+    bool later = p->options->background && p->options->async;
+    if (later && bytes > (size_t)p->options->batch_bytes)
+        return kca__publisher_too_large(p, bytes);
+    kca_error *e = take_slot(&slot, p, bytes);
     if (e)
         return e;
     slot->receipt.token = token;
-    if (p->options->background && p->options->async)
+    if (later)
         return publish_later(p, m, type, slot);
     e = p->options->async ? publish_and_go(p, m, type, slot) : publish_and_wait(p, m, type, slot);
     kca__outbox_leave(p->outbox);

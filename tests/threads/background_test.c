@@ -74,6 +74,9 @@ static void test_what_librdkafka_refuses_is_a_failed_receipt_or_a_fault(void **s
     kca_queue *q = queue_of(s);
     kca_message *m = thing("{}", "k");
     kca_message_set_header(m, "large", text);
+    kca_message_set_payload(m, text, sizeof text);
+    must_fail(kca_bus_publish(bus, m, 7), KCA_ERROR_TOO_LARGE, "batch_bytes, 1000");
+    kca_message_set_payload(m, "{}", 2);
     must(kca_bus_publish(bus, m, 7));
     kca_event *receipt = next_event(q, KCA_EVENT_RECEIPT, PATIENCE_MS);
     assert_non_null(receipt);
