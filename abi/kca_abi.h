@@ -208,6 +208,13 @@ void kca_publisher_builder_with_buffer_bytes(kca_publisher_builder *b, int bytes
  */
 void kca_publisher_builder_with_buffer_timeout_ms(kca_publisher_builder *b, int timeout_ms);
 
+/*
+ * 1: kca_bus_publish only copies the message, and a thread of the library does the rest, about a millisecond later: for
+ * event loops. What librdkafka itself refuses, as for its headers' size, is then a failed receipt, or a fault. Only when
+ * async. Default 0.
+ */
+void kca_publisher_builder_with_background(kca_publisher_builder *b, int background);
+
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_publisher_builder_with_property(kca_publisher_builder *b, const char *name, const char *value);
 
@@ -940,8 +947,8 @@ const char *kca_bridge_path(const kca_bridge *b);
 /* Takes the connection that waits, of this process only, and removes the file. KCA_ERROR_STATE: there is none. */
 kca_error *kca_bridge_accept(kca_bridge *b);
 
-/* From now on the byte `mark`, 1 to 255, comes each time the queue becomes readable, and at once if it is. Of a
- * consumer until it stops: its next queue has to be watched anew. */
+/* From now on the byte `mark`, 1 to 255, comes each time the queue becomes readable, and at once if it is: then take
+ * until kca_queue_next finds nothing. Of a consumer until it stops: its next queue has to be watched anew. */
 kca_error *kca_bridge_watch(kca_bridge *b, kca_queue *q, int mark);
 
 /* Makes this byte come now. Does not wait: when so many bytes are unread that there is no room, those wake the reader. */

@@ -71,6 +71,11 @@ void kca_publisher_builder_with_buffer_timeout_ms(kca_publisher_builder *b, int 
                         INT_MAX);
 }
 
+void kca_publisher_builder_with_background(kca_publisher_builder *b, int background) {
+    if (b)
+        kca__option_int(&b->background, owner_of(b), "background", background, 0, 1);
+}
+
 void kca_publisher_builder_with_required_acks(kca_publisher_builder *b, int acks) {
     if (b)
         kca__option_int(&b->required_acks, owner_of(b), "required_acks", acks, -1, 1);

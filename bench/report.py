@@ -23,6 +23,9 @@ WORKS = {
     "python-consume": "Python: consume; raw: confluent-kafka",
     "python-asyncio": "Python: publish in asyncio; raw: aiokafka",
     "python-sync": "Python: publish, one at a time",
+    "openresty-fire": "OpenResty: gateway, receipt counted later; raw: without Kafka",
+    "openresty-publish": "OpenResty: gateway, answer waits for receipt; raw: without Kafka",
+    "openresty-client": "OpenResty: publish; raw: lua-resty-kafka",
 }
 PROCESSORS = {"kca": 1, "kca-4": 4, "kca-16": 16}
 CLIENTS = {
@@ -51,6 +54,15 @@ def consume(work: str, client: str) -> tuple[Row, Row]:
     return Row(work, cpu, CPU, 1.5, client), Row(work, rate, RATE, client=client)
 
 
+def gateway(work: str, target: float) -> tuple[Row, ...]:
+    return (
+        Row(work, "us_per_request", "time, µs per request", target),
+        Row(work, "requests_per_second", "requests/s"),
+        Row(work, "other_p99_us", "other requests' latency p99, µs", 2.0),
+        Row(work, "loop_us_per_request", "event loop, µs per request"),
+    )
+
+
 ROWS = (
     Row("publish", "cpu_us_per_message", CPU, 1.25),
     Row("publish", "messages_per_second", RATE),
@@ -76,6 +88,11 @@ ROWS = (
     Row("python-asyncio", "cpu_us_per_message", CPU),
     Row("python-sync", "p50_us", "latency p50, µs", 1.2),
     Row("python-sync", "p99_us", "latency p99, µs"),
+    *gateway("openresty-fire", 1.25),
+    *gateway("openresty-publish", 2.0),
+    Row("openresty-client", "loop_us_per_message", "event loop, µs per message", 0.6),
+    Row("openresty-client", "cpu_us_per_message", CPU),
+    Row("openresty-client", "messages_per_second", RATE),
 )
 BACKLOG_TARGET = 1.1  # memory over the large backlog to that over the small one
 
@@ -154,7 +171,10 @@ def how(results: Results) -> str:
         f"to end: linger 0, from just before publish to the handler, each round several runs of "
         f"{results['end_to_end']:,} messages. CPU is user + system of the whole client process. In Python the payload "
         "is a dict, with orjson, and raw is the client that is named, with ids and headers made for each message; a "
-        "fifth of the messages."
+        "fifth of the messages. In OpenResty nginx has one worker; wrk POSTs over 400 connections, and a second one GETs a "
+        "constant over one connection meanwhile, whose latency is that of other requests; raw reads bodies and answers of "
+        "the same sizes. Both Kafka clients there have their own default settings, acks 1, on Kafka 3.9.1, which "
+        "lua-resty-kafka still can talk to."
     )
 
 
@@ -184,6 +204,9 @@ PANELS = (
     (Row("one-key", "cpu_us_per_message", "Consume, 1 key", 1.5), "CPU per message, µs"),
     (Row("end-to-end", "p99_us", "End to end, 1,000 messages/s", 1.2), "latency p99, µs"),
     (Row("slow-large", "peak_mb", "Slow handler over a backlog"), "peak memory, MB"),
+    (Row("openresty-fire", "us_per_request", "nginx gateway, no wait; raw: without Kafka", 1.25), "time per request, µs"),
+    (Row("openresty-publish", "us_per_request", "nginx gateway, waits; raw: without Kafka", 2.0), "time per request, µs"),
+    (Row("openresty-client", "loop_us_per_message", "nginx; raw: lua-resty-kafka", 0.6), "event loop per message, µs"),
 )
 COLOURS = {"raw": "#8b98a9", "kca": "#0b7a75", "kca-4": "#3f9d98", "kca-16": "#83c3bf", "raw-default": "#cdd5df"}
 NAMES = {

@@ -10,6 +10,9 @@
 
 enum { SERVICE_POLL_MS = 1000, STEP_ASIDE_MS = 50, DESTROY_FIXED = 0x020601ff };
 
+/* Waking the service thread for each message would cost its publisher more than it spares. */
+enum { HANDING_POLL_MS = 1, HANDING_POLLS = 16 };
+
 /* syslog's levels, as librdkafka has them. */
 static int log_level(int syslog_level) {
     if (syslog_level <= 3)
@@ -73,14 +76,30 @@ static bool callers_poll(const kca__client *client) {
            kca__clock_ms() < client->last_wait_ms + STEP_ASIDE_MS;
 }
 
+/* With the lock held. */
+static void hand_over(kca__client *client) {
+    if (client->handing > 0)
+        client->handing--;
+    if (!client->handed)
+        return;
+    kca__slot *first = client->handed;
+    client->handed = client->last_handed = NULL;
+    client->handing = HANDING_POLLS;
+    pthread_mutex_unlock(&client->lock);
+    kca__publisher_hand_over(client, first);
+    pthread_mutex_lock(&client->lock);
+}
+
 static void *serve(void *argument) {
     kca__client *client = argument;
     pthread_mutex_lock(&client->lock);
     while (!client->stopping) {
+        hand_over(client);
         if (callers_poll(client))
-            kca__clock_wait(&client->service, &client->lock, kca__clock_deadline(STEP_ASIDE_MS));
+            kca__clock_wait(&client->service, &client->lock,
+                            kca__clock_deadline(client->handing ? HANDING_POLL_MS : STEP_ASIDE_MS));
         else
-            poll_once(client, SERVICE_POLL_MS);
+            poll_once(client, client->handing ? HANDING_POLL_MS : SERVICE_POLL_MS);
     }
     pthread_mutex_unlock(&client->lock);
     return NULL;
@@ -124,6 +143,23 @@ void kca__client_serve(kca__client *client, int timeout_ms) {
     begin_waiting(client);
     wait_once(client, timeout_ms);
     end_waiting(client);
+    pthread_mutex_unlock(&client->lock);
+}
+
+void kca__client_hand(kca__client *client, kca__slot *slot) {
+    slot->next = NULL;
+    pthread_mutex_lock(&client->lock);
+    if (client->handed)
+        client->last_handed->next = slot;
+    else
+        client->handed = slot;
+    client->last_handed = slot;
+    if (!client->handing) {
+        client->handing = HANDING_POLLS;
+        pthread_cond_signal(&client->service);
+        if (client->polling)
+            rd_kafka_queue_yield(client->queue);
+    }
     pthread_mutex_unlock(&client->lock);
 }
 

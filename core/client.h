@@ -38,6 +38,8 @@ typedef struct kca__client {
     bool polling;
     int waiters;
     int64_t last_wait_ms;
+    struct kca__slot *handed, *last_handed; /* in the order of their coming */
+    int handing; /* short polls until the service thread sleeps again, and has to be woken */
     pthread_cond_t turn;    /* a waiter may poll, or its answer is there */
     pthread_cond_t service; /* the service thread has to stop */
 } kca__client;
@@ -57,6 +59,9 @@ bool kca__client_wait(kca__client *client, const bool *done, int64_t deadline);
 
 /* Waits for one event, at most timeout_ms, and handles it. */
 void kca__client_serve(kca__client *client, int timeout_ms);
+
+/* The service thread hands the slot's message to librdkafka, soon: see kca__publisher_hand_over. */
+void kca__client_hand(kca__client *client, struct kca__slot *slot);
 
 /* Of a delivery report: librdkafka takes for stored, without an answer of the broker's, what comes
  * before a record that is stored. A broker which knows nothing of the producer yet takes any record

@@ -43,12 +43,11 @@ static kca_error *report_error(kca__client *client, const rd_kafka_message_t *m)
 
 /* A failed message that nobody asked a receipt for, and nobody waits for, must not vanish in
  * silence. */
-static void tell_fault(kca__client *client, const kca_error *error, const rd_kafka_message_t *m) {
-    kca__log_write(client->log, KCA_LOG_ERROR, "publisher", rd_kafka_topic_name(m->rkt), "%s",
-                   error->text);
+static void tell_fault(kca__client *client, const kca_error *error, const char *topic,
+                       int partition) {
+    kca__log_write(client->log, KCA_LOG_ERROR, "publisher", topic, "%s", error->text);
     kca__event_queue_push_note(client->receipts,
-                               kca__event_new_fault(kca__error_copy(error),
-                                                    rd_kafka_topic_name(m->rkt), m->partition, -1));
+                               kca__event_new_fault(kca__error_copy(error), topic, partition, -1));
 }
 
 /* The library itself is told of a record, outside the outbox' lock. */
@@ -73,7 +72,7 @@ static void take_report(kca__client *client, const rd_kafka_message_t *m, report
     telling told = {slot->written, slot->user, NULL};
     kca_error *error = m->err || kca__client_is_unconfirmed(m) ? report_error(client, m) : NULL;
     if (error && !answer && !told.written && slot->receipt.token == 0)
-        tell_fault(client, error, m);
+        tell_fault(client, error, rd_kafka_topic_name(m->rkt), m->partition);
     kca_error *copy = answer || told.written ? kca__error_copy(error) : NULL;
     kca__outbox_answer(slot, error, m->partition, m->offset < 0 ? -1 : m->offset, &r->receipts);
     if (answer) {
@@ -122,4 +121,19 @@ void kca__publisher_take_reports(kca__client *client, rd_kafka_event_t *event) {
     if (stored)
         kca__client_forget_trouble(client);
     kca__event_queue_push_receipts(client->receipts, &r.receipts);
+}
+
+void kca__publisher_report_refusal(kca__client *client, kca__slot *slot, kca_error *error) {
+    kca__outbox *outbox = slot->outbox;
+    kca__event_list receipts;
+    kca__event_list_init(&receipts);
+    const char *topic = slot->receipt.topic;
+    kca_error *fault = slot->receipt.token == 0 ? kca__error_copy(error) : NULL;
+    kca__outbox_begin_answers(outbox);
+    kca__outbox_answer(slot, error, -1, -1, &receipts);
+    kca__outbox_end_answers(outbox);
+    kca__event_queue_push_receipts(client->receipts, &receipts);
+    if (fault)
+        tell_fault(client, fault, topic, -1);
+    kca__error_free(fault);
 }

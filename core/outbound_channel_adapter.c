@@ -192,7 +192,7 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
         .tracestate = kca__trace_context_current_tracestate(),
     };
     kca__wire wire;
-    kca__translator_write(&wire, m, &defaults, kca__wire_time_now_ms());
+    kca__translator_write(&wire, m, &defaults, kca__wire_time_about_now_ms());
 
     /* A list of our own: given one by one, librdkafka below 2.12 frees them twice when it refuses
      * the record. */
@@ -221,7 +221,7 @@ kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
         .tracestate = cause->texts[KCA__TEXT_TRACESTATE],
     };
     kca__wire wire;
-    kca__translator_write(&wire, m, &defaults, kca__wire_time_now_ms());
+    kca__translator_write(&wire, m, &defaults, kca__wire_time_about_now_ms());
     int count = wire.header_count + m->header_count;
     kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
     if (!headers)
@@ -338,15 +338,49 @@ static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int ty
     return e;
 }
 
+/* The service thread goes on: the slot stays a visitor until then. */
+static kca_error *publish_later(kca__publisher *p, const kca_message *m, int type,
+                                kca__slot *slot) {
+    if (!kca__handed_message_keep(&slot->handed, m, kca__trace_context_current_traceparent(),
+                                  kca__trace_context_current_tracestate())) {
+        kca__outbox_give_back(slot);
+        kca__outbox_leave(p->outbox);
+        return kca__error_memory();
+    }
+    slot->handed->publisher = p;
+    slot->handed->type = type;
+    kca__client_hand(p->client, slot);
+    return NULL;
+}
+
+void kca__publisher_hand_over(kca__client *client, kca__slot *first) {
+    for (kca__slot *slot = first, *next; slot; slot = next) {
+        /* Once librdkafka has it, the slot may be another message's at any time. */
+        next = slot->next;
+        kca__publisher *p = slot->handed->publisher;
+        kca__outbox *outbox = p->outbox;
+        kca_error *e = produce(p, &slot->handed->message, slot->handed->type, slot);
+        if (e)
+            kca__publisher_report_refusal(client, slot, e);
+        kca__outbox_leave(outbox);
+    }
+}
+
 kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
                                   uint64_t token) {
     if (m->error)
         return kca__error_copy(m->error);
     kca__slot *slot;
-    kca_error *e = take_slot(&slot, p, m->payload_len + m->key_len);
+    size_t bytes = m->payload_len + m->key_len;
+    bool later = p->options->background && p->options->async;
+    if (later && bytes > (size_t)p->options->batch_bytes)
+        return kca__publisher_too_large(p, bytes);
+    kca_error *e = take_slot(&slot, p, bytes);
     if (e)
         return e;
     slot->receipt.token = token;
+    if (later)
+        return publish_later(p, m, type, slot);
     e = p->options->async ? publish_and_go(p, m, type, slot) : publish_and_wait(p, m, type, slot);
     kca__outbox_leave(p->outbox);
     return e;

@@ -58,6 +58,13 @@ kca_error *kca__publisher_too_large(const kca__publisher *p, size_t bytes);
 /* Gives the number still unanswered when the deadline is over. */
 int kca__publisher_flush(kca__publisher *p, int64_t deadline);
 
+/* Hands what kca__client_hand took to librdkafka: slots linked by next. On the client's service
+ * thread. */
+void kca__publisher_hand_over(kca__client *client, kca__slot *first);
+
+/* librdkafka refuses a message whose publish has returned. Takes `error`. */
+void kca__publisher_report_refusal(kca__client *client, kca__slot *slot, kca_error *error);
+
 /* Turns a delivery report event into receipts. */
 void kca__publisher_take_reports(kca__client *client, rd_kafka_event_t *event);
 

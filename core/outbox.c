@@ -57,6 +57,8 @@ static void unlock_and_let_go(kca__outbox *o) {
         return;
     pthread_cond_destroy(&o->changed);
     pthread_mutex_destroy(&o->lock);
+    for (int i = 0; i < o->used; i++)
+        free(o->slots[i].handed);
     free(o->slots);
     free(o->topic);
     free(o);

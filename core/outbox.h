@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "event_queue.h"
+#include "handed_message.h"
 
 typedef struct kca__outbox kca__outbox;
 
@@ -36,6 +37,8 @@ typedef struct kca__slot {
     kca__written_fn written; /* NULL: nobody is told */
     void *user;
     size_t bytes;
+    kca__handed_message *handed; /* the message while a thread of the library is to take it */
+    struct kca__slot *next;      /* handed after this one */
 } kca__slot;
 
 typedef struct kca__outbox_counts {

@@ -20,6 +20,7 @@ struct kca_publisher_builder {
     int buffer_messages;
     int buffer_bytes;
     int buffer_timeout_ms;
+    int background;
     kca__properties properties;
     kca_error *error;
 };

@@ -147,8 +147,16 @@ bool kca__wire_time_read(int64_t *out_ms, const char *text) {
     return true;
 }
 
-int64_t kca__wire_time_now_ms(void) {
+static int64_t now_ms(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
+    clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t kca__wire_time_now_ms(void) {
+    return now_ms(CLOCK_REALTIME);
+}
+
+int64_t kca__wire_time_about_now_ms(void) {
+    return now_ms(CLOCK_REALTIME_COARSE);
 }

@@ -21,5 +21,6 @@ bool kca__wire_time_read(int64_t *out_ms, const char *text);
 
 /* Milliseconds since 1970 now. */
 int64_t kca__wire_time_now_ms(void);
+int64_t kca__wire_time_about_now_ms(void); /* some ms ago, in a fraction of the time */
 
 #endif

@@ -1,15 +1,16 @@
 --- The application of nginx.conf: what each of its locations does.
+local gateway = require("gateway")
 local json = require("kca.json")
 local kca = require("resty.kca")
 
 local HOSTS = os.getenv("KCA_HOSTS") or "embedded://"
-local STATUS = { payload = 400, argument = 400, too_large = 413, buffer_full = 503, timeout = 504, state = 503 }
 
+local say, complain = gateway.say, gateway.complain
 local app = { invoiced = 0 }
 
 local system = assert(kca.system(
   kca.connection("kafka", HOSTS),
-  kca.publisher("kafka", "orders", { required_acks = -1, linger_ms = 1 }),
+  kca.publisher("kafka", "orders", { required_acks = -1, buffer_messages = 50000 }), -- linger_ms 5, for throughput
   kca.publisher("kafka", "orders.dead", { required_acks = -1 }),
   kca.publisher("kafka", "access", { required_acks = 1, linger_ms = 100, buffer_messages = 10000 }),
   kca.consumer("kafka", "orders", "invoicing", {
@@ -19,58 +20,10 @@ local system = assert(kca.system(
   })
 ))
 
-local function say(status, value)
-  ngx.status = status
-  ngx.header.content_type = "application/json"
-  ngx.say(json.encode(value))
-end
-
-local function complain(err)
-  say(STATUS[err.name] or 502, { error = err.name, text = err.text, retriable = err.retriable })
-end
-
 -- ---- HTTP -> Kafka ----
 
---- The request's trace; what breaks W3C's form is left out, as W3C says.
-local function trace_of(headers)
-  local probe = kca.message("probe"):set_trace_context(headers.traceparent, headers.tracestate)
-  return not probe:error() and headers.traceparent or nil
-end
-
---- The body is the payload, as it is; the answer is the receipt.
 function app.publish(name)
-  if ngx.req.get_method() ~= "POST" then
-    return say(405, { error = "method", text = "POST a JSON body" })
-  end
-  ngx.req.read_body()
-  local headers = ngx.req.get_headers()
-  local message, err = kca.message(name, ngx.req.get_body_data() or "", {
-    key = headers.key,
-    correlation_id = headers["correlation-id"],
-    traceparent = trace_of(headers),
-    tracestate = headers.tracestate,
-  })
-  local fine
-  if message then
-    fine, err = message:check_json()
-  end
-  if not fine then
-    return complain(err)
-  end
-  local bus = assert(system:event_bus("orders"))
-  if ngx.var.arg_wait == "no" then
-    fine, err = bus:fire(message)
-    if not fine then
-      return complain(err)
-    end
-    return say(202, { accepted = true })
-  end
-  local receipt
-  receipt, err = bus:publish(message)
-  if not receipt then
-    return complain(err)
-  end
-  say(201, { topic = receipt.topic, partition = receipt.partition, offset = receipt.offset })
+  gateway.publish(assert(system:event_bus("orders")), name)
 end
 
 -- ---- access log -> Kafka ----

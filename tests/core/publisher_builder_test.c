@@ -117,6 +117,7 @@ static void test_every_number_has_its_range(void **state) {
         {kca_publisher_builder_with_buffer_messages, "buffer_messages", 1, 10000000},
         {kca_publisher_builder_with_buffer_bytes, "buffer_bytes", 1000, 2000000000},
         {kca_publisher_builder_with_buffer_timeout_ms, "buffer_timeout_ms", -1, INT_MAX},
+        {kca_publisher_builder_with_background, "background", 0, 1},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const range *r = &ranges[i];

@@ -141,6 +141,59 @@ def test_a_message_takes_nothing_over_from_the_one_before(begin: Begin) -> None:
     assert len({one[2] for one in seen}) == 3
 
 
+def test_fields_and_failures_are_of_their_message_only(begin: Begin) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    publish = 'app.answer(app.bus:publish("orderCreated", %s, %s))'
+    server = begin(
+        """app.seen[#app.seen + 1] = { order.id, message:correlation_id() == "c", message:message_id() == "m",
+                                       message:traceparent() }""",
+        locations={
+            "/all": publish
+            % (
+                "{ id = 1 }",
+                f'{{ key = "k", correlation_id = "c", message_id = "m", traceparent = "{trace}" }}',
+            ),
+            "/none": publish % ("{ id = 2 }", '{ key = "k" }'),
+            "/reused": """local fields = { key = "k", correlation_id = "c", message_id = "m" }
+                          app.bus:publish("orderCreated", { id = 5 }, fields)
+                          fields.correlation_id, fields.message_id = nil, nil
+                          app.answer(app.bus:publish("orderCreated", { id = 6 }, fields))""",
+            "/no-json": publish % ("'{'", "{ check_json = true }"),
+            "/no-trace": publish % ("{ id = 3 }", '{ traceparent = "x" }'),
+            "/no-field": publish % ("{ id = 4 }", '{ kee = "k" }'),
+        },
+    )
+    server.json("/all")
+    refused = [
+        json.loads(server.get(path)[1])["name"]
+        for path in ("/no-json", "/no-trace", "/no-field")
+    ]
+    assert refused == ["payload", "argument", "argument"]
+    server.json("/none")
+    server.json("/reused")
+    wait_until(lambda: len(server.json("/status")["seen"]) == 4, "all are handled")
+    assert server.json("/status")["seen"] == [
+        [1, True, True, trace],
+        [2, False, False, ""],
+        [5, True, True, ""],
+        [6, False, False, ""],
+    ]
+    assert server.json("/counts")["refused"] == 3
+
+
+def test_a_receipt_is_given_to_who_asked_for_it(begin: Begin) -> None:
+    listen = """app.told = {}
+                app.system:on("receipt", function(r) app.told[#app.told + 1] = { r.token or 0, r.offset } end)
+                app.bus:fire("orderCreated", { id = 1 }, { key = "k", token = 77 })
+                app.bus:fire("orderCreated", { id = 2 }, { key = "k" }) app.answer({})"""
+    server = begin(
+        locations={"/listen": listen, "/told": "app.answer(app.kca.array(app.told))"}
+    )
+    server.json("/listen")
+    wait_until(lambda: len(server.json("/told")) == 2, "both receipts came")
+    assert server.json("/told") == [[77, 0], [0, 1]]
+
+
 def test_a_publish_that_waits_holds_up_nobody(begin: Begin) -> None:
     server = begin(linger_ms=1000)
     begun = time.monotonic()

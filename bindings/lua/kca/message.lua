@@ -86,7 +86,8 @@ local function add_message(M, core, Message)
     end
   end
   local set_trace_context = types.setter(core, "kca_message_set_trace_context", "trace context")
-  local others = { headers = true, traceparent = true, tracestate = true, token = true, timeout_ms = true }
+  local others = { headers = true, traceparent = true, tracestate = true, check_json = true }
+  others.token, others.timeout_ms = true, true
 
   local function refuse(name, code, kind, text)
     return nil, errors.new(core[code], kind, ("message %s: %s"):format(tostring(name), text))
@@ -126,7 +127,8 @@ local function add_message(M, core, Message)
   end
 
   --- A message of this name. `payload`: a string as it is, nil none, anything else as JSON. `fields`: key, type,
-  -- message_id, correlation_id, timestamp_ms, origin, version, reply_to, traceparent, tracestate, headers (a table).
+  -- message_id, correlation_id, timestamp_ms, origin, version, reply_to, traceparent, tracestate, headers (a table); and
+  -- check_json: true refuses a string that is no JSON.
   function M.message(name, payload, fields)
     local problem = types.text_problem("name", name)
     if problem then
@@ -147,6 +149,12 @@ local function add_message(M, core, Message)
     problem = fields ~= nil and set_fields(handle, fields)
     if problem then
       return refuse(name, "KCA_ERROR_ARGUMENT", "argument", problem)
+    end
+    if fields ~= nil and fields.check_json then
+      local fine, err = core.kca_message_check_json(handle)
+      if not fine then
+        return nil, errors.of(err)
+      end
     end
     return setmetatable({ handle = handle }, Message)
   end

@@ -8,6 +8,7 @@ local MAIN = {}
 
 --- The delivery that a handler of this coroutine is at: what it publishes continues its trace.
 local handled = setmetatable({}, { __mode = "k" })
+local at_work = 0 -- handlers: while there is none, nobody needs to look
 
 local function here()
   return coroutine.running() or MAIN
@@ -21,7 +22,7 @@ return function(M)
   end
 
   function Work.handled()
-    return handled[here()]
+    return at_work > 0 and handled[here()] or nil
   end
 
   --- An error for `error` or `return nil, err` in a handler: the message will never work.
@@ -107,9 +108,9 @@ return function(M)
   function Work:handle(d)
     local place = here()
     local outside = handled[place]
-    handled[place] = d
+    handled[place], at_work = d, at_work + 1
     local ran, verdict, name, text = pcall(self.answer, self, d)
-    handled[place] = outside
+    handled[place], at_work = outside, at_work - 1
     if not ran then
       verdict, name, text = M.FAILED, "handler", tostring(verdict)
     end

@@ -112,6 +112,7 @@ class PublisherBuilder(Declared):
         buffer_messages: int | None = None,
         buffer_bytes: int | None = None,
         buffer_timeout_ms: int | None = None,
+        background: bool | None = None,
         property: _Properties = None,
     ) -> None:
         given = locals()
@@ -182,6 +183,11 @@ class PublisherBuilder(Declared):
         """How long publish waits while the buffer is full: 10000; -1 for ever."""
         self._buffer_timeout_ms = timeout_ms
         _kca.kca_publisher_builder_with_buffer_timeout_ms(self._handle, timeout_ms)
+        return self
+
+    def with_background(self, background: bool) -> PublisherBuilder:
+        """True: publish only copies the message, a thread of the library hands it over a millisecond later. False."""
+        _kca.kca_publisher_builder_with_background(self._handle, background)
         return self
 
     def with_property(self, name: str, value: str) -> PublisherBuilder:

@@ -22,8 +22,9 @@ return function(M, core, classes, worker)
   function M.system(...)
     local system, err = make(...)
     if system then
-      system.waiting, system.runs, system.consumers, system.buses = {}, {}, {}, {}
-      system.tally = { accepted = 0, stored = 0, failed = 0, refused = 0 }
+      system.places, system.free = {}, {}
+      system.runs, system.consumers, system.buses = {}, {}, {}
+      system.refused = 0
     end
     return system, err
   end
@@ -128,7 +129,7 @@ return function(M, core, classes, worker)
     end
     worker.systems[self] = nil
     local ok, err = shutdown(self, timeout_ms or EXIT_MS)
-    while was_started and self:take_events() do -- the last receipts
+    while was_started and self:take_events() > 0 do -- the last receipts
     end
     return ok, err
   end

@@ -3,14 +3,23 @@
 local ffi = require("ffi")
 local errors = require("kca.errors")
 local json = require("kca.json")
+local semaphore = require("ngx.semaphore")
+
+local has_nkeys, nkeys = pcall(require, "table.nkeys") -- of OpenResty's LuaJIT, compiled as `pairs` is not
+if not has_nkeys then
+  function nkeys(fields)
+    local count = 0
+    for _ in pairs(fields) do
+      count = count + 1
+    end
+    return count
+  end
+end
 
 local AT_ONCE = 256
 local A_TURN = 1024 -- events, then others have a turn
 local WAIT_MS = 30000
 local LOOK_S = 0.002 -- how often one looks that is not woken
-local FIRST_WAITED = 2 ^ 32 -- tokens below belong to buses
-
-local SIMPLE = { key = true, token = true, timeout_ms = true } -- fields that a kept message can have
 local MOST_KEPT = 64 -- names, each bus
 
 local YIELDS = {}
@@ -22,7 +31,6 @@ end
 return function(M, core, classes, worker)
   local Bus, System, Work = classes.Bus, classes.System, classes.Work
   local C = core.C
-  local next_token = FIRST_WAITED
 
   local function error_of(event)
     return errors.of(core.kca_event_error(event))
@@ -38,38 +46,48 @@ return function(M, core, classes, worker)
     }
   end
 
-  --- A receipt goes to who waits for it, or is counted; one that a listener wants is returned.
-  local function take_receipt(system, event)
-    local token = tonumber(C.kca_event_token(event))
-    local waiting = system.waiting[token]
-    local counts = system.tally
-    if C.kca_event_error(event) == nil then
-      counts.stored = counts.stored + 1
+  -- ---- who waits for a receipt: each has a place, whose number is the token; free again when the receipt came ----
+
+  local function take_place(system)
+    local places, free = system.places, system.free
+    local place = free[#free]
+    if place then
+      free[#free] = nil
     else
-      counts.failed = counts.failed + 1
-      counts.last_error = tostring(error_of(event))
+      place = { token = #places + 1, semaphore = semaphore.new(0) }
+      places[place.token] = place
     end
-    if waiting then
-      system.waiting[token] = nil
-      if waiting.semaphore then
-        if not waiting.gone then
-          worker.busy = worker.busy - 1
-          waiting.receipt = receipt_of(event)
-          waiting.semaphore:post(1)
-        end
-        return nil
-      end
+    return place
+  end
+
+  local function free_place(system, place)
+    place.receipt, place.gone, place.told = nil, nil, nil
+    system.free[#system.free + 1] = place
+  end
+
+  --- A receipt goes to who waits for it; one that a listener wants is returned.
+  local function take_receipt(system, event)
+    local place = system.places[tonumber(C.kca_event_token(event))]
+    local receipt = receipt_of(event)
+    if receipt.error then
+      system.last_error = receipt.error.text
     end
-    if system.work.listeners.receipt then
-      local receipt = receipt_of(event)
-      receipt.token = waiting and waiting.token
+    if place.told then
+      receipt.token = place.told.token
+      free_place(system, place)
       return receipt
+    elseif place.gone then
+      free_place(system, place)
+    else
+      worker.busy = worker.busy - 1
+      place.receipt = receipt
+      place.semaphore:post(1)
     end
   end
 
   local out = ffi.new("kca_event *[?]", AT_ONCE)
 
-  --- Takes what is in the system's queue; true: there may be more.
+  --- Takes some of what is in the system's queue, and gives how much; 0: there is no more.
   function System:take_events()
     local count = C.kca_queue_next(self.events.handle, out, AT_ONCE, 0)
     local told
@@ -82,6 +100,9 @@ return function(M, core, classes, worker)
       else
         taken = self.events.take(ffi.gc(event, C.kca_event_free))
       end
+      if taken and taken.kind == "fault" then
+        self.last_error = taken.error.text
+      end
       if taken then
         told = told or {}
         told[#told + 1] = taken
@@ -90,37 +111,39 @@ return function(M, core, classes, worker)
     for _, event in ipairs(told or {}) do -- which may yield, and others then use `out`
       self.work:tell(event)
     end
-    return count == AT_ONCE
+    return math.max(count, 0)
   end
 
   --- All of it, in turns; the worker's listening thread does so.
   function System:drain()
     local taken = 0
-    while self:take_events() do
-      taken = taken + AT_ONCE
-      if taken % A_TURN == 0 then
+    repeat
+      local count = self:take_events()
+      taken = taken + count
+      if taken >= A_TURN then
+        taken = 0
         ngx.sleep(0.001)
       end
-    end
+    until count == 0
   end
 
-  local function wait_for(system, waiting, timeout_ms)
+  local function wait_for(system, place, timeout_ms)
     local deadline = ngx.now() + timeout_ms / 1000
-    while not waiting.receipt do
+    while not place.receipt do
       local left = deadline - ngx.now()
       if left < 0.001 then -- nginx waits whole milliseconds, and its clock stands still meanwhile
         return nil
       end
       if worker.hears then
-        waiting.semaphore:wait(left < 1 and left or 1)
+        place.semaphore:wait(left < 1 and left or 1)
       else
         system:take_events()
-        if not waiting.receipt then
+        if not place.receipt then
           ngx.sleep(LOOK_S)
         end
       end
     end
-    return waiting.receipt
+    return place.receipt
   end
 
   --- Why who is here may not wait; nil: it may.
@@ -175,18 +198,25 @@ return function(M, core, classes, worker)
 
   -- ---- messages of a name and a payload, used again: most of what a message costs is making it ----
 
-  local function is_simple(fields)
-    if fields == nil then
-      return true
-    elseif type(fields) ~= "table" or (fields.key ~= nil and type(fields.key) ~= "string") then
-      return false
-    end
-    for field in pairs(fields) do
-      if not SIMPLE[field] then
-        return false
-      end
-    end
-    return true
+  local function one_if(value)
+    return value ~= nil and 1 or 0
+  end
+
+  local function is_text(value)
+    return value == nil or type(value) == "string"
+  end
+
+  --- Whether a kept message can have these fields and be as it was without them; the second line only says how to publish.
+  -- No loop, so that it is compiled into its caller.
+  local function is_simple(f)
+    return nkeys(f)
+        == one_if(f.key) + one_if(f.message_id) + one_if(f.correlation_id) + one_if(f.traceparent) + one_if(f.tracestate)
+          + one_if(f.check_json) + one_if(f.token) + one_if(f.timeout_ms)
+      and is_text(f.key)
+      and is_text(f.message_id)
+      and is_text(f.correlation_id)
+      and is_text(f.traceparent)
+      and is_text(f.tracestate)
   end
 
   local function kept_message(bus, name)
@@ -201,9 +231,33 @@ return function(M, core, classes, worker)
     return kept
   end
 
+  local NONE = {}
+
+  --- Sets the fields that are given, and takes back those of the message before, whose table may be the caller's next.
+  local function set_fields(kept, fields)
+    local handle = kept.handle
+    if fields.key or kept.key then
+      core.kca_message_set_key(handle, fields.key)
+    end
+    if fields.message_id or kept.message_id then
+      core.kca_message_set_message_id(handle, fields.message_id)
+    end
+    if fields.correlation_id or kept.correlation_id then
+      core.kca_message_set_correlation_id(handle, fields.correlation_id)
+    end
+    if fields.traceparent or kept.traceparent then
+      core.kca_message_set_trace_context(handle, fields.traceparent, fields.tracestate)
+    end
+    kept.key, kept.message_id = fields.key, fields.message_id
+    kept.correlation_id, kept.traceparent = fields.correlation_id, fields.traceparent
+  end
+
   --- Publishes at once, through the kept message of this name; nil: not possible so.
   local function put_kept(bus, name, payload, fields, token)
-    if type(name) ~= "string" or Work.handled() or not is_simple(fields) then
+    if fields == nil then
+      fields = NONE
+    end
+    if type(name) ~= "string" or type(fields) ~= "table" or Work.handled() or not is_simple(fields) then
       return nil
     end
     if type(payload) == "table" then
@@ -213,17 +267,20 @@ return function(M, core, classes, worker)
     if not kept then
       return nil
     end
-    local key = fields and fields.key
-    if key or kept.key then
-      core.kca_message_set_key(kept.handle, key)
-      kept.key = key
-    end
+    set_fields(kept, fields)
     core.kca_message_set_payload(kept.handle, payload)
-    return (core.kca_bus_publish(bus.handle, kept.handle, token))
+    if fields.check_json and not core.kca_message_check_json(kept.handle) then
+      return nil
+    end
+    local ok, err = core.kca_bus_publish(bus.handle, kept.handle, token)
+    if not ok and err.code ~= core.KCA_ERROR_BUFFER_FULL then -- it may keep a failure
+      bus.kept[name], bus.kept_count = nil, bus.kept_count - 1
+    end
+    return ok
   end
 
   local function refuse(system, err)
-    system.tally.refused = system.tally.refused + 1
+    system.refused = system.refused + 1
     return nil, err
   end
 
@@ -240,56 +297,52 @@ return function(M, core, classes, worker)
     if not timeout_ms then
       return refuse(system, wrong)
     end
-    next_token = next_token + 1
-    local token = next_token
-    if not put_kept(self, message, payload, fields, token) then
-      local ok, err = make_and_put(self, message, payload, fields, token, timeout_ms)
+    local place = take_place(system)
+    if not put_kept(self, message, payload, fields, place.token) then
+      local ok, err = make_and_put(self, message, payload, fields, place.token, timeout_ms)
       if not ok then
+        free_place(system, place)
         return refuse(system, err)
       end
     end
-    local waiting = { semaphore = worker.semaphore() } -- receipts are taken by other light threads, so not before this
-    system.waiting[token] = waiting
-    system.tally.accepted = system.tally.accepted + 1
     worker.busy = worker.busy + 1
-    local receipt = wait_for(system, waiting, timeout_ms)
+    local receipt = wait_for(system, place, timeout_ms)
     if not receipt then
-      waiting.gone = true
+      place.gone = true
       worker.busy = worker.busy - 1
       worker.nudge()
       local text = ("bus: no receipt came within %d ms; the message may still be stored"):format(timeout_ms)
       return nil, errors.new(core.KCA_ERROR_TIMEOUT, "timeout", text)
     end
-    worker.give_back(waiting.semaphore)
+    free_place(system, place)
     if receipt.error then
       return nil, receipt.error
     end
     return receipt
   end
 
-  --- Publishes and does not wait, in any phase: the receipt is counted later, or given to `system:on("receipt")`.
+  --- Publishes and does not wait, in any phase. What becomes of it is counted, and a failure is a fault; with a token, or
+  -- when a function listens, its receipt is given to `system:on("receipt")`.
   -- @return true: accepted; or nil and the error, also when the buffer is full
   function Bus:fire(message, payload, fields)
-    local system, token = self.system, 1
-    local given = fields_of(message, payload, fields)
-    given = type(given) == "table" and given.token or nil
-    if given then
-      next_token = next_token + 1
-      token = next_token
-    end
+    local system, given = self.system, fields_of(message, payload, fields)
+    local token = type(given) == "table" and given.token or nil
     if not worker.hears and system.started then
       system:take_events() -- nobody else does, and they take up the buffer
     end
-    if not put_kept(self, message, payload, fields, token) then
-      local ok, err = make_and_put(self, message, payload, fields, token, 0)
+    local place = (token or system.work.listeners.receipt) and take_place(system)
+    if place then
+      place.told = { token = token }
+    end
+    if not put_kept(self, message, payload, fields, place and place.token or 0) then
+      local ok, err = make_and_put(self, message, payload, fields, place and place.token or 0, 0)
       if not ok then
+        if place then
+          free_place(system, place)
+        end
         return refuse(system, err)
       end
     end
-    if given then
-      system.waiting[token] = { token = given }
-    end
-    system.tally.accepted = system.tally.accepted + 1
     return true
   end
 
@@ -319,23 +372,26 @@ return function(M, core, classes, worker)
     return flush(self, timeout_ms)
   end
 
-  --- What became of the messages of this worker: accepted, stored, failed, refused (never accepted), unanswered, and
+  --- What became of the messages of this worker: accepted, stored, failed, unanswered, refused (never accepted), and
   -- last_error.
   function System:counts()
-    local counts = {}
-    for name, count in pairs(self.tally) do
-      counts[name] = count
+    local counts = { stored = 0, failed = 0, unanswered = 0, refused = self.refused, last_error = self.last_error }
+    for _, channel in ipairs(assert(self:description()).publishers) do
+      for _, what in ipairs({ "stored", "failed", "unanswered" }) do
+        counts[what] = counts[what] + channel[what]
+      end
     end
-    counts.unanswered = counts.accepted - counts.stored - counts.failed
+    counts.accepted = counts.stored + counts.failed + counts.unanswered
     return counts
   end
 
   local publisher = M.publisher
 
-  --- The builder of a publisher. A full buffer never blocks the worker: `publish` waits for room, `fire` is refused.
+  --- The builder of a publisher, whose work another thread does (`background`). A full buffer never blocks the worker:
+  -- `publish` waits for room, `fire` is refused.
   -- `async` false: no batch timer delays a message, for `publish` waits in any case.
   function M.publisher(connection, topic, options)
-    local builder = publisher(connection, topic):with_buffer_timeout_ms(0)
+    local builder = publisher(connection, topic):with_buffer_timeout_ms(0):with_background(true)
     local with_linger_ms = builder.with_linger_ms
     function builder:with_buffer_timeout_ms()
       self:mistaken("buffer_timeout_ms would block the worker; publish waits for room, as long as its timeout_ms says")

@@ -4,8 +4,6 @@
 -- When there is no such thread, before it is connected and after the worker was told to exit, whoever waits for a
 -- receipt looks by itself from time to time.
 
-local semaphore = require("ngx.semaphore")
-
 local PATIENCE_MS = 60000
 local A_TURN, A_TURN_S = 1024, 0.003 -- deliveries, and seconds, before others have a turn
 local UNTIL_EXIT_S = 1e6
@@ -174,19 +172,6 @@ return function(core)
     if turn == mine then
       worker.begin_turn()
     end
-  end
-
-  -- ---- semaphores, used again ----
-
-  local spare = {}
-
-  function worker.semaphore()
-    return table.remove(spare) or semaphore.new(0)
-  end
-
-  --- Only one that nobody waits for and nobody will post.
-  function worker.give_back(used)
-    spare[#spare + 1] = used
   end
 
   return worker
