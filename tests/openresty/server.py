@@ -98,18 +98,9 @@ class Server:
     ) -> None:
         self.folder = folder
         self.port = free_port()
-        self.root = (
-            subprocess.check_output([ROOT / "tests/openresty/nginx"], text=True)
-            .strip()
-            .rstrip("/")
-        )
-        served = [
-            f"location = {path} {{ content_by_lua_block {{ {text} }} }}"
-            for path, text in locations.items()
-        ]
-        http = http or HTTP.format(
-            head=head, init=init, locations="\n".join([*served, more])
-        )
+        self.root = subprocess.check_output([ROOT / "tests/openresty/nginx"], text=True).strip().rstrip("/")
+        served = [f"location = {path} {{ content_by_lua_block {{ {text} }} }}" for path, text in locations.items()]
+        http = http or HTTP.format(head=head, init=init, locations="\n".join([*served, more]))
         machine = platform.machine()
         (folder / "app.lua").write_text(app)
         (folder / "nginx.conf").write_text(
@@ -124,9 +115,7 @@ class Server:
                 machine=machine,
             )
         )
-        self.environment = dict(
-            os.environ, LD_LIBRARY_PATH=f"{self.root}/usr/lib/{machine}-linux-gnu"
-        )
+        self.environment = dict(os.environ, LD_LIBRARY_PATH=f"{self.root}/usr/lib/{machine}-linux-gnu")
         self.process = subprocess.Popen(
             [
                 f"{self.root}/usr/sbin/nginx",
@@ -152,13 +141,9 @@ class Server:
         except OSError:
             return False
 
-    def request(
-        self, method: str, path: str, body: str | None = None
-    ) -> tuple[int, str]:
+    def request(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         """Status and text of the answer."""
-        connection = http.client.HTTPConnection(
-            "127.0.0.1", self.port, timeout=PATIENCE
-        )
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body)
             answer = connection.getresponse()

@@ -10,9 +10,7 @@ from server import ROOT, Server, wait_until
 
 def snippet(name: str) -> str:
     text = (ROOT / "docs/lua.md").read_text(encoding="utf-8")
-    [found] = re.findall(
-        rf"<!-- snippet: {re.escape(name)} -->\n```\w+\n(.*?)\n```", text, re.DOTALL
-    )
+    [found] = re.findall(rf"<!-- snippet: {re.escape(name)} -->\n```\w+\n(.*?)\n```", text, re.DOTALL)
     return str(found)
 
 

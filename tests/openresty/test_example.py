@@ -17,9 +17,7 @@ import pytest
 from server import ROOT, free_port, wait_until
 
 BROKER = os.environ.get("KCA_BROKER_PLAINTEXT", "")
-pytestmark = pytest.mark.skipif(
-    not BROKER, reason="needs Kafka: tests/broker/kafka start"
-)
+pytestmark = pytest.mark.skipif(not BROKER, reason="needs Kafka: tests/broker/kafka start")
 
 
 class Example:
@@ -34,13 +32,9 @@ class Example:
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(
-            lambda: self.request("GET", "/status")[0] == 200, "the example serves", 200
-        )
+        wait_until(lambda: self.request("GET", "/status")[0] == 200, "the example serves", 200)
 
-    def request(
-        self, method: str, path: str, body: str | None = None, **headers: str
-    ) -> tuple[int, Any]:
+    def request(self, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, Any]:
         """Status and values of the answer; (0, None): nobody answers yet."""
         assert self.process.poll() is None, self.log.read_text()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -86,11 +80,7 @@ def read(topic: str, wanted: Any) -> list[kca.Delivery]:
         queue = system.consumer(name).queue()
 
         def found() -> list[kca.Delivery]:
-            events = [
-                event
-                for event in queue.next(1000, 500)
-                if isinstance(event, kca.Delivery)
-            ]
+            events = [event for event in queue.next(1000, 500) if isinstance(event, kca.Delivery)]
             for event in events:
                 event.done()
             return [event for event in events if wanted(event)]
@@ -104,9 +94,7 @@ def test_an_order_is_published_with_its_receipt_and_invoiced(example: Example) -
     before = counters(example)["handled"]
     name = f"ORD-{uuid.uuid4()}"
     body = json.dumps({"orderId": name, "amount": 299.99})
-    status, receipt = example.request(
-        "POST", "/publish/orderCreated", body, Key="customer-7"
-    )
+    status, receipt = example.request("POST", "/publish/orderCreated", body, Key="customer-7")
     assert status == 201
     assert receipt["topic"] == "orders"
     assert receipt["offset"] >= 0
@@ -114,9 +102,7 @@ def test_an_order_is_published_with_its_receipt_and_invoiced(example: Example) -
         202,
         {"accepted": True},
     )
-    wait_until(
-        lambda: counters(example)["handled"] >= before + 2, "both are invoiced", 60
-    )
+    wait_until(lambda: counters(example)["handled"] >= before + 2, "both are invoiced", 60)
     [first, *_] = read(
         "orders",
         lambda d: d.partition == receipt["partition"] and d.offset == receipt["offset"],
@@ -130,9 +116,7 @@ def test_headers_of_a_request_are_taken_or_left_out(example: Example) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
     def published(**headers: str) -> kca.Delivery:
-        status, receipt = example.request(
-            "POST", "/publish/orderCreated", body, **headers
-        )
+        status, receipt = example.request("POST", "/publish/orderCreated", body, **headers)
         assert status == 201, receipt
         place = (receipt["partition"], receipt["offset"])
         return read("orders", lambda d: (d.partition, d.offset) == place)[0]
@@ -152,12 +136,7 @@ def test_headers_of_a_request_are_taken_or_left_out(example: Example) -> None:
 def test_what_the_upstream_refuses_is_dead_lettered(example: Example) -> None:
     before = counters(example)["dead_lettered"]
     name = f"ORD-{uuid.uuid4()}"
-    assert (
-        example.request("POST", "/publish/orderCreated", json.dumps({"orderId": name}))[
-            0
-        ]
-        == 201
-    )
+    assert example.request("POST", "/publish/orderCreated", json.dumps({"orderId": name}))[0] == 201
     wait_until(
         lambda: counters(example)["dead_lettered"] == before + 1,
         "it is dead-lettered",
@@ -192,9 +171,7 @@ def test_the_consumer_is_steered(example: Example) -> None:
     wait_until(lambda: steer("/pause"), "it is paused")
     wait_until(lambda: steer("/resume"), "it is resumed")
     before = counters(example)["handled"]
-    example.request(
-        "POST", "/publish/orderCreated", json.dumps({"orderId": "ORD-1", "amount": 1})
-    )
+    example.request("POST", "/publish/orderCreated", json.dumps({"orderId": "ORD-1", "amount": 1}))
     wait_until(lambda: counters(example)["handled"] > before, "it goes on", 60)
     before = counters(example)["handled"]
     wait_until(lambda: steer("/replay?from=1"), "it goes back")

@@ -49,11 +49,7 @@ INTERPRETERS = [
 
 def run(*command: str | Path, cwd: Path | None = None, **env: str) -> str:
     """What a command said, which must end with 0."""
-    clean = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("LUA_", "LD_"))
-    }
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LUA_", "LD_"))}
     done = subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
@@ -64,15 +60,11 @@ def run(*command: str | Path, cwd: Path | None = None, **env: str) -> str:
         timeout=280,
         check=False,
     )
-    assert done.returncode == 0, (
-        f"{command} ended with {done.returncode}:\n{done.stdout}"
-    )
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
     return done.stdout
 
 
-def round_trip(
-    folder: Path, interpreter: str, module: str, modules: Path, libraries: Path
-) -> None:
+def round_trip(folder: Path, interpreter: str, module: str, modules: Path, libraries: Path) -> None:
     script = folder / "round_trip.lua"
     script.write_text(ROUND_TRIP)
     paths = {"LUA_PATH": f"{modules}/?.lua;;", "LUA_CPATH": f"{libraries}/?.so;;"}
@@ -107,9 +99,7 @@ def test_nothing_for_luajit_is_installed_for_54(prefix: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["installed", "opm"])
-def test_nginx_takes_what_is_installed(
-    prefix: Path, tmp_path: Path, layout: str
-) -> None:
+def test_nginx_takes_what_is_installed(prefix: Path, tmp_path: Path, layout: str) -> None:
     modules = prefix / "share/lua/5.1"
     if layout == "opm":
         run(
@@ -156,12 +146,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("version", "interpreters"), [("5.1", ("lua5.1", "luajit")), ("5.4", ("lua5.4",))]
-)
-def test_a_rock_is_built_and_loads(
-    source: Path, tmp_path: Path, version: str, interpreters: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize(("version", "interpreters"), [("5.1", ("lua5.1", "luajit")), ("5.4", ("lua5.4",))])
+def test_a_rock_is_built_and_loads(source: Path, tmp_path: Path, version: str, interpreters: tuple[str, ...]) -> None:
     tree = tmp_path / "tree"
     rocks = (
         "luarocks",

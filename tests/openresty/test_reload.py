@@ -52,9 +52,7 @@ LOCATIONS = {
                                                       problem = app.problem and app.problem.name or "" }))""",
 }
 
-pytestmark = pytest.mark.skipif(
-    not BROKER, reason="needs Kafka: tests/broker/kafka start"
-)
+pytestmark = pytest.mark.skipif(not BROKER, reason="needs Kafka: tests/broker/kafka start")
 
 
 class Load:
@@ -65,9 +63,7 @@ class Load:
         self.over = threading.Event()
         self.accepted: list[str] = []
         self.refused: list[Any] = []
-        self.threads = [
-            threading.Thread(target=self._run, args=(n,)) for n in range(clients)
-        ]
+        self.threads = [threading.Thread(target=self._run, args=(n,)) for n in range(clients)]
         for thread in self.threads:
             thread.start()
 
@@ -77,9 +73,7 @@ class Load:
             count += 1
             name = f"{client}-{count}"
             try:
-                status, text = self.server.get(
-                    f"/{('publish', 'fire')[count % 2]}?id={name}"
-                )
+                status, text = self.server.get(f"/{('publish', 'fire')[count % 2]}?id={name}")
             except OSError as e:
                 self.refused.append((name, e))
                 time.sleep(0.01)
@@ -99,9 +93,7 @@ def ids_in(topic: str, wanted: set[str], seconds: float = 60) -> Counter[str]:
     """How often each id is in the topic, once the wanted ones and whatever follows in two seconds are read."""
     system = kca.System(
         kca.Connection("kafka", BROKER),
-        kca.ConsumerBuilder(
-            "kafka", topic, f"reader-{uuid.uuid4()}", partition=kca.PARTITION_EVERY
-        ),
+        kca.ConsumerBuilder("kafka", topic, f"reader-{uuid.uuid4()}", partition=kca.PARTITION_EVERY),
     )
     system.handler("*", lambda order, message: None)
     found: Counter[str] = Counter()
@@ -146,9 +138,7 @@ def server(tmp_path: Path, topic: str) -> Iterator[Server]:
 def must_be_there_once(topic: str, accepted: list[str]) -> None:
     found = ids_in(topic, set(accepted))
     missing = set(accepted) - found.keys()
-    assert not missing, (
-        f"{len(missing)} of {len(accepted)} are lost: {sorted(missing)[:5]}"
-    )
+    assert not missing, f"{len(missing)} of {len(accepted)} are lost: {sorted(missing)[:5]}"
     assert [name for name, count in found.items() if count != 1] == []
 
 
@@ -178,9 +168,7 @@ def test_reloads_under_load_lose_nothing(server: Server, topic: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM])
-def test_the_end_under_load_loses_nothing(
-    server: Server, topic: str, number: int
-) -> None:
+def test_the_end_under_load_loses_nothing(server: Server, topic: str, number: int) -> None:
     load = Load(server)
     wait_until(lambda: len(load.accepted) > 500, "there is load")
     assert server.end(number) == 0

@@ -47,7 +47,8 @@ LOCATIONS = {
     "/counts": "app.answer(app.system:counts())",
     "/status": """app.answer({ worker = ngx.worker.id(), handled = app.handled, seen = app.kca.array(app.seen),
                   running = app.system:consumer("shop").running ~= nil,
-                  problem = app.problem and tostring(app.problem), why = tostring(app.system:consumer("shop"):error()) })""",
+                  problem = app.problem and tostring(app.problem),
+                  why = tostring(app.system:consumer("shop"):error()) })""",
     "/fire": 'for i = 1, tonumber(ngx.var.arg_n) do app.bus:fire("orderCreated", { id = i }) end ngx.say("{}")',
     "/echo": "ngx.req.read_body() ngx.say(ngx.req.get_body_data())",
     "/hello": 'ngx.say("hello")',
@@ -76,9 +77,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
             "handler": handler, "linger_ms": linger_ms, "processors": processors, "where": where, "policy": policy,
             "buffer": buffer,
         }  # fmt: skip
-        servers.append(
-            Server(tmp_path, APP % names, LOCATIONS | (locations or {}), **options)
-        )
+        servers.append(Server(tmp_path, APP % names, LOCATIONS | (locations or {}), **options))
         return servers[-1]
 
     yield start
@@ -87,9 +86,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
         strange = [
             line
             for line in server.errors().splitlines()
-            if "[error]" in line
-            and "has ended" not in line
-            and "does not begin" not in line
+            if "[error]" in line and "has ended" not in line and "does not begin" not in line
         ]
         assert strange == []
 
@@ -126,9 +123,7 @@ def test_publish_answers_with_the_receipt(begin: Begin) -> None:
     assert first["topic"] == "orders"
     assert second["partition"] == first["partition"]
     assert second["offset"] == first["offset"] + 1
-    wait_until(
-        lambda: server.json("/status")["seen"] == [1, 2], "both are handled, in order"
-    )
+    wait_until(lambda: server.json("/status")["seen"] == [1, 2], "both are handled, in order")
     assert server.json("/counts") == {
         "accepted": 2,
         "stored": 2,
@@ -174,10 +169,7 @@ def test_fields_and_failures_are_of_their_message_only(begin: Begin) -> None:
         },
     )
     server.json("/all")
-    refused = [
-        json.loads(server.get(path)[1])["name"]
-        for path in ("/no-json", "/no-trace", "/no-field")
-    ]
+    refused = [json.loads(server.get(path)[1])["name"] for path in ("/no-json", "/no-trace", "/no-field")]
     assert refused == ["payload", "argument", "argument"]
     server.json("/none")
     server.json("/reused")
@@ -196,9 +188,7 @@ def test_a_receipt_is_given_to_who_asked_for_it(begin: Begin) -> None:
                 app.system:on("receipt", function(r) app.told[#app.told + 1] = { r.token or 0, r.offset } end)
                 app.bus:fire("orderCreated", { id = 1 }, { key = "k", token = 77 })
                 app.bus:fire("orderCreated", { id = 2 }, { key = "k" }) app.answer({})"""
-    server = begin(
-        locations={"/listen": listen, "/told": "app.answer(app.kca.array(app.told))"}
-    )
+    server = begin(locations={"/listen": listen, "/told": "app.answer(app.kca.array(app.told))"})
     server.json("/listen")
     wait_until(lambda: len(server.json("/told")) == 2, "both receipts came")
     assert server.json("/told") == [[77, 0], [0, 1]]
@@ -206,12 +196,8 @@ def test_a_receipt_is_given_to_who_asked_for_it(begin: Begin) -> None:
 
 def test_a_publish_that_waits_holds_up_nobody(begin: Begin) -> None:
     server = begin(linger_ms=1000)
-    waiting = threading.Thread(
-        target=together, args=(20, lambda i: server.json(f"/publish?id={i}"))
-    )
-    assert (
-        answered_meanwhile(server, waiting) > 50
-    )  # between those that block, some 20
+    waiting = threading.Thread(target=together, args=(20, lambda i: server.json(f"/publish?id={i}")))
+    assert answered_meanwhile(server, waiting) > 50  # between those that block, some 20
     assert server.json("/counts")["stored"] == 20
 
 
@@ -306,11 +292,7 @@ def test_handlers_sleep_connect_and_publish(begin: Begin) -> None:
         "the second message is handled",
     )
     first, second = server.json("/traces")
-    assert (
-        first.split("-")[1]
-        == second.split("-")[1]
-        == "4bf92f3577b34da6a3ce929d0e0e4736"
-    )
+    assert first.split("-")[1] == second.split("-")[1] == "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 def test_publish_may_wait_wherever_nginx_may(begin: Begin) -> None:
@@ -331,13 +313,9 @@ def test_publish_may_wait_wherever_nginx_may(begin: Begin) -> None:
     locations = {"/tried": "app.answer(app.tried)"}
     server = begin(locations=locations, more=phases, init=attempt)
     assert server.get("/phases") == (200, "said\n")
-    tried = wait_until(
-        lambda: (t := server.json("/tried")) and "log" in t and t, "it is logged"
-    )
+    tried = wait_until(lambda: (t := server.json("/tried")) and "log" in t and t, "it is logged")
     assert all(result["fired"] for result in tried.values())
-    waited = {
-        phase for phase, result in tried.items() if result["waited"] == "orders"
-    }
+    waited = {phase for phase, result in tried.items() if result["waited"] == "orders"}
     assert waited == {"server_rewrite", "rewrite", "access", "content"}
     assert "header_filter may not; use fire" in tried["header_filter"]["waited"]
 
@@ -345,9 +323,7 @@ def test_publish_may_wait_wherever_nginx_may(begin: Begin) -> None:
 def test_a_handler_that_calls_exit_fails_and_its_processor_goes_on(
     begin: Begin,
 ) -> None:
-    server = begin(
-        "if order.id == 1 then ngx.exit(0) end app.seen[#app.seen + 1] = order.id"
-    )
+    server = begin("if order.id == 1 then ngx.exit(0) end app.seen[#app.seen + 1] = order.id")
     server.json("/publish?id=1&key=a")
     server.json("/publish?id=2&key=b")
     wait_until(lambda: server.json("/status")["seen"] == [2], "the next is handled")
@@ -404,9 +380,7 @@ def test_a_processor_outlives_its_timer_when_there_is_no_other(begin: Begin) -> 
         locations={"/handled": "app.answer({ handled = app.handled })"},
     )
     server.json("/fire?n=20500")  # a timer handles 10,000
-    wait_until(
-        lambda: server.json("/handled")["handled"] == 20500, "all are handled", 60
-    )
+    wait_until(lambda: server.json("/handled")["handled"] == 20500, "all are handled", 60)
 
 
 def test_a_worker_that_lives_long_hears_its_end(begin: Begin) -> None:
@@ -453,9 +427,7 @@ def test_a_publisher_that_is_not_async_gives_its_receipt_all_the_same(
         kca.publisher("kafka", "bills", { required_acks = -1, async = false })))
       assert(app.other:start())
     }"""
-    publish = (
-        'app.answer(assert(app.other:event_bus("bills")):publish("orderBilled", {}))'
-    )
+    publish = 'app.answer(assert(app.other:event_bus("bills")):publish("orderBilled", {}))'
     server = begin(init=app, locations={"/bill": publish})
     assert server.json("/bill")["topic"] == "bills"
 
@@ -488,9 +460,7 @@ def test_what_is_published_is_not_kept_until_it_is_collected(begin: Begin) -> No
 
 def test_a_flush_holds_up_nobody(begin: Begin) -> None:
     flush = 'app.bus:fire("orderCreated", {}) app.answer(app.bus:flush(%s))'
-    server = begin(
-        linger_ms=1000, locations={"/flush": flush % "", "/hasty": flush % "50"}
-    )
+    server = begin(linger_ms=1000, locations={"/flush": flush % "", "/hasty": flush % "50"})
     assert json.loads(server.get("/hasty")[1])["name"] == "timeout"
     flushed = threading.Thread(target=server.json, args=("/flush",))
     assert answered_meanwhile(server, flushed) > 20
@@ -501,7 +471,9 @@ def test_a_consumer_that_cannot_begin_again_is_tried_again(begin: Begin) -> None
     stub = """init_worker_by_lua_block {
       local core = require("kca.ffi_core")
       local queue, error, count = core.kca_consumer_queue, core.kca_queue_error, 0
-      local function fail(text) return false, { code = core.KCA_ERROR_UNREACHABLE, name = "unreachable", text = text, retriable = true } end
+      local function fail(text)
+        return false, { code = core.KCA_ERROR_UNREACHABLE, name = "unreachable", text = text, retriable = true }
+      end
       core.kca_consumer_queue = function(consumer)
         count = count + 1
         if count == 2 then return fail("it does not begin") end
@@ -559,9 +531,7 @@ def test_a_failure_ends_a_consumer_that_stops_and_is_told(begin: Begin) -> None:
     ("where", "running"),
     [("", {0}), ("{ worker = 1 }", {1}), ('{ workers = "every" }', {0, 1})],
 )
-def test_consumers_run_in_one_worker_or_in_every_one(
-    begin: Begin, where: str, running: set[int]
-) -> None:
+def test_consumers_run_in_one_worker_or_in_every_one(begin: Begin, where: str, running: set[int]) -> None:
     server = begin(where=where, workers=2)
     found: dict[int, bool] = {}
 
@@ -589,14 +559,9 @@ def test_a_system_made_before_the_fork_says_so(begin: Begin) -> None:
             "/again": "app.answer(early:start())",
         },
     )
-    errors = [
-        json.loads(server.get(path)[1]) for path in ("/early", "/start", "/again")
-    ]
+    errors = [json.loads(server.get(path)[1]) for path in ("/early", "/start", "/again")]
     assert errors[0]["name"] == "forked" and "made before fork" in errors[0]["text"]
-    assert (
-        errors[1]["name"] == "state"
-        and "init_worker_by_lua, not by init_by_lua" in errors[1]["text"]
-    )
+    assert errors[1]["name"] == "state" and "init_worker_by_lua, not by init_by_lua" in errors[1]["text"]
     assert errors[2]["name"] == "forked"
     assert server.json("/publish?id=1")["topic"] == "orders"
 
@@ -608,9 +573,7 @@ def test_an_idle_worker_costs_nothing(begin: Begin) -> None:
     [worker] = server.workers()
 
     def busy_ns() -> int:
-        return int(
-            Path(f"/proc/{worker}/task/{worker}/schedstat").read_text().split()[0]
-        )
+        return int(Path(f"/proc/{worker}/task/{worker}/schedstat").read_text().split()[0])
 
     time.sleep(1)
     before = busy_ns()

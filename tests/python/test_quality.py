@@ -22,6 +22,7 @@ PACKAGE = Path(kca.__file__).parent
 CONFIG = ROOT / "bindings/python/pyproject.toml"
 # What SWIG writes is described as far as the package uses it; the command line is no library.
 ALLOWED = r"kca\.(swig|_kca|cli)(\..*)?"
+STYLED = ("bindings/python/kca", "tests/python", "tests/openresty", "examples/python")
 
 
 def run(cache: Path, *command: str) -> None:
@@ -47,7 +48,7 @@ def test_types_are_those_at_run_time(tmp_path: Path) -> None:
 
 
 def test_the_style_is_kept(tmp_path: Path) -> None:
-    folders = [str(ROOT / folder) for folder in ("bindings/python/kca", "tests/python", "examples/python")]
+    folders = [str(ROOT / folder) for folder in STYLED]
     run(tmp_path, "ruff", "check", "--config", str(CONFIG), *folders)
     run(tmp_path, "ruff", "format", "--config", str(CONFIG), "--check", *folders)
 
