@@ -51,7 +51,7 @@ function(kca_add_lua_tests interpreter abi module)
     set(test lua.${name}.${interpreter}.${module})
     add_test(NAME ${test} COMMAND ${KCA_${interpreter}} ${CMAKE_CURRENT_SOURCE_DIR}/lua/check.lua ${source})
     set_tests_properties(${test} PROPERTIES LABELS lua TIMEOUT ${KCA_TEST_SECONDS} ENVIRONMENT
-      "KCA_LUA_MODULE=${module};LUA_PATH=${lua_folder}/?.lua;LUA_CPATH=${lua_folder}/${abi}/?.so\;\;")
+      "KCA_LUA_MODULE=${module};LUA_PATH=${lua_folder}/?.lua\;\;;LUA_CPATH=${lua_folder}/${abi}/?.so\;\;")
   endforeach()
 endfunction()
 

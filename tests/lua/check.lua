@@ -1,46 +1,42 @@
---- A tiny runner: a test file returns its tests by name; a failed one is told, and the file exits with 1. Else the
--- Lua state closes with all that is left in it.
+--- Runs a test file, which returns its tests by name, with luaunit. When all have passed the Lua state closes with all
+-- that is left in it.
 --
 --   KCA_LUA_MODULE=kca|kca_ffi lua tests/lua/check.lua NAME_test.lua
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "?.lua;" .. package.path
 
+local luaunit = require("luaunit")
+
 local check = {}
 
 function check.equal(got, wanted)
-  if got ~= wanted then
-    error(("got %s, wanted %s"):format(tostring(got), tostring(wanted)), 2)
-  end
+  luaunit.assertTrue(got == wanted, ("got %s, wanted %s"):format(tostring(got), tostring(wanted)))
 end
 
 function check.contains(text, part)
-  if not tostring(text):find(part, 1, true) then
-    error(("%q is not in %q"):format(part, tostring(text)), 2)
-  end
+  luaunit.assertStrContains(tostring(text), part)
 end
 
 --- A fallible call's results: it must have failed, with this name.
 function check.fails(name, value, err)
   check.equal(value, nil)
   check.equal(err.name, name)
-  check.contains(tostring(err), err.text)
+  check.contains(err, err.text)
   return err
 end
 
 check.kca = require(assert(os.getenv("KCA_LUA_MODULE"), "KCA_LUA_MODULE: kca or kca_ffi"))
 package.loaded.check = check
 
-local tests = dofile(arg[1])
-local names, failed = {}, 0
-for name in pairs(tests) do
-  names[#names + 1] = name
+local tests = {}
+for name, test in pairs(dofile(arg[1])) do
+  tests[#tests + 1] = { name, test }
 end
-table.sort(names)
-for _, name in ipairs(names) do
-  local ok, why = xpcall(tests[name], debug.traceback)
-  print((ok and "ok      " or "FAILED  ") .. name .. (ok and "" or "\n" .. tostring(why)))
-  failed = failed + (ok and 0 or 1)
-end
-if failed > 0 then
+table.sort(tests, function(one, other)
+  return one[1] < other[1]
+end)
+local runner = luaunit.LuaUnit.new()
+runner:setOutputType("tap")
+if runner:runSuiteByInstances(tests) > 0 then
   os.exit(1)
 end
