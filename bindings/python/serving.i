@@ -118,6 +118,8 @@ static PyObject *kca_py_excused(PyObject *function) {
     return NULL;
   PyErr_Fetch(&type, &value, &trace);
   PyErr_NormalizeException(&type, &value, &trace);
+  if (trace)
+    PyException_SetTraceback(value, trace);
   PyObject *said = kca_py_call(function, value);
   Py_XDECREF(type);
   Py_XDECREF(value);

@@ -113,6 +113,9 @@ function app.status()
 end
 
 function app.steer(what)
+  if ngx.req.get_method() ~= "POST" then
+    return say(405, { error = "method", text = "POST it: it changes what the consumer does" })
+  end
   local done, err
   if what == "replay" then
     done, err = consumer:seek_to_time("orders", tonumber(ngx.var.arg_from) or 0)

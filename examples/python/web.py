@@ -1,7 +1,9 @@
 """A web shop in FastAPI: what is ordered is published, and billed by a handler of the same process.
 
-    pip install 'kca[pydantic]' fastapi uvicorn uvloop
-    KAFKA=localhost:9092 uvicorn --app-dir examples/python web:app
+    pip install './bindings/python[pydantic]' fastapi uvicorn uvloop
+    KAFKA=localhost:9092 uvicorn --app-dir examples/python web:app        (without KAFKA: the broker inside the process)
+    curl -H 'Content-Type: application/json' -d '{"orderId": "ORD-1", "amount": 299.99}' localhost:8000/orders
+    curl localhost:8000/bills/ORD-1
 
 The system starts and shuts down with the application (its lifespan); each worker process has a system of its own.
 """

@@ -21,6 +21,13 @@ local SAMPLES = {
   only_error = "e",
 }
 
+function tests.the_ffi_module_says_that_it_needs_luajit()
+  if not jit then
+    local loaded, err = pcall(require, "kca_ffi")
+    assert(not loaded and tostring(err):find("needs LuaJIT", 1, true), err)
+  end
+end
+
 function tests.every_option_returns_the_same_object()
   local builders = {
     connection = kca.connection("local", "embedded://"),

@@ -168,6 +168,7 @@ def test_the_consumer_is_steered(example: Example) -> None:
     def steer(path: str) -> bool:  # the worker that does not run it answers 4xx or 5xx
         return example.request("POST", path)[0] == 200
 
+    assert example.request("GET", "/pause")[0] == 405
     wait_until(lambda: steer("/pause"), "it is paused")
     wait_until(lambda: steer("/resume"), "it is resumed")
     before = counters(example)["handled"]

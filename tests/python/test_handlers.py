@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -392,6 +393,22 @@ def test_dataclasses_may_have_more_than_json_has(system: kca.System) -> None:
 
     assert handled(system, handle, sent) == []
     assert seen == [sent]
+
+
+def test_where_a_handler_failed_is_in_the_log(system: kca.System, caplog: pytest.LogCaptureFixture) -> None:
+    def look_up(order: dict[str, Any]) -> None:
+        print(order["customer"])
+
+    def refuse(order: dict[str, Any]) -> None:
+        raise kca.Rejected("it will never work")
+
+    system.handler("orderRefused", refuse)
+    with caplog.at_level(logging.INFO, "kca"):
+        [failed, _] = handled(system, look_up, ("lookUp", {}), ("orderRefused", {}))
+    assert "KeyError: 'customer'" in failed
+    [record] = [record for record in caplog.records if record.exc_info]
+    assert record.name == "kca.consumer"
+    assert 'print(order["customer"])' in caplog.text
 
 
 def test_publishing_needs_a_name() -> None:

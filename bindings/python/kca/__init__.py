@@ -1,4 +1,20 @@
-"""Kafka channel adapters: declare connections, publishers and consumers, handle messages by their names."""
+"""Kafka channel adapters: declare connections, publishers and consumers, handle messages by their names.
+
+    system = kca.System(
+        kca.Connection("kafka", "localhost:9092"),      # "embedded://": a broker inside the process, for trying out
+        kca.PublisherBuilder("kafka", "orders", required_acks=-1),
+        kca.ConsumerBuilder("kafka", "orders", "billing"),
+    )
+
+    @system.handler("orderCreated")
+    def bill(order: dict) -> None: ...
+
+    with system:
+        system.event_bus("orders").publish("orderCreated", {"id": "ORD-1"}, key="customer-7")
+        system.consumer("billing").run()                # until Ctrl-C
+
+`kca.asyncio` has the same for asyncio, `kca.testing` runs a system inside a test, `kca --help` is the command line.
+"""
 
 from __future__ import annotations
 

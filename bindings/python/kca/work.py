@@ -200,8 +200,13 @@ def misfit(e: Exception) -> Answer:
 
 
 def failure(e: BaseException) -> Answer:
-    """How a delivery is settled whose handler raised this; the class's name is the error's."""
-    return Verdict.REJECTED if isinstance(e, Rejected) else Verdict.FAILED, type(e).__name__, str(e)
+    """How a delivery is settled whose handler raised this; the class's name is the error's. Where it was raised is for
+    the log: it does not travel with a dead letter.
+    """
+    if isinstance(e, Rejected):
+        return Verdict.REJECTED, type(e).__name__, str(e)
+    log.info("a handler failed", exc_info=e)
+    return Verdict.FAILED, type(e).__name__, str(e)
 
 
 def not_known(e: Exception) -> Answer:
