@@ -5,7 +5,7 @@
 
 #include "systems.h"
 
-enum { THREADS = 4, EACH = 2000, PATIENCE_MS = 20000 };
+enum { THREADS = 4, EACH = 2000, PATIENCE_MS = 20000, REFUSALS = 10, SOON_MS = 3000 };
 
 static kca_publisher_builder *in_background(const char *topic) {
     kca_publisher_builder *b = publisher_of(topic);
@@ -61,20 +61,31 @@ static void test_the_order_of_a_key_stays(void **state) {
     finish(s);
 }
 
-/* Its headers make it larger than librdkafka takes. */
-static void test_what_librdkafka_refuses_is_a_failed_receipt_or_a_fault(void **state) {
-    (void)state;
+/* A system whose publisher takes no more than 1000 bytes, and a message whose headers have more, as
+ * librdkafka finds out. */
+static kca_system *system_with_small_batches(void) {
+    kca_publisher_builder *b = in_background("things");
+    kca_publisher_builder_with_batch_bytes(b, 1000);
+    return started_system(b);
+}
+
+static kca_message *with_large_header(void) {
     char text[2000];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    kca_publisher_builder *b = in_background("things");
-    kca_publisher_builder_with_batch_bytes(b, 1000);
-    kca_system *s = started_system(b);
-    kca_bus *bus = bus_of(s, "things");
-    kca_queue *q = queue_of(s);
     kca_message *m = thing("{}", "k");
     kca_message_set_header(m, "large", text);
-    kca_message_set_payload(m, text, sizeof text);
+    return m;
+}
+
+static void test_what_librdkafka_refuses_is_a_failed_receipt_or_a_fault(void **state) {
+    (void)state;
+    const char payload[2000] = "";
+    kca_system *s = system_with_small_batches();
+    kca_bus *bus = bus_of(s, "things");
+    kca_queue *q = queue_of(s);
+    kca_message *m = with_large_header();
+    kca_message_set_payload(m, payload, sizeof payload);
     must_fail(kca_bus_publish(bus, m, 7), KCA_ERROR_TOO_LARGE, "batch_bytes, 1000");
     kca_message_set_payload(m, "{}", 2);
     must(kca_bus_publish(bus, m, 7));
@@ -96,11 +107,34 @@ static void test_what_librdkafka_refuses_is_a_failed_receipt_or_a_fault(void **s
     finish(s);
 }
 
+/* Who waits for receipts polls librdkafka itself meanwhile. */
+static void test_who_waits_hears_of_a_refusal_at_once(void **state) {
+    (void)state;
+    kca_system *s = system_with_small_batches();
+    kca_bus *bus = bus_of(s, "things");
+    kca_queue *q = queue_of(s);
+    kca_message *m = with_large_header();
+    int64_t begin = now_ms();
+    for (int i = 1; i <= REFUSALS; i++) {
+        must(kca_bus_publish(bus, m, (uint64_t)i));
+        kca_event *receipt = next_event(q, KCA_EVENT_RECEIPT, PATIENCE_MS);
+        assert_non_null(receipt);
+        assert_int_equal(kca_event_token(receipt), i);
+        kca_event_free(receipt);
+    }
+    assert_true(now_ms() - begin < SOON_MS);
+    kca_message_free(m);
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    finish(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shutdown_waits_for_all_that_many_threads_published),
         cmocka_unit_test(test_the_order_of_a_key_stays),
         cmocka_unit_test(test_what_librdkafka_refuses_is_a_failed_receipt_or_a_fault),
+        cmocka_unit_test(test_who_waits_hears_of_a_refusal_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
