@@ -1,0 +1,172 @@
+/* Publishers with `background` when things go wrong, on librdkafka's mock cluster: each message
+ * that was accepted gets one receipt, and what a receipt calls stored is there. */
+#include "behaviour.h"
+#include "systems.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { BROKER = 1, COUNT = 1500, SOME = 300, COME_MS = 20000, DOWN_MS = 2000 };
+
+typedef struct cluster {
+    rd_kafka_t *rk;
+    rd_kafka_mock_cluster_t *mock;
+    const char *topic;
+} cluster;
+
+static cluster open_cluster(void) {
+    char reason[300];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", reason, sizeof reason);
+    cluster c = {.rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason),
+                 .topic = unique("things")};
+    assert_non_null(c.rk);
+    c.mock = rd_kafka_handle_mock_cluster(c.rk);
+    rd_kafka_mock_topic_create(c.mock, c.topic, 1, 1);
+    return c;
+}
+
+static kca_system *system_in_background(const cluster *c) {
+    kca_system *s = system_on(rd_kafka_mock_cluster_bootstraps(c->mock));
+    kca_publisher_builder *b = publisher_of(c->topic);
+    kca_publisher_builder_with_background(b, 1);
+    kca_publisher_builder_with_idempotence(b, 1);
+    give_publisher(s, b);
+    return s;
+}
+
+static int64_t end_of(const cluster *c) {
+    int64_t low, high;
+    assert_int_equal(rd_kafka_query_watermark_offsets(c->rk, c->topic, 0, &low, &high, COME_MS),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    return high;
+}
+
+/* Takes the receipts of the tokens 1 to `count`, one for each; gives how many are of messages that
+ * are stored, each at a place of its own. */
+static int take_receipts(kca_queue *q, int count) {
+    char *had = calloc(1, (size_t)count + 1), *filled = calloc(1, (size_t)count + 1);
+    int stored = 0;
+    for (int i = 0; i < count; i++) {
+        kca_event *receipt = next_event(q, KCA_EVENT_RECEIPT, COME_MS);
+        if (!receipt)
+            fail_msg("%d receipts of %d", i, count);
+        assert_in_range(kca_event_token(receipt), 1, count);
+        assert_false(had[kca_event_token(receipt)]++);
+        if (!kca_event_error(receipt)) {
+            assert_in_range(kca_event_offset(receipt), 0, count - 1);
+            assert_false(filled[kca_event_offset(receipt)]++);
+            stored++;
+        }
+        kca_event_free(receipt);
+    }
+    assert_null(next_event(q, KCA_EVENT_RECEIPT, 0));
+    free(had);
+    free(filled);
+    return stored;
+}
+
+static void test_all_is_stored_once_when_the_broker_comes_back(void **state) {
+    (void)state;
+    cluster c = open_cluster();
+    kca_system *s = system_in_background(&c);
+    start(s);
+    kca_queue *q = queue_of(s);
+    kca_bus *bus = bus_of(s, c.topic);
+    publish_things(bus, 0, SOME, 1, 1);
+    rd_kafka_mock_broker_set_down(c.mock, BROKER);
+    publish_things(bus, SOME, COUNT - SOME, 1, 1);
+    assert_int_equal(kca_error_code(kca_bus_flush(bus, 0)), KCA_ERROR_TIMEOUT);
+    rd_kafka_mock_broker_set_up(c.mock, BROKER);
+    assert_int_equal(take_receipts(q, COUNT), COUNT);
+    assert_int_equal(end_of(&c), COUNT);
+    kca_bus_free(bus);
+    kca_queue_free(q);
+    finish(s);
+    rd_kafka_destroy(c.rk);
+}
+
+/* It has answered some. */
+static void end_without_broker(int shutdown_ms) {
+    cluster c = open_cluster();
+    kca_system *s = system_in_background(&c);
+    start(s);
+    kca_queue *q = queue_of(s);
+    kca_bus *bus = bus_of(s, c.topic);
+    publish_things(bus, 0, SOME, 1, 1);
+    must(kca_bus_flush(bus, COME_MS));
+    publish_things(bus, SOME, SOME, 1, 1);
+    rd_kafka_mock_broker_set_down(c.mock, BROKER);
+    publish_things(bus, 2 * SOME, COUNT - 2 * SOME, 1, 1);
+    must_fail(kca_system_shutdown(s, shutdown_ms), KCA_ERROR_TIMEOUT, "not confirmed");
+    assert_int_equal(described(s, "publishers", 0, "published"), COUNT);
+    int stored = take_receipts(q, COUNT);
+    assert_in_range(stored, SOME, 2 * SOME);
+    assert_int_equal(described(s, "publishers", 0, "stored"), stored);
+    rd_kafka_mock_broker_set_up(c.mock, BROKER);
+    assert_in_range(end_of(&c), stored, 2 * SOME);
+    kca_bus_free(bus);
+    kca_queue_free(q);
+    kca_system_free(s);
+    rd_kafka_destroy(c.rk);
+}
+
+static void test_all_is_answered_when_the_system_ends_without_the_broker(void **state) {
+    (void)state;
+    end_without_broker(DOWN_MS);
+}
+
+static void test_all_is_answered_when_the_system_ends_at_once(void **state) {
+    (void)state;
+    end_without_broker(0);
+}
+
+typedef struct eager {
+    kca_bus *bus;
+    int accepted;
+    atomic_int ended;
+} eager;
+
+static void *publish_until_ended(void *argument) {
+    eager *a = argument;
+    kca_message *m = thing("{}", "k");
+    while (!atomic_load(&a->ended) && a->accepted < COUNT) {
+        kca_error *e = kca_bus_publish(a->bus, m, (uint64_t)a->accepted + 1);
+        a->accepted += e == NULL;
+        kca_error_free(e);
+    }
+    kca_message_free(m);
+    return NULL;
+}
+
+static void test_what_is_accepted_during_a_start_that_fails_is_answered(void **state) {
+    (void)state;
+    cluster c = open_cluster();
+    rd_kafka_mock_broker_set_down(c.mock, BROKER);
+    kca_system *s = system_in_background(&c);
+    kca_queue *q = queue_of(s);
+    eager a = {.bus = bus_of(s, c.topic)};
+    pthread_t thread;
+    pthread_create(&thread, NULL, publish_until_ended, &a);
+    must_fail(kca_system_start(s, DOWN_MS), KCA_ERROR_UNREACHABLE, "kafka");
+    atomic_store(&a.ended, 1);
+    pthread_join(thread, NULL);
+    assert_true(a.accepted > 0);
+    assert_int_equal(take_receipts(q, a.accepted), 0);
+    kca_bus_free(a.bus);
+    kca_queue_free(q);
+    kca_system_free(s);
+    rd_kafka_destroy(c.rk);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_is_stored_once_when_the_broker_comes_back),
+        cmocka_unit_test(test_all_is_answered_when_the_system_ends_without_the_broker),
+        cmocka_unit_test(test_all_is_answered_when_the_system_ends_at_once),
+        cmocka_unit_test(test_what_is_accepted_during_a_start_that_fails_is_answered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
