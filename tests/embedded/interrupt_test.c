@@ -3,6 +3,9 @@
 #include "systems.h"
 #include "wait.h"
 
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <limits.h>
 #include <pthread.h>
 
 enum { FOR_EVER = -1, SOON_MS = 3000 };
@@ -80,6 +83,58 @@ static void test_a_publish_without_room_ends_and_the_next_one_waits_anew(void **
     assert_int_equal(a.freed, 1);
 }
 
+/* A publish that waits for a broker which is not there is ended, with this token. */
+static void be_interrupted(kca_bus *bus, asked *a, uint64_t token) {
+    kca_message *m = thing("{}", NULL);
+    a->until = 0;
+    must_fail(kca_bus_publish(bus, m, token), KCA_ERROR_NOT_STORED, "interrupted");
+    a->until = INT_MAX;
+    kca_message_free(m);
+}
+
+static void test_what_became_of_a_publish_that_was_ended_comes_later(void **state) {
+    (void)state;
+    char reason[300];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", reason, sizeof reason);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
+    asked a = {.until = INT_MAX};
+    kca_system *s = asking(rd_kafka_mock_cluster_bootstraps(mock), &a);
+    kca_publisher_builder *b = publisher_of("orders");
+    kca_publisher_builder_with_async(b, 0);
+    give_publisher(s, b);
+    start(s);
+    kca_bus *bus = bus_of(s, "orders");
+    kca_queue *q = queue_of(s);
+    rd_kafka_mock_broker_set_down(mock, 1);
+    be_interrupted(bus, &a, 1);
+    rd_kafka_mock_broker_set_up(mock, 1);
+    kca_event *receipt = next_event(q, KCA_EVENT_RECEIPT, 20000);
+    assert_non_null(receipt);
+    assert_int_equal(kca_event_token(receipt), 1);
+    assert_null(kca_event_error(receipt));
+    kca_event_free(receipt);
+
+    rd_kafka_mock_broker_set_down(mock, 1);
+    be_interrupted(bus, &a, 0);
+    be_interrupted(bus, &a, 2);
+    fails_with(KCA_ERROR_TIMEOUT, kca_system_shutdown(s, 0));
+    kca_event *fault = next_event(q, KCA_EVENT_FAULT, 0);
+    assert_non_null(fault);
+    receipt = next_event(q, KCA_EVENT_RECEIPT, 0);
+    assert_non_null(receipt);
+    assert_int_equal(kca_event_token(receipt), 2);
+    assert_non_null(kca_event_error(receipt));
+    kca_event_free(fault);
+    kca_event_free(receipt);
+    assert_null(next_event(q, KCA_EVENT_RECEIPT, 0));
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    kca_system_free(s);
+    rd_kafka_destroy(rk);
+}
+
 static void test_a_shutdown_does_not_wait_for_what_is_out(void **state) {
     (void)state;
     asked a = {.until = 1000};
@@ -126,6 +181,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_start_ends_and_may_be_tried_again),
         cmocka_unit_test(test_a_publish_without_room_ends_and_the_next_one_waits_anew),
+        cmocka_unit_test(test_what_became_of_a_publish_that_was_ended_comes_later),
         cmocka_unit_test(test_a_shutdown_does_not_wait_for_what_is_out),
         cmocka_unit_test(test_a_started_system_takes_none),
     };
