@@ -6,7 +6,12 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { BROKER = 1, COUNT = 1500, SOME = 300, COME_MS = 20000, DOWN_MS = 2000 };
 
@@ -28,13 +33,17 @@ static cluster open_cluster(void) {
     return c;
 }
 
-static kca_system *system_in_background(const cluster *c) {
-    kca_system *s = system_on(rd_kafka_mock_cluster_bootstraps(c->mock));
-    kca_publisher_builder *b = publisher_of(c->topic);
+static kca_system *system_at(const char *hosts, const char *topic) {
+    kca_system *s = system_on(hosts);
+    kca_publisher_builder *b = publisher_of(topic);
     kca_publisher_builder_with_background(b, 1);
     kca_publisher_builder_with_idempotence(b, 1);
     give_publisher(s, b);
     return s;
+}
+
+static kca_system *system_in_background(const cluster *c) {
+    return system_at(rd_kafka_mock_cluster_bootstraps(c->mock), c->topic);
 }
 
 static int64_t end_of(const cluster *c) {
@@ -161,8 +170,93 @@ static void test_what_is_accepted_during_a_start_that_fails_is_answered(void **s
     rd_kafka_destroy(c.rk);
 }
 
+/* ---- a process that is killed ---- */
+
+enum { TOLD = 500 };
+
+typedef struct address {
+    char hosts[200], topic[200];
+} address;
+
+typedef struct stored {
+    uint64_t token;
+    int64_t offset;
+} stored;
+
+/* In the child: no cmocka, whose failure would jump back into a copy of the tests. */
+static void need(bool right) {
+    if (!right)
+        _exit(1);
+}
+
+/* Takes receipts until no more than `most` are due; gives how many are. */
+static int pass_on(kca_queue *q, int due, int most, int to) {
+    while (due > most) {
+        kca_event *e;
+        need(kca_queue_next(q, &e, 1, COME_MS) == 1);
+        need(kca_event_type(e) == KCA_EVENT_RECEIPT && !kca_event_error(e));
+        const stored told = {kca_event_token(e), kca_event_offset(e)};
+        need(write(to, &told, sizeof told) == sizeof told);
+        kca_event_free(e);
+        due--;
+    }
+    return due;
+}
+
+/* Publishes without an end, and tells of what is stored. */
+static void be_killed(int from, int to) {
+    address at;
+    need(read(from, &at, sizeof at) == sizeof at);
+    kca_system *s = system_at(at.hosts, at.topic);
+    kca_queue *q;
+    kca_bus *bus;
+    need(!kca_system_start(s, COME_MS));
+    need(!kca_system_queue(s, &q) && !kca_system_event_bus(s, at.topic, &bus));
+    kca_message *m = thing("{}", "k");
+    int due = 0;
+    for (uint64_t token = 1;; token++) {
+        need(!kca_bus_publish(bus, m, token));
+        due = pass_on(q, due + 1, SOME, to);
+    }
+}
+
+static void test_what_a_killed_process_had_receipts_for_is_stored(void **state) {
+    (void)state;
+    int there[2], back[2];
+    assert_int_equal(pipe(there), 0);
+    assert_int_equal(pipe(back), 0);
+    pid_t child = fork();
+    if (child == 0)
+        be_killed(there[0], back[1]);
+    close(back[1]);
+    cluster c = open_cluster();
+    address at = {0};
+    snprintf(at.hosts, sizeof at.hosts, "%s", rd_kafka_mock_cluster_bootstraps(c.mock));
+    snprintf(at.topic, sizeof at.topic, "%s", c.topic);
+    assert_int_equal(write(there[1], &at, sizeof at), sizeof at);
+    stored told;
+    int count = 0;
+    while (read(back[0], &told, sizeof told) == sizeof told) {
+        assert_int_equal(told.token, ++count);
+        assert_int_equal(told.offset, count - 1);
+        if (count == TOLD)
+            kill(child, SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_true(count >= TOLD);
+    assert_true(end_of(&c) >= count);
+    close(there[0]);
+    close(there[1]);
+    close(back[0]);
+    rd_kafka_destroy(c.rk);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            test_what_a_killed_process_had_receipts_for_is_stored), /* without threads */
         cmocka_unit_test(test_all_is_stored_once_when_the_broker_comes_back),
         cmocka_unit_test(test_all_is_answered_when_the_system_ends_without_the_broker),
         cmocka_unit_test(test_all_is_answered_when_the_system_ends_at_once),
