@@ -5,7 +5,7 @@
 
 #include "systems.h"
 
-enum { THREADS = 4, EACH = 2000, PATIENCE_MS = 20000, REFUSALS = 10, SOON_MS = 3000 };
+enum { THREADS = 4, EACH = 2000, FEW = 100, PATIENCE_MS = 20000, REFUSALS = 10, SOON_MS = 3000 };
 
 static kca_publisher_builder *in_background(const char *topic) {
     kca_publisher_builder *b = publisher_of(topic);
@@ -36,6 +36,57 @@ static void test_shutdown_waits_for_all_that_many_threads_published(void **state
         pthread_join(threads[i], NULL);
     must(kca_system_shutdown(s, PATIENCE_MS));
     assert_int_equal(described(s, "publishers", 0, "stored"), THREADS * EACH);
+    kca_bus_free(bus);
+    kca_system_free(s);
+}
+
+typedef struct eager {
+    kca_bus *bus;
+    pthread_t thread;
+    int accepted;
+} eager;
+
+static void *publish_until_refused(void *argument) {
+    eager *a = argument;
+    kca_message *m = thing("{}", "k");
+    kca_error *e;
+    while (!(e = kca_bus_publish(a->bus, m, 1)))
+        a->accepted++;
+    assert_int_equal(kca_error_code(e), KCA_ERROR_STATE);
+    kca_error_free(e);
+    kca_message_free(m);
+    return NULL;
+}
+
+static int has_published(void *system) {
+    return described(system, "publishers", 0, "published") >= FEW;
+}
+
+static void test_what_is_accepted_while_the_system_ends_is_answered(void **state) {
+    (void)state;
+    kca_system *s = started_system(in_background("things"));
+    kca_bus *bus = bus_of(s, "things");
+    kca_queue *q = queue_of(s);
+    eager threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        threads[i] = (eager){.bus = bus};
+        pthread_create(&threads[i].thread, NULL, publish_until_refused, &threads[i]);
+    }
+    must_become(has_published, s, PATIENCE_MS, "some are published");
+    kca_error_free(kca_system_shutdown(s, 0));
+    int accepted = 0;
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i].thread, NULL);
+        accepted += threads[i].accepted;
+    }
+    assert_int_equal(described(s, "publishers", 0, "published"), accepted);
+    for (; accepted > 0; accepted--) {
+        kca_event *receipt = next_event(q, KCA_EVENT_RECEIPT, 0);
+        assert_non_null(receipt);
+        kca_event_free(receipt);
+    }
+    assert_null(next_event(q, KCA_EVENT_RECEIPT, 0));
+    kca_queue_free(q);
     kca_bus_free(bus);
     kca_system_free(s);
 }
@@ -132,6 +183,7 @@ static void test_who_waits_hears_of_a_refusal_at_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shutdown_waits_for_all_that_many_threads_published),
+        cmocka_unit_test(test_what_is_accepted_while_the_system_ends_is_answered),
         cmocka_unit_test(test_the_order_of_a_key_stays),
         cmocka_unit_test(test_what_librdkafka_refuses_is_a_failed_receipt_or_a_fault),
         cmocka_unit_test(test_who_waits_hears_of_a_refusal_at_once),
