@@ -211,7 +211,8 @@ static void be_killed(int from, int to) {
     kca_queue *q;
     kca_bus *bus;
     need(!kca_system_start(s, COME_MS));
-    need(!kca_system_queue(s, &q) && !kca_system_event_bus(s, at.topic, &bus));
+    need(!kca_system_queue(s, &q));
+    need(!kca_system_event_bus(s, at.topic, &bus));
     kca_message *m = thing("{}", "k");
     int due = 0;
     for (uint64_t token = 1;; token++) {
