@@ -496,7 +496,8 @@ typedef int (*kca_interrupt_fn)(void *user);
  * run. Answers it other than 0, the call ends soon, as if its time were over; a publish that is not async with
  * KCA_ERROR_NOT_STORED, and what became of the message comes as its receipt (token 0: as a fault if it failed). Waits of
  * librdkafka's that nothing ends, such as the last commit on a shutdown, are waited for. `fn` may use the library, but
- * must not start or shut down the system. Before start; NULL: nobody is asked. `free_user`: as kca_system_add_handler.
+ * starts and shutdowns of the system are KCA_ERROR_STATE there, and it must not declare anything to it or free it. Before
+ * start; NULL: nobody is asked. `free_user`: as kca_system_add_handler.
  */
 kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *user, kca_free_fn free_user);
 

@@ -113,12 +113,20 @@ kca_error *kca_system_set_deduplication_store(kca_system *s, const char *consume
     return e;
 }
 
+/* Of a start or a shutdown. */
+static kca_error *check_turn(const char *what, const kca_system *s, int timeout_ms) {
+    kca_error *e = kca__system_check_process(s->core);
+    if (!e && kca__interrupt_is_asking(&s->core->interrupt))
+        e = kca__error_new(KCA_ERROR_STATE,
+                           "%s: not inside an interrupt of a call that waits: end that first",
+                           what);
+    return e ? e : check_timeout(what, timeout_ms);
+}
+
 kca_error *kca_system_start(kca_system *s, int timeout_ms) {
     if (!s)
         return null_argument("kca_system_start", "system");
-    kca_error *e = kca__system_check_process(s->core);
-    if (!e)
-        e = check_timeout("start", timeout_ms);
+    kca_error *e = check_turn("start", s, timeout_ms);
     if (e)
         return e;
     kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);
@@ -130,9 +138,7 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms) {
 kca_error *kca_system_shutdown(kca_system *s, int timeout_ms) {
     if (!s)
         return null_argument("kca_system_shutdown", "system");
-    kca_error *e = kca__system_check_process(s->core);
-    if (!e)
-        e = check_timeout("shutdown", timeout_ms);
+    kca_error *e = check_turn("shutdown", s, timeout_ms);
     if (e)
         return e;
     kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);

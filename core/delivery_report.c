@@ -132,7 +132,7 @@ void kca__publisher_report_refusal(kca__client *client, kca__slot *slot, kca_err
     kca__outbox_begin_answers(outbox);
     kca__outbox_answer(slot, error, -1, -1, &receipts);
     kca__outbox_end_answers(outbox);
-    kca__event_queue_push_receipts(client->receipts, &receipts);
+    kca__event_queue_push_refusals(client->receipts, &receipts);
     if (fault)
         tell_fault(client, fault, topic, -1);
     kca__error_free(fault);

@@ -54,6 +54,12 @@ static void announce(kca__event_queue *q) {
         pthread_cond_signal(&q->arrived);
 }
 
+/* With the lock held: who serves the source looks whether something is there. */
+static void wake_server(kca__event_queue *q) {
+    if (q->serving > 0 && q->source.owner)
+        q->source.wake(q->source.owner);
+}
+
 void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receipts) {
     if (receipts->count == 0)
         return;
@@ -66,6 +72,13 @@ void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receip
     kca__event_list_init(receipts);
 }
 
+void kca__event_queue_push_refusals(kca__event_queue *q, kca__event_list *receipts) {
+    kca__event_queue_push_receipts(q, receipts);
+    pthread_mutex_lock(&q->lock);
+    wake_server(q);
+    pthread_mutex_unlock(&q->lock);
+}
+
 void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
     if (!e)
         return;
@@ -74,8 +87,7 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
         q->notes.count >= KCA__EVENT_QUEUE_NOTES ? kca__event_list_take(&q->notes) : NULL;
     kca__event_list_add(&q->notes, e);
     announce(q);
-    if (q->serving > 0 && q->source.owner)
-        q->source.wake(q->source.owner);
+    wake_server(q);
     pthread_mutex_unlock(&q->lock);
     if (oldest)
         oldest->release(oldest);

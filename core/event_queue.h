@@ -55,8 +55,11 @@ void kca__event_queue_close(kca__event_queue *q);
 /* Sets the one source, or none (owner NULL); then nobody is inside the old one any more. */
 void kca__event_queue_set_source(kca__event_queue *q, kca__event_source source);
 
-/* Moves all of `receipts` to the queue. */
+/* Moves all of `receipts` to the queue: what came out of the source. */
 void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receipts);
+
+/* Likewise, what did not: who serves the source is woken. */
+void kca__event_queue_push_refusals(kca__event_queue *q, kca__event_list *receipts);
 
 /* A fault or log line; NULL is ignored. */
 void kca__event_queue_push_note(kca__event_queue *q, kca_event *e);

@@ -19,9 +19,8 @@ static size_t size_of(const kca_message *m) {
     return size;
 }
 
-/* The memory of a large one is not kept for small ones. */
 static bool make_room(kca__handed_message **at, size_t size) {
-    if (*at && (*at)->room >= size && ((*at)->room < LARGE || size >= (*at)->room / 2))
+    if (*at && (*at)->room >= size)
         return true;
     size_t room = size < LEAST ? LEAST : size;
     free(*at);
@@ -79,4 +78,12 @@ bool kca__handed_message_keep(kca__handed_message **at, const kca_message *m,
     out->key_len = m->key_len;
     copy_headers(out, &end, headers, m);
     return true;
+}
+
+kca__handed_message *kca__handed_message_take_large(kca__handed_message **at) {
+    kca__handed_message *h = *at;
+    if (h->room < LARGE)
+        return NULL;
+    *at = NULL;
+    return h;
 }

@@ -21,4 +21,8 @@ typedef struct kca__handed_message {
 bool kca__handed_message_keep(kca__handed_message **at, const kca_message *m,
                               const char *traceparent, const char *tracestate);
 
+/* Takes it out of its slot when it is too large to be kept for the next; else NULL. A buffer's
+ * slots would come to keep many times the bytes that may be under way. */
+kca__handed_message *kca__handed_message_take_large(kca__handed_message **at);
+
 #endif

@@ -2,7 +2,14 @@
 
 #include "clock.h"
 
+/* Whom this thread is asking, one inside another. */
+typedef struct asking {
+    const kca__interrupt *asked;
+    const struct asking *outer;
+} asking;
+
 static _Thread_local kca__interrupt_scope current;
+static _Thread_local const asking *innermost;
 
 kca__interrupt_scope kca__interrupt_begin(const kca__interrupt *asked) {
     kca__interrupt_scope before = current;
@@ -18,6 +25,21 @@ bool kca__interrupt_is_set(void) {
     return current.asked != NULL;
 }
 
+bool kca__interrupt_is_asking(const kca__interrupt *asked) {
+    const asking *a = innermost;
+    while (a && a->asked != asked)
+        a = a->outer;
+    return a != NULL;
+}
+
+static bool ask(const kca__interrupt *asked) {
+    const asking this = {asked, innermost};
+    innermost = &this;
+    bool told = asked->fn(asked->user) != 0;
+    innermost = this.outer;
+    return told;
+}
+
 bool kca__interrupted(void) {
     if (!current.asked || current.told)
         return current.told;
@@ -28,8 +50,7 @@ bool kca__interrupted(void) {
         current.next_ms = now + KCA__INTERRUPT_SLICE_MS;
     if (!due)
         return false;
-    const kca__interrupt *asked = current.asked;
-    bool told = asked->fn(asked->user) != 0;
+    bool told = ask(current.asked);
     current.told = told;
     return told;
 }

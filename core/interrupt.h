@@ -32,6 +32,10 @@ typedef struct kca__interrupt_scope {
 kca__interrupt_scope kca__interrupt_begin(const kca__interrupt *asked);
 void kca__interrupt_end(kca__interrupt_scope before);
 
+/* Whether this thread is inside the `fn` of that: a call that waits for the end of what waits there
+ * would wait for ever. */
+bool kca__interrupt_is_asking(const kca__interrupt *asked);
+
 /* Whether somebody may be asked. */
 bool kca__interrupt_is_set(void);
 

@@ -357,9 +357,12 @@ void kca__publisher_hand_over(kca__client *client, kca__slot *first) {
     for (kca__slot *slot = first, *next; slot; slot = next) {
         /* Once librdkafka has it, the slot may be another message's at any time. */
         next = slot->next;
-        kca__publisher *p = slot->handed->publisher;
+        const kca__handed_message *handed = slot->handed;
+        kca__handed_message *large = kca__handed_message_take_large(&slot->handed);
+        kca__publisher *p = handed->publisher;
         kca__outbox *outbox = p->outbox;
-        kca_error *e = produce(p, &slot->handed->message, slot->handed->type, slot);
+        kca_error *e = produce(p, &handed->message, handed->type, slot);
+        free(large);
         if (e)
             kca__publisher_report_refusal(client, slot, e);
         kca__outbox_leave(outbox);

@@ -288,6 +288,19 @@ static void run_the_engine(void) {
     kca__deduplication_free(deduplication);
 }
 
+/* First a small one, then one that needs more. */
+static void hand_messages(kca__slot *slot) {
+    static const char payload[2000];
+    kca_message m;
+    kca__message_init_inbound(&m);
+    for (size_t len = 1; len <= sizeof payload; len += sizeof payload - 1) {
+        m.payload = payload;
+        m.payload_len = len;
+        bool kept = kca__handed_message_keep(&slot->handed, &m, NULL, NULL);
+        assert_true(kept || (memory_failed && !slot->handed));
+    }
+}
+
 static void fill_an_outbox(void) {
     kca__outbox *o = kca__outbox_new("orders", 2, 100);
     kca__slot *slot;
@@ -302,6 +315,7 @@ static void fill_an_outbox(void) {
     kca_error_free(e);
     kca__outbox_open(o);
     assert_null(kca__outbox_take(&slot, o, 10));
+    hand_messages(slot);
     slot->answer = NULL;
     slot->receipt.token = 1;
     kca__outbox_begin_answers(o);

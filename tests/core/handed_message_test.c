@@ -72,22 +72,35 @@ static void test_memory_is_used_again_and_the_current_trace_stands_in(void **sta
     assert_string_equal(kca_message_traceparent(&h->message), CURRENT);
     assert_string_equal(kca_message_tracestate(&h->message), "");
 
-    char *large = calloc(1, 100000);
-    kca_message_set_payload(m, large, 100000);
-    assert_true(kca__handed_message_keep(&h, m, NULL, NULL));
-    assert_true(h->room >= 100000);
-    kca_message_set_payload(m, large, 1);
-    assert_true(kca__handed_message_keep(&h, m, NULL, NULL));
-    assert_true(h->room < 100000);
-    free(large);
     kca_message_free(m);
     free(h);
+}
+
+static void test_a_large_one_is_not_kept(void **state) {
+    (void)state;
+    kca__handed_message *h = NULL;
+    kca_message *m = new_message("first");
+    assert_true(kca__handed_message_keep(&h, m, NULL, NULL));
+    assert_null(kca__handed_message_take_large(&h));
+    assert_non_null(h);
+
+    char *payload = calloc(1, 100000);
+    kca_message_set_payload(m, payload, 100000);
+    assert_true(kca__handed_message_keep(&h, m, NULL, NULL));
+    kca__handed_message *large = kca__handed_message_take_large(&h);
+    assert_non_null(large);
+    assert_int_equal(large->message.payload_len, 100000);
+    assert_null(h);
+    free(large);
+    free(payload);
+    kca_message_free(m);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_copy_has_everything_when_its_message_is_gone),
         cmocka_unit_test(test_memory_is_used_again_and_the_current_trace_stands_in),
+        cmocka_unit_test(test_a_large_one_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,9 @@
 #include "systems.h"
 #include "wait.h"
 
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <limits.h>
 #include <pthread.h>
 
 enum { FOR_EVER = -1, SOON_MS = 3000 };
@@ -80,6 +83,99 @@ static void test_a_publish_without_room_ends_and_the_next_one_waits_anew(void **
     assert_int_equal(a.freed, 1);
 }
 
+static rd_kafka_t *open_cluster(void) {
+    char reason[300];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", reason, sizeof reason);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+    assert_non_null(rk);
+    return rk;
+}
+
+/* A publish that waits for a broker which is not there is ended, with this token. */
+static void be_interrupted(kca_bus *bus, asked *a, uint64_t token) {
+    kca_message *m = thing("{}", NULL);
+    a->until = 0;
+    must_fail(kca_bus_publish(bus, m, token), KCA_ERROR_NOT_STORED, "interrupted");
+    a->until = INT_MAX;
+    kca_message_free(m);
+}
+
+static void test_what_became_of_a_publish_that_was_ended_comes_later(void **state) {
+    (void)state;
+    rd_kafka_t *rk = open_cluster();
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
+    asked a = {.until = INT_MAX};
+    kca_system *s = asking(rd_kafka_mock_cluster_bootstraps(mock), &a);
+    kca_publisher_builder *b = publisher_of("orders");
+    kca_publisher_builder_with_async(b, 0);
+    give_publisher(s, b);
+    start(s);
+    kca_bus *bus = bus_of(s, "orders");
+    kca_queue *q = queue_of(s);
+    rd_kafka_mock_broker_set_down(mock, 1);
+    be_interrupted(bus, &a, 1);
+    rd_kafka_mock_broker_set_up(mock, 1);
+    kca_event *receipt = next_event(q, KCA_EVENT_RECEIPT, 20000);
+    assert_non_null(receipt);
+    assert_int_equal(kca_event_token(receipt), 1);
+    assert_null(kca_event_error(receipt));
+    kca_event_free(receipt);
+
+    rd_kafka_mock_broker_set_down(mock, 1);
+    be_interrupted(bus, &a, 0);
+    be_interrupted(bus, &a, 2);
+    fails_with(KCA_ERROR_TIMEOUT, kca_system_shutdown(s, 0));
+    kca_event *fault = next_event(q, KCA_EVENT_FAULT, 0);
+    assert_non_null(fault);
+    receipt = next_event(q, KCA_EVENT_RECEIPT, 0);
+    assert_non_null(receipt);
+    assert_int_equal(kca_event_token(receipt), 2);
+    assert_non_null(kca_event_error(receipt));
+    kca_event_free(fault);
+    kca_event_free(receipt);
+    assert_null(next_event(q, KCA_EVENT_RECEIPT, 0));
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    kca_system_free(s);
+    rd_kafka_destroy(rk);
+}
+
+typedef struct meddler {
+    kca_system *system;
+    int times;
+} meddler;
+
+/* As an application's handler of SIGTERM may do. */
+static int shut_down(void *user) {
+    meddler *m = user;
+    m->times++;
+    must_fail(kca_system_start(m->system, 0), KCA_ERROR_STATE, "start: ", "interrupt");
+    must_fail(kca_system_shutdown(m->system, 0), KCA_ERROR_STATE, "shutdown: ", "interrupt");
+    return 1;
+}
+
+static void test_who_is_asked_is_told_not_to_shut_down(void **state) {
+    (void)state;
+    rd_kafka_t *rk = open_cluster();
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
+    kca_system *s = system_on(rd_kafka_mock_cluster_bootstraps(mock));
+    meddler m = {.system = s};
+    must(kca_system_set_interrupt(s, shut_down, &m, NULL));
+    give_publisher(s, publisher_of("orders"));
+    start(s);
+    rd_kafka_mock_broker_set_down(mock, 1);
+    kca_bus *bus = bus_of(s, "orders");
+    publish_things(bus, 0, 1, 1, 0);
+    must_fail(kca_bus_flush(bus, FOR_EVER), KCA_ERROR_TIMEOUT, "1 messages");
+    must_fail(kca_system_shutdown(s, FOR_EVER), KCA_ERROR_TIMEOUT, "1 messages");
+    must_fail(kca_system_start(s, FOR_EVER), KCA_ERROR_UNREACHABLE, "kafka");
+    assert_int_equal(m.times, 3);
+    kca_bus_free(bus);
+    kca_system_free(s);
+    rd_kafka_destroy(rk);
+}
+
 static void test_a_shutdown_does_not_wait_for_what_is_out(void **state) {
     (void)state;
     asked a = {.until = 1000};
@@ -126,6 +222,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_start_ends_and_may_be_tried_again),
         cmocka_unit_test(test_a_publish_without_room_ends_and_the_next_one_waits_anew),
+        cmocka_unit_test(test_what_became_of_a_publish_that_was_ended_comes_later),
+        cmocka_unit_test(test_who_is_asked_is_told_not_to_shut_down),
         cmocka_unit_test(test_a_shutdown_does_not_wait_for_what_is_out),
         cmocka_unit_test(test_a_started_system_takes_none),
     };

@@ -208,6 +208,13 @@ void kca_publisher_builder_with_buffer_bytes(kca_publisher_builder *b, int bytes
  */
 void kca_publisher_builder_with_buffer_timeout_ms(kca_publisher_builder *b, int timeout_ms);
 
+/*
+ * 1: kca_bus_publish only copies the message, and a thread of the library does the rest, about a millisecond later: for
+ * event loops. What librdkafka itself refuses, as for its headers' size, is then a failed receipt, or a fault. Only when
+ * async. Default 0.
+ */
+void kca_publisher_builder_with_background(kca_publisher_builder *b, int background);
+
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_publisher_builder_with_property(kca_publisher_builder *b, const char *name, const char *value);
 
@@ -489,7 +496,8 @@ typedef int (*kca_interrupt_fn)(void *user);
  * run. Answers it other than 0, the call ends soon, as if its time were over; a publish that is not async with
  * KCA_ERROR_NOT_STORED, and what became of the message comes as its receipt (token 0: as a fault if it failed). Waits of
  * librdkafka's that nothing ends, such as the last commit on a shutdown, are waited for. `fn` may use the library, but
- * must not start or shut down the system. Before start; NULL: nobody is asked. `free_user`: as kca_system_add_handler.
+ * starts and shutdowns of the system are KCA_ERROR_STATE there, and it must not declare anything to it or free it. Before
+ * start; NULL: nobody is asked. `free_user`: as kca_system_add_handler.
  */
 kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *user, kca_free_fn free_user);
 
@@ -940,8 +948,8 @@ const char *kca_bridge_path(const kca_bridge *b);
 /* Takes the connection that waits, of this process only, and removes the file. KCA_ERROR_STATE: there is none. */
 kca_error *kca_bridge_accept(kca_bridge *b);
 
-/* From now on the byte `mark`, 1 to 255, comes each time the queue becomes readable, and at once if it is. Of a
- * consumer until it stops: its next queue has to be watched anew. */
+/* From now on the byte `mark`, 1 to 255, comes each time the queue becomes readable, and at once if it is: then take
+ * until kca_queue_next finds nothing. Of a consumer until it stops: its next queue has to be watched anew. */
 kca_error *kca_bridge_watch(kca_bridge *b, kca_queue *q, int mark);
 
 /* Makes this byte come now. Does not wait: when so many bytes are unread that there is no room, those wake the reader. */
