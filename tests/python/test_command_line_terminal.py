@@ -21,6 +21,19 @@ from test_command_line import Cluster
 HIDDEN, SHOWN, UP = "\x1b[?25l", "\x1b[?25h", "\x1b[1A"
 
 
+def has_terminals() -> bool:
+    try:
+        both = pty.openpty()
+    except OSError:
+        return False
+    for end in both:
+        os.close(end)
+    return True
+
+
+pytestmark = pytest.mark.skipif(not has_terminals(), reason="there is no devpts here")
+
+
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     made = Cluster("orders", "copies")
