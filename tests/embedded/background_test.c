@@ -1,10 +1,8 @@
 /* Publishers with `background` when things go wrong, on librdkafka's mock cluster: each message
  * that was accepted gets one receipt, and what a receipt calls stored is there. */
-#include "behaviour.h"
+#include "mock_cluster.h"
 #include "systems.h"
 
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,12 +20,7 @@ typedef struct cluster {
 } cluster;
 
 static cluster open_cluster(void) {
-    char reason[300];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", reason, sizeof reason);
-    cluster c = {.rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason),
-                 .topic = unique("things")};
-    assert_non_null(c.rk);
+    cluster c = {.rk = mock_cluster_open(), .topic = unique("things")};
     c.mock = rd_kafka_handle_mock_cluster(c.rk);
     rd_kafka_mock_topic_create(c.mock, c.topic, 1, 1);
     return c;

@@ -1,19 +1,12 @@
 /* Commits of which the answers come late, on librdkafka's mock cluster, which answers as told. */
-#include "behaviour.h"
+#include "mock_cluster.h"
 #include "recorder.h"
 #include "systems.h"
-
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
 enum { OFFSET_COMMIT = 8, COME_MS = 30000, LATE_MS = 2000 };
 
 static rd_kafka_t *open_cluster(void) {
-    char reason[300];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", reason, sizeof reason);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-    assert_non_null(rk);
+    rd_kafka_t *rk = mock_cluster_open();
     rd_kafka_mock_topic_create(rd_kafka_handle_mock_cluster(rk), "in", 1, 1);
     return rk;
 }

@@ -1,10 +1,8 @@
 /* Calls that wait ask the application whether to go on, where it says so. */
-#include "behaviour.h"
+#include "mock_cluster.h"
 #include "systems.h"
 #include "wait.h"
 
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <limits.h>
 #include <pthread.h>
 
@@ -83,15 +81,6 @@ static void test_a_publish_without_room_ends_and_the_next_one_waits_anew(void **
     assert_int_equal(a.freed, 1);
 }
 
-static rd_kafka_t *open_cluster(void) {
-    char reason[300];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", reason, sizeof reason);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-    assert_non_null(rk);
-    return rk;
-}
-
 /* A publish that waits for a broker which is not there is ended, with this token. */
 static void be_interrupted(kca_bus *bus, asked *a, uint64_t token) {
     kca_message *m = thing("{}", NULL);
@@ -103,7 +92,7 @@ static void be_interrupted(kca_bus *bus, asked *a, uint64_t token) {
 
 static void test_what_became_of_a_publish_that_was_ended_comes_later(void **state) {
     (void)state;
-    rd_kafka_t *rk = open_cluster();
+    rd_kafka_t *rk = mock_cluster_open();
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
     asked a = {.until = INT_MAX};
     kca_system *s = asking(rd_kafka_mock_cluster_bootstraps(mock), &a);
@@ -157,7 +146,7 @@ static int shut_down(void *user) {
 
 static void test_who_is_asked_is_told_not_to_shut_down(void **state) {
     (void)state;
-    rd_kafka_t *rk = open_cluster();
+    rd_kafka_t *rk = mock_cluster_open();
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
     kca_system *s = system_on(rd_kafka_mock_cluster_bootstraps(mock));
     meddler m = {.system = s};

@@ -1,10 +1,7 @@
 /* A transaction whose commit is under way, on librdkafka's mock cluster, which answers as told. */
-#include "behaviour.h"
+#include "mock_cluster.h"
 #include "recorder.h"
 #include "systems.h"
-
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
 enum {
     PRODUCE = 0,
@@ -21,12 +18,7 @@ typedef struct cluster {
 } cluster;
 
 static cluster open_cluster(void) {
-    char reason[300];
-    cluster c;
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", reason, sizeof reason);
-    c.client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-    assert_non_null(c.client);
+    cluster c = {.client = mock_cluster_open()};
     c.mock = rd_kafka_handle_mock_cluster(c.client);
     rd_kafka_mock_topic_create(c.mock, "in", 1, 1);
     rd_kafka_mock_topic_create(c.mock, "out", 1, 1);

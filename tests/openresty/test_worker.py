@@ -385,13 +385,19 @@ def test_a_processor_outlives_its_timer_when_there_is_no_other(begin: Begin) -> 
 
 def test_a_worker_that_lives_long_hears_its_end(begin: Begin) -> None:
     soon = """init_by_lua_block {
-      local at = ngx.timer.at
-      rawset(ngx.timer, "at", function(delay, ...) return at(delay >= 1e6 and 0.2 or delay, ...) end)
+      local at, rung = ngx.timer.at, { count = 0 }
+      package.loaded.rung = rung
+      rawset(ngx.timer, "at", function(delay, ring, ...)
+        return at(delay >= 1e6 and 0.2 or delay, function(...)
+          rung.count = rung.count + (delay >= 1e6 and 1 or 0)
+          return ring(...)
+        end, ...)
+      end)
     }"""
-    server = begin(head=soon)
+    server = begin(head=soon, locations={"/rung": 'app.answer(require("rung").count)'})
     server.json("/publish?id=1")
     wait_until(lambda: server.json("/status")["handled"] == 1, "it is handled")
-    time.sleep(0.5)  # the timer that waits for the end has run out
+    wait_until(lambda: server.json("/rung") > 1, "the timer that waits for the end has run out")
     begun = time.monotonic()
     assert server.end() == 0
     assert time.monotonic() - begun < 15
