@@ -1,6 +1,6 @@
-#include "handle.h"
+#include "system/handle.h"
 
-#include "error.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
-#include "connection.h"
+#include "connection/connection.h"
 
-#include "error.h"
-#include "option.h"
-#include "text.h"
+#include "base/error.h"
+#include "base/option.h"
+#include "base/text.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
-#include "consumer_builder.h"
+#include "inbound/consumer_builder.h"
 
-#include "error.h"
-#include "option.h"
+#include "base/error.h"
+#include "base/option.h"
 
 #include <limits.h>
 #include <stdio.h>

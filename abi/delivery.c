@@ -1,7 +1,7 @@
-#include "error.h"
-#include "generation.h"
-#include "handle.h"
-#include "text.h"
+#include "base/error.h"
+#include "base/generation.h"
+#include "base/text.h"
+#include "system/handle.h"
 
 #include <stdlib.h>
 
@@ -34,10 +34,8 @@ int kca_delivery_attempt(const kca_delivery *d) {
 }
 
 void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *text) {
-    if (!d)
-        return;
-    kca__text_set(&d->error_name, error_name);
-    kca__text_set(&d->error_text, text);
+    if (d)
+        kca__delivery_explain(d, error_name, text);
 }
 
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {

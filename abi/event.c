@@ -1,5 +1,5 @@
-#include "delivery.h"
-#include "generation.h"
+#include "base/generation.h"
+#include "engine/delivery.h"
 
 void kca_event_free(kca_event *e) {
     if (e && e->generation == kca__generation())

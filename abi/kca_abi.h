@@ -50,7 +50,7 @@ typedef struct kca_event kca_event;
 typedef struct kca_delivery kca_delivery;
 typedef struct kca_message kca_message;
 typedef struct kca_redrive kca_redrive;
-typedef struct kca_bridge kca_bridge;
+typedef struct kca_wake_socket kca_wake_socket;
 
 /* Frees what `user` points to. */
 typedef void (*kca_free_fn)(void *user);
@@ -930,27 +930,27 @@ int kca_event_assignment_count(const kca_event *e);
 const char *kca_event_assignment_topic(const kca_event *e, int index);
 int kca_event_assignment_partition(const kca_event *e, int index);
 
-/* ---- bridge ----------------------------------------------------------------------------------------------- */
+/* ---- wake socket ------------------------------------------------------------------------------------------ */
 
 /*
  * For event loops that can wait for nothing but sockets which they connected themselves, such as OpenResty's: a unix
  * socket on which a byte comes each time a queue becomes readable. Make it, connect to its path, accept, then watch
  * queues; after a byte, take events from the queue of that mark until none comes. A thread of its own carries the bytes.
  */
-kca_error *kca_bridge_new(kca_bridge **out);
+kca_error *kca_wake_socket_new(kca_wake_socket **out);
 
 /* Ends its thread and closes the socket; queues go on. */
-void kca_bridge_free(kca_bridge *b);
+void kca_wake_socket_free(kca_wake_socket *w);
 
 /* Where to connect to, a file that only this user can reach; "" once it is accepted. Borrowed. */
-const char *kca_bridge_path(const kca_bridge *b);
+const char *kca_wake_socket_path(const kca_wake_socket *w);
 
 /* Takes the connection that waits, of this process only, and removes the file. KCA_ERROR_STATE: there is none. */
-kca_error *kca_bridge_accept(kca_bridge *b);
+kca_error *kca_wake_socket_accept(kca_wake_socket *w);
 
 /* From now on the byte `mark`, 1 to 255, comes each time the queue becomes readable, and at once if it is: then take
  * until kca_queue_next finds nothing. Of a consumer until it stops: its next queue has to be watched anew. */
-kca_error *kca_bridge_watch(kca_bridge *b, kca_queue *q, int mark);
+kca_error *kca_wake_socket_watch(kca_wake_socket *w, kca_queue *q, int mark);
 
 /* Makes this byte come now. Does not wait: when so many bytes are unread that there is no room, those wake the reader. */
-void kca_bridge_wake(kca_bridge *b, int mark);
+void kca_wake_socket_wake(kca_wake_socket *w, int mark);

@@ -1,5 +1,5 @@
 /* The library itself, texts and errors. */
-#include "error.h"
+#include "base/error.h"
 
 #include <librdkafka/rdkafka.h>
 #include <stdlib.h>

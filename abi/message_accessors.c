@@ -1,6 +1,6 @@
 /* Messages: accessors. */
-#include "custom_headers.h"
-#include "message.h"
+#include "message/custom_headers.h"
+#include "message/message.h"
 
 static const char *text(const kca_message *m, int which) {
     return m ? m->texts[which] : NULL;

@@ -1,6 +1,6 @@
 /* Messages: the payload as JSON. */
-#include "error.h"
-#include "json_payload.h"
+#include "base/error.h"
+#include "message/json_payload.h"
 
 static kca_error *null_argument(const kca_message *m, const char *pointer) {
     const char *what = !m ? "message" : !pointer ? "JSON pointer" : "out";

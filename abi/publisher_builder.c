@@ -1,7 +1,7 @@
-#include "publisher_builder.h"
+#include "outbound/publisher_builder.h"
 
-#include "error.h"
-#include "option.h"
+#include "base/error.h"
+#include "base/option.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-#include "handle.h"
+#include "system/handle.h"
 
-#include "error.h"
-#include "generation.h"
+#include "base/error.h"
+#include "base/generation.h"
 
 #include <stdlib.h>
 
@@ -74,9 +74,10 @@ int kca_queue_fd(kca_queue *q) {
                        : kca__event_queue_fd(q->events);
 }
 
-static int next_of(kca_queue *q, kca__hand *hand, kca_event **out, int max, int timeout_ms) {
+static int next_of(kca_queue *q, kca__returned *returned, kca_event **out, int max,
+                   int timeout_ms) {
     if (q->consumer)
-        return kca__consumer_pull(q->consumer, q->run_number, hand, out, max, timeout_ms);
+        return kca__consumer_pull(q->consumer, q->run_number, returned, out, max, timeout_ms);
     return kca__event_queue_take(q->events, out, max, timeout_ms);
 }
 
@@ -93,11 +94,11 @@ int kca_queue_turn(kca_queue *q, kca_delivery *done, int verdict, kca_event **ou
         return -KCA_ERROR_ARGUMENT;
     if (kca__system_is_foreign(q->system) || (done && done->event.generation != kca__generation()))
         return -KCA_ERROR_FORKED;
-    kca__hand hand = {.done = done, .verdict = verdict};
+    kca__returned returned = {.done = done, .verdict = verdict};
     if (!q->consumer)
-        kca__hand_empty(&hand);
-    int count = next_of(q, &hand, out, 1, timeout_ms);
-    kca__hand_empty(&hand); /* unless it stopped, there is nothing left */
+        kca__returned_settle(&returned);
+    int count = next_of(q, &returned, out, 1, timeout_ms);
+    kca__returned_settle(&returned); /* unless it stopped, there is nothing left */
     return count;
 }
 

@@ -1,7 +1,7 @@
-#include "redrive.h"
+#include "redrive/redrive.h"
 
-#include "error.h"
-#include "option.h"
+#include "base/error.h"
+#include "base/option.h"
 
 #include <limits.h>
 

@@ -1,7 +1,7 @@
-#include "handle.h"
+#include "system/handle.h"
 
-#include "error.h"
-#include "option.h"
+#include "base/error.h"
+#include "base/option.h"
 
 #include <stdlib.h>
 

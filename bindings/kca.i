@@ -56,7 +56,7 @@ KCA_HANDLE(kca_event)
 KCA_HANDLE(kca_delivery)
 KCA_HANDLE(kca_message)
 KCA_HANDLE(kca_redrive)
-KCA_HANDLE(kca_bridge)
+KCA_HANDLE(kca_wake_socket)
 
 %newobject kca_event_into_delivery;
 kca_delivery *kca_event_into_delivery(kca_event *USED_UP);

@@ -25,12 +25,12 @@ OBJECTS = {
     "queue": "kca_system *s = new_system(); assert_ok(kca_system_queue(s, &o)); kca_system_free(s);",
     "message": "assert_ok(kca_message_new(&o, \"OrderPlaced\"));",
     "redrive": "assert_ok(kca_redrive_new(&o, \"shop\", \"orders.dead\"));",
-    "bridge": "assert_ok(kca_bridge_new(&o));",
+    "wake_socket": "assert_ok(kca_wake_socket_new(&o));",
     "event": "o = new_log();",
     "error": "o = kca_connection_new(NULL, \"\", \"\");",
 }
 ORDER = ("connection", "publisher_builder", "consumer_builder", "system", "bus", "consumer", "queue",
-         "message", "redrive", "bridge", "event", "error")  # fmt: skip
+         "message", "redrive", "wake_socket", "event", "error")  # fmt: skip
 TAKERS = {"kca_event_free", "kca_string_free"} | {f"kca_{noun}_free" for noun in OBJECTS}
 CALLBACKS = {
     "kca_handler_fn": "on_delivery",

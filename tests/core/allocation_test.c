@@ -9,13 +9,13 @@
 
 #include "failing_memory.h"
 
-#include "consumer_builder.h"
-#include "error.h"
-#include "event.h"
-#include "handle.h"
-#include "inbound_engine.h"
-#include "outbox.h"
-#include "publisher_builder.h"
+#include "base/error.h"
+#include "base/event.h"
+#include "engine/engine.h"
+#include "inbound/consumer_builder.h"
+#include "outbound/in_flight.h"
+#include "outbound/publisher_builder.h"
+#include "system/handle.h"
 
 /* True when it went well; else memory was out, and nothing else was wrong. */
 static bool went_well(kca_error *e) {
@@ -181,7 +181,7 @@ static void wake_fetcher(void *owner) {
     (void)owner;
 }
 
-static void wake_keeper(void *owner) {
+static void wake_poller(void *owner) {
     (void)owner;
 }
 
@@ -249,7 +249,7 @@ static void run_the_engine(void) {
     e.owner = &e;
     e.release_record = release_record;
     e.wake_fetcher = wake_fetcher;
-    e.wake_keeper = wake_keeper;
+    e.wake_poller = wake_poller;
     e.retry.max_attempts = 2;
     e.dead_letters = true;
     e.deduplication = deduplication;
@@ -296,13 +296,13 @@ static void hand_messages(kca__slot *slot) {
     for (size_t len = 1; len <= sizeof payload; len += sizeof payload - 1) {
         m.payload = payload;
         m.payload_len = len;
-        bool kept = kca__handed_message_keep(&slot->handed, &m, NULL, NULL);
-        assert_true(kept || (memory_failed && !slot->handed));
+        bool kept = kca__message_copy_make(&slot->copy, &m, NULL, NULL);
+        assert_true(kept || (memory_failed && !slot->copy));
     }
 }
 
 static void fill_an_outbox(void) {
-    kca__outbox *o = kca__outbox_new("orders", 2, 100);
+    kca__in_flight *o = kca__in_flight_new("orders", 2, 100);
     kca__slot *slot;
     kca__event_list receipts;
     kca__event_list_init(&receipts);
@@ -310,21 +310,21 @@ static void fill_an_outbox(void) {
         assert_true(memory_failed);
         return;
     }
-    kca_error *e = kca__outbox_take(&slot, o, 10);
+    kca_error *e = kca__in_flight_take(&slot, o, 10);
     assert_true(e && (e->code == KCA_ERROR_STATE || memory_failed));
     kca_error_free(e);
-    kca__outbox_open(o);
-    assert_null(kca__outbox_take(&slot, o, 10));
+    kca__in_flight_open(o);
+    assert_null(kca__in_flight_take(&slot, o, 10));
     hand_messages(slot);
     slot->answer = NULL;
     slot->receipt.token = 1;
-    kca__outbox_begin_answers(o);
-    kca__outbox_answer(slot, kca__error_new(KCA_ERROR_NOT_STORED, "gone"), 0, 0, &receipts);
-    kca__outbox_end_answers(o);
-    kca__outbox_leave(o);
-    kca_error_free(kca__outbox_full(o, 0));
+    kca__in_flight_begin_answers(o);
+    kca__in_flight_answer(slot, kca__error_new(KCA_ERROR_NOT_STORED, "gone"), 0, 0, &receipts);
+    kca__in_flight_end_answers(o);
+    kca__in_flight_leave(o);
+    kca_error_free(kca__in_flight_full(o, 0));
     kca_event_free(receipts.first);
-    kca__outbox_release(o);
+    kca__in_flight_release(o);
 }
 
 static void make_events(void) {

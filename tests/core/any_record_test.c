@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
+#include "message/wire_name.h"
 #include "readings.h"
-#include "wire_name.h"
 
 static const char *const NAMES[] = {
     "messageId",   "messageType", "timestamp",  "origin",     "version",      "correlationId",

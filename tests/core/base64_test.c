@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "base64.h"
+#include "base/base64.h"
 
 static void assert_is(const char *bytes, size_t len, const char *text) {
     char out[32];

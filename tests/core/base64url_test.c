@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "base64url.h"
+#include "base/base64url.h"
 
 static void assert_text(const void *bytes, size_t len, const char *text) {
     char written[64];

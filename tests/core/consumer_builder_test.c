@@ -8,8 +8,8 @@
 #include <limits.h>
 #include <string.h>
 
-#include "consumer_builder.h"
-#include "error.h"
+#include "base/error.h"
+#include "inbound/consumer_builder.h"
 
 static kca_consumer_builder *builder(void) {
     kca_consumer_builder *b;

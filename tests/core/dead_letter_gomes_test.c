@@ -12,8 +12,8 @@
 #include <cjson/cJSON.h>
 
 #include "dead_letters.h"
+#include "message/wire_time.h"
 #include "records.h"
-#include "wire_time.h"
 
 enum { LONGEST_LINE = 1 << 16, GOLDEN = 10, EVENTS = 18 };
 

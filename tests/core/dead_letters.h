@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "dead_letter.h"
+#include "dead_letter/dead_letter.h"
 
 static const int64_t FAILED_AT = 1795405284005;  /* 2026-11-23T03:41:24.005Z */
 static const int64_t WRITTEN_AT = 1795405200999; /* 2026-11-23T03:40:00.999Z */

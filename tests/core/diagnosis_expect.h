@@ -2,8 +2,8 @@
 #ifndef KCA_TESTS_DIAGNOSIS_EXPECT_H
 #define KCA_TESTS_DIAGNOSIS_EXPECT_H
 
-#include "diagnosis.h"
-#include "error.h"
+#include "base/error.h"
+#include "connection/diagnosis.h"
 #include "fake_server.h"
 #include "wait.h"
 

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "due_queue.h"
+#include "engine/due_queue.h"
 
 enum { MANY = 100000, SMALL_STACK = 256 * 1024, SEEDS = 300, STEPS = 2000, HELD = 64, TIMES = 20 };
 

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "inbound_engine.h"
+#include "base/error.h"
+#include "engine/engine.h"
 
 typedef struct record {
     int partition;
@@ -29,7 +29,7 @@ typedef struct fixture {
     kca__engine engine;
     int let_go;
     int woken; /* the fetcher */
-    int keeper_woken;
+    int poller_woken;
     int live; /* records not given back */
 } fixture;
 
@@ -52,8 +52,8 @@ static inline void wake_fetcher(void *owner) {
     ((fixture *)owner)->woken++;
 }
 
-static inline void wake_keeper(void *owner) {
-    ((fixture *)owner)->keeper_woken++;
+static inline void wake_poller(void *owner) {
+    ((fixture *)owner)->poller_woken++;
 }
 
 static inline void let_go(void *owner) {
@@ -71,7 +71,7 @@ static inline void open_engine(fixture *f, int capacity, bool skip) {
     f->engine.clock_ms = simulated_clock;
     f->engine.release_record = release_record;
     f->engine.wake_fetcher = wake_fetcher;
-    f->engine.wake_keeper = wake_keeper;
+    f->engine.wake_poller = wake_poller;
     f->engine.let_go = let_go;
     f->engine.owner = f;
 }
@@ -88,7 +88,7 @@ static inline void assign(fixture *f, int partition) {
 }
 
 static inline void forget(fixture *f, int partition) {
-    kca__engine_forget(&f->engine, "things", partition);
+    kca__engine_revoke(&f->engine, "things", partition);
     kca__engine_sweep(&f->engine);
 }
 

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 
 static void test_an_error_is_one_line(void **state) {
     (void)state;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "event_queue.h"
+#include "base/event_queue.h"
 
 enum { PATIENCE_MS = 10000, THREADS = 4, EACH = 5000 };
 

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "frontier.h"
+#include "engine/frontier.h"
 
 enum { MOST = 200 };
 

@@ -12,9 +12,9 @@
 
 #include <cjson/cJSON.h>
 
-#include "error.h"
+#include "base/error.h"
+#include "message/trace_context.h"
 #include "records.h"
-#include "trace_context.h"
 
 enum { LONGEST_LINE = 1 << 16 };
 

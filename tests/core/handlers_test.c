@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-#include "error.h"
-#include "handlers.h"
+#include "base/error.h"
+#include "inbound/handlers.h"
 
 enum { MANY = 500 };
 

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "id.h"
+#include "base/id.h"
 
 enum { MANY = 100000, PER_THREAD = 20000, THREADS = 4, AFTER_FORK = 600 };
 

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-#include "json_check.h"
 #include "payloads.h"
+#include "json/json_check.h"
 
 static void test_every_kind_of_value_is_json(void **state) {
     (void)state;

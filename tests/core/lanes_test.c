@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lanes.h"
+#include "engine/lanes.h"
 
 enum { MANY = 3000 };
 

@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "failing_memory.h"
-#include "message_translator.h"
+#include "message/translator.h"
 
 #define PAYLOAD "{\"a\":[1,2,{\"b\":\"text\"}],\"n\":9007199254740993}"
 

@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-#include "message_translator.h"
+#include "message/translator.h"
+#include "message/wire_time.h"
 #include "messages.h"
-#include "wire_time.h"
 
 #define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

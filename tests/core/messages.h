@@ -2,8 +2,8 @@
 #ifndef KCA_TESTS_MESSAGES_H
 #define KCA_TESTS_MESSAGES_H
 
-#include "error.h"
-#include "message.h"
+#include "base/error.h"
+#include "message/message.h"
 
 static inline kca_message *new_message(const char *name) {
     kca_message *m;

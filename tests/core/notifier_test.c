@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "notifier.h"
+#include "base/notifier.h"
 
 enum { RAISERS = 3, CLEARERS = 2, TIMES = 20000 };
 

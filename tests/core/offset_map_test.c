@@ -11,8 +11,8 @@
 
 #include "failing_memory.h"
 
-#include "base64url.h"
-#include "offset_map.h"
+#include "base/base64url.h"
+#include "engine/offset_map.h"
 
 enum {
     SMALL_MAPS = 100000,

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "option.h"
+#include "base/error.h"
+#include "base/option.h"
 
 static kca_error *failure;
 

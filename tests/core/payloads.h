@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "message.h"
+#include "base/error.h"
+#include "message/message.h"
 
 static const char order[] =
     "{\"orderId\":\"ORD-1\",\"amount\":299.99,\"qty\":9007199254740993,\"paid\":true,\"open\":"

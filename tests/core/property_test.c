@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "property.h"
-#include "property_table.h"
+#include "base/error.h"
+#include "kafka/property.h"
+#include "kafka/property_table.h"
 
 static void assert_refused(kca_error *e, const char *text) {
     assert_int_equal(kca_error_code(e), KCA_ERROR_ARGUMENT);

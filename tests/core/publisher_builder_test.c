@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "publisher_builder.h"
+#include "base/error.h"
+#include "outbound/publisher_builder.h"
 
 static kca_publisher_builder *builder(void) {
     kca_publisher_builder *b;

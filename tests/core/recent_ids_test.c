@@ -10,7 +10,7 @@
 
 #include "failing_memory.h"
 
-#include "recent_ids.h"
+#include "engine/recent_ids.h"
 
 enum { SEEDS = 200, STEPS = 3000, NAMES = 300, LONGEST = 24, MANY = 200000 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "message_translator.h"
+#include "message/translator.h"
 
 enum { RECORD_MOST = 64 };
 

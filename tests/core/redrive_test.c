@@ -8,8 +8,8 @@
 #include <limits.h>
 #include <string.h>
 
-#include "error.h"
-#include "redrive.h"
+#include "base/error.h"
+#include "redrive/redrive.h"
 
 static kca_redrive *redrive(void) {
     kca_redrive *r;

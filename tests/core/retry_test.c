@@ -7,7 +7,7 @@
 
 #include <limits.h>
 
-#include "retry.h"
+#include "engine/retry.h"
 
 static const kca__retry_plan usual = {.max_attempts = 5,
                                       .backoff_ms = 100,

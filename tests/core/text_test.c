@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
+#include "base/text.h"
 
 static void test_a_copy_of_nothing_is_nothing(void **state) {
     (void)state;

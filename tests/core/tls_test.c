@@ -1,7 +1,7 @@
 /* What is found wrong with TLS files and texts before any socket is opened. */
+#include "base/error.h"
 #include "certificates.h"
-#include "error.h"
-#include "tls.h"
+#include "connection/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -1,6 +1,6 @@
---- What a worker process has once: the bridge, and the light thread that hears of it when queues have events.
+--- What a worker process has once: the wake socket, and the light thread that hears of it when queues have events.
 --
--- A light thread cannot wait for a descriptor, so libkca's bridge sends a byte over a unix socket, each queue its own.
+-- A light thread cannot wait for a descriptor, so libkca's wake socket sends a byte over a unix socket, each queue its own.
 -- When there is no such thread, before it is connected and after the worker was told to exit, whoever waits for a
 -- receipt looks by itself from time to time.
 
@@ -16,7 +16,7 @@ return function(core)
     hears = false, -- the thread is there
     busy = 0, -- light threads that need it: processors, and publishes that wait
   }
-  local bridge
+  local wake_socket
   local hearing, telling -- the thread, and that it is calling a listener
   local listeners = {} -- by mark
 
@@ -29,7 +29,7 @@ return function(core)
     if mark >= EXITING then
       return nil, ("there is no room for more than %d queues"):format(EXITING - 1)
     end
-    local ok, err = core.kca_bridge_watch(bridge, queue.handle, mark)
+    local ok, err = core.kca_wake_socket_watch(wake_socket, queue.handle, mark)
     if not ok then
       return nil, err.text
     end
@@ -66,11 +66,11 @@ return function(core)
   local function connect()
     local socket = ngx.socket.tcp()
     socket:settimeouts(1000, 1000, PATIENCE_MS)
-    local ok, err = socket:connect("unix:" .. core.kca_bridge_path(bridge))
+    local ok, err = socket:connect("unix:" .. core.kca_wake_socket_path(wake_socket))
     if not ok then
       return nil, err
     end
-    local accepted, failure = core.kca_bridge_accept(bridge)
+    local accepted, failure = core.kca_wake_socket_accept(wake_socket)
     if not accepted then
       socket:close()
       return nil, failure.text
@@ -112,8 +112,8 @@ return function(core)
 
   --- The thread looks whether it is needed any more.
   function worker.nudge()
-    if bridge and is_over() then
-      core.kca_bridge_wake(bridge, EXITING)
+    if wake_socket and is_over() then
+      core.kca_wake_socket_wake(wake_socket, EXITING)
     end
   end
 
@@ -129,23 +129,23 @@ return function(core)
 
   --- Once in each worker.
   function worker.begin()
-    if bridge then
+    if wake_socket then
       return true
     end
-    local ok, made = core.kca_bridge_new()
+    local ok, made = core.kca_wake_socket_new()
     if not ok then
       return nil, made.text
     end
-    bridge = made
+    wake_socket = made
     assert(ngx.timer.at(0, hear))
     assert(ngx.timer.at(UNTIL_EXIT_S, wait_for_exit))
     return true
   end
 
   function worker.finish()
-    if bridge then
-      core.kca_bridge_free(bridge)
-      bridge = nil
+    if wake_socket then
+      core.kca_wake_socket_free(wake_socket)
+      wake_socket = nil
     end
   end
 

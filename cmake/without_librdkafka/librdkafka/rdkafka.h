@@ -1,0 +1,1 @@
+#error "a pure room includes librdkafka: see docs/architecture.md"

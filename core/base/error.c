@@ -1,0 +1,63 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static kca_error out_of_memory = {KCA_ERROR_MEMORY, 0, 1, 0, "out of memory"};
+
+void kca__error_one_line(char *text) {
+    for (unsigned char *p = (unsigned char *)text; *p; p++)
+        if (*p < ' ' || *p == 0x7f)
+            *p = ' ';
+}
+
+kca_error *kca__error_new(int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len < 0)
+        return &out_of_memory;
+
+    kca_error *e = calloc(1, sizeof *e + (size_t)len + 1);
+    if (!e)
+        return &out_of_memory;
+    char *text = (char *)(e + 1);
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    kca__error_one_line(text);
+    e->code = code;
+    e->text = text;
+    return e;
+}
+
+kca_error *kca__error_memory(void) {
+    return &out_of_memory;
+}
+
+kca_error *kca__error_copy(const kca_error *e) {
+    if (!e || e == &out_of_memory)
+        return (kca_error *)e;
+    size_t size = sizeof *e + strlen(e->text) + 1;
+    kca_error *copy = malloc(size);
+    if (!copy)
+        return &out_of_memory;
+    *copy = *e;
+    copy->text = memcpy(copy + 1, e->text, size - sizeof *e);
+    return copy;
+}
+
+void kca__error_keep_first(kca_error **first, kca_error *e) {
+    if (*first)
+        kca__error_free(e);
+    else
+        *first = e;
+}
+
+void kca__error_free(kca_error *e) {
+    if (e != &out_of_memory)
+        free(e);
+}

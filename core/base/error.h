@@ -1,0 +1,34 @@
+/* Errors as values: made where something fails, owned by whoever gets them. */
+#ifndef KCA_BASE_ERROR_H
+#define KCA_BASE_ERROR_H
+
+#include "kca.h"
+
+struct kca_error {
+    int code; /* KCA_ERROR_... */
+    int rdkafka_code;
+    int retriable;
+    int fatal;
+    const char *text; /* one line */
+};
+
+/* A new error; the format's text should name the thing, what is wrong and what is allowed. Never
+ * NULL: when memory is out it is the static out-of-memory error, which kca_error_free leaves alone.
+ */
+kca_error *kca__error_new(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+kca_error *kca__error_memory(void);
+
+void kca__error_free(kca_error *e);
+
+/* NULL for NULL. */
+kca_error *kca__error_copy(const kca_error *e);
+
+/* A text for one line: control characters become spaces. In place. */
+void kca__error_one_line(char *text);
+
+/* Keeps `e` in `*first` if that is empty, else frees it: how setters remember their first failure.
+ */
+void kca__error_keep_first(kca_error **first, kca_error *e);
+
+#endif

@@ -1,0 +1,47 @@
+/* What waits in a queue for the application. The owner of its memory says how it is given back. */
+#ifndef KCA_BASE_EVENT_H
+#define KCA_BASE_EVENT_H
+
+#include <stdbool.h>
+
+#include "kca.h"
+
+struct kca_event {
+    kca_event *next;
+    void (*release)(kca_event *e); /* returns it to its owner */
+    unsigned generation;           /* of forks; a child leaves its parent's events alone */
+    int type;                      /* KCA_EVENT_... */
+    int level;                     /* of a log line */
+    kca_error *error;              /* owned; release frees it */
+    uint64_t token;
+    const char *topic;
+    int64_t offset;
+    int partition;
+    const char *component;
+    const char *text;
+    const char *consumer; /* of a rebalance or an end */
+    int rebalance;        /* KCA_REBALANCE_...; of a rebalance, as the next */
+    int assignment_count;
+    struct kca__assignment *assignments;
+};
+
+/* A partition that came or went. */
+typedef struct kca__assignment {
+    char *topic;
+    int partition;
+} kca__assignment;
+
+/* A fault or a log line with memory of its own; NULL when that is out. Takes `error` in any case.
+ */
+kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partition, int64_t offset);
+kca_event *kca__event_new_log(int level, const char *component, const char *text);
+
+/* The end of a partition, or NULL. */
+kca_event *kca__event_new_end(const char *consumer, const char *topic, int partition,
+                              int64_t offset);
+
+/* A rebalance of `count` partitions, each of which is to be set. False when memory is out. */
+kca_event *kca__event_new_rebalance(int rebalance, const char *consumer, int count);
+bool kca__event_set_assignment(kca_event *e, int index, const char *topic, int partition);
+
+#endif

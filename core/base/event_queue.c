@@ -1,0 +1,165 @@
+#include "base/event_queue.h"
+
+#include <string.h>
+
+enum { SERVE_MS = 1000 };
+
+void kca__event_list_init(kca__event_list *l) {
+    l->first = NULL;
+    l->end = &l->first;
+    l->count = 0;
+}
+
+void kca__event_list_add(kca__event_list *l, kca_event *e) {
+    e->next = NULL;
+    *l->end = e;
+    l->end = &e->next;
+    l->count++;
+}
+
+kca_event *kca__event_list_take(kca__event_list *l) {
+    kca_event *e = l->first;
+    if (!e)
+        return NULL;
+    l->first = e->next;
+    if (!l->first)
+        l->end = &l->first;
+    l->count--;
+    e->next = NULL;
+    return e;
+}
+
+void kca__event_queue_init(kca__event_queue *q) {
+    memset(q, 0, sizeof *q);
+    pthread_mutex_init(&q->lock, NULL);
+    kca__clock_condition_init(&q->arrived);
+    kca__event_list_init(&q->receipts);
+    kca__event_list_init(&q->notes);
+    kca__notifier_init(&q->notifier);
+}
+
+void kca__event_queue_close(kca__event_queue *q) {
+    kca_event *e;
+    while ((e = kca__event_list_take(&q->notes)) || (e = kca__event_list_take(&q->receipts)))
+        e->release(e);
+    kca__notifier_close(&q->notifier);
+    pthread_cond_destroy(&q->arrived);
+    pthread_mutex_destroy(&q->lock);
+}
+
+/* With the lock held: something is there now. */
+static void announce(kca__event_queue *q) {
+    kca__notifier_raise(&q->notifier);
+    if (q->waiting > 0)
+        pthread_cond_signal(&q->arrived);
+}
+
+/* With the lock held: who serves the source looks whether something is there. */
+static void wake_server(kca__event_queue *q) {
+    if (q->serving > 0 && q->source.owner)
+        q->source.wake(q->source.owner);
+}
+
+void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receipts) {
+    if (receipts->count == 0)
+        return;
+    pthread_mutex_lock(&q->lock);
+    *q->receipts.end = receipts->first;
+    q->receipts.end = receipts->end;
+    q->receipts.count += receipts->count;
+    announce(q);
+    pthread_mutex_unlock(&q->lock);
+    kca__event_list_init(receipts);
+}
+
+void kca__event_queue_push_refusals(kca__event_queue *q, kca__event_list *receipts) {
+    kca__event_queue_push_receipts(q, receipts);
+    pthread_mutex_lock(&q->lock);
+    wake_server(q);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
+    if (!e)
+        return;
+    pthread_mutex_lock(&q->lock);
+    kca_event *oldest =
+        q->notes.count >= KCA__EVENT_QUEUE_NOTES ? kca__event_list_take(&q->notes) : NULL;
+    kca__event_list_add(&q->notes, e);
+    announce(q);
+    wake_server(q);
+    pthread_mutex_unlock(&q->lock);
+    if (oldest)
+        oldest->release(oldest);
+}
+
+/* With the lock held. */
+static int take_now(kca__event_queue *q, kca_event **out, int max) {
+    int count = 0;
+    kca_event *e;
+    while (count < max &&
+           ((e = kca__event_list_take(&q->notes)) || (e = kca__event_list_take(&q->receipts))))
+        out[count++] = e;
+    if (!q->notes.first && !q->receipts.first)
+        kca__notifier_clear(&q->notifier);
+    else if (q->waiting > 0)
+        pthread_cond_signal(&q->arrived);
+    return count;
+}
+
+/* With the lock held, given up meanwhile. */
+static void serve_source(kca__event_queue *q, int timeout_ms) {
+    kca__event_source source = q->source;
+    q->serving++;
+    pthread_mutex_unlock(&q->lock);
+    source.serve(source.owner, timeout_ms);
+    pthread_mutex_lock(&q->lock);
+    if (--q->serving == 0)
+        pthread_cond_broadcast(&q->arrived);
+}
+
+void kca__event_queue_set_source(kca__event_queue *q, kca__event_source source) {
+    pthread_mutex_lock(&q->lock);
+    kca__event_source old = q->source;
+    q->source.owner = NULL;
+    if (old.owner && q->serving > 0)
+        old.wake(old.owner);
+    while (q->serving > 0)
+        kca__clock_wait(&q->arrived, &q->lock, KCA__CLOCK_NEVER);
+    q->source = source;
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* With the lock held. False when the deadline is over. */
+static bool wait_for_event(kca__event_queue *q, int64_t deadline) {
+    if (!q->source.owner || kca__notifier_is_watched(&q->notifier)) {
+        q->waiting++;
+        bool in_time = kca__clock_wait(&q->arrived, &q->lock, deadline);
+        q->waiting--;
+        return in_time;
+    }
+    int left = kca__clock_left_ms(deadline);
+    serve_source(q, left < 0 || left > SERVE_MS ? SERVE_MS : left);
+    return left != 0;
+}
+
+int kca__event_queue_take(kca__event_queue *q, kca_event **out, int max, int timeout_ms) {
+    pthread_mutex_lock(&q->lock);
+    int count = take_now(q, out, max);
+    if (count == 0) {
+        int64_t deadline = kca__clock_deadline(timeout_ms);
+        for (bool in_time = true; count == 0 && in_time;) {
+            in_time = wait_for_event(q, deadline);
+            count = take_now(q, out, max);
+        }
+    }
+    pthread_mutex_unlock(&q->lock);
+    return count;
+}
+
+int kca__event_queue_fd(kca__event_queue *q) {
+    pthread_mutex_lock(&q->lock);
+    int fd = kca__notifier_fd(&q->notifier);
+    pthread_mutex_unlock(&q->lock);
+    return fd;
+}

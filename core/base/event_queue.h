@@ -1,0 +1,72 @@
+/*
+ * The system's queue: receipts, faults and log lines wait here for the application.
+ *
+ * Many threads push, many may take; one lock for each push or take of any number of events.
+ * Receipts are bounded by their publisher's buffer, log lines and faults by KCA__EVENT_QUEUE_NOTES:
+ * the oldest of them make room.
+ *
+ * Where all receipts come from one source (a producer client), a thread that waits here serves the
+ * source itself instead of being woken by the thread that does; see client.h. Not when somebody
+ * polls the descriptor: then the source must be served while nobody waits here.
+ */
+#ifndef KCA_BASE_EVENT_QUEUE_H
+#define KCA_BASE_EVENT_QUEUE_H
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/notifier.h"
+
+enum { KCA__EVENT_QUEUE_NOTES = 1000 };
+
+typedef struct kca__event_list {
+    kca_event *first;
+    kca_event **end;
+    int count;
+} kca__event_list;
+
+typedef struct kca__event_source {
+    void (*serve)(void *owner, int timeout_ms); /* waits for something and pushes it */
+    void (*wake)(void *owner);                  /* makes serve return */
+    void *owner;                                /* NULL: no source */
+} kca__event_source;
+
+typedef struct kca__event_queue {
+    pthread_mutex_t lock;
+    pthread_cond_t arrived;
+    int waiting;
+    kca__event_source source;
+    int serving; /* threads inside source.serve */
+    kca__event_list receipts;
+    kca__event_list notes; /* faults and logs */
+    kca__notifier notifier;
+} kca__event_queue;
+
+void kca__event_list_init(kca__event_list *l);
+void kca__event_list_add(kca__event_list *l, kca_event *e);
+kca_event *kca__event_list_take(kca__event_list *l); /* NULL: it is empty */
+
+void kca__event_queue_init(kca__event_queue *q);
+
+/* Releases what is left in it. */
+void kca__event_queue_close(kca__event_queue *q);
+
+/* Sets the one source, or none (owner NULL); then nobody is inside the old one any more. */
+void kca__event_queue_set_source(kca__event_queue *q, kca__event_source source);
+
+/* Moves all of `receipts` to the queue: what came out of the source. */
+void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receipts);
+
+/* Likewise, what did not: who serves the source is woken. */
+void kca__event_queue_push_refusals(kca__event_queue *q, kca__event_list *receipts);
+
+/* A fault or log line; NULL is ignored. */
+void kca__event_queue_push_note(kca__event_queue *q, kca_event *e);
+
+/* Up to `max` events, notes first; waits up to timeout_ms for the first. */
+int kca__event_queue_take(kca__event_queue *q, kca_event **out, int max, int timeout_ms);
+
+int kca__event_queue_fd(kca__event_queue *q);
+
+#endif

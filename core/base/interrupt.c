@@ -1,0 +1,66 @@
+#include "base/interrupt.h"
+
+#include "base/clock.h"
+
+/* Whom this thread is asking, one inside another. */
+typedef struct asking {
+    const kca__interrupt *asked;
+    const struct asking *outer;
+} asking;
+
+static _Thread_local kca__interrupt_scope current;
+static _Thread_local const asking *innermost;
+
+kca__interrupt_scope kca__interrupt_begin(const kca__interrupt *asked) {
+    kca__interrupt_scope before = current;
+    current = (kca__interrupt_scope){asked->fn ? asked : NULL, 0, false};
+    return before;
+}
+
+void kca__interrupt_end(kca__interrupt_scope before) {
+    current = before;
+}
+
+bool kca__interrupt_is_set(void) {
+    return current.asked != NULL;
+}
+
+bool kca__interrupt_is_asking(const kca__interrupt *asked) {
+    const asking *a = innermost;
+    while (a && a->asked != asked)
+        a = a->outer;
+    return a != NULL;
+}
+
+static bool ask(const kca__interrupt *asked) {
+    const asking this = {asked, innermost};
+    innermost = &this;
+    bool told = asked->fn(asked->user) != 0;
+    innermost = this.outer;
+    return told;
+}
+
+bool kca__interrupted(void) {
+    if (!current.asked || current.told)
+        return current.told;
+    int64_t now = kca__clock_ms();
+    /* The first look only begins the time: a call that does not wait looks at no clock. */
+    bool due = current.next_ms > 0 && now >= current.next_ms;
+    if (due || current.next_ms == 0)
+        current.next_ms = now + KCA__INTERRUPT_SLICE_MS;
+    if (!due)
+        return false;
+    bool told = ask(current.asked);
+    current.told = told;
+    return told;
+}
+
+int kca__interrupt_left_ms(int64_t deadline) {
+    return kca__interrupted() ? 0 : kca__clock_left_ms(deadline);
+}
+
+int kca__interrupt_slice_ms(int left) {
+    if (!current.asked || (left >= 0 && left <= KCA__INTERRUPT_SLICE_MS))
+        return left;
+    return KCA__INTERRUPT_SLICE_MS;
+}

@@ -1,0 +1,38 @@
+/*
+ * Logs of one system, librdkafka's included: to stderr when asked, to the system's queue when
+ * asked, else nowhere. Any thread may write. Whatever was declared a secret is blotted out of every
+ * line.
+ */
+#ifndef KCA_BASE_LOG_H
+#define KCA_BASE_LOG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/event_queue.h"
+
+typedef struct kca__log {
+    atomic_int stderr_level;
+    atomic_int queue_level;
+    _Atomic(kca__event_queue *) queue;
+    pthread_mutex_t lock; /* guards secrets */
+    char **secrets;
+    int secret_count;
+} kca__log;
+
+void kca__log_init(kca__log *log, kca__event_queue *queue);
+void kca__log_close(kca__log *log);
+
+/* Texts shorter than 4 characters are not taken: blotting those out would destroy every line.
+ * False when memory is out: then lines may not be written that could hold it. */
+bool kca__log_add_secret(kca__log *log, const char *secret);
+
+/* Blots the secrets out of `text`, in place. */
+void kca__log_mask(kca__log *log, char *text);
+
+/* `component`: "system", "connection", "publisher", "consumer" or "librdkafka"; `name` may be NULL.
+ */
+void kca__log_write(kca__log *log, int level, const char *component, const char *name,
+                    const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+#endif

@@ -1,0 +1,39 @@
+/* Checks of option values: what is out of range becomes the builder's error, with what was allowed.
+ */
+#ifndef KCA_BASE_OPTION_H
+#define KCA_BASE_OPTION_H
+
+#include <stdbool.h>
+
+#include "kca.h"
+
+/* Whose option: "publisher" and the topic, "consumer" and its name ... */
+typedef struct kca__option_owner {
+    const char *kind;
+    const char *name;
+    kca_error **error; /* first failure is kept here */
+} kca__option_owner;
+
+/* Sets `*field` to a value from `least` to `most`. */
+void kca__option_int(int *field, kca__option_owner owner, const char *option, int value, int least,
+                     int most);
+
+/* Likewise for a number with a fraction. */
+void kca__option_double(double *field, kca__option_owner owner, const char *option, double value,
+                        double least, double most);
+
+/* Sets `*field` to a copy of `value`, which must not be empty. */
+void kca__option_text(char **field, kca__option_owner owner, const char *option, const char *value);
+
+/* Sets `*field` to a copy of one of the NULL-terminated `choices`. */
+void kca__option_choice(char **field, kca__option_owner owner, const char *option,
+                        const char *value, const char *const *choices);
+
+/* A topic's, group's or connection's name: not empty, at most `most` characters, no control
+ * characters. */
+kca_error *kca__option_check_name(const char *what, const char *name, int most);
+
+/* Kafka's rule for topic names: letters, digits, '.', '_', '-', at most 249. */
+kca_error *kca__option_check_topic(const char *topic);
+
+#endif

@@ -1,0 +1,13 @@
+/* UTF-8, as Unicode allows it: nothing overlong, no surrogates, nothing beyond U+10FFFF. */
+#ifndef KCA_BASE_UTF8_H
+#define KCA_BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes of the character at `p`, which is before `end`; 0: it is none. */
+size_t kca__utf8_len(const char *p, const char *end);
+
+bool kca__utf8_is_valid(const void *bytes, size_t len);
+
+#endif

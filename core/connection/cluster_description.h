@@ -1,0 +1,15 @@
+/* Cluster description: what a cluster has, for tools: its brokers, topics, and how far a group has
+ * come. */
+#ifndef KCA_CONNECTION_CLUSTER_DESCRIPTION_H
+#define KCA_CONNECTION_CLUSTER_DESCRIPTION_H
+
+#include <stdatomic.h>
+
+#include "connection/connection.h"
+
+/* See kca_system_describe_cluster. Over the system's copy of its connection, which is open; ends
+ * soon once *leaving is set. `out` is freed with free(). */
+kca_error *kca__cluster_describe(char **out, kca_connection *c, kca__log *log, const char *topic,
+                                 const char *group, const atomic_bool *leaving, int64_t deadline);
+
+#endif

@@ -1,0 +1,203 @@
+#include "connection/connection.h"
+
+#include "base/error.h"
+#include "base/option.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { CHAIN_FIXED = 0x020800ff };
+
+kca_error *kca__connection_new(kca_connection **out, const char *name, const char *hosts) {
+    *out = NULL;
+    kca_connection *c = calloc(1, sizeof *c);
+    if (!c)
+        return kca__error_memory();
+    c->certificate_fd = -1;
+    c->error = kca__option_check_name("connection name", name, 100);
+    if (!c->error && (!hosts || !*hosts))
+        c->error = kca__error_new(
+            KCA_ERROR_ARGUMENT, "connection %s: hosts must be \"host:port,...\" or \"embedded://\"",
+            name);
+    if (!c->error && strstr(hosts, "://") && !kca__embedded_broker_is_meant(hosts))
+        c->error = kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "connection %s: hosts must be \"host:port,...\" or \"embedded://\", got \"%s\"", name,
+            hosts);
+    c->name = kca__text_copy(name ? name : "");
+    c->hosts = kca__text_copy(hosts ? hosts : "");
+    if (!c->name || !c->hosts) {
+        kca__connection_free(c);
+        return kca__error_memory();
+    }
+    if (c->error) {
+        kca_error *e = kca__error_copy(c->error);
+        kca__connection_free(c);
+        return e;
+    }
+    *out = c;
+    return NULL;
+}
+
+kca_error *kca__connection_copy(kca_connection **out, const kca_connection *c) {
+    kca_error *e = kca__connection_new(out, c->name, c->hosts);
+    if (e)
+        return e;
+    kca_connection *copy = *out;
+    copy->tls = c->tls;
+    if (!kca__text_set(&copy->tls_ca, c->tls_ca) ||
+        !kca__text_set(&copy->tls_certificate, c->tls_certificate) ||
+        !kca__text_set(&copy->tls_key, c->tls_key) ||
+        !kca__text_set(&copy->tls_key_password, c->tls_key_password) ||
+        !kca__text_set(&copy->sasl_mechanism, c->sasl_mechanism) ||
+        !kca__text_set(&copy->sasl_user, c->sasl_user) ||
+        !kca__text_set(&copy->sasl_password, c->sasl_password) ||
+        !kca__properties_copy(&copy->properties, &c->properties)) {
+        kca__connection_free(copy);
+        *out = NULL;
+        return kca__error_memory();
+    }
+    return NULL;
+}
+
+void kca__connection_free(kca_connection *c) {
+    if (!c)
+        return;
+    kca__connection_close(c);
+    char *texts[] = {c->name,           c->hosts,
+                     c->tls_ca,         c->tls_certificate,
+                     c->tls_key,        c->tls_key_password,
+                     c->sasl_mechanism, c->sasl_user,
+                     c->sasl_password};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
+    kca__properties_close(&c->properties);
+    kca__error_free(c->error);
+    free(c);
+}
+
+bool kca__connection_uses_sasl(const kca_connection *c) {
+    return c->sasl_mechanism || kca__properties_get(&c->properties, "sasl.mechanism") ||
+           kca__properties_get(&c->properties, "sasl.mechanisms");
+}
+
+const char *kca__connection_protocol(const kca_connection *c) {
+    if (kca__connection_uses_sasl(c))
+        return c->tls ? "sasl_ssl" : "sasl_plaintext";
+    return c->tls ? "ssl" : "plaintext";
+}
+
+/*
+ * librdkafka below 2.8.0 sends only the first certificate of PEM text, without its chain, but all
+ * of a file. So text is shown to it as a file: one in memory, without a name.
+ */
+static kca_error *set_certificate_text(kca_connection *c, rd_kafka_conf_t *conf, const char *who) {
+    if (rd_kafka_version() >= CHAIN_FIXED)
+        return kca__property_apply(conf, who, "ssl.certificate.pem", c->tls_certificate);
+    size_t len = strlen(c->tls_certificate);
+    if (c->certificate_fd < 0) {
+        c->certificate_fd = memfd_create("kca-certificate", MFD_CLOEXEC);
+        if (c->certificate_fd < 0 ||
+            write(c->certificate_fd, c->tls_certificate, len) != (ssize_t)len)
+            return kca__error_memory();
+    }
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", c->certificate_fd);
+    return kca__property_apply(conf, who, "ssl.certificate.location", path);
+}
+
+static kca_error *configure_tls(kca_connection *c, rd_kafka_conf_t *conf, const char *who) {
+    kca_error *e = NULL;
+    if (c->tls_ca)
+        e = kca__property_apply(
+            conf, who, kca__tls_is_pem(c->tls_ca) ? "ssl.ca.pem" : "ssl.ca.location", c->tls_ca);
+    if (!e && c->tls_certificate && kca__tls_is_pem(c->tls_certificate))
+        e = set_certificate_text(c, conf, who);
+    else if (!e && c->tls_certificate)
+        e = kca__property_apply(conf, who, "ssl.certificate.location", c->tls_certificate);
+    if (!e && c->tls_key)
+        e = kca__property_apply(conf, who,
+                                kca__tls_is_pem(c->tls_key) ? "ssl.key.pem" : "ssl.key.location",
+                                c->tls_key);
+    if (!e && c->tls_key_password)
+        e = kca__property_apply(conf, who, "ssl.key.password", c->tls_key_password);
+    return e;
+}
+
+static kca_error *configure_sasl(const kca_connection *c, rd_kafka_conf_t *conf, const char *who) {
+    if (!c->sasl_mechanism)
+        return NULL;
+    kca_error *e = kca__property_apply(conf, who, "sasl.mechanisms", c->sasl_mechanism);
+    if (!e)
+        e = kca__property_apply(conf, who, "sasl.username", c->sasl_user);
+    if (!e)
+        e = kca__property_apply(conf, who, "sasl.password", c->sasl_password);
+    return e;
+}
+
+kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, bool producer,
+                                     const char *who) {
+    /* librdkafka's defaults here make an outage of seconds one of a minute. */
+    const char *const defaults[][2] = {
+        {"bootstrap.servers", c->embedded ? kca__embedded_broker_hosts(c->embedded) : c->hosts},
+        {"client.id", "kca"},
+        {"reconnect.backoff.max.ms", "1000"},
+        {"socket.timeout.ms", "10000"},
+        {"socket.nagle.disable", "true"},
+        {"security.protocol", kca__connection_protocol(c)},
+    };
+    kca_error *e = NULL;
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && !e; i++)
+        e = kca__property_apply(conf, who, defaults[i][0], defaults[i][1]);
+    if (!e && c->tls)
+        e = configure_tls(c, conf, who);
+    if (!e)
+        e = configure_sasl(c, conf, who);
+    if (!e)
+        e = kca__properties_apply(&c->properties, conf, producer, who);
+    return e;
+}
+
+kca__tls kca__connection_tls(const kca_connection *c) {
+    return (kca__tls){c->tls, c->tls_ca, c->tls_certificate, c->tls_key, c->tls_key_password};
+}
+
+static kca_error *open_embedded(kca_connection *c) {
+    if (c->tls || kca__connection_uses_sasl(c))
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "connection %s: the embedded broker speaks neither TLS nor SASL",
+                              c->name);
+    kca_error *e = kca__embedded_broker_open(&c->embedded, c->name);
+    if (!e)
+        kca__log_write(c->log, KCA_LOG_WARN, "connection", c->name,
+                       "the embedded broker is for trying out: it keeps nothing after shutdown, "
+                       "silently drops the oldest records of a partition past 5 MB or 100000 "
+                       "records, finds no offsets by time, and delivers aborted transactions; "
+                       "listening at %s",
+                       kca__embedded_broker_hosts(c->embedded));
+    return e;
+}
+
+kca_error *kca__connection_open(kca_connection *c) {
+    if (kca__embedded_broker_is_meant(c->hosts))
+        return open_embedded(c);
+    if (c->sasl_mechanism && strncmp(c->sasl_mechanism, "SCRAM", 5) == 0 &&
+        rd_kafka_version() < KCA__SCRAM_FIXED)
+        kca__log_write(c->log, KCA_LOG_WARN, "connection", c->name,
+                       "SCRAM needs librdkafka 2.6.1 or later on Kafka 4 (this is %s)",
+                       rd_kafka_version_str());
+    kca__tls tls = kca__connection_tls(c);
+    return c->tls ? kca__tls_check(c->name, &tls) : NULL;
+}
+
+void kca__connection_close(kca_connection *c) {
+    kca__embedded_broker_close(c->embedded);
+    c->embedded = NULL;
+    if (c->certificate_fd >= 0)
+        close(c->certificate_fd);
+    c->certificate_fd = -1;
+}

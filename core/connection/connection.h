@@ -1,0 +1,71 @@
+/*
+ * Connection: a cluster and how to reach it.
+ *
+ * The application's object is a declaration. The system keeps a copy, which while the system is
+ * started also holds what runs: the embedded broker.
+ */
+#ifndef KCA_CONNECTION_CONNECTION_H
+#define KCA_CONNECTION_CONNECTION_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+#include "connection/embedded_broker.h"
+#include "connection/tls.h"
+#include "kafka/client.h"
+#include "kafka/property.h"
+
+struct kca_connection {
+    char *name;
+    char *hosts;
+    bool tls;
+    char *tls_ca;
+    char *tls_certificate;
+    char *tls_key;
+    char *tls_key_password;
+    char *sasl_mechanism;
+    char *sasl_user;
+    char *sasl_password;
+    kca__properties properties;
+    kca_error *error;
+
+    /* of the system's copy, while started */
+    kca__log *log;
+    kca__event_queue *queue;
+    kca__embedded_broker *embedded;
+    int certificate_fd; /* PEM text shown to librdkafka as a file; -1: none */
+};
+
+kca_error *kca__connection_new(kca_connection **out, const char *name, const char *hosts);
+kca_error *kca__connection_copy(kca_connection **out, const kca_connection *c);
+void kca__connection_free(kca_connection *c);
+
+/* Sets all that the connection decides in `conf`; `who` begins error texts. */
+kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, bool producer,
+                                     const char *who);
+
+bool kca__connection_uses_sasl(const kca_connection *c);
+kca__tls kca__connection_tls(const kca_connection *c);
+
+/* security.protocol */
+const char *kca__connection_protocol(const kca_connection *c);
+
+/* librdkafka below this cannot do SCRAM with Kafka 4. */
+enum { KCA__SCRAM_FIXED = 0x020601ff };
+
+/* Checks files, and starts the embedded broker if it is one. */
+kca_error *kca__connection_open(kca_connection *c);
+
+/* Really reaches the cluster through this client of it, or says why not, within the deadline. */
+kca_error *kca__connection_reach(kca_connection *c, kca__client *client, int64_t deadline);
+
+/* Whether the consumer's topic, and its one partition if it is not -1, exist. A topic that does not
+ * is only warned of: it may come. Brokers that create topics on demand create it now. */
+kca_error *kca__connection_look_for(const kca_connection *c, kca__client *client,
+                                    const char *consumer, const char *topic, int partition,
+                                    int64_t deadline);
+
+/* Ends the embedded broker; the connection's clients are closed before. */
+void kca__connection_close(kca_connection *c);
+
+#endif

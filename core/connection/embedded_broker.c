@@ -1,0 +1,110 @@
+#include "connection/embedded_broker.h"
+
+#include "base/error.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { NUDGE_MS = 2 };
+
+/* librdkafka 2.4 and later: the first member of a group need not wait three seconds for others. */
+extern void rd_kafka_mock_group_initial_rebalance_delay_ms(rd_kafka_mock_cluster_t *cluster,
+                                                           int32_t delay_ms) __attribute__((weak));
+
+struct kca__embedded_broker {
+    rd_kafka_t *host; /* a client that only lends its threads to the cluster */
+    rd_kafka_mock_cluster_t *cluster;
+};
+
+bool kca__embedded_broker_is_meant(const char *hosts) {
+    return strcmp(hosts, "embedded://") == 0;
+}
+
+/* The cluster's host would tell of having no brokers of its own. */
+static void no_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
+    (void)rk, (void)level, (void)facility, (void)text;
+}
+
+kca_error *kca__embedded_broker_open(kca__embedded_broker **out, const char *connection) {
+    char reason[256] = "out of memory";
+    *out = NULL;
+    kca__embedded_broker *b = calloc(1, sizeof *b);
+    if (!b)
+        return kca__error_memory();
+
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, no_log);
+    b->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+    if (!b->host)
+        rd_kafka_conf_destroy(conf);
+    else
+        b->cluster = rd_kafka_mock_cluster_new(b->host, 1);
+    if (!b->cluster) {
+        kca__embedded_broker_close(b);
+        return kca__error_new(KCA_ERROR_BROKER,
+                              "connection %s: the embedded broker cannot start: %s", connection,
+                              reason);
+    }
+    if (rd_kafka_mock_group_initial_rebalance_delay_ms)
+        rd_kafka_mock_group_initial_rebalance_delay_ms(b->cluster, 0);
+    *out = b;
+    return NULL;
+}
+
+/* ---- the end ---- */
+
+typedef struct nudging {
+    struct sockaddr_in broker;
+    atomic_bool over;
+} nudging;
+
+/* The cluster's thread may sleep a second over what it is told, be it to end; what comes to its
+ * socket it never oversees. */
+static void *nudge(void *argument) {
+    const struct timespec pause = {0, NUDGE_MS * 1000000};
+    nudging *n = argument;
+    while (!atomic_load(&n->over)) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd >= 0) {
+            (void)connect(fd, (const struct sockaddr *)&n->broker, sizeof n->broker);
+            close(fd);
+        }
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static void destroy(rd_kafka_mock_cluster_t *cluster) {
+    const char *port = strrchr(rd_kafka_mock_cluster_bootstraps(cluster), ':');
+    nudging n = {.broker = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)(port ? atoi(port + 1) : 0)),
+                            .sin_addr = {htonl(INADDR_LOOPBACK)}}};
+    pthread_t nudger;
+    bool nudges = pthread_create(&nudger, NULL, nudge, &n) == 0;
+    rd_kafka_mock_cluster_destroy(cluster);
+    atomic_store(&n.over, true);
+    if (nudges)
+        pthread_join(nudger, NULL);
+}
+
+void kca__embedded_broker_close(kca__embedded_broker *b) {
+    if (!b)
+        return;
+    if (b->cluster)
+        destroy(b->cluster);
+    if (b->host)
+        rd_kafka_destroy(b->host);
+    free(b);
+}
+
+const char *kca__embedded_broker_hosts(const kca__embedded_broker *b) {
+    return rd_kafka_mock_cluster_bootstraps(b->cluster);
+}

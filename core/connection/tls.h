@@ -1,0 +1,27 @@
+/* TLS material of a connection, checked by OpenSSL before a socket is opened. Knows nothing of
+ * librdkafka. */
+#ifndef KCA_CONNECTION_TLS_H
+#define KCA_CONNECTION_TLS_H
+
+#include <stdbool.h>
+
+#include "kca.h"
+
+/* Each text is a path or PEM text ("-----BEGIN..."); NULL: not given. */
+typedef struct kca__tls {
+    bool enabled;
+    const char *ca;
+    const char *certificate;
+    const char *key;
+    const char *key_password;
+} kca__tls;
+
+/* True when `text` is PEM text rather than a path. */
+bool kca__tls_is_pem(const char *text);
+
+/* Files readable and PEM, certificate without key or the reverse, key and certificate match, none
+ * expired or not yet valid, password right. NULL when all is well. Errors begin with "connection
+ * NAME: " and never hold key material. */
+kca_error *kca__tls_check(const char *connection, const kca__tls *tls);
+
+#endif

@@ -1,0 +1,102 @@
+/* Private to the dead_letter*.c: the headers' names, and the draft that the formats are written to.
+ */
+#ifndef KCA_DEAD_LETTER_DEAD_LETTER_WIRE_H
+#define KCA_DEAD_LETTER_DEAD_LETTER_WIRE_H
+
+#include "base/sink.h"
+#include "dead_letter/dead_letter.h"
+
+#define KCA__DEAD_LETTER_PREFIX     "kca-dead-letter-"
+#define KCA__DEAD_LETTER_TOPIC      KCA__DEAD_LETTER_PREFIX "topic"
+#define KCA__DEAD_LETTER_PARTITION  KCA__DEAD_LETTER_PREFIX "partition"
+#define KCA__DEAD_LETTER_OFFSET     KCA__DEAD_LETTER_PREFIX "offset"
+#define KCA__DEAD_LETTER_TIMESTAMP  KCA__DEAD_LETTER_PREFIX "timestamp"
+#define KCA__DEAD_LETTER_GROUP      KCA__DEAD_LETTER_PREFIX "group"
+#define KCA__DEAD_LETTER_ATTEMPTS   KCA__DEAD_LETTER_PREFIX "attempts"
+#define KCA__DEAD_LETTER_ERROR_NAME KCA__DEAD_LETTER_PREFIX "error-name"
+#define KCA__DEAD_LETTER_ERROR_TEXT KCA__DEAD_LETTER_PREFIX "error-text"
+#define KCA__DEAD_LETTER_TIME       KCA__DEAD_LETTER_PREFIX "time"
+#define KCA__DEAD_LETTER_PAYLOAD    KCA__DEAD_LETTER_PREFIX "payload" /* gomes only */
+#define KCA__DEAD_LETTER_HEADERS    KCA__DEAD_LETTER_PREFIX "headers" /* gomes only */
+
+#define KCA__SPRING_PREFIX         "kafka_dlt-"
+#define KCA__SPRING_ORIGINAL       KCA__SPRING_PREFIX "original-"
+#define KCA__SPRING_TOPIC          KCA__SPRING_ORIGINAL "topic"
+#define KCA__SPRING_PARTITION      KCA__SPRING_ORIGINAL "partition"
+#define KCA__SPRING_OFFSET         KCA__SPRING_ORIGINAL "offset"
+#define KCA__SPRING_TIMESTAMP      KCA__SPRING_ORIGINAL "timestamp"
+#define KCA__SPRING_TIMESTAMP_TYPE KCA__SPRING_ORIGINAL "timestamp-type"
+#define KCA__SPRING_GROUP          KCA__SPRING_ORIGINAL "consumer-group"
+#define KCA__SPRING_EXCEPTION      KCA__SPRING_PREFIX "exception-fqcn"
+#define KCA__SPRING_MESSAGE        KCA__SPRING_PREFIX "exception-message"
+
+/* True for a header that one of our dead letters has. */
+bool kca__dead_letter_is_ours(const char *name);
+
+/* True for a header of Spring's dead letters of which no history is kept. */
+bool kca__dead_letter_is_springs_last(const char *name);
+
+bool kca__dead_letter_has_prefix(const char *name, const char *prefix);
+
+/* ---- writing: all of it is composed twice, see sink.h ---- */
+
+typedef struct kca__dead_letter_draft {
+    kca__header *headers; /* NULL: only counts */
+    int header_count;
+    kca__sink sink; /* what the headers and the value have of their own */
+    const char *value;
+    size_t value_len;
+} kca__dead_letter_draft;
+
+/* A header whose value is borrowed; one whose value is copied; a text, "" for NULL; a text of at
+ * least one character, or no header. */
+void kca__draft_add(kca__dead_letter_draft *out, const char *name, const void *value, size_t len);
+void kca__draft_add_copy(kca__dead_letter_draft *out, const char *name, const void *value,
+                         size_t len);
+void kca__draft_add_text(kca__dead_letter_draft *out, const char *name, const char *text);
+void kca__draft_add_known(kca__dead_letter_draft *out, const char *name, const char *text);
+
+/* Nothing for what is not known: a number below `least`, a time that no year has. */
+void kca__draft_add_number(kca__dead_letter_draft *out, const char *name, int64_t number,
+                           int64_t least);
+void kca__draft_add_time(kca__dead_letter_draft *out, const char *name, int64_t ms);
+
+/* An error's name or text, or no header. */
+void kca__draft_add_error(kca__dead_letter_draft *out, const char *name, const char *text);
+
+void kca__dead_letter_add_ours(kca__dead_letter_draft *out, const kca__dead_letter *d);
+void kca__dead_letter_write_kca(kca__dead_letter_draft *out, const kca__dead_letter *d);
+void kca__dead_letter_write_spring(kca__dead_letter_draft *out, const kca__dead_letter *d);
+
+/* What Gomes' envelope needs to know beforehand. */
+typedef struct kca__envelope {
+    const kca__header **headers; /* those of the record that go in, by name */
+    int header_count;
+    bool loses_headers;
+    int payload; /* KCA__PAYLOAD_... */
+} kca__envelope;
+
+enum { KCA__PAYLOAD_JSON, KCA__PAYLOAD_TEXT, KCA__PAYLOAD_BASE64, KCA__PAYLOAD_NONE };
+
+/* The value of kca-dead-letter-payload. */
+extern const char *const kca__payload_names[KCA__PAYLOAD_NONE + 1];
+
+bool kca__envelope_prepare(kca__envelope *out, const kca__dead_letter *d);
+void kca__envelope_clear(kca__envelope *e);
+void kca__dead_letter_write_gomes(kca__dead_letter_draft *out, const kca__dead_letter *d,
+                                  const kca__envelope *e, const char *channel);
+
+/* ---- reading ---- */
+
+/* What our own headers tell. */
+void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record);
+
+/* Gomes' envelope; `payload` is the value of kca-dead-letter-payload, NULL when Gomes itself wrote
+ * it. As kca__dead_letter_read; `out` has what the record's own headers tell. */
+int kca__dead_letter_read_gomes(kca__dead_letter_reading *out, const kca__record *record,
+                                const char *payload);
+
+/* The last header of this name that has a value; NULL: none. */
+const kca__header *kca__dead_letter_find(const kca__header *headers, int count, const char *name);
+
+#endif

@@ -1,0 +1,72 @@
+/* A delivery: one record on its way through the application. Its memory is the engine's and is used
+ * again. */
+#ifndef KCA_ENGINE_DELIVERY_H
+#define KCA_ENGINE_DELIVERY_H
+
+#include "base/event.h"
+#include "engine/due_queue.h"
+#include "engine/frontier.h"
+#include "engine/lanes.h"
+#include "message/held_record.h"
+#include "message/message.h"
+
+enum { KCA__DELIVERY_HEADERS = 16 };
+
+typedef enum kca__delivery_state {
+    KCA__DELIVERY_FREE,
+    KCA__DELIVERY_WAITING,   /* ready, behind another of its key, or parked */
+    KCA__DELIVERY_OUT,       /* the application has it */
+    KCA__DELIVERY_SETTLED,   /* ... and has settled it */
+    KCA__DELIVERY_EXPIRED,   /* ... and its time is over: counts as failed */
+    KCA__DELIVERY_COMING,    /* in the due queue: to be retried, or dead-lettered once more */
+    KCA__DELIVERY_CONDEMNED, /* to be dead-lettered */
+    KCA__DELIVERY_WRITING    /* its dead letter is under way */
+} kca__delivery_state;
+
+/* What a failed delivery comes to, once the application has let go of it. */
+typedef enum kca__fate { KCA__FATE_NONE, KCA__FATE_RETRY, KCA__FATE_DEAD_LETTER } kca__fate;
+
+struct kca__engine;
+struct kca__partition;
+
+struct kca_delivery {
+    kca_event event; /* first: the event handed out is the delivery */
+    kca__lane_entry lane;
+
+    kca__frontier_entry frontier;
+    kca__due_entry due;
+
+    /* guarded by the engine's lock */
+    kca__delivery_state state;
+    kca__fate fate;
+    bool in_lane;
+    kca_delivery *all_next; /* of all that were ever made */
+    kca_delivery *next;     /* free, parked or condemned ones; those that are out, oldest first */
+    kca_delivery *previous;
+    kca_delivery *sharing; /* ring of deliveries with the same record; itself when alone */
+    bool shared;           /* it is not, or was not, alone with its record */
+    int64_t deadline_ms;
+    int64_t failed_ms;  /* time of day when it failed last */
+    char *failure_name; /* why; NULL: not explained */
+    char *failure_text;
+    int writes; /* of its dead letter, so far */
+
+    /* the application's and its processor's alone while out */
+    struct kca__engine *engine;
+    struct kca__partition *partition;
+    void *record;
+    int64_t offset;
+    int64_t timestamp_ms;
+    int attempt;
+    char *error_name; /* explained by the handler that has it now */
+    char *error_text;
+    kca__held_records published; /* in its transaction; the engine's once it is settled */
+    kca_message message;
+    kca__header headers[KCA__DELIVERY_HEADERS];
+    kca__header *more_headers; /* all of them, when they do not fit */
+};
+
+/* See kca_delivery_explain. Without memory for the text it stays as it was. */
+void kca__delivery_explain(kca_delivery *d, const char *error_name, const char *text);
+
+#endif

@@ -1,0 +1,127 @@
+#include "engine/lanes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool kca__lanes_init(kca__lanes *l, int capacity) {
+    uint64_t buckets = 16;
+    while (buckets < (uint64_t)capacity * 2)
+        buckets *= 2;
+    memset(l, 0, sizeof *l);
+    l->mask = buckets - 1;
+    l->buckets = calloc(buckets, sizeof *l->buckets);
+    return l->buckets != NULL;
+}
+
+void kca__lanes_close(kca__lanes *l) {
+    free(l->buckets);
+    l->buckets = NULL;
+}
+
+void kca__lanes_clear(kca__lanes *l) {
+    memset(l->buckets, 0, (l->mask + 1) * sizeof *l->buckets);
+    l->ready_first = l->ready_last = NULL;
+    l->ready_count = 0;
+}
+
+/* Eight bytes at a time: keys are mostly UUIDs, and this runs for each record. */
+static uint64_t hash_key(const void *place, const void *key, size_t len) {
+    const uint64_t multiplier = 0x9e3779b97f4a7c15u;
+    const unsigned char *p = key;
+    uint64_t hash = (uint64_t)(uintptr_t)place ^ (len * multiplier), word;
+    for (; len >= 8; p += 8, len -= 8) {
+        memcpy(&word, p, 8);
+        hash = (hash ^ word) * multiplier;
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    if (len > 0)
+        memcpy(&word, p, len);
+    hash = (hash ^ word) * multiplier;
+    return hash ^ hash >> 29;
+}
+
+static bool same_lane(const kca__lane_entry *a, const kca__lane_entry *b) {
+    return a->hash == b->hash && a->place == b->place && a->key_len == b->key_len &&
+           memcmp(a->key, b->key, a->key_len) == 0;
+}
+
+static void make_ready(kca__lanes *l, kca__lane_entry *e) {
+    e->next = NULL;
+    if (l->ready_last)
+        l->ready_last->next = e;
+    else
+        l->ready_first = e;
+    l->ready_last = e;
+    l->ready_count++;
+}
+
+void kca__lanes_add(kca__lanes *l, kca__lane_entry *e) {
+    e->behind = e->last = e->in_bucket = e->next = NULL;
+    if (e->key_len == 0) {
+        make_ready(l, e);
+        return;
+    }
+    e->hash = hash_key(e->place, e->key, e->key_len);
+    kca__lane_entry **bucket = &l->buckets[e->hash & l->mask];
+    for (kca__lane_entry *head = *bucket; head; head = head->in_bucket) {
+        if (!same_lane(head, e))
+            continue;
+        if (head->last)
+            head->last->next = e;
+        else
+            head->behind = e;
+        head->last = e;
+        return;
+    }
+    e->in_bucket = *bucket;
+    *bucket = e;
+    make_ready(l, e);
+}
+
+kca__lane_entry *kca__lanes_take(kca__lanes *l) {
+    kca__lane_entry *e = l->ready_first;
+    if (!e)
+        return NULL;
+    l->ready_first = e->next;
+    if (!l->ready_first)
+        l->ready_last = NULL;
+    l->ready_count--;
+    e->next = NULL;
+    return e;
+}
+
+void kca__lanes_put_back(kca__lanes *l, kca__lane_entry *e) {
+    make_ready(l, e);
+}
+
+/* Where the bucket has this head. */
+static kca__lane_entry **link_to(kca__lanes *l, const kca__lane_entry *e) {
+    kca__lane_entry **at = &l->buckets[e->hash & l->mask];
+    while (*at != e)
+        at = &(*at)->in_bucket;
+    return at;
+}
+
+void kca__lanes_replace(kca__lanes *l, kca__lane_entry *e, kca__lane_entry *by) {
+    *by = *e;
+    if (e->key_len > 0)
+        *link_to(l, e) = by;
+}
+
+bool kca__lanes_finish(kca__lanes *l, kca__lane_entry *e) {
+    if (e->key_len == 0)
+        return false;
+    kca__lane_entry **at = link_to(l, e);
+    kca__lane_entry *head = e->behind;
+    if (!head) {
+        *at = e->in_bucket;
+        return false;
+    }
+    head->behind = head->next;
+    head->last = head->behind ? e->last : NULL;
+    head->in_bucket = e->in_bucket;
+    *at = head;
+    make_ready(l, head);
+    return true;
+}

@@ -1,8 +1,0 @@
-/* UUIDv4 text, cheap: random bytes come from the system in blocks, one block per thread. */
-#ifndef KCA_CORE_ID_H
-#define KCA_CORE_ID_H
-
-/* Writes 36 characters and NUL. Safe after fork: a child never repeats its parent's ids. */
-void kca__id_uuid4(char out[37]);
-
-#endif

@@ -1,0 +1,413 @@
+#include "inbound/consumer.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "inbound/processors.h"
+#include "message/trace_context.h"
+
+#include <stdlib.h>
+
+kca_error *kca__consumer_new(kca__consumer **out, kca_consumer_builder *options,
+                             const kca__consumer_setup *setup) {
+    *out = NULL;
+    kca__consumer *c = calloc(1, sizeof *c);
+    kca__deduplication *deduplication = NULL;
+    if (!c) {
+        kca__consumer_builder_free(options);
+        return kca__error_memory();
+    }
+    if (options->deduplication > 0 &&
+        !(deduplication = kca__deduplication_new(options->deduplication))) {
+        free(c);
+        kca__consumer_builder_free(options);
+        return kca__error_memory();
+    }
+    *c = (kca__consumer){
+        .options = options, .setup = *setup, .deduplication = deduplication, .processors = 1};
+    pthread_mutex_init(&c->lock, NULL);
+    kca__clock_condition_init(&c->changed);
+    *out = c;
+    return NULL;
+}
+
+void kca__consumer_free(kca__consumer *c) {
+    if (!c)
+        return;
+    kca__consumer_builder_free(c->options);
+    kca__deduplication_free(c->deduplication);
+    kca__error_free(c->error);
+    free(c->properties);
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+static kca_error *not_possible(const kca__consumer *c, const char *why) {
+    return kca__error_new(KCA_ERROR_STATE, "consumer %s: %s", c->options->name, why);
+}
+
+/* With the lock held: nothing runs, the system is started, the setters were right. */
+static kca_error *check_idle(const kca__consumer *c) {
+    if (c->error)
+        return kca__error_copy(c->error);
+    if (!c->open)
+        return not_possible(c, "the system is not started");
+    if (c->inbound)
+        return not_possible(c, c->running ? "it is running already"
+                                          : "its queue is open: free that before it runs again");
+    return NULL;
+}
+
+/* With the lock held. */
+static kca_error *join(kca__consumer *c, kca__event_queue *note_queue) {
+    kca_error *e = check_idle(c);
+    if (e)
+        return e;
+    c->setup.hold(c->setup.user);
+    c->run_number++;
+    const kca__inbound_setup setup = {.options = c->options,
+                                      .connection = c->connection,
+                                      .log = c->setup.log,
+                                      .processing_timeout_ms = c->processing_timeout_ms,
+                                      .note_queue = note_queue,
+                                      .dead_letters = c->dead_letters,
+                                      .deduplication = c->deduplication,
+                                      .largest_bytes = c->largest_bytes,
+                                      .let_go = c->setup.release,
+                                      .user = c->setup.user};
+    return kca__inbound_open(&c->inbound, &setup);
+}
+
+/* With the lock held: the inbound, kept from being closed until done_with. */
+static kca__inbound *use(kca__consumer *c) {
+    if (c->inbound)
+        c->users++;
+    return c->inbound;
+}
+
+static void done_with(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    if (--c->users == 0)
+        pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void add_counts(kca__engine_counts *sum, const kca__engine_counts *counts) {
+    sum->handled += counts->handled;
+    sum->failed += counts->failed;
+    sum->rejected += counts->rejected;
+    sum->skipped += counts->skipped;
+    sum->retried += counts->retried;
+    sum->timed_out += counts->timed_out;
+    sum->dead_lettered += counts->dead_lettered;
+    sum->duplicates += counts->duplicates;
+    sum->finished_before += counts->finished_before;
+}
+
+/* Takes the inbound away from the consumer and closes it: waits for those who use it, and for what
+ * is out. */
+static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
+    *out_failure = NULL;
+    pthread_mutex_lock(&c->lock);
+    kca__inbound *in = c->inbound;
+    if (!in) {
+        pthread_mutex_unlock(&c->lock);
+        return 0;
+    }
+    kca__inbound_stop(in, deadline);
+    while (c->users > 0)
+        kca__clock_wait(&c->changed, &c->lock, KCA__CLOCK_NEVER);
+    if (c->inbound != in) {
+        pthread_mutex_unlock(&c->lock);
+        return 0;
+    }
+    kca__engine_hold(&in->engine);
+    c->inbound = NULL;
+    c->closing = in;
+    pthread_mutex_unlock(&c->lock);
+
+    int held = kca__inbound_close(in, deadline, out_failure);
+    pthread_mutex_lock(&c->lock);
+    add_counts(&c->counts, &in->engine.counts);
+    if (c->closing == in)
+        c->closing = NULL;
+    c->running = false;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+    kca__engine_release(&in->engine);
+    return held;
+}
+
+kca_error *kca__consumer_check(kca__consumer *c) {
+    if (c->options->transactional_id && c->connection->embedded)
+        return not_possible(c, "the embedded broker knows no transactions: transactional_id needs "
+                               "a real one");
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    kca_error *e = kca__connection_configure(c->connection, conf, false, c->options->name);
+    if (!e)
+        e = kca__consumer_builder_configure(c->options, c->connection->embedded != NULL, conf);
+    if (!e) {
+        free(c->properties);
+        c->properties = kca__property_dump(conf);
+    }
+    rd_kafka_conf_destroy(conf);
+    return e;
+}
+
+void kca__consumer_open(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    c->open = true;
+    pthread_mutex_unlock(&c->lock);
+}
+
+int kca__consumer_close(kca__consumer *c, int64_t deadline) {
+    pthread_mutex_lock(&c->lock);
+    c->open = false;
+    bool running = c->running;
+    kca__inbound *in = c->inbound ? c->inbound : c->closing;
+    if (in)
+        kca__inbound_stop(in, deadline);
+    while (running && c->running) {
+        /* run itself leaves, once its handlers are back */
+        if (!kca__clock_wait(&c->changed, &c->lock, deadline))
+            break;
+    }
+    in = c->inbound ? c->inbound : c->closing;
+    int out = running && c->running && in ? kca__inbound_out(in) : 0;
+    bool left = c->running;
+    pthread_mutex_unlock(&c->lock);
+    if (running)
+        return left && out == 0 ? 1 : out;
+    kca_error *failure;
+    int held = leave(c, deadline, &failure);
+    kca__error_free(failure);
+    return held;
+}
+
+bool kca__consumer_is_handling(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    bool handling = c->inbound && kca__inbound_out(c->inbound) > 0;
+    pthread_mutex_unlock(&c->lock);
+    return handling;
+}
+
+void kca__consumer_stop(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    if (c->inbound)
+        kca__inbound_stop(c->inbound, KCA__CLOCK_NEVER);
+    pthread_mutex_unlock(&c->lock);
+}
+
+kca_error *kca__consumer_run(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    kca_error *e = join(c, c->setup.events);
+    if (e) {
+        pthread_mutex_unlock(&c->lock);
+        return e;
+    }
+    c->running = true;
+    kca__inbound *in = use(c);
+    int processors = c->processors;
+    pthread_mutex_unlock(&c->lock);
+
+    e = kca__processors_run(c, in, processors);
+    done_with(c);
+    kca_error *failure;
+    leave(c, KCA__CLOCK_NEVER, &failure);
+    if (e)
+        kca__error_free(failure);
+    return e ? e : failure;
+}
+
+/* 1: the message was handled before; 0: not, or nobody is asked; -1: not to be known. */
+static int ask_store(const kca__consumer *c, kca_delivery *d) {
+    const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
+    if (!c->store.seen || *id == '\0')
+        return 0;
+    int seen = c->store.seen(id, c->store.user);
+    if (seen < 0)
+        kca__delivery_explain(d, "deduplication", "its store does not know whether it was handled");
+    return seen;
+}
+
+/* It was handled: if that is not remembered, it may be handled again, and somebody should know. */
+static void tell_store(const kca__consumer *c, kca_delivery *d) {
+    const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
+    if (!c->store.mark || *id == '\0' || !kca__engine_has_out(d) ||
+        c->store.mark(id, c->store.user) == 0)
+        return;
+    kca_error *error = kca__error_new(
+        KCA_ERROR_HANDLER,
+        "consumer %s: the deduplication store did not take message %s at %s[%d] "
+        "offset %lld",
+        c->options->name, id, d->event.topic, d->event.partition, (long long)d->offset);
+    pthread_mutex_lock(&d->engine->lock);
+    kca__engine_fault_locked(d->engine, error, d->event.topic, d->event.partition, d->offset);
+    pthread_mutex_unlock(&d->engine->lock);
+}
+
+int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
+    const char *name = d->message.texts[KCA__TEXT_NAME];
+    const kca__handler *handler = kca__handlers_find(c->setup.handlers, name);
+    if (!handler || !handler->fn) {
+        kca__delivery_explain(d, "unhandled",
+                              handler
+                                  ? "its handler is declared without a function: it is to be pulled"
+                                  : "no handler has its name");
+        return KCA_REJECTED;
+    }
+    int seen = ask_store(c, d);
+    if (seen != 0)
+        return seen < 0 ? KCA_FAILED : KCA_DUPLICATE;
+    kca__trace_context_set_current(d->message.texts[KCA__TEXT_TRACEPARENT],
+                                   d->message.texts[KCA__TEXT_TRACESTATE]);
+    int verdict = handler->fn(d, handler->user);
+    kca__trace_context_set_current("", "");
+    if (verdict == KCA_DONE)
+        tell_store(c, d);
+    if (verdict >= KCA_DONE && verdict <= KCA_DUPLICATE)
+        return verdict;
+    kca__delivery_explain(d, "verdict", "its handler returned none of the KCA_ verdicts");
+    return KCA_FAILED;
+}
+
+/* ---- while it runs ---- */
+
+/* The running inbound, kept until done_with; else an error. */
+static kca_error *use_running(kca__inbound **out, kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    *out = use(c);
+    pthread_mutex_unlock(&c->lock);
+    return *out ? NULL : not_possible(c, "it does not run");
+}
+
+kca_error *kca__consumer_set_paused(kca__consumer *c, const char *topic, int partition,
+                                    bool paused) {
+    kca__inbound *in;
+    kca_error *e = use_running(&in, c);
+    if (e)
+        return e;
+    e = kca__inbound_set_paused(in, topic, partition, paused);
+    done_with(c);
+    return e;
+}
+
+kca_error *kca__consumer_seek(kca__consumer *c, const char *topic, int partition, int64_t to,
+                              bool is_time, int timeout_ms) {
+    kca__inbound *in;
+    kca_error *e = use_running(&in, c);
+    if (e)
+        return e;
+    e = kca__seek_and_wait(in, topic, partition, to, is_time, kca__clock_deadline(timeout_ms));
+    done_with(c);
+    return e;
+}
+
+/* ---- pull form ---- */
+
+kca_error *kca__consumer_start_pulling(uint64_t *out_run_number, kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    kca_error *e = join(c, NULL);
+    *out_run_number = c->run_number;
+    pthread_mutex_unlock(&c->lock);
+    return e;
+}
+
+void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number) {
+    pthread_mutex_lock(&c->lock);
+    bool is_mine = c->run_number == run_number;
+    pthread_mutex_unlock(&c->lock);
+    if (!is_mine)
+        return;
+    kca_error *failure;
+    leave(c, kca__clock_deadline(0), &failure);
+    kca__error_free(failure);
+}
+
+int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca__returned *returned,
+                       kca_event **out, int max, int timeout_ms) {
+    pthread_mutex_lock(&c->lock);
+    kca__inbound *in = c->run_number == run_number ? use(c) : NULL;
+    pthread_mutex_unlock(&c->lock);
+    if (!in)
+        return -KCA_ERROR_STOPPED;
+    int count = kca__inbound_pull(in, returned, out, max, timeout_ms);
+    done_with(c);
+    return count;
+}
+
+int kca__consumer_fd(kca__consumer *c, uint64_t run_number) {
+    pthread_mutex_lock(&c->lock);
+    int fd = c->inbound && c->run_number == run_number ? kca__inbound_fd(c->inbound) : -1;
+    pthread_mutex_unlock(&c->lock);
+    return fd;
+}
+
+kca_error *kca__consumer_why_ended(kca__consumer *c, uint64_t run_number) {
+    pthread_mutex_lock(&c->lock);
+    kca_error *e = NULL;
+    bool goes_on = false;
+    if (c->inbound && c->run_number == run_number) {
+        kca__engine *engine = &c->inbound->engine;
+        pthread_mutex_lock(&engine->lock);
+        goes_on = !engine->stopping;
+        e = kca__error_copy(engine->failure);
+        pthread_mutex_unlock(&engine->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!e && !goes_on)
+        e = kca__error_new(KCA_ERROR_STOPPED, "consumer %s has stopped", c->options->name);
+    return e;
+}
+
+/* ---- looking ---- */
+
+kca__engine_counts kca__consumer_count(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    kca__engine_counts counts = c->counts;
+    if (c->inbound) {
+        kca__engine *e = &c->inbound->engine;
+        pthread_mutex_lock(&e->lock);
+        add_counts(&counts, &e->counts);
+        counts.held = e->held;
+        counts.out = e->out;
+        counts.waiting = e->coming + e->condemned + e->writing;
+        pthread_mutex_unlock(&e->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return counts;
+}
+
+const char *kca__consumer_form(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    const char *form = !c->inbound ? "idle" : c->running ? "running" : "pulling";
+    pthread_mutex_unlock(&c->lock);
+    return form;
+}
+
+typedef struct looking {
+    kca__inbound *inbound;
+    kca__consumer_look_fn fn;
+    void *user;
+} looking;
+
+/* The watermark is the one that came with the last fetch: nobody is asked. */
+static void look_at(void *user, const kca__partition_look *look) {
+    const looking *l = user;
+    int64_t low = -1;
+    int64_t high = -1;
+    if (rd_kafka_get_watermark_offsets(l->inbound->client->rk, look->topic, look->partition, &low,
+                                       &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        high = -1;
+    l->fn(l->user, look, high);
+}
+
+void kca__consumer_look(kca__consumer *c, kca__consumer_look_fn fn, void *user) {
+    pthread_mutex_lock(&c->lock);
+    kca__inbound *in = use(c);
+    pthread_mutex_unlock(&c->lock);
+    if (!in)
+        return;
+    kca__engine_look(&in->engine, look_at, &(looking){in, fn, user});
+    done_with(c);
+}

@@ -1,0 +1,96 @@
+/* Consumer builder: the declared options of an inbound channel adapter, and their librdkafka
+ * properties. */
+#ifndef KCA_INBOUND_CONSUMER_BUILDER_H
+#define KCA_INBOUND_CONSUMER_BUILDER_H
+
+#include "connection/connection.h"
+#include "engine/lanes.h"
+#include "engine/retry.h"
+
+struct kca_consumer_builder {
+    char *connection;
+    char *name;
+    char **topics;
+    int topic_count;
+    int partition; /* or KCA_PARTITION_... */
+    int queue_capacity;
+    int min_bytes;
+    int max_bytes;
+    int max_wait_ms;
+    int read_batch_timeout_ms;
+    int heartbeat_interval_ms;
+    int commit_interval_ms;
+    int partition_watch_interval_ms;
+    int watch_partition_changes;
+    char *start_offset; /* "earliest", "latest" or milliseconds; NULL: earliest */
+    char *isolation_level;
+    int session_timeout_ms;
+    int rebalance_timeout_ms;
+    char *group_id; /* NULL: the name */
+    char *failure_policy;
+    char *group_instance_id;   /* NULL: none */
+    char *assignment_strategy; /* NULL: what suits the librdkafka in use */
+    char *order;               /* NULL: by key */
+    char *timeout_policy;
+    char *dead_letter_channel; /* NULL: none */
+    char *dead_letter_format;
+    int deduplication;      /* message ids to remember; 0: none */
+    int max_attempts;       /* -1: as many as `retry` has delays, and one */
+    kca__retry_plan retry;  /* its max_attempts is set by kca__consumer_builder_retry */
+    char *transactional_id; /* NULL: no transactions */
+    int transaction_timeout_ms;
+    bool commit_interval_set;
+    kca__properties properties;
+    kca_error *error;
+};
+
+kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *connection,
+                                     const char *topic, const char *consumer);
+kca_error *kca__consumer_builder_copy(kca_consumer_builder **out, const kca_consumer_builder *b);
+void kca__consumer_builder_free(kca_consumer_builder *b);
+
+void kca__consumer_builder_add_topic(kca_consumer_builder *b, const char *topic);
+void kca__consumer_builder_set_start_offset(kca_consumer_builder *b, const char *start);
+void kca__consumer_builder_add_retry_delay(kca_consumer_builder *b, int delay_ms);
+void kca__consumer_builder_add_rejected_error(kca_consumer_builder *b, const char *error_name);
+
+/* What no single setter can check. */
+kca_error *kca__consumer_builder_check(const kca_consumer_builder *b);
+
+/* Sets the options' properties in `conf`. On the embedded broker the session timeout is short: a
+ * group's next member waits there until that of the last one is over, also when it has left. */
+kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool embedded,
+                                           rd_kafka_conf_t *conf);
+
+const char *kca__consumer_builder_group(const kca_consumer_builder *b);
+
+/* The start time in ms, or -1 when start_offset is not a time. */
+int64_t kca__consumer_builder_start_time(const kca_consumer_builder *b);
+
+/* Most records held: queue_capacity, in transactions no more than a commit can tell of. */
+int kca__consumer_builder_capacity(const kca_consumer_builder *b);
+
+/* In transactions it is short unless the application says otherwise. */
+int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b);
+
+/* False: it only looks; the group's offsets are neither read nor written. */
+bool kca__consumer_builder_commits(const kca_consumer_builder *b);
+
+/* True for the start offset "latest". */
+bool kca__consumer_builder_starts_late(const kca_consumer_builder *b);
+
+/* True for the failure policy "skip". */
+bool kca__consumer_builder_skips(const kca_consumer_builder *b);
+
+/* True for the timeout policy "abandon". */
+bool kca__consumer_builder_abandons(const kca_consumer_builder *b);
+
+/* KCA__DEAD_LETTER_..., the format. */
+int kca__consumer_builder_dead_letter(const kca_consumer_builder *b);
+
+kca__order kca__consumer_builder_order(const kca_consumer_builder *b);
+
+/* Borrowed from the builder. */
+kca__retry_plan kca__consumer_builder_retry(const kca_consumer_builder *b);
+
+#endif

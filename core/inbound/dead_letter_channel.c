@@ -1,0 +1,96 @@
+#include "inbound/dead_letter_channel.h"
+
+#include "base/error.h"
+#include "dead_letter/dead_letter.h"
+#include "kafka/record_headers.h"
+
+#include <stdlib.h>
+
+enum { NO_ROOM_PAUSE_MS = 20 };
+
+static kca__dead_letter letter_of(const kca__inbound *in, const kca_delivery *d,
+                                  const kca__header *headers, int header_count) {
+    const rd_kafka_message_t *m = d->record;
+    rd_kafka_timestamp_type_t type;
+    int64_t timestamp_ms = rd_kafka_message_timestamp(m, &type);
+    return (kca__dead_letter){
+        .key = m->key,
+        .key_len = m->key_len,
+        .value = m->payload,
+        .value_len = m->len,
+        .headers = headers,
+        .header_count = header_count,
+        .topic = d->partition->place->topic,
+        .partition = d->partition->place->number,
+        .offset = d->offset,
+        .timestamp_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp_ms,
+        .log_append_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME,
+        .group = kca__consumer_builder_group(in->options),
+        .attempts = d->attempt,
+        .error_name = d->failure_name ? d->failure_name : "handler",
+        .error_text = d->failure_text ? d->failure_text : "no reason given",
+        .time_ms = d->failed_ms,
+    };
+}
+
+/* The publisher's answer. */
+static void on_written(void *user, kca_error *error) {
+    kca__engine_written(user, error, 0);
+}
+
+/* With the next transaction, and so with the offset. One that is too large for its channel must not
+ * get there: all that is in it would be aborted. */
+static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca__record *plain) {
+    size_t bytes = plain->key_len + plain->value_len;
+    if (bytes > (size_t)channel->options->batch_bytes)
+        return kca__publisher_too_large(channel, bytes);
+    kca__held_record *record = kca__held_record_new(channel->options->topic, plain);
+    if (!record)
+        return kca__error_memory();
+    kca__held_records_add(&d->published, record);
+    kca__engine_written(d, NULL, 0);
+    return NULL;
+}
+
+static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
+    kca__publisher *channel = in->setup.dead_letters;
+    kca__header *headers;
+    int count;
+    if (!kca__record_headers(&headers, &count, d->record))
+        return kca__error_memory();
+    kca__dead_letter letter = letter_of(in, d, headers, count);
+    kca__dead_letter_record record;
+    kca_error *e = NULL;
+    if (!kca__dead_letter_write(&record, &letter, kca__consumer_builder_dead_letter(in->options),
+                                channel->options->topic)) {
+        e = kca__error_memory();
+    } else {
+        kca__record plain = {.key = record.key,
+                             .key_len = record.key_len,
+                             .value = record.value,
+                             .value_len = record.value_len,
+                             .headers = record.headers,
+                             .header_count = record.header_count};
+        e = in->transaction ? hold(d, channel, &plain)
+                            : kca__publisher_write(channel, &plain, on_written, d);
+        kca__dead_letter_record_clear(&record);
+    }
+    free(headers);
+    return e;
+}
+
+void kca__dead_letter_channel_send(kca__inbound *in) {
+    kca_delivery *d;
+    while ((d = kca__engine_take_condemned(&in->engine))) {
+        kca_error *e = write_letter(in, d);
+        if (!e)
+            continue;
+        if (e->code != KCA_ERROR_BUFFER_FULL) {
+            kca__engine_written(d, e, 0);
+            continue;
+        }
+        kca__error_free(e);
+        kca__engine_written(d, NULL, NO_ROOM_PAUSE_MS);
+        return;
+    }
+}

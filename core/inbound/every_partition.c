@@ -1,0 +1,36 @@
+#include "inbound/every_partition.h"
+
+#include "base/error.h"
+
+enum { ANSWER_MS = 5000 };
+
+static rd_kafka_resp_err_t add_all(rd_kafka_topic_partition_list_t *list, rd_kafka_t *rk,
+                                   const char *name) {
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
+    if (!topic)
+        return rd_kafka_last_error();
+    const struct rd_kafka_metadata *answer;
+    rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, topic, &answer, ANSWER_MS);
+    rd_kafka_topic_destroy(topic);
+    if (err)
+        return err;
+    err = answer->topics[0].err;
+    if (!err && answer->topics[0].partition_cnt > 0)
+        rd_kafka_topic_partition_list_add_range(list, name, 0, answer->topics[0].partition_cnt - 1);
+    rd_kafka_metadata_destroy(answer);
+    return err;
+}
+
+kca_error *kca__every_partition_find(rd_kafka_topic_partition_list_t *list, rd_kafka_t *rk,
+                                     const kca_consumer_builder *options) {
+    for (int i = 0; i < options->topic_count; i++) {
+        rd_kafka_resp_err_t err = add_all(list, rk, options->topics[i]);
+        bool missing = err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                       err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+        if (err)
+            return kca__error_new(missing ? KCA_ERROR_NOT_FOUND : KCA_ERROR_BROKER,
+                                  "consumer %s: topic %s: %s", options->name, options->topics[i],
+                                  missing ? "it does not exist" : rd_kafka_err2str(err));
+    }
+    return NULL;
+}

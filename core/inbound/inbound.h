@@ -1,0 +1,111 @@
+/*
+ * Inbound channel adapter: a consumer while it runs, from joining the group to leaving it.
+ *
+ * Threads. The poller, one for each adapter, polls librdkafka's main queue without pause:
+ * rebalances, errors, commits at the interval, processing timeouts; so the group never takes a slow
+ * handler for a dead member. The records themselves bypass it: each partition's queue is forwarded
+ * to one fetch queue (not the main one), from which whoever has nothing to do takes a burst, one
+ * thread at a time. With one processor nothing is handed between threads at all, and what is not
+ * taken stays in librdkafka's own bounded queue: that is the whole back-pressure.
+ *
+ * Life. Opened by the consumer; closes by itself after kca__inbound_stop, when nothing is out any
+ * more or the deadline is over. Its memory, and librdkafka's client, stay until the last delivery
+ * that the application holds is freed.
+ */
+#ifndef KCA_INBOUND_INBOUND_H
+#define KCA_INBOUND_INBOUND_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "engine/engine.h"
+#include "inbound/consumer_builder.h"
+#include "inbound/seek.h"
+#include "inbound/transaction.h"
+#include "kafka/client.h"
+#include "outbound/publisher.h"
+
+/* What an adapter is opened with; all of it outlives the adapter. */
+typedef struct kca__inbound_setup {
+    const kca_consumer_builder *options; /* the consumer's, which the system keeps */
+    kca_connection *connection;
+    kca__log *log;
+    int processing_timeout_ms;
+    kca__event_queue *note_queue; /* see kca__engine */
+    kca__publisher *dead_letters; /* their channel; NULL: none */
+    kca__deduplication *deduplication;
+    int largest_bytes;          /* of a record that is published in a transaction */
+    void (*let_go)(void *user); /* runs once, after the adapter's memory is gone; also on failure */
+    void *user;
+} kca__inbound_setup;
+
+typedef struct kca__inbound {
+    kca__engine engine;
+    kca__inbound_setup setup;
+    const kca_consumer_builder *options; /* setup's */
+    kca__log *log;
+
+    kca__client *client;
+    kca__transaction *transaction; /* NULL: none */
+    rd_kafka_queue_t *fetch_queue;
+    rd_kafka_queue_t *main_queue;
+    rd_kafka_queue_t *commit_answers; /* so many are to come: */
+    int commits_out;                  /* the poller's */
+    bool needs_nudges; /* see fetch.c; `taken` and `taken_bytes` since the last, the fetching
+                          thread's */
+    int taken;
+    int64_t taken_bytes;
+    pthread_t poller;
+    bool has_poller;
+    bool watched;           /* somebody polls the notifier */
+    int64_t drain_deadline; /* guarded by the engine's lock, as the next */
+    bool topic_unknown;
+    kca__seek *seeks;       /* wait for the poller */
+    int64_t next_look_ms;   /* the poller's: when to look for unknown topics */
+    int64_t next_commit_ms; /* the poller's */
+    int64_t stop_ms;        /* the poller's: when it saw the end, also one that nobody asked for */
+} kca__inbound;
+
+/* What a processor, or who pulls one event after another, brings back when it asks for the next:
+ * its last delivery, to be settled by `verdict` (done == NULL: none), and the one before, whose
+ * record is released already. */
+typedef struct kca__returned {
+    kca_delivery *done;
+    int verdict;
+    kca_delivery *spent;
+} kca__returned;
+
+/* Joins. */
+kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup);
+
+/* Up to `max` events: notes, which only the pull form has, or else deliveries, ready to be read.
+ * Waits for the first until the deadline. 0: none came; -KCA_ERROR_STOPPED. `hand` may be NULL. */
+int kca__inbound_take(kca__inbound *in, kca__returned *returned, kca_event **out, int max,
+                      int64_t deadline);
+
+/* Settles and gives back what it still has. */
+void kca__inbound_put_away(kca__inbound *in, kca__returned *returned);
+
+/* Likewise, when the delivery is of any adapter, which may have closed. */
+void kca__returned_settle(kca__returned *returned);
+
+/* Like kca_queue_next: deliveries, faults and rebalances as events. `hand` may be NULL, with
+ * a delivery of any adapter; nothing is left in it. */
+int kca__inbound_pull(kca__inbound *in, kca__returned *returned, kca_event **out, int max,
+                      int timeout_ms);
+
+/* How many deliveries the application has. */
+int kca__inbound_out(kca__inbound *in);
+
+/* Begins the end; what is out is waited for until the deadline. Later calls can only shorten it. */
+void kca__inbound_stop(kca__inbound *in, int64_t deadline);
+
+/* Stops, waits for the end, and lets go. Gives how many deliveries the application has not settled,
+ * and the error that ended it (the caller's; NULL: it was stopped). */
+int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure);
+
+int kca__inbound_fd(kca__inbound *in);
+
+/* See kca_consumer_pause and kca_consumer_resume. */
+kca_error *kca__inbound_set_paused(kca__inbound *in, const char *topic, int partition, bool paused);
+
+#endif

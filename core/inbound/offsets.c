@@ -1,0 +1,194 @@
+#include "inbound/offsets.h"
+
+#include "inbound/poller.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOK_UP_MS = 5000, LOOK_UP_SLICE_MS = 50 };
+
+/* ---- commits ---- */
+
+/* Without memory for the map what it tells of is repeated after a restart. */
+void kca__offsets_add(rd_kafka_topic_partition_list_t *list, const char *topic, int partition,
+                      int64_t offset, const char *map) {
+    rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, topic, partition);
+    p->offset = offset;
+    p->metadata = *map ? strdup(map) : NULL; /* freed with the list */
+    p->metadata_size = p->metadata ? strlen(map) : 0;
+}
+
+static void add_commit(void *user, const char *topic, int partition, int64_t offset,
+                       const char *map) {
+    kca__offsets_add(user, topic, partition, offset, map);
+}
+
+/* What the broker did not take is tried again at the next interval: all of it, or, when only some
+ * partitions were refused, those. True: it should be tried at once, for it is less now. */
+static bool commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
+                          const rd_kafka_topic_partition_list_t *list) {
+    if (err == RD_KAFKA_RESP_ERR__NO_OFFSET)
+        return false;
+    rd_kafka_resp_err_t why = err;
+    for (int i = 0; list && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &list->elems[i];
+        if (!err && !p->err)
+            continue;
+        why = err ? err : p->err;
+        kca__engine_commit_failed(&in->engine, p->topic, p->partition);
+    }
+    if (why)
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "commit: %s",
+                       rd_kafka_err2str(why));
+    if (why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)
+        kca__engine_shorten_maps(&in->engine);
+    return why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
+}
+
+static void ask(kca__inbound *in) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    kca__engine_collect_commits(&in->engine, add_commit, list);
+    if (list->cnt > 0) {
+        rd_kafka_resp_err_t err =
+            rd_kafka_commit_queue(in->client->rk, list, in->commit_answers, NULL, NULL);
+        if (err)
+            commit_failed(in, err, list);
+        else
+            in->commits_out++;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Those of the broker that come until the deadline, to all that was asked for: with the last one
+ * that failed there may be nothing to commit but what it was about. rd_kafka_commit itself may wait
+ * for ever when the coordinator is gone. True: one more try at once may do. */
+static bool hear(kca__inbound *in, int64_t deadline) {
+    bool again = false;
+    while (in->commits_out > 0) {
+        rd_kafka_event_t *answer =
+            rd_kafka_queue_poll(in->commit_answers, kca__clock_left_ms(deadline));
+        if (!answer)
+            break;
+        in->commits_out--;
+        again |= commit_failed(in, rd_kafka_event_error(answer),
+                               rd_kafka_event_topic_partition_list(answer));
+        rd_kafka_event_destroy(answer);
+    }
+    return again;
+}
+
+void kca__offsets_commit(kca__inbound *in, int wait_ms) {
+    if (!kca__consumer_builder_commits(in->options))
+        return;
+    if (in->transaction) {
+        kca__transaction_commit(in->transaction);
+        return;
+    }
+    int64_t deadline = kca__clock_deadline(wait_ms);
+    bool again;
+    do {
+        hear(in, deadline);
+        ask(in);
+        again = wait_ms > 0 && hear(in, deadline);
+    } while (again && kca__clock_left_ms(deadline) != 0);
+    if (wait_ms > 0 && in->commits_out > 0)
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
+                       "commit: no answer within %d ms", wait_ms);
+}
+
+void kca__offsets_hear(kca__inbound *in) {
+    hear(in, kca__clock_deadline(0));
+}
+
+/* ---- where to begin ---- */
+
+/* It may be otherwise soon. Offsets are unstable while somebody's transaction is open over them, be
+ * it that of a process that has died. */
+static bool may_pass(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT ||
+           err == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT ||
+           err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+           err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+}
+
+/* librdkafka does not look at once when it has found the coordinator: hence slices. */
+static rd_kafka_resp_err_t look_up_once(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_resp_err_t err = rd_kafka_committed(rk, list, LOOK_UP_SLICE_MS);
+    for (int i = 0; i < list->cnt && !err; i++)
+        err = list->elems[i].err;
+    return err;
+}
+
+/* What the group committed, with the maps of what is finished beyond. NULL: there is no answer, of
+ * one partition or all. Then librdkafka goes on asking for the offsets by itself, and what was
+ * finished beyond them is repeated: exactly once has more patience. */
+rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
+                                                      const rd_kafka_topic_partition_list_t *list) {
+    if (!kca__consumer_builder_commits(in->options))
+        return rd_kafka_topic_partition_list_new(0);
+    rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_copy(list);
+    int64_t end =
+        kca__clock_deadline(in->transaction ? in->options->rebalance_timeout_ms / 2 : LOOK_UP_MS);
+    rd_kafka_resp_err_t err;
+    do
+        err = look_up_once(in->client->rk, found);
+    while (may_pass(err) && kca__clock_left_ms(kca__inbound_clip_deadline(in, end)) != 0);
+    if (!err)
+        return found;
+    kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
+                   "committed offsets: %s: what was finished ahead of them comes again",
+                   rd_kafka_err2str(err));
+    rd_kafka_topic_partition_list_destroy(found);
+    return NULL;
+}
+
+/* Those partitions without a committed offset begin at the first offset at or after the start
+ * time. */
+static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
+                          int64_t start_time) {
+    rd_kafka_topic_partition_list_t *wanted = rd_kafka_topic_partition_list_copy(list);
+    for (int i = wanted->cnt - 1; i >= 0; i--) {
+        if (wanted->elems[i].offset >= 0)
+            rd_kafka_topic_partition_list_del_by_idx(wanted, i);
+        else
+            wanted->elems[i].offset = start_time;
+    }
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (wanted->cnt > 0)
+        err = rd_kafka_offsets_for_times(in->client->rk, wanted, LOOK_UP_MS);
+    for (int i = 0; !err && i < wanted->cnt; i++) {
+        const rd_kafka_topic_partition_t *found = &wanted->elems[i];
+        rd_kafka_topic_partition_list_find(list, found->topic, found->partition)->offset =
+            found->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(wanted);
+    if (err)
+        kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name,
+                       "start_offset: it cannot be looked up: %s", rd_kafka_err2str(err));
+}
+
+/* Where nothing is known, reading begins at this bound. To the broker, the beginning and the end
+ * are times like others; librdkafka's own question for them would undo a seek that comes before its
+ * answer. It is not to choose the end by itself, either: it would do so too when a broker says that
+ * a place is out of range, and skip what lies between. */
+static void look_up_bound(kca__inbound *in, rd_kafka_topic_partition_list_t *list, int64_t bound) {
+    look_up_times(in, list, bound);
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset < 0)
+            list->elems[i].offset = bound;
+}
+
+/* Without `committed` it is not known which those are, and one that has an offset must not lose it:
+ * what is between would be skipped. */
+void kca__offsets_set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
+                            const rd_kafka_topic_partition_list_t *committed) {
+    int64_t start_time = kca__consumer_builder_start_time(in->options);
+    bool late = kca__consumer_builder_starts_late(in->options);
+    if (start_time >= 0 && committed)
+        look_up_times(in, list, start_time);
+    else if (late && committed)
+        look_up_bound(in, list, RD_KAFKA_OFFSET_END);
+    else if (!kca__consumer_builder_commits(in->options))
+        look_up_bound(in, list, RD_KAFKA_OFFSET_BEGINNING);
+}

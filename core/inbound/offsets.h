@@ -1,0 +1,29 @@
+/* Offsets of an inbound channel adapter at the broker: committed, and looked up where an assignment
+ * begins. All on its poller's thread. */
+#ifndef KCA_INBOUND_OFFSETS_H
+#define KCA_INBOUND_OFFSETS_H
+
+#include "inbound/inbound.h"
+
+/* Commits every frontier that moved. wait_ms 0: asks and goes on; else waits for the answer that
+ * long, and for those that are due from before. */
+void kca__offsets_commit(kca__inbound *in, int wait_ms);
+
+/* Takes what answers there are. What the broker did not take is tried again at the next commit. */
+void kca__offsets_hear(kca__inbound *in);
+
+/* An offset to commit, with its map. */
+void kca__offsets_add(rd_kafka_topic_partition_list_t *list, const char *topic, int partition,
+                      int64_t offset, const char *map);
+
+/* What the group committed, with the maps of what is finished beyond. NULL: there is no answer, of
+ * one partition or all. */
+rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
+                                                      const rd_kafka_topic_partition_list_t *list);
+
+/* Gives those partitions of `list` that have no committed offset the consumer's start time's, if it
+ * has one. `committed` as kca__offsets_look_up gave it. */
+void kca__offsets_set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
+                            const rd_kafka_topic_partition_list_t *committed);
+
+#endif

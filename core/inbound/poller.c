@@ -1,0 +1,166 @@
+#include "inbound/poller.h"
+
+#include "inbound/dead_letter_channel.h"
+#include "inbound/fetch.h"
+#include "inbound/offsets.h"
+#include "inbound/rebalance.h"
+#include "inbound/seek.h"
+
+enum {
+    TICK_MS = 500,
+    DRAIN_TICK_MS = 10,
+    LOOK_MS = 2000,
+    CLOSE_MS = 10000,
+    LEAST_CLOSE_MS = 3000,
+    LETTERS_MS = 30000 /* dead letters are waited for this long after the rest has ended */
+};
+
+/* A topic that went while it was read is told as trouble of the client, and its partitions stay
+ * assigned: when it is made again they would go on in its midst. */
+static bool has_lost_topic(kca__inbound *in) {
+    char reason[512];
+    switch (kca__client_trouble(in->client, reason)) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        kca__client_forget_trouble(in->client);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* librdkafka looks for topics that did not exist, and for those that went, only at its slow
+ * refresh; a question for all of them makes it look now, and the group take away what went. */
+static void look_for_topics(kca__inbound *in, int64_t now) {
+    bool lost = has_lost_topic(in);
+    pthread_mutex_lock(&in->engine.lock);
+    in->topic_unknown |= lost;
+    bool look = in->topic_unknown && now >= in->next_look_ms;
+    if (look)
+        in->topic_unknown = false;
+    pthread_mutex_unlock(&in->engine.lock);
+    if (!look)
+        return;
+    in->next_look_ms = now + LOOK_MS;
+    const struct rd_kafka_metadata *answer;
+    if (rd_kafka_metadata(in->client->rk, 1, NULL, &answer, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(answer);
+}
+
+/* True while the poller has to go on. */
+static bool is_needed(kca__inbound *in, bool *draining) {
+    const kca__engine *e = &in->engine;
+    pthread_mutex_lock(&in->engine.lock);
+    *draining = e->stopping;
+    if (*draining && in->stop_ms == 0)
+        in->stop_ms = kca__clock_ms();
+    bool letters = e->condemned + e->writing + e->coming_letters > 0 &&
+                   kca__clock_ms() < in->stop_ms + LETTERS_MS;
+    bool needed =
+        !*draining || ((e->out > 0 || letters) && kca__clock_left_ms(in->drain_deadline) != 0);
+    pthread_mutex_unlock(&in->engine.lock);
+    return needed;
+}
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+static int tick_ms(const kca__inbound *in, bool draining) {
+    if (draining)
+        return DRAIN_TICK_MS;
+    int tick = TICK_MS;
+    if (kca__consumer_builder_commits(in->options))
+        tick = least(tick, kca__consumer_builder_commit_interval_ms(in->options));
+    if (in->engine.processing_timeout_ms > 0)
+        tick = least(tick, in->engine.processing_timeout_ms / 4 + 1);
+    return tick;
+}
+
+static void poll(kca__inbound *in, int64_t until_ms) {
+    int64_t left = until_ms - kca__clock_ms();
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, left > 0 ? (int)left : 0);
+    if (m) {
+        kca__fetch_take_error(in, m);
+        rd_kafka_message_destroy(m);
+    }
+}
+
+/* A transaction that has grown large; not while commits pause after one that was aborted. */
+static bool batch_is_due(kca__inbound *in) {
+    if (!in->transaction || in->transaction->aborts > 0)
+        return false;
+    pthread_mutex_lock(&in->engine.lock);
+    bool due = in->engine.batch.count >= KCA__BATCH_IS_DUE;
+    pthread_mutex_unlock(&in->engine.lock);
+    return due;
+}
+
+static void run_once(kca__inbound *in, int timeout_ms) {
+    int64_t now = kca__clock_ms();
+    int64_t next = kca__engine_see_to_due(&in->engine, now, now + timeout_ms);
+    kca__dead_letter_channel_send(in);
+    kca__seek_all(in);
+    if (in->transaction)
+        kca__transaction_serve(in->transaction);
+    poll(in, next);
+    kca__offsets_hear(in);
+    now = kca__clock_ms();
+    if (now >= in->next_commit_ms || batch_is_due(in)) {
+        in->next_commit_ms = now + kca__consumer_builder_commit_interval_ms(in->options);
+        kca__offsets_commit(in, 0);
+    }
+    look_for_topics(in, now);
+}
+
+int64_t kca__inbound_clip_deadline(kca__inbound *in, int64_t end) {
+    pthread_mutex_lock(&in->engine.lock);
+    if (in->engine.stopping && in->drain_deadline < end)
+        end = in->drain_deadline;
+    pthread_mutex_unlock(&in->engine.lock);
+    return end;
+}
+
+int kca__inbound_close_timeout_ms(kca__inbound *in) {
+    pthread_mutex_lock(&in->engine.lock);
+    int left = in->engine.stopping ? kca__clock_left_ms(in->drain_deadline) : -1;
+    pthread_mutex_unlock(&in->engine.lock);
+    if (left < 0 || left > CLOSE_MS)
+        return CLOSE_MS;
+    return left < LEAST_CLOSE_MS ? LEAST_CLOSE_MS : left;
+}
+
+/* Leaves the group: librdkafka revokes the partitions on the way, and the rebalance callback
+ * commits them. */
+static void leave(kca__inbound *in) {
+    int patience = kca__inbound_close_timeout_ms(in);
+    kca__offsets_commit(in, patience);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(in->client->rk, in->main_queue);
+    if (error) {
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
+                       "leaving the group: %s", rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        return;
+    }
+    int64_t deadline = kca__clock_deadline(patience);
+    while (!rd_kafka_consumer_closed(in->client->rk) && kca__clock_left_ms(deadline) != 0) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, DRAIN_TICK_MS);
+        if (m)
+            rd_kafka_message_destroy(m);
+    }
+}
+
+void *kca__poller_run(void *argument) {
+    kca__inbound *in = argument;
+    in->next_commit_ms = kca__clock_ms() + kca__consumer_builder_commit_interval_ms(in->options);
+    if (!in->transaction || kca__transaction_begin(in->transaction))
+        kca__rebalance_begin(in);
+    bool draining;
+    while (is_needed(in, &draining))
+        run_once(in, tick_ms(in, draining));
+    leave(in);
+    kca__engine_shut(&in->engine);
+    kca__seek_none(in);
+    return NULL;
+}

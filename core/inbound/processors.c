@@ -1,0 +1,54 @@
+#include "inbound/processors.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+typedef struct processor {
+    const kca__consumer *consumer;
+    kca__inbound *inbound;
+    pthread_t thread;
+} processor;
+
+static void *process(void *argument) {
+    processor *p = argument;
+    kca__returned returned = {0};
+    kca_event *taken; /* the notes go elsewhere in this form: a delivery */
+    while (kca__inbound_take(p->inbound, &returned, &taken, 1, KCA__CLOCK_NEVER) > 0) {
+        kca_delivery *d = (kca_delivery *)taken;
+        int verdict = kca__consumer_handle(p->consumer, d);
+        /* A deferred one is the application's now: it may be freed already. */
+        if (verdict != KCA_DEFERRED) {
+            returned.done = d;
+            returned.verdict = verdict;
+        }
+    }
+    kca__inbound_put_away(p->inbound, &returned);
+    return NULL;
+}
+
+kca_error *kca__processors_run(const kca__consumer *c, kca__inbound *in, int count) {
+    processor *all = calloc((size_t)count, sizeof *all);
+    if (!all) {
+        kca__inbound_stop(in, KCA__CLOCK_NEVER);
+        return kca__error_memory();
+    }
+    kca_error *e = NULL;
+    int started = 1;
+    all[0] = (processor){c, in, pthread_self()};
+    for (; started < count && !e; started++) {
+        all[started] = (processor){.consumer = c, .inbound = in};
+        if (pthread_create(&all[started].thread, NULL, process, &all[started]) != 0) {
+            e = kca__error_new(KCA_ERROR_MEMORY,
+                               "consumer %s: processor %d of %d: no thread can be started",
+                               c->options->name, started + 1, count);
+            kca__inbound_stop(in, KCA__CLOCK_NEVER);
+            break;
+        }
+    }
+    process(&all[0]);
+    for (int i = 1; i < started; i++)
+        pthread_join(all[i].thread, NULL);
+    free(all);
+    return e;
+}

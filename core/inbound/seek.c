@@ -1,0 +1,192 @@
+#include "inbound/seek.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "inbound/inbound.h"
+#include "inbound/rebalance.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOK_UP_MS = 5000 };
+
+/* Freed by whoever of the two, asker and poller, is through with it last. */
+struct kca__seek {
+    kca__seek *next;
+    char *topic;
+    int partition;
+    int64_t to;
+    bool is_time;
+    bool done;
+    bool left; /* nobody waits for it any more */
+    kca_error *error;
+};
+
+static void free_seek(kca__seek *s) {
+    kca__error_free(s->error);
+    free(s->topic);
+    free(s);
+}
+
+static kca__seek *new_seek(const char *topic, int partition, int64_t to, bool is_time) {
+    kca__seek *s = calloc(1, sizeof *s);
+    if (!s || !(s->topic = kca__text_copy(topic))) {
+        free(s);
+        return NULL;
+    }
+    s->partition = partition;
+    s->to = to;
+    s->is_time = is_time;
+    return s;
+}
+
+static kca_error *has_stopped(const kca__inbound *in) {
+    return kca__error_new(KCA_ERROR_STOPPED, "consumer %s has stopped", in->options->name);
+}
+
+kca_error *kca__seek_and_wait(kca__inbound *in, const char *topic, int partition, int64_t to,
+                              bool is_time, int64_t deadline) {
+    kca__engine *e = &in->engine;
+    kca__seek *s = new_seek(topic, partition, to, is_time);
+    if (!s)
+        return kca__error_memory();
+    pthread_mutex_lock(&e->lock);
+    if (e->closed) {
+        pthread_mutex_unlock(&e->lock);
+        free_seek(s);
+        return has_stopped(in);
+    }
+    kca__seek **last = &in->seeks;
+    while (*last)
+        last = &(*last)->next;
+    *last = s;
+    e->wake_poller(e->owner);
+    while (!s->done)
+        if (!kca__clock_wait(&e->settled, &e->lock, deadline))
+            break;
+    s->left = true;
+    bool done = s->done;
+    kca_error *error = s->error;
+    s->error = NULL;
+    pthread_mutex_unlock(&e->lock);
+    if (!done)
+        return kca__error_new(KCA_ERROR_TIMEOUT, "consumer %s: seek in %s: not done in time",
+                              e->consumer, topic);
+    free_seek(s);
+    return error;
+}
+
+/* ---- the poller's ---- */
+
+static kca__seek *take(kca__inbound *in) {
+    pthread_mutex_lock(&in->engine.lock);
+    kca__seek *s = in->seeks;
+    if (s)
+        in->seeks = s->next;
+    pthread_mutex_unlock(&in->engine.lock);
+    return s;
+}
+
+static void answer(kca__inbound *in, kca__seek *s, kca_error *error) {
+    pthread_mutex_lock(&in->engine.lock);
+    s->error = error;
+    s->done = true;
+    bool left = s->left;
+    pthread_cond_broadcast(&in->engine.settled);
+    pthread_mutex_unlock(&in->engine.lock);
+    if (left)
+        free_seek(s);
+}
+
+static kca_error *seek_error(const kca__inbound *in, const kca__seek *s, rd_kafka_resp_err_t err) {
+    kca_error *e = kca__error_new(KCA_ERROR_BROKER, "consumer %s: seek in %s: %s",
+                                  in->options->name, s->topic, rd_kafka_err2str(err));
+    if (e->code != KCA_ERROR_MEMORY) {
+        e->rdkafka_code = err;
+        e->retriable = 1;
+    }
+    return e;
+}
+
+typedef struct choice {
+    const kca__seek *seek;
+    rd_kafka_topic_partition_list_t *list;
+} choice;
+
+static void choose(void *user, const kca__partition_look *look) {
+    const choice *c = user;
+    const kca__seek *s = c->seek;
+    if (strcmp(look->topic, s->topic) != 0 ||
+        (s->partition >= 0 && look->partition != s->partition))
+        return;
+    int64_t to = s->to;
+    if (!s->is_time && to < 0)
+        to = to == KCA_OFFSET_END ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_topic_partition_list_add(c->list, look->topic, look->partition)->offset = to;
+}
+
+/* Times become offsets; a time after the last record is the end. */
+static kca_error *find_offsets(kca__inbound *in, const kca__seek *s,
+                               rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(in->client->rk, list, LOOK_UP_MS);
+    for (int i = 0; i < list->cnt && !err; i++)
+        err = list->elems[i].err;
+    return err ? seek_error(in, s, err) : NULL;
+}
+
+/* Beginning and end become offsets, too. The end: librdkafka would ask for it some time after the
+ * seek, and skip what came meanwhile. To the broker they are times like others; librdkafka's own
+ * question for them, rd_kafka_query_watermark_offsets, waits below 2.3 for as long as the leader
+ * does not answer. */
+static kca_error *find_bounds(kca__inbound *in, const kca__seek *s,
+                              rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *bounds = rd_kafka_topic_partition_list_new(1);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &list->elems[i];
+        if (p->offset == RD_KAFKA_OFFSET_END || p->offset == RD_KAFKA_OFFSET_BEGINNING)
+            rd_kafka_topic_partition_list_add(bounds, p->topic, p->partition)->offset = p->offset;
+    }
+    kca_error *e = bounds->cnt > 0 ? find_offsets(in, s, bounds) : NULL;
+    for (int i = 0; i < bounds->cnt && !e; i++) {
+        const rd_kafka_topic_partition_t *p = &bounds->elems[i];
+        rd_kafka_topic_partition_list_find(list, p->topic, p->partition)->offset = p->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(bounds);
+    return e;
+}
+
+static kca_error *seek(kca__inbound *in, const kca__seek *s) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    kca__engine_look(&in->engine, choose, &(choice){s, list});
+    kca_error *e = NULL;
+    if (list->cnt == 0)
+        e = s->partition < 0
+                ? kca__error_new(KCA_ERROR_NOT_FOUND,
+                                 "consumer %s: seek: no partition of %s is assigned to it now",
+                                 in->options->name, s->topic)
+                : kca__error_new(KCA_ERROR_NOT_FOUND,
+                                 "consumer %s: seek: %s[%d] is not assigned to it now",
+                                 in->options->name, s->topic, s->partition);
+    if (!e && s->is_time)
+        e = find_offsets(in, s, list);
+    if (!e)
+        e = find_bounds(in, s, list);
+    if (!e) {
+        rd_kafka_resp_err_t err = kca__rebalance_go_to(in, list);
+        e = err ? seek_error(in, s, err) : NULL;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return e;
+}
+
+void kca__seek_all(kca__inbound *in) {
+    kca__seek *s;
+    while ((s = take(in)))
+        answer(in, s, seek(in, s));
+}
+
+void kca__seek_none(kca__inbound *in) {
+    kca__seek *s;
+    while ((s = take(in)))
+        answer(in, s, has_stopped(in));
+}

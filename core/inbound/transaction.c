@@ -1,0 +1,223 @@
+#include "inbound/transaction.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "inbound/inbound.h"
+#include "inbound/poller.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SOCKET_TIMEOUT_MS = 10000, SLICE_MS = 5000 };
+
+/* ---- opening ---- */
+
+static kca_error *set_number(rd_kafka_conf_t *conf, const char *who, const char *name, int value) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", value);
+    return kca__property_apply(conf, who, name, text);
+}
+
+static kca_error *configure(rd_kafka_conf_t *conf, const kca__inbound *in, const char *who,
+                            int largest_bytes) {
+    const kca_consumer_builder *o = in->options;
+    kca_error *e = kca__connection_configure(in->setup.connection, conf, true, who);
+    if (!e)
+        e = kca__property_apply(conf, who, "transactional.id", o->transactional_id);
+    if (!e)
+        e = kca__property_apply(conf, who, "partitioner", "murmur2_random");
+    if (!e)
+        e = set_number(conf, who, "transaction.timeout.ms", o->transaction_timeout_ms);
+    /* librdkafka wants a request to end before its transaction does. */
+    if (!e && o->transaction_timeout_ms < 2 * SOCKET_TIMEOUT_MS)
+        e = set_number(conf, who, "socket.timeout.ms", o->transaction_timeout_ms / 2);
+    if (!e)
+        e = set_number(conf, who, "message.max.bytes", largest_bytes);
+    return e;
+}
+
+static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque) {
+    (void)rk;
+    kca__transaction *t = ((kca__client *)opaque)->owner;
+    t->unconfirmed |= kca__client_is_unconfirmed(m);
+}
+
+static kca_error *open_client(kca__transaction *t) {
+    char *who = kca__text_format("consumer %s", t->in->options->name);
+    if (!who)
+        return kca__error_memory();
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_dr_msg_cb(conf, on_report);
+    kca_error *e = configure(conf, t->in, who, t->largest_bytes);
+    if (e)
+        rd_kafka_conf_destroy(conf);
+    else
+        e = kca__client_open(&t->client, RD_KAFKA_PRODUCER, conf, t->in->options->name, who,
+                             t->in->log, t);
+    free(who);
+    return e;
+}
+
+kca_error *kca__transaction_open(kca__transaction **out, kca__inbound *in, int largest_bytes) {
+    *out = NULL;
+    kca__transaction *t = calloc(1, sizeof *t);
+    if (!t)
+        return kca__error_memory();
+    t->in = in;
+    t->largest_bytes = largest_bytes;
+    kca_error *e = open_client(t);
+    if (e)
+        free(t);
+    else
+        *out = t;
+    return e;
+}
+
+void kca__transaction_close(kca__transaction *t) {
+    if (!t)
+        return;
+    kca__client_close(t->client);
+    free(t);
+}
+
+void kca__transaction_serve(kca__transaction *t) {
+    if (t->ready)
+        rd_kafka_poll(t->client->rk, 0);
+}
+
+/* ---- errors ---- */
+
+static void end_by(kca__inbound *in, kca_error *e) {
+    kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);
+    pthread_mutex_lock(&in->engine.lock);
+    kca__engine_fail_locked(&in->engine, e);
+    pthread_mutex_unlock(&in->engine.lock);
+}
+
+static bool is_fence(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+void kca__transaction_end_by(kca__transaction *t, rd_kafka_error_t *error) {
+    kca__inbound *in = t->in;
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    kca_error *e =
+        is_fence(code)
+            ? kca__error_new(KCA_ERROR_BROKER,
+                             "consumer %s: fenced: another process uses transactional_id %s",
+                             in->options->name, in->options->transactional_id)
+            : kca__error_new(KCA_ERROR_BROKER, "consumer %s: transaction: %s: %s",
+                             in->options->name, rd_kafka_err2name(code),
+                             rd_kafka_error_string(error));
+    if (e->code != KCA_ERROR_MEMORY) {
+        e->rdkafka_code = code;
+        e->fatal = 1;
+    }
+    rd_kafka_error_destroy(error);
+    end_by(in, e);
+}
+
+static bool is_stopping(kca__inbound *in) {
+    pthread_mutex_lock(&in->engine.lock);
+    bool stopping = in->engine.stopping;
+    pthread_mutex_unlock(&in->engine.lock);
+    return stopping;
+}
+
+static bool may_help(const rd_kafka_error_t *error) {
+    return rd_kafka_error_is_retriable(error) ||
+           rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
+rd_kafka_error_t *kca__transaction_retry(kca__transaction *t,
+                                         rd_kafka_error_t *(*call)(kca__transaction *),
+                                         int timeout_ms) {
+    int64_t end = kca__clock_deadline(timeout_ms);
+    for (bool stopping = false;;) {
+        if (!stopping && is_stopping(t->in)) {
+            int64_t sooner = kca__clock_deadline(kca__inbound_close_timeout_ms(t->in));
+            end = sooner < end ? sooner : end;
+            stopping = true;
+        }
+        rd_kafka_error_t *error = call(t);
+        if (!error || !may_help(error) || kca__clock_left_ms(end) == 0)
+            return error;
+        rd_kafka_error_destroy(error);
+    }
+}
+
+static rd_kafka_error_t *initialise(kca__transaction *t) {
+    return rd_kafka_init_transactions(t->client->rk, SLICE_MS);
+}
+
+bool kca__transaction_begin(kca__transaction *t) {
+    rd_kafka_error_t *error;
+    while ((error = initialise(t)) && rd_kafka_error_is_retriable(error) && !is_stopping(t->in))
+        rd_kafka_error_destroy(error);
+    if (error && rd_kafka_error_is_retriable(error))
+        rd_kafka_error_destroy(error);
+    else if (error)
+        kca__transaction_end_by(t, error);
+    else
+        t->ready = true;
+    return t->ready;
+}
+
+bool kca__transaction_is_final(const rd_kafka_error_t *error) {
+    switch (rd_kafka_error_code(error)) {
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return rd_kafka_error_is_fatal(error);
+    default:
+        return is_fence(rd_kafka_error_code(error));
+    }
+}
+
+bool kca__transaction_begin_anew(kca__transaction *t, rd_kafka_error_t *error) {
+    if (kca__transaction_is_final(error) || is_stopping(t->in)) {
+        kca__transaction_end_by(t, error);
+        return false;
+    }
+    kca__log_write(t->in->log, KCA_LOG_WARN, "consumer", t->in->options->name,
+                   "a new transactional producer takes over: %s: %s",
+                   rd_kafka_err2name(rd_kafka_error_code(error)), rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    t->ready = false;
+    kca__client_close(t->client);
+    t->client = NULL;
+    kca_error *e = open_client(t);
+    if (e)
+        end_by(t->in, e);
+    return !e && kca__transaction_begin(t);
+}
+
+/* ---- publishing ---- */
+
+kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kca_message *m,
+                                    int type) {
+    kca__inbound *in = d->engine->owner;
+    const char *consumer = d->engine->consumer;
+    if (!d->engine->transactional)
+        return kca__error_new(KCA_ERROR_STATE,
+                              "consumer %s: it has no transactional_id: publish through the bus",
+                              consumer);
+    if (strcmp(p->options->connection, in->options->connection) != 0)
+        return kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "consumer %s: channel %s is over connection %s, the consumer over %s: "
+            "a transaction is of one cluster",
+            consumer, p->options->topic, p->options->connection, in->options->connection);
+    if (!kca__engine_has_out(d))
+        return kca__error_new(KCA_ERROR_STATE,
+                              "consumer %s: the delivery at %s[%d] offset %lld no longer counts",
+                              consumer, d->event.topic, d->event.partition, (long long)d->offset);
+    kca__held_record *record;
+    kca_error *e = kca__publisher_hold(&record, p, m, type, &d->message);
+    if (!e)
+        kca__held_records_add(&d->published, record);
+    return e;
+}

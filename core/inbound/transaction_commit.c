@@ -1,0 +1,196 @@
+/* Writing what is settled in a transaction. Part of transaction.c, which says what it is for. */
+#include "inbound/transaction.h"
+
+#include "base/error.h"
+#include "inbound/inbound.h"
+#include "inbound/offsets.h"
+#include "inbound/poller.h"
+#include "inbound/rebalance.h"
+
+enum { SLICE_MS = 5000, ROOM_MS = 10, MOST_PAUSE_MS = 30000, ABORT_MS = 120000 };
+
+/* ---- filling ---- */
+
+static rd_kafka_headers_t *headers_of(const kca__record *r) {
+    rd_kafka_headers_t *list = rd_kafka_headers_new((size_t)r->header_count);
+    for (int i = 0; i < r->header_count; i++)
+        rd_kafka_header_add(list, r->headers[i].name, -1, r->headers[i].value,
+                            (ssize_t)r->headers[i].value_len);
+    return list;
+}
+
+static rd_kafka_error_t *produce_once(kca__transaction *t, const kca__held_record *held) {
+    const kca__record *r = &held->record;
+    rd_kafka_headers_t *headers = headers_of(r);
+    rd_kafka_vu_t fields[5];
+    fields[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+    fields[0].u.cstr = held->topic;
+    fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    fields[1].u.i = RD_KAFKA_MSG_F_COPY;
+    fields[2].vtype = RD_KAFKA_VTYPE_VALUE;
+    fields[2].u.mem.ptr = (void *)(uintptr_t)r->value;
+    fields[2].u.mem.size = r->value_len;
+    fields[3].vtype = RD_KAFKA_VTYPE_KEY;
+    fields[3].u.mem.ptr = (void *)(uintptr_t)r->key;
+    fields[3].u.mem.size = r->key_len;
+    fields[4].vtype = RD_KAFKA_VTYPE_HEADERS;
+    fields[4].u.headers = headers;
+    rd_kafka_error_t *error = rd_kafka_produceva(t->client->rk, fields, 5);
+    if (error)
+        rd_kafka_headers_destroy(headers);
+    return error;
+}
+
+static rd_kafka_error_t *produce(kca__transaction *t, const kca__held_record *held) {
+    rd_kafka_error_t *error;
+    while ((error = produce_once(t, held)) &&
+           rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        rd_kafka_error_destroy(error);
+        rd_kafka_flush(t->client->rk, ROOM_MS);
+    }
+    return error;
+}
+
+typedef struct contents {
+    rd_kafka_topic_partition_list_t *offsets;
+    kca__held_records batch;
+} contents;
+
+static void add_offset(void *user, const char *topic, int partition, int64_t offset,
+                       const char *map) {
+    kca__offsets_add(((contents *)user)->offsets, topic, partition, offset, map);
+}
+
+/* One that the group has put out has no name there any more, and the broker takes offsets of a
+ * transaction from the nameless without a question. It gets no new name before the rebalance that
+ * tells of it, which comes to this thread. */
+static bool has_been_put_out(kca__inbound *in) {
+    if (in->options->partition != KCA_PARTITION_ASSIGNED)
+        return false;
+    char *member = rd_kafka_memberid(in->client->rk);
+    bool put_out = !member || !*member;
+    if (member)
+        rd_kafka_mem_free(in->client->rk, member);
+    return put_out;
+}
+
+static rd_kafka_error_t *send_offsets(kca__transaction *t) {
+    kca__inbound *in = t->in;
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(in->client->rk);
+    rd_kafka_error_t *error =
+        has_been_put_out(in)
+            ? rd_kafka_error_new(RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, "the group has put it out")
+            : rd_kafka_send_offsets_to_transaction(t->client->rk, t->offsets, group, SLICE_MS);
+    rd_kafka_consumer_group_metadata_destroy(group);
+    return error;
+}
+
+static rd_kafka_error_t *flush(kca__transaction *t) {
+    rd_kafka_resp_err_t err = rd_kafka_flush(t->client->rk, SLICE_MS);
+    return err ? rd_kafka_error_new(err, "what is in it is not confirmed") : NULL;
+}
+
+/* librdkafka would commit what it only takes for stored, too. */
+static rd_kafka_error_t *confirm(kca__transaction *t) {
+    rd_kafka_error_t *error =
+        kca__transaction_retry(t, flush, t->in->options->transaction_timeout_ms);
+    return error || !t->unconfirmed ? error
+                                    : rd_kafka_error_new(RD_KAFKA_RESP_ERR__INCONSISTENT,
+                                                         "what is in it is not confirmed");
+}
+
+static rd_kafka_error_t *fill(kca__transaction *t, const contents *c) {
+    t->unconfirmed = false;
+    rd_kafka_error_t *error = rd_kafka_begin_transaction(t->client->rk);
+    for (const kca__held_record *r = c->batch.first; r && !error; r = r->next)
+        error = produce(t, r);
+    if (!error)
+        error = confirm(t);
+    t->offsets = c->offsets;
+    return error ? error
+                 : kca__transaction_retry(t, send_offsets, t->in->options->transaction_timeout_ms);
+}
+
+/* ---- committing ---- */
+
+static rd_kafka_error_t *commit(kca__transaction *t) {
+    return rd_kafka_commit_transaction(t->client->rk, SLICE_MS);
+}
+
+static rd_kafka_error_t *abort_it(kca__transaction *t) {
+    return rd_kafka_abort_transaction(t->client->rk, SLICE_MS);
+}
+
+static void tell(kca__inbound *in, rd_kafka_error_t *error) {
+    kca_error *e = kca__error_new(
+        KCA_ERROR_BROKER, "consumer %s: transaction aborted, what was in it comes again: %s: %s",
+        in->options->name, rd_kafka_err2name(rd_kafka_error_code(error)),
+        rd_kafka_error_string(error));
+    if (e->code != KCA_ERROR_MEMORY) {
+        e->rdkafka_code = rd_kafka_error_code(error);
+        e->retriable = 1;
+    }
+    kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "%s", e->text);
+    pthread_mutex_lock(&in->engine.lock);
+    kca__engine_fault_locked(&in->engine, e, NULL, -1, -1);
+    pthread_mutex_unlock(&in->engine.lock);
+}
+
+/* What makes it fail may last: the next one has time until then. */
+static void pause_commits(kca__transaction *t) {
+    int pause = kca__consumer_builder_commit_interval_ms(t->in->options);
+    for (int i = 0; i < t->aborts && pause < MOST_PAUSE_MS; i++)
+        pause *= 2;
+    t->in->next_commit_ms = kca__clock_ms() + (pause < MOST_PAUSE_MS ? pause : MOST_PAUSE_MS);
+    t->aborts++;
+}
+
+/* Aborts it, if need be with a new producer. False: the adapter ends, or stops. Takes `error`. */
+static bool undo(kca__transaction *t, rd_kafka_error_t *error) {
+    if (rd_kafka_error_is_fatal(error))
+        return kca__transaction_begin_anew(t, error);
+    rd_kafka_error_destroy(error);
+    error = kca__transaction_retry(t, abort_it, ABORT_MS);
+    return !error || kca__transaction_begin_anew(t, error);
+}
+
+/* Nothing of it has happened: the engine reads again from what is committed. Takes `error`. */
+static void give_up(kca__transaction *t, rd_kafka_error_t *error) {
+    /* Without its map an offset would tell too little, so that it cannot be left out. */
+    if (kca__transaction_is_final(error) ||
+        rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE) {
+        kca__transaction_end_by(t, error);
+        return;
+    }
+    tell(t->in, error);
+    if (undo(t, error)) {
+        kca__rebalance_begin_again(t->in);
+        pause_commits(t);
+    }
+}
+
+void kca__transaction_commit(kca__transaction *t) {
+    kca__inbound *in = t->in;
+    if (!t->ready)
+        return;
+    contents c = {rd_kafka_topic_partition_list_new(8), {0}};
+    if (!kca__engine_collect_transaction(&in->engine, add_offset, &c, &c.batch))
+        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
+                       "transaction put off: more is finished ahead of the frontier than a commit "
+                       "can tell");
+    if (c.offsets->cnt > 0 || c.batch.first) {
+        rd_kafka_error_t *error = fill(t, &c);
+        bool filled = !error;
+        if (filled)
+            error = kca__transaction_retry(t, commit, -1);
+        /* It may be committed, or not yet: librdkafka cannot abort it now. */
+        if (filled && error && rd_kafka_error_is_retriable(error))
+            kca__transaction_end_by(t, error);
+        else if (error)
+            give_up(t, error);
+        else
+            t->aborts = 0;
+    }
+    kca__held_records_free(c.batch.first);
+    rd_kafka_topic_partition_list_destroy(c.offsets);
+}

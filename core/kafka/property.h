@@ -1,0 +1,52 @@
+/* librdkafka properties that the application sets by name, checked at once. */
+#ifndef KCA_KAFKA_PROPERTY_H
+#define KCA_KAFKA_PROPERTY_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+#include "kca.h"
+
+/* Whom a property is set on; bits, for the table of properties that options stand for. */
+enum { KCA__ON_CONNECTION = 1, KCA__ON_PUBLISHER = 2, KCA__ON_CONSUMER = 4 };
+
+typedef struct kca__property {
+    char *name;
+    char *value;
+} kca__property;
+
+typedef struct kca__properties {
+    kca__property *items;
+    int count;
+} kca__properties;
+
+void kca__properties_close(kca__properties *p);
+bool kca__properties_copy(kca__properties *out, const kca__properties *p);
+
+/* Sets or replaces. `on` is one of KCA__ON_...; `who` begins the error's text ("publisher
+ * order.events"). Refused: unknown names (the nearest known is named), names that an option of kca
+ * stands for, names of the other side, bad values. */
+kca_error *kca__properties_set(kca__properties *p, int on, const char *who, const char *name,
+                               const char *value);
+
+/* NULL: not set. */
+const char *kca__properties_get(const kca__properties *p, const char *name);
+
+/* Sets all of them that a producer (or consumer) takes. */
+kca_error *kca__properties_apply(const kca__properties *p, rd_kafka_conf_t *conf, bool producer,
+                                 const char *who);
+
+/* Sets one property; the error's text never holds the value of a secret one. */
+kca_error *kca__property_apply(rd_kafka_conf_t *conf, const char *who, const char *name,
+                               const char *value);
+
+/* All of `conf` as a JSON object, secrets left out. Free with free(); NULL when memory is out. */
+char *kca__property_dump(rd_kafka_conf_t *conf);
+
+/* Passwords, keys, tokens: never shown. */
+bool kca__property_is_secret(const char *name);
+
+/* True when the librdkafka in use knows the name. */
+bool kca__property_is_known(const char *name);
+
+#endif

@@ -1,0 +1,226 @@
+#include "message/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "message/custom_headers.h"
+#include "message/json_payload.h"
+#include "message/old_wire.h"
+#include "message/trace_context.h"
+#include "message/wire_time.h"
+
+typedef struct outbound {
+    kca_message message; /* first: what the application holds */
+    kca__message_store store;
+} outbound;
+
+const char *kca__message_default_text(int text) {
+    switch (text) {
+    case KCA__TEXT_ORIGIN:
+        return "Gomes";
+    case KCA__TEXT_VERSION:
+        return "1.0";
+    default:
+        return "";
+    }
+}
+
+static const char *text_noun(int text) {
+    static const char *const nouns[KCA__MESSAGE_TEXTS] = {
+        [KCA__TEXT_NAME] = "name",
+        [KCA__TEXT_MESSAGE_ID] = "message id",
+        [KCA__TEXT_CORRELATION_ID] = "correlation id",
+        [KCA__TEXT_ORIGIN] = "origin",
+        [KCA__TEXT_VERSION] = "version",
+        [KCA__TEXT_CHANNEL] = "channel",
+        [KCA__TEXT_REPLY_TO] = "reply channel",
+        [KCA__TEXT_TRACEPARENT] = "traceparent",
+        [KCA__TEXT_TRACESTATE] = "tracestate",
+    };
+    return nouns[text];
+}
+
+/* ---- errors ---- */
+
+/* At most `most` bytes of `text`, and no part of a character. */
+static int clip(const char *text, size_t most) {
+    size_t len = strnlen(text, most + 1);
+    if (len > most)
+        for (len = most; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80;)
+            len--;
+    return (int)len;
+}
+
+static kca_error *new_error(const kca_message *m, int code, const char *format, va_list args) {
+    char what[512];
+    const char *name = m->texts[KCA__TEXT_NAME];
+    vsnprintf(what, sizeof what, format, args);
+    return kca__error_new(code, "message%s%.*s: %.*s", name[0] ? " " : "", clip(name, 100), name,
+                          clip(what, sizeof what - 4), what);
+}
+
+kca_error *kca__message_error(const kca_message *m, int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    kca_error *e = new_error(m, code, format, args);
+    va_end(args);
+    return e;
+}
+
+void kca__message_fail(kca_message *m, int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    kca__error_keep_first(&m->error, new_error(m, code, format, args));
+    va_end(args);
+}
+
+/* ---- inbound views ---- */
+
+void kca__message_init_inbound(kca_message *m) {
+    memset(m, 0, sizeof *m);
+    for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
+        m->texts[i] = "";
+    m->timestamp_ms = -1;
+    m->inbound = true;
+}
+
+void kca__message_clear_inbound(kca_message *m) {
+    kca__json_payload_forget(m);
+    if (m->old_headers || m->grown_headers)
+        kca__old_wire_clear(m);
+}
+
+/* ---- outbound messages ---- */
+
+kca_error *kca__message_new(kca_message **out, const char *name) {
+    *out = NULL;
+    outbound *o = calloc(1, sizeof *o);
+    if (!o)
+        return kca__error_memory();
+    kca_message *m = &o->message;
+    m->store = &o->store;
+    kca_error *e = kca__message_reset(m, name);
+    if (e)
+        kca__message_free(m);
+    else
+        *out = m;
+    return e;
+}
+
+kca_error *kca__message_reset(kca_message *m, const char *name) {
+    kca__error_free(m->error);
+    m->error = NULL;
+    for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
+        m->texts[i] = kca__message_default_text(i);
+    kca__message_set_text(m, KCA__TEXT_NAME, name);
+    kca__json_payload_forget(m); /* only now: the name may be one of its strings */
+    m->type = KCA_TYPE_NONE;
+    m->timestamp_ms = -1;
+    m->payload = m->key = NULL;
+    m->payload_len = m->key_len = 0;
+    m->header_count = 0;
+
+    kca_error *e = m->error;
+    m->error = NULL;
+    return e;
+}
+
+void kca__message_free(kca_message *m) {
+    if (!m || m->inbound)
+        return;
+    kca__json_payload_forget(m);
+    kca__custom_headers_free(m);
+    for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
+        kca__buffer_free(&m->store->texts[i]);
+    kca__buffer_free(&m->store->payload);
+    kca__buffer_free(&m->store->key);
+    kca__error_free(m->error);
+    free(m);
+}
+
+/* Position of the first control character, or -1. */
+static int control_character(const char *text) {
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        if (*p < ' ' || *p == 0x7f)
+            return (int)(p - (const unsigned char *)text);
+    return -1;
+}
+
+void kca__message_set_text(kca_message *m, int text, const char *value) {
+    if (!value || !value[0]) {
+        m->texts[text] = kca__message_default_text(text);
+        return;
+    }
+    int position = control_character(value);
+    if (position >= 0) {
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "%s must be without control characters, got one (code %d) at offset %d",
+                          text_noun(text), value[position], position);
+        return;
+    }
+    kca__buffer *b = &m->store->texts[text];
+    if (kca__buffer_set(b, value, strlen(value)))
+        m->texts[text] = b->data;
+    else
+        kca__error_keep_first(&m->error, kca__error_memory());
+}
+
+/* Copies bytes into the buffer; `*out` is then the copy, or NULL for NULL. */
+static void set_bytes(kca_message *m, const char *noun, kca__buffer *b, const void **out,
+                      size_t *out_len, const void *bytes, size_t len) {
+    if (len > INT32_MAX || (!bytes && len > 0)) {
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "%s must be at most %d bytes and not NULL, got %zu bytes%s", noun,
+                          INT32_MAX, len, bytes ? "" : " at NULL");
+        return;
+    }
+    if (bytes && !kca__buffer_set(b, bytes, len)) {
+        kca__error_keep_first(&m->error, kca__error_memory());
+        return;
+    }
+    *out = bytes ? b->data : NULL;
+    *out_len = len;
+}
+
+void kca__message_set_payload(kca_message *m, const void *payload, size_t len) {
+    set_bytes(m, "payload", &m->store->payload, &m->payload, &m->payload_len, payload, len);
+    kca__json_payload_forget(m); /* only now: the bytes may be one of its strings */
+}
+
+void kca__message_set_key(kca_message *m, const void *key, size_t len) {
+    set_bytes(m, "key", &m->store->key, &m->key, &m->key_len, key, len);
+}
+
+void kca__message_set_type(kca_message *m, int type) {
+    if (type < KCA_TYPE_NONE || type > KCA_TYPE_DOCUMENT)
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "type must be KCA_TYPE_NONE to KCA_TYPE_DOCUMENT (0 to 4), got %d", type);
+    else
+        m->type = type;
+}
+
+void kca__message_set_timestamp_ms(kca_message *m, int64_t ms) {
+    if (ms < 0 || ms > KCA__WIRE_TIME_MAX_MS)
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "timestamp must be 0 to %lld ms (year 9999), got %lld",
+                          (long long)KCA__WIRE_TIME_MAX_MS, (long long)ms);
+    else
+        m->timestamp_ms = ms;
+}
+
+void kca__message_set_trace_context(kca_message *m, const char *traceparent,
+                                    const char *tracestate) {
+    bool none = !traceparent || !traceparent[0];
+    if (!none && !kca__trace_context_is_valid(traceparent)) {
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "traceparent must be W3C's 00-<32 hex>-<16 hex>-<2 hex> in lowercase "
+                          "with ids other than 0, got \"%s\"",
+                          traceparent);
+        return;
+    }
+    kca__message_set_text(m, KCA__TEXT_TRACEPARENT, traceparent);
+    kca__message_set_text(m, KCA__TEXT_TRACESTATE, none ? NULL : tracestate);
+}

@@ -1,0 +1,105 @@
+/*
+ * A message: what the application builds and publishes, or reads from a delivery.
+ *
+ * Outbound messages own their texts. Inbound messages are views: every pointer leads into the
+ * record that the delivery holds, nothing is copied, and setters must not be called (the exported
+ * ones do nothing then). Texts are never NULL ("" is none) and end with NUL.
+ */
+#ifndef KCA_MESSAGE_MESSAGE_H
+#define KCA_MESSAGE_MESSAGE_H
+
+#include "base/buffer.h"
+#include "kca.h"
+
+struct cJSON;
+
+/* A record's header as a record and a custom header of a message have it. `value` ends with a NUL
+ * that value_len does not count; NULL when the header has no value. */
+typedef struct kca__header {
+    const char *name;
+    const char *value;
+    size_t value_len;
+} kca__header;
+
+enum { KCA__MESSAGE_TEXTS = 9 };
+
+/* Index into kca_message.texts. */
+enum {
+    KCA__TEXT_NAME,
+    KCA__TEXT_MESSAGE_ID,
+    KCA__TEXT_CORRELATION_ID,
+    KCA__TEXT_ORIGIN,
+    KCA__TEXT_VERSION,
+    KCA__TEXT_CHANNEL,
+    KCA__TEXT_REPLY_TO,
+    KCA__TEXT_TRACEPARENT,
+    KCA__TEXT_TRACESTATE
+};
+
+/* The text that stands where none is given: "Gomes", "1.0", else "". Static. */
+const char *kca__message_default_text(int text);
+
+/* What an outbound message owns; its texts, payload, key and headers lead in here. */
+typedef struct kca__message_store {
+    kca__buffer texts[KCA__MESSAGE_TEXTS];
+    kca__buffer payload;
+    kca__buffer key;
+    kca__buffer *headers; /* header_capacity of them: a name and a value each, those in use first */
+    int header_capacity;
+} kca__message_store;
+
+struct kca_message {
+    const char *texts[KCA__MESSAGE_TEXTS];
+    int type;             /* KCA_TYPE_... */
+    int64_t timestamp_ms; /* -1: none */
+    const void *payload;
+    size_t payload_len;
+    const void *key; /* outbound NULL: the correlation id is the key */
+    size_t key_len;
+    kca__header *headers; /* custom ones */
+    int header_count;
+
+    /* private to message.c, custom_headers.c, json_payload.c and old_wire.c */
+    bool inbound;
+    int json_state;             /* KCA__JSON_... */
+    struct cJSON *json;         /* parsed payload, when asked for */
+    struct cJSON *old_headers;  /* inbound: parsed `customHeaders` of the old wire; texts lead in */
+    kca__header *grown_headers; /* inbound: `headers` when the record's own array had no room */
+    kca_error *error;           /* outbound: first failure of the setters */
+    kca__message_store *store;  /* outbound */
+};
+
+/* Makes `m` an empty inbound view; no allocation. */
+void kca__message_init_inbound(kca_message *m);
+
+/* Frees what an inbound view came to own (JSON, old headers, grown header array); the struct stays
+ * the caller's. */
+void kca__message_clear_inbound(kca_message *m);
+
+/* An outbound message, for kca__message_free. */
+kca_error *kca__message_new(kca_message **out, const char *name);
+void kca__message_free(kca_message *m);
+
+/* Makes an outbound message a new one of this name, or of none when that is refused; its memory
+ * stays. */
+kca_error *kca__message_reset(kca_message *m, const char *name);
+
+/* Setters of outbound messages; failures stay in m->error. NULL or "" takes a text away; a payload
+ * or key that is not NULL may be empty. */
+void kca__message_set_text(kca_message *m, int text, const char *value);
+void kca__message_set_payload(kca_message *m, const void *payload, size_t len);
+void kca__message_set_key(kca_message *m, const void *key, size_t len);
+void kca__message_set_type(kca_message *m, int type);
+void kca__message_set_timestamp_ms(kca_message *m, int64_t ms);
+void kca__message_set_trace_context(kca_message *m, const char *traceparent,
+                                    const char *tracestate);
+
+/* An error whose text begins with "message NAME: ". */
+kca_error *kca__message_error(const kca_message *m, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Keeps such an error as the message's own, if it is the first. */
+void kca__message_fail(kca_message *m, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * Translator: message <-> record, in Gomes' dialect. Pure: knows nothing of librdkafka, takes the
+ * time as an argument.
+ *
+ * Reading never fails: what is missing or unreadable gets its default, so that no record can stall
+ * a consumer. Writing makes fresh ids where the message has none, and costs no allocation.
+ */
+#ifndef KCA_MESSAGE_TRANSLATOR_H
+#define KCA_MESSAGE_TRANSLATOR_H
+
+#include "message/message.h"
+
+/* A record as both sides see it; everything is borrowed. */
+typedef struct kca__record {
+    const void *key;
+    size_t key_len;
+    const void *value;
+    size_t value_len;
+    int64_t timestamp_ms; /* the record's own; -1: none */
+    kca__header *headers;
+    int header_count;
+} kca__record;
+
+/* Fills `out` (made by kca__message_init_inbound) with views into `record`. `record->headers` is
+ * rearranged: the custom ones move to its front and become out->headers. `now_ms` serves records
+ * without any time. */
+void kca__translator_read(kca_message *out, kca__record *record, int64_t now_ms);
+
+enum { KCA__WIRE_HEADERS = 13 }; /* most headers that the translator itself writes */
+
+/* What the channel adds to a message. Texts may be NULL for none. */
+typedef struct kca__channel_defaults {
+    const char *channel;     /* channelName */
+    const char *reply_to;    /* "" none */
+    int type;                /* for messages of KCA_TYPE_NONE */
+    const char *traceparent; /* context for messages without one; "" none */
+    const char *tracestate;
+} kca__channel_defaults;
+
+/* A written record: wire headers (not the message's custom ones, which the caller appends) and key.
+ * Room for what is made on the spot is inside, so it lives as long as this struct does and must not
+ * be copied. */
+typedef struct kca__wire {
+    kca__header headers[KCA__WIRE_HEADERS];
+    int header_count;
+    const void *key;
+    size_t key_len;
+    char message_id[37];
+    char correlation_id[37];
+    char timestamp[20];
+} kca__wire;
+
+void kca__translator_write(kca__wire *out, const kca_message *m,
+                           const kca__channel_defaults *channel, int64_t now_ms);
+
+#endif

@@ -1,0 +1,67 @@
+#include "message/wire_name.h"
+
+#include <string.h>
+#include <strings.h>
+
+static int match(const char *name, const char *wire_name, size_t len, int found) {
+    return memcmp(name, wire_name, len) == 0 ? found : KCA__WIRE_CUSTOM;
+}
+
+static int trace_match(const char *name, const char *wire_name, int w3c, int gomes) {
+    if (strcmp(name, wire_name) == 0)
+        return w3c;
+    return strcasecmp(name, wire_name) == 0 ? gomes : KCA__WIRE_CUSTOM;
+}
+
+/* On the way of every header read: the length alone leaves one or two candidates. */
+int kca__wire_name_find(const char *name) {
+    switch (strlen(name)) {
+    case 4:
+        return match(name, "type", 4, KCA__WIRE_OLD);
+    case 5:
+        return match(name, "route", 5, KCA__TEXT_NAME);
+    case 6:
+        return match(name, "origin", 6, KCA__TEXT_ORIGIN);
+    case 7:
+        return name[0] == 'v' ? match(name, "version", 7, KCA__TEXT_VERSION)
+                              : match(name, "replyTo", 7, KCA__TEXT_REPLY_TO);
+    case 9:
+        return name[0] == 'm' ? match(name, "messageId", 9, KCA__TEXT_MESSAGE_ID)
+                              : match(name, "timestamp", 9, KCA__WIRE_TIMESTAMP);
+    case 10:
+        return trace_match(name, "tracestate", KCA__TEXT_TRACESTATE, KCA__WIRE_GOMES_TRACESTATE);
+    case 11:
+        if (name[0] == 'm')
+            return match(name, "messageType", 11, KCA__WIRE_TYPE);
+        if (name[0] == 'c')
+            return match(name, "channelName", 11, KCA__TEXT_CHANNEL);
+        return trace_match(name, "traceparent", KCA__TEXT_TRACEPARENT, KCA__WIRE_GOMES_TRACEPARENT);
+    case 12:
+        return match(name, "replyChannel", 12, KCA__WIRE_OLD);
+    case 13:
+        return name[1] == 'o' ? match(name, "correlationId", 13, KCA__TEXT_CORRELATION_ID)
+                              : match(name, "customHeaders", 13, KCA__WIRE_OLD);
+    default:
+        return KCA__WIRE_CUSTOM;
+    }
+}
+
+const char *kca__wire_name_setter(const char *name) {
+    static const char *const setters[KCA__WIRE_NAMES] = {
+        [KCA__TEXT_NAME] = "kca_message_new",
+        [KCA__TEXT_MESSAGE_ID] = "kca_message_set_message_id",
+        [KCA__TEXT_CORRELATION_ID] = "kca_message_set_correlation_id",
+        [KCA__TEXT_ORIGIN] = "kca_message_set_origin",
+        [KCA__TEXT_VERSION] = "kca_message_set_version",
+        [KCA__TEXT_CHANNEL] = "the publisher's topic",
+        [KCA__TEXT_REPLY_TO] = "kca_message_set_reply_to",
+        [KCA__TEXT_TRACEPARENT] = "kca_message_set_trace_context",
+        [KCA__TEXT_TRACESTATE] = "kca_message_set_trace_context",
+        [KCA__WIRE_TYPE] = "kca_message_set_type",
+        [KCA__WIRE_TIMESTAMP] = "kca_message_set_timestamp_ms",
+        [KCA__WIRE_GOMES_TRACEPARENT] = "kca_message_set_trace_context",
+        [KCA__WIRE_GOMES_TRACESTATE] = "kca_message_set_trace_context",
+    };
+    int found = kca__wire_name_find(name);
+    return found >= 0 ? setters[found] : NULL;
+}

@@ -1,0 +1,25 @@
+/* The names of the headers that the wire itself uses; every other header is a custom one. */
+#ifndef KCA_MESSAGE_WIRE_NAME_H
+#define KCA_MESSAGE_WIRE_NAME_H
+
+#include "message/message.h"
+
+/* What a header of the wire is: a text of the message (KCA__TEXT_...) or one of these. */
+enum {
+    KCA__WIRE_TYPE = KCA__MESSAGE_TEXTS,
+    KCA__WIRE_TIMESTAMP,
+    KCA__WIRE_GOMES_TRACEPARENT, /* "Traceparent", or any other case but W3C's */
+    KCA__WIRE_GOMES_TRACESTATE,
+    KCA__WIRE_NAMES,
+    KCA__WIRE_CUSTOM = -1,
+    KCA__WIRE_OLD = -2 /* a name that only the wire before 2026-02-15 had */
+};
+
+/* Which of them `name` is. Exact case, but for the two of the trace context. */
+int kca__wire_name_find(const char *name);
+
+/* The setter or the place that a custom header of this name would bypass; NULL: the name is free.
+ */
+const char *kca__wire_name_setter(const char *name);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * Outbox of one publisher: the bounded set of its messages under way.
+ *
+ * A message takes a slot before it is handed to librdkafka, and its slot travels with it (the
+ * record's opaque). The delivery report turns the slot into the receipt, without allocating; the
+ * slot is free again when the application frees the receipt, or at once when no receipt was asked
+ * for (token 0, synchronous). So an application that publishes faster than the broker stores, or
+ * that never reads its receipts, waits here instead of eating memory.
+ *
+ * The in_flight outlives its publisher while receipts are out: it is counted.
+ */
+#ifndef KCA_OUTBOUND_IN_FLIGHT_H
+#define KCA_OUTBOUND_IN_FLIGHT_H
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "base/event_queue.h"
+#include "message/message_copy.h"
+
+typedef struct kca__in_flight kca__in_flight;
+
+/* Somebody waits for this message's answer; both are written under the client's lock. */
+typedef struct kca__answer {
+    bool done;
+    kca_error *error;
+} kca__answer;
+
+/* What became of a record that was written for the library itself; takes `error` (NULL: stored). On
+ * a thread that serves the client. */
+typedef void (*kca__written_fn)(void *user, kca_error *error);
+
+typedef struct kca__slot {
+    kca_event receipt; /* first: the receipt handed out is the slot */
+    kca__in_flight *in_flight;
+    kca__answer *answer;     /* NULL: nobody waits */
+    kca__written_fn written; /* NULL: nobody is told */
+    void *user;
+    size_t bytes;
+    kca__message_copy *copy; /* the message while it is deferred; kept for the next one */
+    struct kca__slot *next;  /* deferred after this one */
+} kca__slot;
+
+typedef struct kca__in_flight_counts {
+    int64_t published, stored, failed;
+    int unanswered; /* handed over, no report yet */
+    int receipts;   /* reports that the application has not freed */
+} kca__in_flight_counts;
+
+kca__in_flight *kca__in_flight_new(const char *topic, int messages, size_t bytes);
+
+/* The publisher lets go of it. */
+void kca__in_flight_release(kca__in_flight *o);
+
+/* Opened by start, closed by shutdown: a closed in_flight gives no slots. */
+void kca__in_flight_open(kca__in_flight *o);
+void kca__in_flight_shut(kca__in_flight *o);
+
+/* A visitor uses the publisher's client; while one is inside, the client stays. False: shut. */
+bool kca__in_flight_enter(kca__in_flight *o);
+void kca__in_flight_leave(kca__in_flight *o);
+
+/* Waits until no visitor is inside; once shut, and with everything answered, none stays for long.
+ */
+void kca__in_flight_wait_left(kca__in_flight *o);
+
+/* A slot for a message of that many bytes. NULL, without an error, when there is no room. Who gets
+ * a slot is a visitor, also after the answer, until kca__in_flight_leave. */
+kca_error *kca__in_flight_take(kca__slot **out, kca__in_flight *o, size_t bytes);
+
+/* What fills a buffer that has no room. */
+typedef enum kca__in_flight_fill {
+    KCA__FILLED_BY_MESSAGES, /* the broker has to answer */
+    KCA__FILLED_BY_RECEIPTS  /* the application has to read */
+} kca__in_flight_fill;
+
+kca__in_flight_fill kca__in_flight_filled_by(kca__in_flight *o);
+
+/* Waits until there may be room. */
+void kca__in_flight_wait_for_room(kca__in_flight *o, size_t bytes, int64_t deadline);
+
+/* KCA_ERROR_BUFFER_FULL, with what fills it. */
+kca_error *kca__in_flight_full(kca__in_flight *o, int timeout_ms);
+
+/* The message was not accepted after all. */
+void kca__in_flight_give_back(kca__slot *slot);
+
+/* Answers come in batches: begin, answer for each of the in_flight' slots, end. */
+void kca__in_flight_begin_answers(kca__in_flight *o);
+
+/* The message of this slot was answered: counts it, and adds a receipt to `receipts` if one was
+ * asked for; else the slot is free again. Takes `error`. */
+void kca__in_flight_answer(kca__slot *slot, kca_error *error, int partition, int64_t offset,
+                           kca__event_list *receipts);
+void kca__in_flight_end_answers(kca__in_flight *o);
+
+/* Waits until nothing is unanswered; gives how many are. */
+int kca__in_flight_wait_answered(kca__in_flight *o, int64_t deadline);
+
+kca__in_flight_counts kca__in_flight_count(kca__in_flight *o);
+
+#endif

@@ -1,0 +1,393 @@
+#include "outbound/publisher.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/text.h"
+#include "message/trace_context.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FLUSH_SLICE_MS = 100, ROOM_SLICE_MS = 20 };
+
+kca_error *kca__publisher_new(kca__publisher **out, kca_publisher_builder *options,
+                              kca_connection *connection, kca__log *log) {
+    *out = NULL;
+    kca__publisher *p = calloc(1, sizeof *p);
+    kca__in_flight *in_flight =
+        kca__in_flight_new(options->topic, options->buffer_messages, (size_t)options->buffer_bytes);
+    if (!p || !in_flight) {
+        kca__publisher_builder_free(options);
+        kca__in_flight_release(in_flight);
+        free(p);
+        return kca__error_memory();
+    }
+    *p = (kca__publisher){
+        .options = options, .connection = connection, .log = log, .in_flight = in_flight};
+    *out = p;
+    return NULL;
+}
+
+void kca__publisher_free(kca__publisher *p) {
+    if (!p)
+        return;
+    kca__publisher_builder_free(p->options);
+    kca__in_flight_release(p->in_flight);
+    free(p->properties);
+    free(p);
+}
+
+/* Takes `conf`. */
+static kca_error *open_producer(kca__publisher *p, kca__producers *all, rd_kafka_conf_t *conf,
+                                const char *who) {
+    char *fingerprint = NULL;
+    kca_error *e = kca__connection_configure(p->connection, conf, true, who);
+    if (!e)
+        e = kca__publisher_builder_configure(&fingerprint, p->options, conf);
+    if (!e) {
+        free(p->properties);
+        p->properties = kca__property_dump(conf);
+    }
+    if (e)
+        rd_kafka_conf_destroy(conf);
+    else
+        e = kca__producers_share(&p->producer, all, p->connection, conf, fingerprint, who);
+    free(fingerprint);
+    return e;
+}
+
+kca_error *kca__publisher_open(kca__publisher *p, kca__producers *all) {
+    char *who = kca__text_format("publisher %s", p->options->topic);
+    if (!who)
+        return kca__error_memory();
+    kca_error *e = open_producer(p, all, rd_kafka_conf_new(), who);
+    if (!e) {
+        /* Declared now, so that the first message need not wait for the topic's metadata. */
+        p->topic = rd_kafka_topic_new(p->producer->client->rk, p->options->topic, NULL);
+        if (!p->topic)
+            e = kca__error_new(KCA_ERROR_BROKER, "%s: %s", who,
+                               rd_kafka_err2str(rd_kafka_last_error()));
+    }
+    free(who);
+    if (!e)
+        kca__in_flight_open(p->in_flight);
+    return e;
+}
+
+/* librdkafka's flush only ends the batches' wait here: the producer's service thread takes the
+ * reports. */
+static int flush(kca__publisher *p, int64_t deadline) {
+    while (true) {
+        int left = kca__interrupt_left_ms(deadline);
+        int slice = left < 0 || left > FLUSH_SLICE_MS ? FLUSH_SLICE_MS : left;
+        int unanswered = kca__in_flight_count(p->in_flight).unanswered;
+        if (unanswered == 0 || left == 0)
+            return unanswered;
+        rd_kafka_flush(p->producer->client->rk, slice);
+    }
+}
+
+int kca__publisher_flush(kca__publisher *p, int64_t deadline) {
+    if (!kca__in_flight_enter(p->in_flight))
+        return kca__in_flight_count(p->in_flight).unanswered;
+    int left = flush(p, deadline);
+    kca__in_flight_leave(p->in_flight);
+    return left;
+}
+
+int kca__publisher_close(kca__publisher *p, int64_t deadline) {
+    kca__in_flight_shut(p->in_flight);
+    int left = 0;
+    if (p->producer) {
+        left = flush(p, deadline);
+        /* Again and again: a publish that had its slot already may come after a purge. */
+        for (int waiting = left; waiting > 0;) {
+            rd_kafka_purge(p->producer->client->rk,
+                           RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+            waiting =
+                kca__in_flight_wait_answered(p->in_flight, kca__clock_deadline(FLUSH_SLICE_MS));
+        }
+        kca__in_flight_wait_left(p->in_flight);
+    }
+    if (p->topic)
+        rd_kafka_topic_destroy(p->topic);
+    p->topic = NULL;
+    p->producer = NULL;
+    return left;
+}
+
+static void add_headers(rd_kafka_headers_t *list, const kca__header *headers, int count) {
+    for (int i = 0; i < count; i++)
+        rd_kafka_header_add(list, headers[i].name, -1, headers[i].value,
+                            (ssize_t)headers[i].value_len);
+}
+
+static int refusal_code(rd_kafka_resp_err_t code) {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        return KCA_ERROR_TOO_LARGE;
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+        return KCA_ERROR_BUFFER_FULL;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return KCA_ERROR_AUTHORIZATION;
+    default:
+        return KCA_ERROR_BROKER;
+    }
+}
+
+kca_error *kca__publisher_too_large(const kca__publisher *p, size_t bytes) {
+    return kca__error_new(KCA_ERROR_TOO_LARGE,
+                          "publisher %s: a message of %zu bytes is larger than batch_bytes, %d",
+                          p->options->topic, bytes, p->options->batch_bytes);
+}
+
+/* librdkafka did not take the record. */
+static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_t *error) {
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    kca_error *e;
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        e = kca__publisher_too_large(p, bytes);
+    else
+        e = kca__error_new(refusal_code(code), "publisher %s: %s", p->options->topic,
+                           rd_kafka_err2str(code));
+    if (e->code != KCA_ERROR_MEMORY) {
+        e->rdkafka_code = code;
+        e->retriable = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
+        e->fatal = rd_kafka_error_is_fatal(error);
+    }
+    rd_kafka_error_destroy(error);
+    return e;
+}
+
+/* Hands a record to librdkafka, which copies it, and takes `headers` unless it refuses. */
+static rd_kafka_error_t *hand_over(kca__publisher *p, const void *key, size_t key_len,
+                                   const void *value, size_t value_len, rd_kafka_headers_t *headers,
+                                   kca__slot *slot) {
+    rd_kafka_vu_t fields[6];
+    fields[0].vtype = RD_KAFKA_VTYPE_RKT;
+    fields[0].u.rkt = p->topic;
+    fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    fields[1].u.i = RD_KAFKA_MSG_F_COPY;
+    fields[2].vtype = RD_KAFKA_VTYPE_OPAQUE;
+    fields[2].u.ptr = slot;
+    fields[3].vtype = RD_KAFKA_VTYPE_VALUE;
+    fields[3].u.mem.ptr = (void *)(uintptr_t)value;
+    fields[3].u.mem.size = value_len;
+    fields[4].vtype = RD_KAFKA_VTYPE_KEY;
+    fields[4].u.mem.ptr = (void *)(uintptr_t)key;
+    fields[4].u.mem.size = key_len;
+    fields[5].vtype = RD_KAFKA_VTYPE_HEADERS;
+    fields[5].u.headers = headers;
+    rd_kafka_error_t *error = rd_kafka_produceva(p->producer->client->rk, fields, 6);
+    if (error)
+        rd_kafka_headers_destroy(headers);
+    return error;
+}
+
+/* Hands the message's record to librdkafka. */
+static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot) {
+    const kca__channel_defaults defaults = {
+        .channel = p->options->topic,
+        .reply_to = p->options->reply_channel ? p->options->reply_channel : "",
+        .type = type,
+        .traceparent = kca__trace_context_current_traceparent(),
+        .tracestate = kca__trace_context_current_tracestate(),
+    };
+    kca__wire wire;
+    kca__translator_write(&wire, m, &defaults, kca__clock_unix_coarse_ms());
+
+    /* A list of our own: given one by one, librdkafka below 2.12 frees them twice when it refuses
+     * the record. */
+    rd_kafka_headers_t *headers =
+        rd_kafka_headers_new((size_t)wire.header_count + (size_t)m->header_count);
+    add_headers(headers, wire.headers, wire.header_count);
+    add_headers(headers, m->headers, m->header_count);
+
+    rd_kafka_error_t *error =
+        hand_over(p, wire.key, wire.key_len, m->payload, m->payload_len, headers, slot);
+    return error ? refused(p, m->payload_len, error) : NULL;
+}
+
+kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
+                               const kca_message *m, int type, const kca_message *cause) {
+    *out = NULL;
+    if (m->error)
+        return kca__error_copy(m->error);
+    if (m->payload_len + m->key_len > (size_t)p->options->batch_bytes)
+        return kca__publisher_too_large(p, m->payload_len + m->key_len);
+    const kca__channel_defaults defaults = {
+        .channel = p->options->topic,
+        .reply_to = p->options->reply_channel ? p->options->reply_channel : "",
+        .type = type,
+        .traceparent = cause->texts[KCA__TEXT_TRACEPARENT],
+        .tracestate = cause->texts[KCA__TEXT_TRACESTATE],
+    };
+    kca__wire wire;
+    kca__translator_write(&wire, m, &defaults, kca__clock_unix_coarse_ms());
+    int count = wire.header_count + m->header_count;
+    kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
+    if (!headers)
+        return kca__error_memory();
+    memcpy(headers, wire.headers, (size_t)wire.header_count * sizeof *headers);
+    if (m->header_count > 0)
+        memcpy(headers + wire.header_count, m->headers, (size_t)m->header_count * sizeof *headers);
+    const kca__record record = {.key = wire.key,
+                                .key_len = wire.key_len,
+                                .value = m->payload,
+                                .value_len = m->payload_len,
+                                .timestamp_ms = -1,
+                                .headers = headers,
+                                .header_count = count};
+    *out = kca__held_record_new(p->options->topic, &record);
+    free(headers);
+    return *out ? NULL : kca__error_memory();
+}
+
+kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__written_fn fn,
+                                void *user) {
+    kca__slot *slot;
+    kca_error *e = kca__in_flight_take(&slot, p->in_flight, r->value_len + r->key_len);
+    if (!slot)
+        return e ? e : kca__in_flight_full(p->in_flight, 0);
+    slot->written = fn;
+    slot->user = user;
+    rd_kafka_headers_t *headers = rd_kafka_headers_new((size_t)r->header_count);
+    add_headers(headers, r->headers, r->header_count);
+    rd_kafka_error_t *error =
+        hand_over(p, r->key, r->key_len, r->value, r->value_len, headers, slot);
+    if (error) {
+        e = refused(p, r->value_len, error);
+        kca__in_flight_give_back(slot);
+    }
+    kca__in_flight_leave(p->in_flight);
+    return e;
+}
+
+static kca_error *interrupted(const kca__publisher *p) {
+    kca_error *e = kca__error_new(KCA_ERROR_NOT_STORED,
+                                  "publisher %s: interrupted before the broker confirmed the "
+                                  "message, which may be stored all the same",
+                                  p->options->topic);
+    if (e->code != KCA_ERROR_MEMORY)
+        e->retriable = 1;
+    return e;
+}
+
+/* Nobody waits for the answer any more: it becomes a receipt, or a fault. False: it is there. */
+static bool forsake(kca__producer *producer, kca__slot *slot, const kca__answer *answer) {
+    kca__in_flight *o = slot->in_flight;
+    kca__in_flight_begin_answers(o);
+    pthread_mutex_lock(&producer->lock);
+    bool done = answer->done;
+    pthread_mutex_unlock(&producer->lock);
+    if (!done)
+        slot->answer = NULL;
+    kca__in_flight_end_answers(o);
+    return !done;
+}
+
+static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int type,
+                                   kca__slot *slot) {
+    kca__answer answer = {false, NULL};
+    kca__producer *producer = p->producer;
+    slot->answer = &answer;
+    kca_error *e = produce(p, m, type, slot);
+    if (e) {
+        kca__in_flight_give_back(slot);
+        return e;
+    }
+    /* Ends by itself: librdkafka answers each message within message.timeout.ms. */
+    int slice = kca__interrupt_slice_ms(-1);
+    while (!kca__producer_wait(producer, &answer.done, kca__clock_deadline(slice)))
+        if (kca__interrupted() && forsake(producer, slot, &answer))
+            return interrupted(p);
+    return answer.error;
+}
+
+/* One wait for room: for the broker by polling the producer, whose reports make room; for the
+ * application by waiting. */
+static void wait_for_room(kca__publisher *p, size_t bytes, int64_t deadline) {
+    int64_t slice = kca__clock_deadline(ROOM_SLICE_MS);
+    if (deadline < slice)
+        slice = deadline;
+    if (kca__in_flight_filled_by(p->in_flight) == KCA__FILLED_BY_RECEIPTS)
+        kca__in_flight_wait_for_room(p->in_flight, bytes, slice);
+    else
+        kca__producer_serve(p->producer, kca__clock_left_ms(slice));
+}
+
+static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes) {
+    kca_error *e = kca__in_flight_take(out, p->in_flight, bytes);
+    if (*out || e)
+        return e;
+    int timeout_ms = p->options->buffer_timeout_ms;
+    int64_t deadline = kca__clock_deadline(timeout_ms);
+    while (!*out && !e && kca__interrupt_left_ms(deadline) != 0) {
+        if (kca__in_flight_enter(p->in_flight)) {
+            wait_for_room(p, bytes, deadline);
+            kca__in_flight_leave(p->in_flight);
+        }
+        e = kca__in_flight_take(out, p->in_flight, bytes);
+    }
+    return *out || e ? e : kca__in_flight_full(p->in_flight, timeout_ms);
+}
+
+static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int type,
+                                 kca__slot *slot) {
+    kca_error *e = produce(p, m, type, slot);
+    if (e)
+        kca__in_flight_give_back(slot);
+    return e;
+}
+
+/* The service thread goes on: the slot stays a visitor until then. */
+static kca_error *publish_later(kca__publisher *p, const kca_message *m, int type,
+                                kca__slot *slot) {
+    if (!kca__message_copy_make(&slot->copy, m, kca__trace_context_current_traceparent(),
+                                kca__trace_context_current_tracestate())) {
+        kca__in_flight_give_back(slot);
+        kca__in_flight_leave(p->in_flight);
+        return kca__error_memory();
+    }
+    slot->copy->publisher = p;
+    slot->copy->type = type;
+    kca__producer_defer(p->producer, slot);
+    return NULL;
+}
+
+void kca__publisher_produce_deferred(kca__producer *producer, kca__slot *first) {
+    for (kca__slot *slot = first, *next; slot; slot = next) {
+        /* Once librdkafka has it, the slot may be another message's at any time. */
+        next = slot->next;
+        const kca__message_copy *copy = slot->copy;
+        kca__message_copy *large = kca__message_copy_take_large(&slot->copy);
+        kca__publisher *p = copy->publisher;
+        kca__in_flight *in_flight = p->in_flight;
+        kca_error *e = produce(p, &copy->message, copy->type, slot);
+        free(large);
+        if (e)
+            kca__publisher_report_refusal(producer, slot, e);
+        kca__in_flight_leave(in_flight);
+    }
+}
+
+kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
+                                  uint64_t token) {
+    if (m->error)
+        return kca__error_copy(m->error);
+    kca__slot *slot;
+    size_t bytes = m->payload_len + m->key_len;
+    bool later = p->options->background && p->options->async;
+    if (later && bytes > (size_t)p->options->batch_bytes)
+        return kca__publisher_too_large(p, bytes);
+    kca_error *e = take_slot(&slot, p, bytes);
+    if (e)
+        return e;
+    slot->receipt.token = token;
+    if (later)
+        return publish_later(p, m, type, slot);
+    e = p->options->async ? publish_and_go(p, m, type, slot) : publish_and_wait(p, m, type, slot);
+    kca__in_flight_leave(p->in_flight);
+    return e;
+}

@@ -1,0 +1,41 @@
+/* Publisher builder: the declared options of an outbound channel adapter, and their librdkafka
+ * properties. */
+#ifndef KCA_OUTBOUND_PUBLISHER_BUILDER_H
+#define KCA_OUTBOUND_PUBLISHER_BUILDER_H
+
+#include "connection/connection.h"
+
+struct kca_publisher_builder {
+    char *connection;
+    char *topic;
+    int max_attempts;
+    int batch_size;
+    int batch_bytes;
+    int async;
+    int required_acks;
+    char *reply_channel; /* NULL: none */
+    char *compression;   /* NULL: none */
+    int linger_ms;       /* -1: 5, or 0 when not async */
+    int idempotence;
+    int buffer_messages;
+    int buffer_bytes;
+    int buffer_timeout_ms;
+    int background;
+    kca__properties properties;
+    kca_error *error;
+};
+
+kca_error *kca__publisher_builder_new(kca_publisher_builder **out, const char *connection,
+                                      const char *topic);
+kca_error *kca__publisher_builder_copy(kca_publisher_builder **out, const kca_publisher_builder *b);
+void kca__publisher_builder_free(kca_publisher_builder *b);
+
+/* What no single setter can check. */
+kca_error *kca__publisher_builder_check(const kca_publisher_builder *b);
+
+/* Sets the options' properties in `conf`, and gives them as text: publishers of equal text may
+ * share a client. Free it with free(). */
+kca_error *kca__publisher_builder_configure(char **out_fingerprint, const kca_publisher_builder *b,
+                                            rd_kafka_conf_t *conf);
+
+#endif

@@ -1,0 +1,139 @@
+/* What becomes of published records: receipts, answers, faults. Part of the outbound channel
+ * adapter. */
+#include "outbound/publisher.h"
+
+#include "base/error.h"
+
+static int report_code(rd_kafka_resp_err_t err) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return KCA_ERROR_TOO_LARGE;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        return KCA_ERROR_AUTHORIZATION;
+    default:
+        return KCA_ERROR_NOT_STORED;
+    }
+}
+
+static const char *reason_of(const rd_kafka_message_t *m) {
+    return m->err ? rd_kafka_err2str(m->err) : "it confirmed a later one only";
+}
+
+static kca_error *report_error(kca__producer *producer, const rd_kafka_message_t *m) {
+    const char *topic = rd_kafka_topic_name(m->rkt);
+    char trouble[KCA__TROUBLE_TEXT] = "";
+    if (m->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+        m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+        kca__client_trouble(producer->client, trouble);
+    kca_error *e =
+        kca__error_new(report_code(m->err),
+                       "publisher %s: the broker did not confirm the message%s: %s%s%s%s", topic,
+                       rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
+                           ? ""
+                           : ", which may be stored all the same",
+                       reason_of(m), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
+    if (e->code == KCA_ERROR_MEMORY)
+        return e;
+    e->rdkafka_code = m->err;
+    e->retriable = e->code == KCA_ERROR_NOT_STORED;
+    return e;
+}
+
+/* A failed message that nobody asked a receipt for, and nobody waits for, must not vanish in
+ * silence. */
+static void tell_fault(kca__producer *producer, const kca_error *error, const char *topic,
+                       int partition) {
+    kca__log_write(producer->client->log, KCA_LOG_ERROR, "publisher", topic, "%s", error->text);
+    kca__event_queue_push_note(producer->receipts,
+                               kca__event_new_fault(kca__error_copy(error), topic, partition, -1));
+}
+
+/* The library itself is told of a record, outside the in_flight' lock. */
+typedef struct telling {
+    kca__written_fn written;
+    void *user;
+    kca_error *error;
+} telling;
+
+enum { MOST_TELLINGS = 64 };
+
+typedef struct reports {
+    kca__event_list receipts;
+    telling tellings[MOST_TELLINGS];
+    int telling_count;
+    kca__in_flight *locked;
+} reports;
+
+static void take_report(kca__producer *producer, const rd_kafka_message_t *m, reports *r) {
+    kca__slot *slot = m->_private;
+    kca__answer *answer = slot->answer;
+    telling told = {slot->written, slot->user, NULL};
+    kca_error *error = m->err || kca__client_is_unconfirmed(m) ? report_error(producer, m) : NULL;
+    if (error && !answer && !told.written && slot->receipt.token == 0)
+        tell_fault(producer, error, rd_kafka_topic_name(m->rkt), m->partition);
+    kca_error *copy = answer || told.written ? kca__error_copy(error) : NULL;
+    kca__in_flight_answer(slot, error, m->partition, m->offset < 0 ? -1 : m->offset, &r->receipts);
+    if (answer) {
+        pthread_mutex_lock(&producer->lock);
+        answer->error = copy;
+        answer->done = true;
+        pthread_mutex_unlock(&producer->lock);
+    } else if (told.written) {
+        told.error = copy;
+        r->tellings[r->telling_count++] = told;
+    }
+}
+
+static void lock_in_flight(reports *r, kca__in_flight *in_flight) {
+    if (r->locked == in_flight)
+        return;
+    if (r->locked)
+        kca__in_flight_end_answers(r->locked);
+    if (in_flight)
+        kca__in_flight_begin_answers(in_flight);
+    r->locked = in_flight;
+}
+
+static void tell(reports *r) {
+    lock_in_flight(r, NULL);
+    for (int i = 0; i < r->telling_count; i++)
+        r->tellings[i].written(r->tellings[i].user, r->tellings[i].error);
+    r->telling_count = 0;
+}
+
+void kca__publisher_take_reports(kca__producer *producer, rd_kafka_event_t *event) {
+    reports r;
+    kca__event_list_init(&r.receipts);
+    r.telling_count = 0;
+    r.locked = NULL;
+    bool stored = false;
+    const rd_kafka_message_t *m;
+    while ((m = rd_kafka_event_message_next(event))) {
+        stored |= !m->err;
+        lock_in_flight(&r, ((kca__slot *)m->_private)->in_flight);
+        take_report(producer, m, &r);
+        if (r.telling_count == MOST_TELLINGS)
+            tell(&r);
+    }
+    tell(&r);
+    if (stored)
+        kca__client_forget_trouble(producer->client);
+    kca__event_queue_push_receipts(producer->receipts, &r.receipts);
+}
+
+void kca__publisher_report_refusal(kca__producer *producer, kca__slot *slot, kca_error *error) {
+    kca__in_flight *in_flight = slot->in_flight;
+    kca__event_list receipts;
+    kca__event_list_init(&receipts);
+    const char *topic = slot->receipt.topic;
+    kca_error *fault = slot->receipt.token == 0 ? kca__error_copy(error) : NULL;
+    kca__in_flight_begin_answers(in_flight);
+    kca__in_flight_answer(slot, error, -1, -1, &receipts);
+    kca__in_flight_end_answers(in_flight);
+    kca__event_queue_push_refusals(producer->receipts, &receipts);
+    if (fault)
+        tell_fault(producer, fault, topic, -1);
+    kca__error_free(fault);
+}

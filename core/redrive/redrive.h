@@ -1,0 +1,52 @@
+/* Redrive: which dead letters are to be published again, and where to; and doing it. */
+#ifndef KCA_REDRIVE_REDRIVE_H
+#define KCA_REDRIVE_REDRIVE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "connection/connection.h"
+
+/* The header that counts how often a message was redriven. */
+#define KCA__REDRIVES "kca-redrives"
+
+typedef struct kca__names {
+    char **items;
+    int count;
+} kca__names;
+
+struct kca_redrive {
+    char *connection;
+    char *topic; /* of dead letters */
+    char *group_id;
+    char *to_topic;                      /* NULL: the one that each came from */
+    int max_messages;                    /* 0: all */
+    int64_t start_time_ms, end_time_ms;  /* -1: none */
+    kca__names only_topics, only_errors; /* empty: any */
+    int max_redrives;
+    int dry_run;
+    kca_error *error;
+};
+
+kca_error *kca__redrive_new(kca_redrive **out, const char *connection, const char *topic);
+void kca__redrive_free(kca_redrive *r);
+
+void kca__redrive_set_to_topic(kca_redrive *r, const char *topic);
+void kca__redrive_set_time(kca_redrive *r, int64_t *field, const char *option, int64_t ms);
+void kca__redrive_add_topic(kca_redrive *r, const char *topic);
+void kca__redrive_add_error(kca_redrive *r, const char *error_name);
+
+/* What no single setter can check. */
+kca_error *kca__redrive_check(const kca_redrive *r);
+
+/* Whether the filters take a dead letter of this origin, error and time of writing (-1: unknown).
+ */
+bool kca__redrive_takes(const kca_redrive *r, const char *topic, const char *error_name,
+                        int64_t written_ms);
+
+/* Runs it over the system's copy of its connection, which is open; ends soon once *leaving is set.
+ * `out`, the report, is freed with free(). */
+kca_error *kca__redrive_do(char **out, const kca_redrive *r, kca_connection *c, kca__log *log,
+                           const atomic_bool *leaving, int timeout_ms);
+
+#endif

@@ -1,0 +1,138 @@
+/* Questions of a redrive to the cluster, and its errors. */
+#include "redrive/redrive_run.h"
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { SLICE_MS = 500 };
+
+kca_error *kca__redrive_error(const kca__redrive_run *run, int code, rd_kafka_resp_err_t err,
+                              const char *format, ...) {
+    char text[1500];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    kca_error *e = kca__error_new(code, "%s: %s", run->who, text);
+    if (e->code == KCA_ERROR_MEMORY)
+        return e;
+    e->rdkafka_code = err;
+    e->retriable = code == KCA_ERROR_TIMEOUT || code == KCA_ERROR_NOT_STORED;
+    return e;
+}
+
+void kca__redrive_fail(kca__redrive_run *run, kca_error *e) {
+    if (e && e->code == KCA_ERROR_TIMEOUT)
+        kca__error_free(e);
+    else if (e)
+        kca__error_keep_first(&run->failure, e);
+}
+
+/* What may be otherwise a moment later. */
+static bool is_passing(rd_kafka_resp_err_t err) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+    case RD_KAFKA_RESP_ERR__WAIT_CACHE:
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static kca_error *refused(const kca__redrive_run *run, rd_kafka_resp_err_t err, const char *what) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return kca__redrive_error(run, KCA_ERROR_NOT_FOUND, err, "%s: it does not exist", what);
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        return kca__redrive_error(run, KCA_ERROR_AUTHORIZATION, err, "%s: %s", what,
+                                  rd_kafka_err2str(err));
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+        return kca__redrive_error(run, KCA_ERROR_STATE, err,
+                                  "%s: a consumer is in that group: choose another group_id", what);
+    default:
+        return kca__redrive_error(run, KCA_ERROR_BROKER, err, "%s: %s", what,
+                                  rd_kafka_err2str(err));
+    }
+}
+
+static kca_error *late(kca__redrive_run *run, rd_kafka_resp_err_t err, const char *what) {
+    char trouble[512];
+    kca__client_trouble(run->reader, trouble);
+    return kca__redrive_error(
+        run, KCA_ERROR_TIMEOUT, err, "%s: no answer of the cluster in the time given: %s%s%s%s",
+        what, rd_kafka_err2str(err), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
+}
+
+kca_error *kca__redrive_ask(kca__redrive_run *run, kca__redrive_question ask, void *about,
+                            const char *what, int64_t deadline) {
+    const struct timespec pause = {0, 20000000};
+    while (true) {
+        int left = kca__clock_left_ms(deadline);
+        rd_kafka_resp_err_t err = ask(run, about, left < 0 || left > SLICE_MS ? SLICE_MS : left);
+        if (!err)
+            return NULL;
+        if (!is_passing(err))
+            return refused(run, err, what);
+        if (kca__interrupt_left_ms(deadline) == 0)
+            return late(run, err, what);
+        if (atomic_load(run->leaving))
+            return kca__redrive_error(run, KCA_ERROR_STOPPED, err, "the system shuts down");
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* ---- topics ---- */
+
+typedef struct topic_look {
+    rd_kafka_topic_t *topic;
+    int partitions;
+} topic_look;
+
+static rd_kafka_resp_err_t look(kca__redrive_run *run, void *about, int timeout_ms) {
+    topic_look *wanted = about;
+    const struct rd_kafka_metadata *answer;
+    rd_kafka_resp_err_t err =
+        rd_kafka_metadata(run->reader->rk, 0, wanted->topic, &answer, timeout_ms);
+    if (err)
+        return err;
+    err = answer->topic_cnt == 1 ? answer->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    if (!err)
+        wanted->partitions = answer->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(answer);
+    return err;
+}
+
+kca_error *kca__redrive_count_partitions(kca__redrive_run *run, const char *topic, int *out) {
+    char what[300];
+    topic_look wanted = {rd_kafka_topic_new(run->reader->rk, topic, NULL), 0};
+    *out = 0;
+    if (!wanted.topic)
+        return kca__redrive_error(run, KCA_ERROR_BROKER, rd_kafka_last_error(), "topic %s: %s",
+                                  topic, rd_kafka_err2str(rd_kafka_last_error()));
+    snprintf(what, sizeof what, "topic %s", topic);
+    kca_error *e = kca__redrive_ask(run, look, &wanted, what, run->deadline);
+    rd_kafka_topic_destroy(wanted.topic);
+    *out = wanted.partitions;
+    return e;
+}

@@ -1,0 +1,173 @@
+/* Where a redrive begins and ends: the group's offsets, times, and the partitions' watermarks. */
+#include "redrive/redrive_run.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static kca_error *open_reader(kca__redrive_run *run) {
+    const char *const properties[][2] = {
+        {"group.id", run->options->group_id},  {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"}, {"enable.partition.eof", "true"},
+        {"auto.offset.reset", "earliest"},     {"isolation.level", "read_committed"},
+        {"allow.auto.create.topics", "false"}, {"queued.max.messages.kbytes", "16384"},
+    };
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    kca_error *e = kca__connection_configure(run->connection, conf, false, run->who);
+    for (size_t i = 0; i < sizeof properties / sizeof *properties && !e; i++)
+        e = kca__property_apply(conf, run->who, properties[i][0], properties[i][1]);
+    /* a full queue is looked at again soon; before there was this it was after a second */
+    if (!e && kca__property_is_known("fetch.queue.backoff.ms"))
+        e = kca__property_apply(conf, run->who, "fetch.queue.backoff.ms", "2");
+    if (e) {
+        rd_kafka_conf_destroy(conf);
+        return e;
+    }
+    e = kca__client_open(&run->reader, RD_KAFKA_CONSUMER, conf, run->options->topic, run->who,
+                         run->log, NULL);
+    if (!e)
+        rd_kafka_poll_set_consumer(run->reader->rk);
+    return e;
+}
+
+/* ---- questions ---- */
+
+static rd_kafka_resp_err_t ask_committed(kca__redrive_run *run, void *about, int timeout_ms) {
+    rd_kafka_topic_partition_list_t *list = about;
+    rd_kafka_resp_err_t err = rd_kafka_committed(run->reader->rk, list, timeout_ms);
+    for (int i = 0; i < list->cnt && !err; i++)
+        err = list->elems[i].err;
+    return err;
+}
+
+/* The list's offsets are times, and become offsets; nothing that late: RD_KAFKA_OFFSET_END. */
+static rd_kafka_resp_err_t ask_times(kca__redrive_run *run, void *about, int timeout_ms) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(about);
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(run->reader->rk, list, timeout_ms);
+    for (int i = 0; i < list->cnt && !err; i++)
+        err = list->elems[i].err;
+    for (int i = 0; i < list->cnt && !err; i++)
+        ((rd_kafka_topic_partition_list_t *)about)->elems[i].offset = list->elems[i].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return err;
+}
+
+typedef struct watermarks {
+    int partition;
+    int64_t low, high;
+} watermarks;
+
+static rd_kafka_resp_err_t ask_watermarks(kca__redrive_run *run, void *about, int timeout_ms) {
+    watermarks *w = about;
+    return rd_kafka_query_watermark_offsets(run->reader->rk, run->options->topic, w->partition,
+                                            &w->low, &w->high, timeout_ms);
+}
+
+/* ---- answers ---- */
+
+static rd_kafka_topic_partition_list_t *all_partitions(const kca__redrive_run *run,
+                                                       int64_t offset) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(run->partition_count);
+    for (int i = 0; i < run->partition_count; i++)
+        rd_kafka_topic_partition_list_add(list, run->options->topic, i)->offset = offset;
+    return list;
+}
+
+/* The first offsets at or after a time; all -1 when the time is. */
+static kca_error *find_time(kca__redrive_run *run, rd_kafka_topic_partition_list_t **out,
+                            int64_t time_ms) {
+    *out = all_partitions(run, time_ms);
+    return time_ms < 0 ? NULL
+                       : kca__redrive_ask(run, ask_times, *out, "offsets by time", run->deadline);
+}
+
+typedef struct findings {
+    rd_kafka_topic_partition_list_t *committed, *starts, *ends; /* in the order of partitions */
+} findings;
+
+/* An offset that the partition does not have is of a topic that was deleted and made anew, or of
+ * records that are no more. */
+static void set_limits(kca__redrive_partition *p, const findings *f, const watermarks *w) {
+    int i = p->number;
+    const kca_redrive *options = p->run->options;
+    int64_t committed = f->committed->elems[i].offset, start = f->starts->elems[i].offset,
+            end = f->ends->elems[i].offset;
+    p->end = options->end_time_ms >= 0 && end >= 0 && end < w->high ? end : w->high;
+    if (committed >= w->low && committed <= w->high)
+        p->next = committed;
+    else if (options->start_time_ms >= 0)
+        p->next = start >= 0 ? start : w->high;
+    else
+        p->next = w->low;
+    if (p->next > p->end)
+        p->end = p->next;
+    p->committed = -1;
+}
+
+static kca_error *find_limits(kca__redrive_run *run, const findings *f) {
+    kca_error *e = NULL;
+    for (int i = 0; i < run->partition_count && !e; i++) {
+        char what[300];
+        watermarks w = {i, 0, 0};
+        run->partitions[i] = (kca__redrive_partition){.run = run, .number = i};
+        snprintf(what, sizeof what, "topic %s[%d]", run->options->topic, i);
+        e = kca__redrive_ask(run, ask_watermarks, &w, what, run->deadline);
+        if (!e)
+            set_limits(&run->partitions[i], f, &w);
+    }
+    return e;
+}
+
+static kca_error *find(kca__redrive_run *run) {
+    char what[400];
+    findings f = {all_partitions(run, RD_KAFKA_OFFSET_INVALID), NULL, NULL};
+    snprintf(what, sizeof what, "offsets of group %s", run->options->group_id);
+    kca_error *e = kca__redrive_ask(run, ask_committed, f.committed, what, run->deadline);
+    if (!e)
+        e = find_time(run, &f.starts, run->options->start_time_ms);
+    if (!e)
+        e = find_time(run, &f.ends, run->options->end_time_ms);
+    if (!e)
+        e = find_limits(run, &f);
+    rd_kafka_topic_partition_list_destroy(f.committed);
+    if (f.starts)
+        rd_kafka_topic_partition_list_destroy(f.starts);
+    if (f.ends)
+        rd_kafka_topic_partition_list_destroy(f.ends);
+    return e;
+}
+
+static kca_error *assign(kca__redrive_run *run) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(run->partition_count);
+    for (int i = 0; i < run->partition_count; i++) {
+        kca__redrive_partition *p = &run->partitions[i];
+        p->read = p->next;
+        p->finished = p->next >= p->end;
+        if (!p->finished)
+            rd_kafka_topic_partition_list_add(list, run->options->topic, i)->offset = p->next;
+    }
+    rd_kafka_resp_err_t err = rd_kafka_assign(run->reader->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return err ? kca__redrive_error(run, KCA_ERROR_BROKER, err, "%s", rd_kafka_err2str(err)) : NULL;
+}
+
+kca_error *kca__redrive_source_open(kca__redrive_run *run) {
+    bool times = run->options->start_time_ms >= 0 || run->options->end_time_ms >= 0;
+    if (times && run->connection->embedded)
+        return kca__redrive_error(run, KCA_ERROR_ARGUMENT, 0,
+                                  "the embedded broker finds no offsets by time: leave "
+                                  "start_time_ms and end_time_ms out");
+    kca_error *e = open_reader(run);
+    int count = 0;
+    if (!e)
+        e = kca__redrive_count_partitions(run, run->options->topic, &count);
+    if (e)
+        return e;
+    run->partitions = calloc((size_t)count, sizeof *run->partitions);
+    if (!run->partitions)
+        return kca__error_memory();
+    run->partition_count = count;
+    e = find(run);
+    return e ? e : assign(run);
+}

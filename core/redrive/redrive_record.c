@@ -1,0 +1,117 @@
+/* What becomes of one record of the dead-letter topic. */
+#include "redrive/redrive_run.h"
+
+#include "base/error.h"
+#include "base/option.h"
+#include "kafka/record_headers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_REDRIVES = 1000000000 };
+
+void kca__redrive_letter_free(kca__redrive_letter *letter) {
+    cJSON_Delete(letter->listing);
+    kca__dead_letter_reading_clear(&letter->reading);
+    rd_kafka_message_destroy(letter->record);
+    free(letter);
+}
+
+/* Times that it was redriven, by its own header. */
+static int count_redrives(const kca__dead_letter *d) {
+    int64_t times = 0;
+    for (int i = d->header_count - 1; i >= 0; i--) {
+        const kca__header *h = &d->headers[i];
+        if (strcmp(h->name, KCA__REDRIVES) != 0)
+            continue;
+        for (size_t c = 0; c < h->value_len; c++) {
+            if (h->value[c] < '0' || h->value[c] > '9')
+                return 0;
+            if (times < MOST_REDRIVES)
+                times = times * 10 + (h->value[c] - '0');
+        }
+        break;
+    }
+    return times < MOST_REDRIVES ? (int)times : MOST_REDRIVES;
+}
+
+/* Where it goes; NULL: it does not say, or says nothing that a topic is called. */
+static const char *target_of(const kca_redrive *options, const kca__dead_letter *d) {
+    if (options->to_topic)
+        return options->to_topic;
+    kca_error *wrong = kca__option_check_topic(d->topic);
+    kca__error_free(wrong);
+    return wrong || strcmp(d->topic, options->topic) == 0 ? NULL : d->topic;
+}
+
+static kca__redrive_outcome judge(const kca_redrive *options, const kca__redrive_letter *letter,
+                                  const char *target) {
+    const kca__dead_letter *d = &letter->reading.letter;
+    if (!kca__redrive_takes(options, d->topic, d->error_name,
+                            rd_kafka_message_timestamp(letter->record, NULL)))
+        return KCA__LEFT_OUT;
+    if (letter->redrives >= options->max_redrives)
+        return KCA__GUARDED;
+    return target ? KCA__REDRIVEN : KCA__UNKNOWN_TARGET;
+}
+
+/* What the producer gets is what was read, about; a record has some bytes of its own. */
+static size_t count_bytes(const kca__dead_letter *d) {
+    size_t bytes = 100 + d->key_len + d->value_len;
+    for (int i = 0; i < d->header_count; i++)
+        bytes += 4 + strlen(d->headers[i].name) + d->headers[i].value_len;
+    return bytes;
+}
+
+/* The letter's record as a dead letter; the format or instead of it. */
+static int read_letter(kca__redrive_letter *letter) {
+    const rd_kafka_message_t *m = letter->record;
+    kca__record record = {
+        .key = m->key, .key_len = m->key_len, .value = m->payload, .value_len = m->len};
+    if (!kca__record_headers(&record.headers, &record.header_count, m))
+        return KCA__DEAD_LETTER_NO_MEMORY;
+    int format = kca__dead_letter_read(&letter->reading, &record);
+    free(record.headers);
+    if (format < 0)
+        letter->reading = (kca__dead_letter_reading){0};
+    return format;
+}
+
+static kca_error *decide(kca__redrive_letter *letter) {
+    kca__redrive_run *run = letter->partition->run;
+    const kca__dead_letter *d = &letter->reading.letter;
+    int format = read_letter(letter);
+    if (format == KCA__DEAD_LETTER_NO_MEMORY)
+        return kca__error_memory();
+    letter->outcome = KCA__NOT_DEAD_LETTER;
+    if (format == KCA__DEAD_LETTER_NONE)
+        return NULL;
+    const char *target = target_of(run->options, d);
+    letter->redrives = count_redrives(d);
+    letter->outcome = judge(run->options, letter, target);
+    letter->bytes = count_bytes(d);
+    return letter->outcome == KCA__REDRIVEN ? kca__redrive_target_find(&letter->target, run, target)
+                                            : NULL;
+}
+
+void kca__redrive_take(kca__redrive_partition *p, rd_kafka_message_t *record) {
+    kca__redrive_run *run = p->run;
+    kca__redrive_letter *letter = calloc(1, sizeof *letter);
+    if (!letter) {
+        rd_kafka_message_destroy(record);
+        kca__redrive_fail(run, kca__error_memory());
+        return;
+    }
+    letter->partition = p;
+    letter->record = record;
+    kca_error *e = decide(letter);
+    if (e) {
+        kca__redrive_letter_free(letter);
+        kca__redrive_fail(run, e);
+        return;
+    }
+    letter->settled = !letter->target || run->options->dry_run;
+    kca__redrive_report_list(&run->report, letter);
+    kca__redrive_source_add(letter);
+    kca__redrive_source_advance(p);
+}

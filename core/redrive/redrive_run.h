@@ -1,0 +1,181 @@
+/*
+ * A run of a redrive; private to the redrive_*.c. All of it is on the caller's thread, in rounds:
+ * so many records are read, their messages published, their answers awaited, their offsets
+ * committed.
+ *
+ * source  the dead-letter topic's partitions, each from where the group was to where it ended when
+ *         the run began, assigned by hand. What was read and is not settled is a list of letters
+ *         in the order of the partition. `next` is the frontier: all before it is settled, and
+ *         only that is ever counted, reported or committed.
+ * target  an idempotent producer. It gets no more at once than fits into one batch a partition, and
+ *         nothing before that is answered: so when the broker refuses a message, none that comes
+ *         after it is stored before it.
+ *
+ * Memory is bounded by the round, not by the topic: so many records, and so many bytes.
+ */
+#ifndef KCA_REDRIVE_REDRIVE_RUN_H
+#define KCA_REDRIVE_REDRIVE_RUN_H
+
+#include <cjson/cJSON.h>
+
+#include "dead_letter/dead_letter.h"
+#include "redrive/redrive.h"
+
+typedef enum kca__redrive_outcome {
+    KCA__REDRIVEN,
+    KCA__LEFT_OUT,
+    KCA__GUARDED,
+    KCA__NOT_DEAD_LETTER,
+    KCA__UNKNOWN_TARGET,
+    KCA__REDRIVE_OUTCOMES
+} kca__redrive_outcome;
+
+struct kca__redrive_partition;
+
+/* A topic that messages go to. */
+typedef struct kca__redrive_topic {
+    struct kca__redrive_topic *next;
+    char *name;
+    int partitions;
+    rd_kafka_topic_t *handle; /* the producer's; NULL: a dry run */
+} kca__redrive_topic;
+
+/* A record that was read, until the frontier is past it. */
+typedef struct kca__redrive_letter {
+    struct kca__redrive_letter *next;
+    struct kca__redrive_partition *partition;
+    rd_kafka_message_t *record;
+    kca__dead_letter_reading reading; /* leads into the record; empty: it is no dead letter */
+    int redrives;                     /* before this one */
+    kca__redrive_outcome outcome;
+    const kca__redrive_topic *target; /* NULL: it is not to be redriven */
+    size_t bytes;
+    bool settled;   /* the broker has it, or it is not to be published */
+    cJSON *listing; /* among the report's messages; NULL: not there */
+} kca__redrive_letter;
+
+typedef struct kca__redrive_partition {
+    struct kca__redrive_run *run;
+    int number;
+    int64_t next;      /* the frontier */
+    int64_t read;      /* what comes from here on was not read */
+    int64_t end;       /* nothing is read from here on */
+    int64_t committed; /* -1: nothing in this run */
+    bool finished;     /* read up to its end, or to where the broker lets it be read */
+    kca__redrive_letter *first, *last;
+} kca__redrive_partition;
+
+typedef struct kca__redrive_report {
+    int64_t counts[KCA__REDRIVE_OUTCOMES];
+    cJSON *by_topic, *by_error, *messages;
+    int listed; /* of the messages, those of letters included */
+} kca__redrive_report;
+
+typedef struct kca__redrive_run {
+    const kca_redrive *options;
+    kca_connection *connection;
+    kca__log *log;
+    const atomic_bool *leaving;
+    int64_t deadline;
+    char who[280]; /* "redrive orders.dead", as error texts begin */
+    kca_error *failure;
+    kca__redrive_report report;
+
+    kca__client *reader;
+    kca__redrive_partition *partitions;
+    int partition_count;
+    int letters;  /* of all partitions */
+    int chosen;   /* of these, those to be redriven */
+    size_t bytes; /* of these */
+
+    kca__client *writer; /* NULL: a dry run */
+    kca__redrive_topic *topics;
+    int under_way;             /* handed to the producer, no report yet */
+    kca_error *refusal;        /* what was not stored, if anything was; the first */
+    rd_kafka_resp_err_t cause; /* of it */
+    bool singly;               /* one message a batch */
+} kca__redrive_run;
+
+/* An error that begins with who it is; `err` may be 0. */
+kca_error *kca__redrive_error(const kca__redrive_run *run, int code, rd_kafka_resp_err_t err,
+                              const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Keeps the first failure, which ends the run. Takes `e`; NULL: none. KCA_ERROR_TIMEOUT is none:
+ * the time is over. */
+void kca__redrive_fail(kca__redrive_run *run, kca_error *e);
+
+/* One question of at most `timeout_ms` to the cluster through the reader. */
+typedef rd_kafka_resp_err_t (*kca__redrive_question)(kca__redrive_run *run, void *about,
+                                                     int timeout_ms);
+
+/* Asks until there is an answer, or the deadline; `what` is asked for ("its offsets"). */
+kca_error *kca__redrive_ask(kca__redrive_run *run, kca__redrive_question ask, void *about,
+                            const char *what, int64_t deadline);
+
+/* How many partitions a topic has; asking does not create it: KCA_ERROR_NOT_FOUND. */
+kca_error *kca__redrive_count_partitions(kca__redrive_run *run, const char *topic, int *out);
+
+/* Sees to a record of the source, and takes it: it is to be published, is passed by, or the run
+ * fails. */
+void kca__redrive_take(kca__redrive_partition *p, rd_kafka_message_t *record);
+
+void kca__redrive_letter_free(kca__redrive_letter *letter);
+
+/* ---- source ---- */
+
+/* Opens the reader, finds where each partition begins and ends, and begins to read. */
+kca_error *kca__redrive_source_open(kca__redrive_run *run);
+void kca__redrive_source_close(kca__redrive_run *run);
+
+/* The next record, which the caller takes, and its partition; NULL: none came within the time, or
+ * something that is no record and is seen to. */
+rd_kafka_message_t *kca__redrive_source_read(kca__redrive_run *run, int timeout_ms,
+                                             kca__redrive_partition **out);
+
+/* Takes the letter to the end of its partition's list. */
+void kca__redrive_source_add(kca__redrive_letter *letter);
+
+/* Moves the frontier over what is settled, which counts now. */
+void kca__redrive_source_advance(kca__redrive_partition *p);
+
+/* All partitions are read to their ends. */
+bool kca__redrive_source_is_finished(const kca__redrive_run *run);
+
+/* Records between the frontiers and the ends. */
+int64_t kca__redrive_source_remaining(const kca__redrive_run *run);
+
+/* Commits the frontiers that have moved; waits for the answer. */
+kca_error *kca__redrive_source_commit(kca__redrive_run *run, int64_t deadline);
+
+/* ---- target ---- */
+
+kca_error *kca__redrive_target_open(kca__redrive_run *run);
+
+/* Drops what is under way. */
+void kca__redrive_target_close(kca__redrive_run *run);
+
+/* The topic of this name, which must exist. */
+kca_error *kca__redrive_target_find(const kca__redrive_topic **out, kca__redrive_run *run,
+                                    const char *name);
+
+/* Publishes all letters that are not settled, in their order, and waits for the answers. A message
+ * that is not stored is the run's failure; what comes after it then stays as it is. Likewise what
+ * is not answered before the deadline. */
+void kca__redrive_target_publish(kca__redrive_run *run, int64_t deadline);
+
+/* ---- report ---- */
+
+/* False when memory is out. */
+bool kca__redrive_report_open(kca__redrive_report *r);
+void kca__redrive_report_close(kca__redrive_report *r);
+
+/* Lists the letter if there is still room. */
+void kca__redrive_report_list(kca__redrive_report *r, kca__redrive_letter *letter);
+
+/* The frontier is past the letter: it counts. */
+void kca__redrive_report_count(kca__redrive_report *r, kca__redrive_letter *letter);
+
+/* As JSON text; NULL when memory is out. */
+char *kca__redrive_report_write(const kca__redrive_run *run);
+
+#endif

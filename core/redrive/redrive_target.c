@@ -1,0 +1,239 @@
+/* Where a redrive publishes: an idempotent producer of its own, and the topics. */
+#include "redrive/redrive_run.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLICE_MS = 100, DROP_MS = 1000, MOST_BATCH_BYTES = 900000 };
+
+/* ---- reports ---- */
+
+static int code_of(rd_kafka_resp_err_t err) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return KCA_ERROR_TOO_LARGE;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        return KCA_ERROR_AUTHORIZATION;
+    default:
+        return KCA_ERROR_NOT_STORED;
+    }
+}
+
+static void not_stored(kca__redrive_run *run, const kca__redrive_letter *letter,
+                       rd_kafka_resp_err_t err) {
+    if (run->refusal)
+        return;
+    run->cause = err;
+    run->refusal = kca__redrive_error(
+        run, code_of(err), err, "%s[%d] offset %lld is not stored in topic %s: %s",
+        run->options->topic, letter->partition->number, (long long)letter->record->offset,
+        letter->target->name, rd_kafka_err2str(err));
+}
+
+static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque) {
+    (void)rk;
+    kca__redrive_run *run = ((kca__client *)opaque)->owner;
+    kca__redrive_letter *letter = m->_private;
+    run->under_way--;
+    if (kca__client_is_unconfirmed(m))
+        not_stored(run, letter, RD_KAFKA_RESP_ERR__INCONSISTENT);
+    else if (!m->err)
+        letter->settled = true;
+    else if (m->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
+             m->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+        not_stored(run, letter, m->err);
+}
+
+/* ---- life ---- */
+
+/* The broker's limits decide, not the producer's; what is handed over goes when it is flushed. */
+static kca_error *configure(kca__redrive_run *run, rd_kafka_conf_t *conf) {
+    const char *const properties[][2] = {
+        {"acks", "-1"},
+        {"enable.idempotence", "true"},
+        {"partitioner", "murmur2_random"},
+        {"message.max.bytes", "1000000000"},
+        {"queue.buffering.max.messages", "10000000"},
+        {"queue.buffering.max.kbytes", "2147483647"},
+        {"linger.ms", "1000"},
+        {"batch.num.messages", "10000"},
+        {"batch.size", "10000000"},
+    };
+    kca_error *e = kca__connection_configure(run->connection, conf, true, run->who);
+    for (size_t i = 0; i < sizeof properties / sizeof *properties && !e; i++)
+        e = kca__property_apply(conf, run->who, properties[i][0], properties[i][1]);
+    return e;
+}
+
+kca_error *kca__redrive_target_open(kca__redrive_run *run) {
+    if (run->options->dry_run)
+        return NULL;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    kca_error *e = configure(run, conf);
+    if (e) {
+        rd_kafka_conf_destroy(conf);
+        return e;
+    }
+    rd_kafka_conf_set_dr_msg_cb(conf, on_report);
+    e = kca__client_open(&run->writer, RD_KAFKA_PRODUCER, conf, run->options->topic, run->who,
+                         run->log, run);
+    return e;
+}
+
+void kca__redrive_target_close(kca__redrive_run *run) {
+    while (run->topics) {
+        kca__redrive_topic *t = run->topics;
+        run->topics = t->next;
+        if (t->handle)
+            rd_kafka_topic_destroy(t->handle);
+        free(t->name);
+        free(t);
+    }
+    kca__client_close(run->writer);
+    run->writer = NULL;
+    run->under_way = 0;
+}
+
+/* ---- topics ---- */
+
+static kca_error *add_topic(const kca__redrive_topic **out, kca__redrive_run *run, const char *name,
+                            int partitions) {
+    kca__redrive_topic *t = calloc(1, sizeof *t);
+    if (!t || !(t->name = kca__text_copy(name))) {
+        free(t);
+        return kca__error_memory();
+    }
+    t->partitions = partitions;
+    t->next = run->topics;
+    run->topics = t;
+    *out = t;
+    if (run->writer && !(t->handle = rd_kafka_topic_new(run->writer->rk, name, NULL)))
+        return kca__redrive_error(run, KCA_ERROR_BROKER, rd_kafka_last_error(), "topic %s: %s",
+                                  name, rd_kafka_err2str(rd_kafka_last_error()));
+    return NULL;
+}
+
+kca_error *kca__redrive_target_find(const kca__redrive_topic **out, kca__redrive_run *run,
+                                    const char *name) {
+    for (*out = run->topics; *out; *out = (*out)->next)
+        if (strcmp((*out)->name, name) == 0)
+            return NULL;
+    int partitions;
+    kca_error *e = kca__redrive_count_partitions(run, name, &partitions);
+    return e ? e : add_topic(out, run, name, partitions);
+}
+
+/* ---- messages ---- */
+
+static rd_kafka_headers_t *headers_of(const kca__dead_letter *d, int redrives) {
+    char text[16];
+    int len = snprintf(text, sizeof text, "%d", redrives);
+    rd_kafka_headers_t *list = rd_kafka_headers_new((size_t)d->header_count + 1);
+    for (int i = 0; i < d->header_count; i++) {
+        const kca__header *h = &d->headers[i];
+        if (strcmp(h->name, KCA__REDRIVES) != 0)
+            rd_kafka_header_add(list, h->name, -1, h->value, (ssize_t)h->value_len);
+    }
+    rd_kafka_header_add(list, KCA__REDRIVES, -1, text, len);
+    return list;
+}
+
+/* The partition that it came from, if the topic is that, and still has it. */
+static int partition_of(const kca__redrive_topic *topic, const kca__dead_letter *d) {
+    bool same = strcmp(topic->name, d->topic) == 0;
+    return same && d->partition >= 0 && d->partition < topic->partitions ? d->partition
+                                                                         : RD_KAFKA_PARTITION_UA;
+}
+
+/* Hands the failed record to the producer, which copies it. */
+static void hand_over(kca__redrive_run *run, kca__redrive_letter *letter) {
+    const kca__dead_letter *d = &letter->reading.letter;
+    rd_kafka_headers_t *headers = headers_of(d, letter->redrives + 1);
+    const rd_kafka_vu_t fields[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = letter->target->handle},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition_of(letter->target, d)},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = letter},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)d->value, d->value_len}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)d->key, d->key_len}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(run->writer->rk, fields, sizeof fields / sizeof *fields);
+    if (!error) {
+        run->under_way++;
+        return;
+    }
+    rd_kafka_headers_destroy(headers);
+    not_stored(run, letter, rd_kafka_error_code(error));
+    rd_kafka_error_destroy(error);
+}
+
+/* ---- batches ---- */
+
+/* Waits for all answers; what has none at the deadline is dropped. */
+static void flush(kca__redrive_run *run, int64_t deadline) {
+    for (int left; run->under_way > 0 && !atomic_load(run->leaving);) {
+        if ((left = kca__clock_left_ms(deadline)) == 0)
+            break;
+        rd_kafka_flush(run->writer->rk, left < 0 || left > SLICE_MS ? SLICE_MS : left);
+    }
+    int64_t end = kca__clock_deadline(DROP_MS);
+    while (run->under_way > 0 && kca__clock_left_ms(end) != 0) {
+        rd_kafka_purge(run->writer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_poll(run->writer->rk, SLICE_MS);
+    }
+}
+
+static bool may_go_on(const kca__redrive_run *run, int64_t deadline) {
+    return !run->refusal && kca__clock_left_ms(deadline) != 0 && !atomic_load(run->leaving);
+}
+
+/* Batch by batch, until one is not stored as a whole. */
+static void publish(kca__redrive_run *run, int64_t deadline) {
+    size_t bytes = 0;
+    for (int i = 0; i < run->partition_count; i++) {
+        for (kca__redrive_letter *l = run->partitions[i].first; l; l = l->next) {
+            if (l->settled)
+                continue;
+            if (run->under_way > 0 && (run->singly || bytes + l->bytes > MOST_BATCH_BYTES)) {
+                flush(run, deadline);
+                bytes = 0;
+            }
+            if (!may_go_on(run, deadline))
+                return;
+            hand_over(run, l);
+            bytes += l->bytes;
+        }
+    }
+    flush(run, deadline);
+}
+
+/* A broker refuses a batch as a whole: for one message of it, or since together they are larger
+ * than the topic's largest. It has stored none of it then. */
+static bool may_go_singly(const kca__redrive_run *run) {
+    return run->refusal && !run->singly && run->cause > 0 &&
+           run->refusal->code != KCA_ERROR_AUTHORIZATION;
+}
+
+void kca__redrive_target_publish(kca__redrive_run *run, int64_t deadline) {
+    if (!run->writer)
+        return;
+    publish(run, deadline);
+    if (may_go_singly(run)) {
+        kca__error_free(run->refusal);
+        run->refusal = NULL;
+        run->singly = true;
+        publish(run, deadline);
+    }
+    for (int i = 0; i < run->partition_count; i++)
+        kca__redrive_source_advance(&run->partitions[i]);
+    kca__redrive_fail(run, run->refusal);
+    run->refusal = NULL;
+}

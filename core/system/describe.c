@@ -1,0 +1,264 @@
+/* The active endpoints as text and as JSON. */
+#include "system/system.h"
+
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- JSON ---- */
+
+static void add_properties(cJSON *object, const char *properties) {
+    cJSON *parsed = properties ? cJSON_Parse(properties) : NULL;
+    if (parsed)
+        cJSON_AddItemToObject(object, "properties", parsed);
+}
+
+static void add_connection(cJSON *list, const kca__system *s, const kca_connection *c,
+                           bool steady) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, o);
+    cJSON_AddStringToObject(o, "name", c->name);
+    cJSON_AddStringToObject(o, "hosts", c->hosts);
+    cJSON_AddBoolToObject(o, "tls", c->tls);
+    if (c->sasl_mechanism) {
+        cJSON_AddStringToObject(o, "sasl", c->sasl_mechanism);
+        cJSON_AddStringToObject(o, "user", c->sasl_user);
+    }
+    if (!steady)
+        return;
+    if (c->embedded)
+        cJSON_AddStringToObject(o, "embedded_at", kca__embedded_broker_hosts(c->embedded));
+    int clients = 0;
+    for (kca__producer *p = s->producers.first; p; p = p->next) {
+        char trouble[KCA__TROUBLE_TEXT];
+        if (p->connection != c)
+            continue;
+        clients++;
+        if (kca__client_trouble(p->client, trouble))
+            cJSON_AddStringToObject(o, "trouble", trouble);
+    }
+    cJSON_AddNumberToObject(o, "producer_clients", clients);
+}
+
+static void add_publisher(cJSON *list, const kca__publisher *p, bool steady) {
+    const kca_publisher_builder *b = p->options;
+    kca__in_flight_counts counts = kca__in_flight_count(p->in_flight);
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, o);
+    cJSON_AddStringToObject(o, "channel", b->topic);
+    cJSON_AddStringToObject(o, "connection", b->connection);
+    cJSON_AddBoolToObject(o, "async", b->async);
+    cJSON_AddNumberToObject(o, "required_acks", b->required_acks);
+    if (b->reply_channel)
+        cJSON_AddStringToObject(o, "reply_channel", b->reply_channel);
+    cJSON_AddNumberToObject(o, "buffer_messages", b->buffer_messages);
+    cJSON_AddNumberToObject(o, "buffer_bytes", b->buffer_bytes);
+    cJSON_AddNumberToObject(o, "published", (double)counts.published);
+    cJSON_AddNumberToObject(o, "stored", (double)counts.stored);
+    cJSON_AddNumberToObject(o, "failed", (double)counts.failed);
+    cJSON_AddNumberToObject(o, "unanswered", counts.unanswered);
+    cJSON_AddNumberToObject(o, "receipts_waiting", counts.receipts);
+    add_properties(o, steady ? p->properties : NULL);
+}
+
+static const char *const orders[] = {
+    [KCA__ORDER_KEY] = "key", [KCA__ORDER_PARTITION] = "partition", [KCA__ORDER_NONE] = "none"};
+
+/* -1: not known. */
+static void add_offset(cJSON *o, const char *name, int64_t offset) {
+    if (offset >= 0)
+        cJSON_AddNumberToObject(o, name, (double)offset);
+    else
+        cJSON_AddNullToObject(o, name);
+}
+
+/* Lag: what is not settled yet, from the frontier to the high watermark. */
+static void add_partition(void *user, const kca__partition_look *look, int64_t high) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToArray(user, o);
+    int64_t lag = high >= 0 && look->frontier >= 0 ? high - look->frontier : -1;
+    cJSON_AddStringToObject(o, "topic", look->topic);
+    cJSON_AddNumberToObject(o, "partition", look->partition);
+    add_offset(o, "frontier", look->frontier);
+    add_offset(o, "committed", look->committed);
+    add_offset(o, "read", look->end);
+    add_offset(o, "high_watermark", high);
+    add_offset(o, "lag", lag < 0 && high >= 0 && look->frontier >= 0 ? 0 : lag);
+    cJSON_AddNumberToObject(o, "held", look->held);
+    cJSON_AddNumberToObject(o, "out", look->out);
+    cJSON_AddBoolToObject(o, "paused", look->paused);
+}
+
+static void add_retry(cJSON *o, const kca_consumer_builder *b) {
+    kca__retry_plan plan = kca__consumer_builder_retry(b);
+    cJSON_AddStringToObject(o, "order", orders[kca__consumer_builder_order(b)]);
+    cJSON_AddNumberToObject(o, "max_attempts", plan.max_attempts);
+    cJSON_AddStringToObject(o, "timeout_policy",
+                            kca__consumer_builder_abandons(b) ? "abandon" : "wait");
+    cJSON_AddStringToObject(o, "failure_policy", kca__consumer_builder_skips(b) ? "skip" : "stop");
+    if (b->dead_letter_channel)
+        cJSON_AddStringToObject(o, "dead_letter_channel", b->dead_letter_channel);
+}
+
+static void add_counts(cJSON *o, const kca__engine_counts *counts) {
+    cJSON_AddNumberToObject(o, "handled", (double)counts->handled);
+    cJSON_AddNumberToObject(o, "failed", (double)counts->failed);
+    cJSON_AddNumberToObject(o, "rejected", (double)counts->rejected);
+    cJSON_AddNumberToObject(o, "retried", (double)counts->retried);
+    cJSON_AddNumberToObject(o, "timed_out", (double)counts->timed_out);
+    cJSON_AddNumberToObject(o, "dead_lettered", (double)counts->dead_lettered);
+    cJSON_AddNumberToObject(o, "skipped", (double)counts->skipped);
+    cJSON_AddNumberToObject(o, "duplicates", (double)counts->duplicates);
+    cJSON_AddNumberToObject(o, "finished_before", (double)counts->finished_before);
+    cJSON_AddNumberToObject(o, "held", counts->held);
+    cJSON_AddNumberToObject(o, "out", counts->out);
+    cJSON_AddNumberToObject(o, "waiting", counts->waiting);
+}
+
+static void add_consumer(cJSON *list, kca__consumer *c, bool steady) {
+    const kca_consumer_builder *b = c->options;
+    kca__engine_counts counts = kca__consumer_count(c);
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, o);
+    cJSON_AddStringToObject(o, "name", b->name);
+    cJSON_AddStringToObject(o, "group", kca__consumer_builder_group(b));
+    cJSON_AddStringToObject(o, "connection", b->connection);
+    cJSON *topics = cJSON_AddArrayToObject(o, "topics");
+    for (int i = 0; i < b->topic_count; i++)
+        cJSON_AddItemToArray(topics, cJSON_CreateString(b->topics[i]));
+    if (b->partition != KCA_PARTITION_ASSIGNED)
+        cJSON_AddNumberToObject(o, "partition", b->partition);
+    cJSON_AddStringToObject(o, "form", kca__consumer_form(c));
+    cJSON_AddNumberToObject(o, "processors", c->processors);
+    cJSON_AddNumberToObject(o, "processing_timeout_ms", c->processing_timeout_ms);
+    cJSON_AddNumberToObject(o, "queue_capacity", b->queue_capacity);
+    cJSON_AddNumberToObject(o, "commit_interval_ms", kca__consumer_builder_commit_interval_ms(b));
+    add_retry(o, b);
+    add_counts(o, &counts);
+    kca__consumer_look(c, add_partition, cJSON_AddArrayToObject(o, "partitions"));
+    add_properties(o, steady ? c->properties : NULL);
+}
+
+static void add_handlers(cJSON *list, const kca__handlers *h) {
+    for (int i = 0; i < KCA__HANDLER_BUCKETS; i++)
+        for (const kca__handler *handler = h->buckets[i]; handler; handler = handler->next)
+            cJSON_AddItemToArray(list, cJSON_CreateString(handler->name));
+    if (h->any)
+        cJSON_AddItemToArray(list, cJSON_CreateString("*"));
+}
+
+/* With the lock held; steady: it neither starts nor shuts down meanwhile. */
+static cJSON *endpoints(kca__system *s, bool steady) {
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "version", KCA_VERSION);
+    cJSON_AddStringToObject(root, "librdkafka", rd_kafka_version_str());
+    cJSON_AddBoolToObject(root, "started", steady && s->started);
+    cJSON *list = cJSON_AddArrayToObject(root, "connections");
+    for (int i = 0; i < s->connection_count; i++)
+        add_connection(list, s, s->connections[i], steady);
+    list = cJSON_AddArrayToObject(root, "publishers");
+    for (int i = 0; i < s->publisher_count; i++)
+        add_publisher(list, s->publishers[i], steady);
+    list = cJSON_AddArrayToObject(root, "consumers");
+    for (int i = 0; i < s->consumer_count; i++)
+        add_consumer(list, s->consumers[i], steady);
+    add_handlers(cJSON_AddArrayToObject(root, "handlers"), &s->handlers);
+    return root;
+}
+
+/* ---- text ---- */
+
+static const char *text(const cJSON *o, const char *name) {
+    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(o, name));
+    return value ? value : "";
+}
+
+static long long number(const cJSON *o, const char *name) {
+    return (long long)cJSON_GetNumberValue(cJSON_GetObjectItem(o, name));
+}
+
+static bool flag(const cJSON *o, const char *name) {
+    return cJSON_IsTrue(cJSON_GetObjectItem(o, name));
+}
+
+static void print_offset(FILE *out, const char *label, const cJSON *o, const char *name) {
+    if (cJSON_IsNumber(cJSON_GetObjectItem(o, name)))
+        fprintf(out, "%s%lld", label, number(o, name));
+    else
+        fprintf(out, "%s?", label);
+}
+
+static void print_partition(FILE *out, const cJSON *o) {
+    fprintf(out, "    %s[%lld]", text(o, "topic"), number(o, "partition"));
+    print_offset(out, " at ", o, "frontier");
+    print_offset(out, ", lag ", o, "lag");
+    fprintf(out, "%s\n", flag(o, "paused") ? ", paused" : "");
+}
+
+static void print_consumer(FILE *out, const cJSON *o) {
+    const cJSON *topic;
+    fprintf(out, "  %-24s reads ", text(o, "name"));
+    cJSON_ArrayForEach(topic, cJSON_GetObjectItem(o, "topics"))
+        fprintf(out, "%s%s", topic->prev && topic != topic->prev && topic->prev->next ? ", " : "",
+                topic->valuestring);
+    fprintf(out,
+            " over %s, %s, %lld processors: %lld handled, %lld failed, %lld rejected, %lld "
+            "dead-lettered\n",
+            text(o, "connection"), text(o, "form"), number(o, "processors"), number(o, "handled"),
+            number(o, "failed"), number(o, "rejected"), number(o, "dead_lettered"));
+    const cJSON *p;
+    cJSON_ArrayForEach(p, cJSON_GetObjectItem(o, "partitions")) print_partition(out, p);
+}
+
+static void print(FILE *out, const cJSON *root) {
+    const cJSON *o;
+    fprintf(out, "kca %s, librdkafka %s, %s\n", text(root, "version"), text(root, "librdkafka"),
+            flag(root, "started") ? "started" : "not started");
+    fprintf(out, "connections\n");
+    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "connections"))
+        fprintf(out, "  %-24s %s%s%s%s%s\n", text(o, "name"), text(o, "hosts"),
+                flag(o, "tls") ? ", TLS" : "", *text(o, "sasl") ? ", SASL " : "", text(o, "sasl"),
+                *text(o, "trouble") ? ", in trouble" : "");
+    fprintf(out, "publishers\n");
+    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "publishers"))
+        fprintf(out, "  %-24s over %s, %s, acks %lld: %lld stored, %lld failed, %lld unanswered\n",
+                text(o, "channel"), text(o, "connection"), flag(o, "async") ? "async" : "sync",
+                number(o, "required_acks"), number(o, "stored"), number(o, "failed"),
+                number(o, "unanswered"));
+    fprintf(out, "consumers\n");
+    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "consumers")) print_consumer(out, o);
+    fprintf(out, "handlers\n");
+    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "handlers"))
+        fprintf(out, "  %s\n", o->valuestring);
+}
+
+static char *as_text(const cJSON *root) {
+    char *page = NULL;
+    size_t size;
+    FILE *out = open_memstream(&page, &size);
+    if (!out)
+        return NULL;
+    print(out, root);
+    if (fclose(out) != 0) {
+        free(page);
+        return NULL;
+    }
+    return page;
+}
+
+kca_error *kca__system_describe(char **out, kca__system *s, int format) {
+    /* A handler that asks while the system waits for it to shut down must not wait for the system.
+     */
+    bool steady = pthread_mutex_trylock(&s->lifecycle_lock) == 0;
+    pthread_mutex_lock(&s->lock);
+    cJSON *root = endpoints(s, steady);
+    pthread_mutex_unlock(&s->lock);
+    if (steady)
+        pthread_mutex_unlock(&s->lifecycle_lock);
+    *out = format == KCA_FORMAT_JSON ? cJSON_Print(root) : as_text(root);
+    cJSON_Delete(root);
+    return *out ? NULL : kca__error_memory();
+}

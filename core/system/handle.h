@@ -1,0 +1,29 @@
+/* The application's handles: each holds its system, so that they may be freed in any order. */
+#ifndef KCA_SYSTEM_HANDLE_H
+#define KCA_SYSTEM_HANDLE_H
+
+#include "system/system.h"
+
+struct kca_system {
+    kca__system *core;
+};
+
+struct kca_bus {
+    kca__system *system;
+    kca__publisher *publisher;
+    int type; /* of messages that have none */
+};
+
+struct kca_consumer {
+    kca__system *system;
+    kca__consumer *core;
+};
+
+struct kca_queue {
+    kca__system *system;
+    kca__event_queue *events; /* of the system, or of its logs; NULL: the consumer's */
+    kca__consumer *consumer;
+    uint64_t run_number; /* of the consumer, when the queue was made */
+};
+
+#endif

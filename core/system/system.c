@@ -1,0 +1,341 @@
+#include "system/system.h"
+
+#include "base/error.h"
+#include "base/generation.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+kca_error *kca__system_new(kca__system **out) {
+    *out = NULL;
+    kca__system *s = calloc(1, sizeof *s);
+    if (!s)
+        return kca__error_memory();
+    kca__generation_watch();
+    s->generation = kca__generation();
+    atomic_init(&s->handles, 1);
+    atomic_init(&s->holders, 1);
+    kca__event_queue_init(&s->events);
+    kca__event_queue_init(&s->logs);
+    kca__log_init(&s->log, &s->events);
+    pthread_mutex_init(&s->lifecycle_lock, NULL);
+    pthread_mutex_init(&s->lock, NULL);
+    atomic_init(&s->closing, false);
+    kca__clock_condition_init(&s->visits_done);
+    *out = s;
+    return NULL;
+}
+
+static void free_system(kca__system *s) {
+    for (int i = 0; i < s->consumer_count; i++)
+        kca__consumer_free(s->consumers[i]);
+    for (int i = 0; i < s->publisher_count; i++)
+        kca__publisher_free(s->publishers[i]);
+    for (int i = 0; i < s->connection_count; i++)
+        kca__connection_free(s->connections[i]);
+    free(s->consumers);
+    free(s->publishers);
+    free(s->connections);
+    kca__event_queue_close(&s->events);
+    kca__event_queue_close(&s->logs);
+    kca__log_close(&s->log);
+    pthread_mutex_destroy(&s->lifecycle_lock);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->visits_done);
+    free(s);
+}
+
+/* The application's pointers go with its last handle, not with the memory, which a delivery may
+ * keep. */
+static void free_users(kca__system *s) {
+    kca__handlers_close(&s->handlers);
+    for (int i = 0; i < KCA__EVENT_TYPES; i++)
+        if (s->event_handlers[i].free_user)
+            s->event_handlers[i].free_user(s->event_handlers[i].user);
+    if (s->interrupt.free_user)
+        s->interrupt.free_user(s->interrupt.user);
+    s->interrupt = (kca__interrupt){0};
+    for (int i = 0; i < s->consumer_count; i++) {
+        kca__deduplication_store *store = &s->consumers[i]->store;
+        if (store->free_user)
+            store->free_user(store->user);
+        *store = (kca__deduplication_store){0};
+    }
+}
+
+void kca__system_hold(kca__system *s) {
+    atomic_fetch_add(&s->holders, 1);
+}
+
+void kca__system_release(kca__system *s) {
+    if (atomic_fetch_sub(&s->holders, 1) == 1)
+        free_system(s);
+}
+
+void kca__system_hold_handle(kca__system *s) {
+    atomic_fetch_add(&s->handles, 1);
+}
+
+void kca__system_release_handle(kca__system *s) {
+    if (atomic_fetch_sub(&s->handles, 1) != 1)
+        return;
+    /* In a forked child the threads are gone and locks may be taken for ever: the memory is left
+     * alone. */
+    if (kca__system_is_foreign(s))
+        return;
+    kca__error_free(kca__system_shutdown(s, 0));
+    free_users(s);
+    kca__system_release(s);
+}
+
+bool kca__system_is_foreign(const kca__system *s) {
+    return s->generation != kca__generation();
+}
+
+kca_error *kca__system_check_process(const kca__system *s) {
+    if (!kca__system_is_foreign(s))
+        return NULL;
+    return kca__error_new(KCA_ERROR_FORKED,
+                          "this system was made before fork: make and start a system in the child");
+}
+
+/* ---- declarations ---- */
+
+kca_connection *kca__system_find_connection(const kca__system *s, const char *name) {
+    for (int i = 0; i < s->connection_count; i++)
+        if (strcmp(s->connections[i]->name, name) == 0)
+            return s->connections[i];
+    return NULL;
+}
+
+static kca__publisher *find_publisher(const kca__system *s, const char *channel) {
+    for (int i = 0; i < s->publisher_count; i++)
+        if (strcmp(s->publishers[i]->options->topic, channel) == 0)
+            return s->publishers[i];
+    return NULL;
+}
+
+static kca__consumer *find_consumer(const kca__system *s, const char *name) {
+    for (int i = 0; i < s->consumer_count; i++)
+        if (strcmp(s->consumers[i]->options->name, name) == 0)
+            return s->consumers[i];
+    return NULL;
+}
+
+kca__publisher *kca__system_find_publisher(kca__system *s, const char *channel) {
+    pthread_mutex_lock(&s->lock);
+    kca__publisher *p = find_publisher(s, channel);
+    pthread_mutex_unlock(&s->lock);
+    return p;
+}
+
+kca__consumer *kca__system_find_consumer(kca__system *s, const char *name) {
+    pthread_mutex_lock(&s->lock);
+    kca__consumer *c = find_consumer(s, name);
+    pthread_mutex_unlock(&s->lock);
+    return c;
+}
+
+static kca_error *check_not_started(const kca__system *s, const char *kind, const char *name) {
+    if (!s->started)
+        return NULL;
+    return kca__error_new(KCA_ERROR_STATE, "%s %s: the system is started: declare it before start",
+                          kind, name ? name : "");
+}
+
+/* Both locks: nothing is added while the system starts or shuts down, and nobody looks meanwhile.
+ */
+static void lock_for_adding(kca__system *s) {
+    pthread_mutex_lock(&s->lifecycle_lock);
+    pthread_mutex_lock(&s->lock);
+}
+
+static void unlock_after_adding(kca__system *s) {
+    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lifecycle_lock);
+}
+
+/* One more pointer in a list of them. */
+static bool append(void ***list, int *count, void *item) {
+    void **grown = realloc(*list, (size_t)(*count + 1) * sizeof *grown);
+    if (!grown)
+        return false;
+    *list = grown;
+    grown[(*count)++] = item;
+    return true;
+}
+
+/* False when memory is out. */
+static bool add_secrets(kca__system *s, const kca_connection *c) {
+    bool added = kca__log_add_secret(&s->log, c->sasl_password) &&
+                 kca__log_add_secret(&s->log, c->tls_key_password);
+    for (int i = 0; i < c->properties.count && added; i++)
+        if (kca__property_is_secret(c->properties.items[i].name))
+            added = kca__log_add_secret(&s->log, c->properties.items[i].value);
+    return added;
+}
+
+static kca_error *add_connection(kca__system *s, const kca_connection *c) {
+    kca_error *e = kca__error_copy(c->error);
+    if (!e)
+        e = check_not_started(s, "connection", c->name);
+    if (!e && kca__system_find_connection(s, c->name))
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "connection %s is there already", c->name);
+    kca_connection *copy = NULL;
+    if (!e)
+        e = kca__connection_copy(&copy, c);
+    if (e)
+        return e;
+    copy->log = &s->log;
+    copy->queue = &s->events;
+    if (!add_secrets(s, copy) || !append((void ***)&s->connections, &s->connection_count, copy)) {
+        kca__connection_free(copy);
+        return kca__error_memory();
+    }
+    return NULL;
+}
+
+kca_error *kca__system_add_connection(kca__system *s, const kca_connection *c) {
+    lock_for_adding(s);
+    kca_error *e = add_connection(s, c);
+    unlock_after_adding(s);
+    return e;
+}
+
+static kca_error *add_publisher(kca__system *s, const kca_publisher_builder *b) {
+    kca_error *e = kca__publisher_builder_check(b);
+    if (!e)
+        e = check_not_started(s, "publisher", b->topic);
+    if (!e && find_publisher(s, b->topic))
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "publisher %s is there already", b->topic);
+    kca_publisher_builder *options = NULL;
+    if (!e)
+        e = kca__publisher_builder_copy(&options, b);
+    kca__publisher *p = NULL;
+    if (!e)
+        e = kca__publisher_new(&p, options, NULL, &s->log);
+    if (!e && !append((void ***)&s->publishers, &s->publisher_count, p)) {
+        kca__publisher_free(p);
+        e = kca__error_memory();
+    }
+    return e;
+}
+
+kca_error *kca__system_add_publisher(kca__system *s, const kca_publisher_builder *b) {
+    lock_for_adding(s);
+    kca_error *e = add_publisher(s, b);
+    unlock_after_adding(s);
+    return e;
+}
+
+static void hold_system(void *user) {
+    kca__system_hold(user);
+}
+
+static void release_system(void *user) {
+    kca__system_release(user);
+}
+
+static kca_error *add_consumer(kca__system *s, const kca_consumer_builder *b) {
+    kca_error *e = kca__consumer_builder_check(b);
+    if (!e)
+        e = check_not_started(s, "consumer", b->name);
+    if (!e && find_consumer(s, b->name))
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "consumer %s is there already", b->name);
+    kca_consumer_builder *options = NULL;
+    if (!e)
+        e = kca__consumer_builder_copy(&options, b);
+    kca__consumer *c = NULL;
+    if (!e)
+        e = kca__consumer_new(&c, options,
+                              &(kca__consumer_setup){.handlers = &s->handlers,
+                                                     .log = &s->log,
+                                                     .events = &s->events,
+                                                     .hold = hold_system,
+                                                     .release = release_system,
+                                                     .user = s});
+    if (!e && !append((void ***)&s->consumers, &s->consumer_count, c)) {
+        kca__consumer_free(c);
+        e = kca__error_memory();
+    }
+    return e;
+}
+
+kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *b) {
+    lock_for_adding(s);
+    kca_error *e = add_consumer(s, b);
+    unlock_after_adding(s);
+    return e;
+}
+
+kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler_fn fn, void *user,
+                                   kca_free_fn free_user) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started(s, "handler", name);
+    if (!e)
+        e = kca__handlers_add(&s->handlers, name, fn, user, free_user);
+    unlock_after_adding(s);
+    /* Outside the locks: a finalizer may call the library. */
+    if (e && free_user)
+        free_user(user);
+    return e;
+}
+
+kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,
+                                         void *user, kca_free_fn free_user) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started(s, "event handler", "");
+    kca__event_handler *handler = &s->event_handlers[event_type];
+    kca__event_handler old = *handler;
+    if (!e)
+        *handler = (kca__event_handler){fn, user, free_user};
+    unlock_after_adding(s);
+    if (e && free_user)
+        free_user(user);
+    else if (!e && old.free_user)
+        old.free_user(old.user);
+    return e;
+}
+
+kca_error *kca__system_set_interrupt(kca__system *s, kca__interrupt interrupt) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started(s, "interrupt", "");
+    kca__interrupt old = interrupt;
+    if (!e) {
+        old = s->interrupt;
+        s->interrupt = interrupt;
+    }
+    unlock_after_adding(s);
+    if (old.free_user)
+        old.free_user(old.user);
+    return e;
+}
+
+const kca__event_handler *kca__system_event_handler(const kca__system *s, int event_type) {
+    const kca__event_handler *handler = &s->event_handlers[event_type];
+    return handler->fn ? handler : NULL;
+}
+
+kca_error *kca__system_set_deduplication_store(kca__system *s, const char *consumer,
+                                               kca__deduplication_store store) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started(s, "deduplication store of consumer", consumer);
+    kca__consumer *c = find_consumer(s, consumer);
+    if (!e && !c)
+        e = kca__error_new(KCA_ERROR_NOT_FOUND, "consumer %s is not declared", consumer);
+    if (!e && c->options->transactional_id)
+        e = kca__error_new(KCA_ERROR_ARGUMENT,
+                           "consumer %s: with transactional_id there is no deduplication store: "
+                           "what was done in an aborted transaction has to be done again",
+                           consumer);
+    kca__deduplication_store old = store;
+    if (!e) {
+        old = c->store;
+        c->store = store;
+    }
+    unlock_after_adding(s);
+    if (old.free_user)
+        old.free_user(old.user);
+    return e;
+}

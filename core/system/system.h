@@ -1,0 +1,112 @@
+/*
+ * System: connections, publishers, consumers and handlers, started and shut down together.
+ *
+ * Two counts. `handles`: what the application has (system, buses, consumers, queues); when the last
+ * is freed, a started system is shut down. `holders`: whoever needs this memory; a consumer's
+ * adapter is one as long as the application keeps a delivery of it.
+ */
+#ifndef KCA_SYSTEM_SYSTEM_H
+#define KCA_SYSTEM_SYSTEM_H
+
+#include <stdatomic.h>
+
+#include "base/interrupt.h"
+#include "inbound/consumer.h"
+#include "outbound/publisher.h"
+#include "redrive/redrive.h"
+
+typedef struct kca__event_handler {
+    kca_event_fn fn;
+    void *user;
+    kca_free_fn free_user;
+} kca__event_handler;
+
+enum { KCA__EVENT_TYPES = 7 };
+
+typedef struct kca__system {
+    atomic_int handles;
+    atomic_int holders;
+    unsigned generation; /* of forks; see generation.h */
+    kca__event_queue events;
+    kca__event_queue logs; /* once the application has asked for it */
+    kca__log log;
+    kca__producers producers; /* while it is started */
+
+    pthread_mutex_t lifecycle_lock; /* held through start and shutdown; before `lock` */
+    bool started;
+
+    pthread_mutex_t lock; /* guards the lists; held briefly */
+    kca_connection **connections;
+    int connection_count;
+    kca__publisher **publishers;
+    int publisher_count;
+    kca__consumer **consumers;
+    int consumer_count;
+    kca__handlers handlers;
+    kca__event_handler event_handlers[KCA__EVENT_TYPES];
+    kca__interrupt interrupt; /* whom calls that wait ask */
+
+    bool open;                  /* visits to the clusters may begin; under `lock` */
+    int visits;                 /* redrives and questions that run; under `lock` */
+    atomic_bool closing;        /* they end soon */
+    pthread_cond_t visits_done; /* the last one has ended */
+} kca__system;
+
+kca_error *kca__system_new(kca__system **out);
+
+void kca__system_hold(kca__system *s);
+void kca__system_release(kca__system *s);
+
+/* NULL, or KCA_ERROR_FORKED. */
+kca_error *kca__system_check_process(const kca__system *s);
+bool kca__system_is_foreign(const kca__system *s);
+
+/* Another handle of the application's; the end of one. */
+void kca__system_hold_handle(kca__system *s);
+void kca__system_release_handle(kca__system *s);
+
+kca_error *kca__system_add_connection(kca__system *s, const kca_connection *c);
+kca_error *kca__system_add_publisher(kca__system *s, const kca_publisher_builder *b);
+kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *b);
+kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler_fn fn, void *user,
+                                   kca_free_fn free_user);
+
+kca_error *kca__system_start(kca__system *s, int timeout_ms);
+kca_error *kca__system_shutdown(kca__system *s, int timeout_ms);
+
+/* NULL: none of that name. The first wants one of the locks held. */
+kca_connection *kca__system_find_connection(const kca__system *s, const char *name);
+kca__publisher *kca__system_find_publisher(kca__system *s, const char *channel);
+kca__consumer *kca__system_find_consumer(kca__system *s, const char *name);
+
+/* The endpoints, as kca_system_describe gives them. Free with free(). */
+kca_error *kca__system_describe(char **out, kca__system *s, int format);
+
+/* See kca_system_redrive. */
+kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r, int timeout_ms);
+
+/* See kca_system_describe_cluster. */
+kca_error *kca__system_describe_cluster(char **out, kca__system *s, const char *connection_name,
+                                        const char *topic, const char *group, int timeout_ms);
+
+/* Start: visits may begin. Shutdown: they are to end soon, and none begins; waits until the last
+ * has ended. */
+void kca__system_admit_visits(kca__system *s);
+void kca__system_dismiss_visits(kca__system *s);
+void kca__system_await_visits(kca__system *s);
+
+/* Takes `user`: on failure free_user has run. */
+kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,
+                                         void *user, kca_free_fn free_user);
+
+/* Takes its `user`: on failure free_user has run. */
+kca_error *kca__system_set_interrupt(kca__system *s, kca__interrupt interrupt);
+
+/* Takes the store's `user`: on failure free_user has run. */
+kca_error *kca__system_set_deduplication_store(kca__system *s, const char *consumer,
+                                               kca__deduplication_store store);
+
+/* NULL: none set. */
+const kca__event_handler *kca__system_event_handler(const kca__system *s, int event_type);
+
+#endif

@@ -1,0 +1,245 @@
+/* Start and shutdown of a system. */
+#include "system/system.h"
+
+#include "base/error.h"
+#include "base/interrupt.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { LEAST_LARGEST_BYTES = 1048576 };
+
+static kca_error *unknown_connection(const char *kind, const char *name, const char *connection) {
+    return kca__error_new(KCA_ERROR_NOT_FOUND, "%s %s: connection %s is not declared", kind, name,
+                          connection);
+}
+
+/* What cannot be confirmed must not be where failed messages go. */
+static kca_error *resolve_dead_letters(kca__system *s, kca__consumer *c) {
+    const char *channel = c->options->dead_letter_channel;
+    if (!channel)
+        return NULL;
+    c->dead_letters = kca__system_find_publisher(s, channel);
+    if (!c->dead_letters)
+        return kca__error_new(KCA_ERROR_NOT_FOUND,
+                              "consumer %s: dead_letter_channel %s: no publisher of it is declared",
+                              c->options->name, channel);
+    if (c->dead_letters->options->required_acks == 0)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: dead_letter_channel %s: its publisher must have "
+                              "required_acks -1 or 1, so that no dead letter is lost, got 0",
+                              c->options->name, channel);
+    if (c->options->transactional_id &&
+        strcmp(c->dead_letters->options->connection, c->options->connection) != 0)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: dead_letter_channel %s is over connection %s: with "
+                              "transactional_id it must be over the consumer's, %s",
+                              c->options->name, channel, c->dead_letters->options->connection,
+                              c->options->connection);
+    return NULL;
+}
+
+/* The largest message that a publisher over this connection takes. */
+static int largest_bytes(const kca__system *s, const char *connection) {
+    int most = LEAST_LARGEST_BYTES;
+    for (int i = 0; i < s->publisher_count; i++) {
+        const kca_publisher_builder *o = s->publishers[i]->options;
+        if (strcmp(o->connection, connection) == 0 && o->batch_bytes > most)
+            most = o->batch_bytes;
+    }
+    return most;
+}
+
+static kca_error *resolve_connections(kca__system *s) {
+    for (int i = 0; i < s->publisher_count; i++) {
+        kca__publisher *p = s->publishers[i];
+        if (!(p->connection = kca__system_find_connection(s, p->options->connection)))
+            return unknown_connection("publisher", p->options->topic, p->options->connection);
+    }
+    for (int i = 0; i < s->consumer_count; i++) {
+        kca__consumer *c = s->consumers[i];
+        if (!(c->connection = kca__system_find_connection(s, c->options->connection)))
+            return unknown_connection("consumer", c->options->name, c->options->connection);
+        if (s->handlers.count == 0)
+            return kca__error_new(KCA_ERROR_STATE,
+                                  "consumer %s has no handler: declare one for the names it reads",
+                                  c->options->name);
+        c->largest_bytes = largest_bytes(s, c->options->connection);
+        kca_error *e = resolve_dead_letters(s, c);
+        if (e)
+            return e;
+    }
+    return NULL;
+}
+
+static kca_error *open_connections(kca__system *s) {
+    kca_error *e = NULL;
+    for (int i = 0; i < s->connection_count && !e; i++)
+        e = kca__connection_open(s->connections[i]);
+    return e;
+}
+
+static kca_error *open_publishers(kca__system *s) {
+    kca_error *e = NULL;
+    for (int i = 0; i < s->publisher_count && !e; i++) {
+        const kca_publisher_builder *o = s->publishers[i]->options;
+        e = kca__publisher_open(s->publishers[i], &s->producers);
+        if (!e && o->required_acks == 0)
+            kca__log_write(&s->log, KCA_LOG_WARN, "publisher", o->topic,
+                           "required_acks is 0: no broker confirms anything, records may be lost "
+                           "unseen");
+    }
+    return e;
+}
+
+static kca_error *reach(kca__system *s, kca_connection *c, int64_t deadline) {
+    kca__client *client;
+    kca_error *e = kca__producers_client(&client, &s->producers, c);
+    return e ? e : kca__connection_reach(c, client, deadline);
+}
+
+static kca_error *check_consumers(kca__system *s, int64_t deadline) {
+    kca_error *e = NULL;
+    for (int i = 0; i < s->consumer_count && !e; i++) {
+        kca__consumer *c = s->consumers[i];
+        kca__client *client;
+        e = kca__consumer_check(c);
+        if (!e)
+            e = kca__producers_client(&client, &s->producers, c->connection);
+        for (int t = 0; t < c->options->topic_count && !e; t++)
+            e = kca__connection_look_for(c->connection, client, c->options->name,
+                                         c->options->topics[t], c->options->partition, deadline);
+    }
+    return e;
+}
+
+static void serve_producer(void *owner, int timeout_ms) {
+    kca__producer_serve(owner, timeout_ms);
+}
+
+static void wake_producer(void *owner) {
+    kca__producer_wake(owner);
+}
+
+/* When all publishers share one producer, who waits on the system's queue serves it. */
+static void set_source(kca__system *s) {
+    kca__event_source source = {serve_producer, wake_producer, NULL};
+    int producers = 0;
+    for (int i = 0; i < s->publisher_count; i++) {
+        producers += source.owner != s->publishers[i]->producer;
+        source.owner = s->publishers[i]->producer;
+    }
+    if (producers == 1)
+        kca__event_queue_set_source(&s->events, source);
+}
+
+static kca_error *start(kca__system *s, int64_t deadline) {
+    kca_error *e = resolve_connections(s);
+    if (!e)
+        e = open_connections(s);
+    if (!e)
+        e = open_publishers(s);
+    for (int i = 0; i < s->connection_count && !e; i++)
+        e = reach(s, s->connections[i], deadline);
+    if (!e)
+        e = check_consumers(s, deadline);
+    return e;
+}
+
+/* What was opened, also only half. Gives how many messages were not sent. */
+static int close_all(kca__system *s, int64_t deadline) {
+    int left = 0;
+    kca__event_queue_set_source(&s->events, (kca__event_source){0});
+    for (int i = 0; i < s->publisher_count; i++)
+        left += kca__publisher_close(s->publishers[i], deadline);
+    kca__producers_close(&s->producers);
+    for (int i = 0; i < s->connection_count; i++)
+        kca__connection_close(s->connections[i]);
+    return left;
+}
+
+kca_error *kca__system_start(kca__system *s, int timeout_ms) {
+    pthread_mutex_lock(&s->lifecycle_lock);
+    kca_error *e = NULL;
+    if (s->started)
+        e = kca__error_new(KCA_ERROR_STATE,
+                           "start: the system is started already: shut it down first");
+    if (!e) {
+        e = start(s, kca__clock_deadline(timeout_ms));
+        if (e)
+            close_all(s, kca__clock_deadline(0));
+        for (int i = 0; i < s->consumer_count && !e; i++)
+            kca__consumer_open(s->consumers[i]);
+        s->started = !e;
+        if (!e) {
+            set_source(s);
+            kca__system_admit_visits(s);
+        }
+    }
+    pthread_mutex_unlock(&s->lifecycle_lock);
+    if (e)
+        kca__log_write(&s->log, KCA_LOG_ERROR, "system", NULL, "start: %s", e->text);
+    return e;
+}
+
+/* ---- shutdown ---- */
+
+enum { FLUSH_RESERVE_MS = 5000, HANDLERS_LOOK_NS = 10000000 };
+
+/* Consumers end first, and leave some of the time for what their handlers published. */
+static int64_t consumers_deadline(int timeout_ms) {
+    if (timeout_ms <= 0)
+        return kca__clock_deadline(timeout_ms);
+    int reserve = timeout_ms / 4 < FLUSH_RESERVE_MS ? timeout_ms / 4 : FLUSH_RESERVE_MS;
+    return kca__clock_deadline(timeout_ms - reserve);
+}
+
+static bool is_handling(kca__system *s) {
+    for (int i = 0; i < s->consumer_count; i++)
+        if (kca__consumer_is_handling(s->consumers[i]))
+            return true;
+    return false;
+}
+
+/* Where interrupts are asked for, what is out is waited for here; the consumers wait with locks
+ * held. Gives what is left of the time. */
+static int64_t await_handlers(kca__system *s, int64_t deadline) {
+    const struct timespec pause = {0, HANDLERS_LOOK_NS};
+    while (kca__interrupt_is_set() && is_handling(s)) {
+        if (kca__interrupt_left_ms(deadline) == 0)
+            return kca__clock_deadline(0);
+        nanosleep(&pause, NULL);
+    }
+    return deadline;
+}
+
+static int close_consumers(kca__system *s, int64_t deadline) {
+    int held = 0;
+    for (int i = 0; i < s->consumer_count; i++)
+        kca__consumer_stop(s->consumers[i]);
+    deadline = await_handlers(s, deadline);
+    for (int i = 0; i < s->consumer_count; i++)
+        held += kca__consumer_close(s->consumers[i], deadline);
+    return held;
+}
+
+kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
+    pthread_mutex_lock(&s->lifecycle_lock);
+    kca_error *e = NULL;
+    if (s->started) {
+        int64_t deadline = kca__clock_deadline(timeout_ms);
+        kca__system_dismiss_visits(s);
+        int held = close_consumers(s, consumers_deadline(timeout_ms));
+        kca__system_await_visits(s);
+        int unsent = close_all(s, deadline);
+        s->started = false;
+        if (held > 0 || unsent > 0)
+            e = kca__error_new(KCA_ERROR_TIMEOUT,
+                               "shutdown within %d ms: %d deliveries were not settled (they come "
+                               "again), %d messages were not confirmed",
+                               timeout_ms, held, unsent);
+    }
+    pthread_mutex_unlock(&s->lifecycle_lock);
+    return e;
+}

@@ -1,0 +1,82 @@
+/* Visits to the clusters of a started system, redrives and questions: they use what start opened,
+ * so shutdown waits for their end. */
+#include "system/system.h"
+
+#include "base/error.h"
+#include "connection/cluster_description.h"
+
+void kca__system_admit_visits(kca__system *s) {
+    pthread_mutex_lock(&s->lock);
+    s->open = true;
+    atomic_store(&s->closing, false);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void kca__system_dismiss_visits(kca__system *s) {
+    pthread_mutex_lock(&s->lock);
+    s->open = false;
+    atomic_store(&s->closing, true);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void kca__system_await_visits(kca__system *s) {
+    pthread_mutex_lock(&s->lock);
+    while (s->visits > 0)
+        pthread_cond_wait(&s->visits_done, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* With the lock held; `what` begins the error. */
+static kca_error *find_connection(kca_connection **out, const kca__system *s, const char *what,
+                                  const char *topic, const char *name) {
+    if (!s->open)
+        return kca__error_new(KCA_ERROR_STATE, "%s%s: the system is not started", what, topic);
+    *out = kca__system_find_connection(s, name);
+    if (*out)
+        return NULL;
+    return kca__error_new(KCA_ERROR_NOT_FOUND, "%s%s: connection %s is not declared", what, topic,
+                          name);
+}
+
+static kca_error *visit_begin(kca_connection **out, kca__system *s, const char *what,
+                              const char *topic, const char *connection) {
+    pthread_mutex_lock(&s->lock);
+    kca_error *e = find_connection(out, s, what, topic, connection);
+    s->visits += !e;
+    pthread_mutex_unlock(&s->lock);
+    if (!e)
+        kca__system_hold(s);
+    return e;
+}
+
+static void visit_end(kca__system *s) {
+    pthread_mutex_lock(&s->lock);
+    if (--s->visits == 0)
+        pthread_cond_broadcast(&s->visits_done);
+    pthread_mutex_unlock(&s->lock);
+    kca__system_release(s);
+}
+
+kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r, int timeout_ms) {
+    kca_connection *connection = NULL;
+    kca_error *e = kca__redrive_check(r);
+    if (!e)
+        e = visit_begin(&connection, s, "redrive ", r->topic, r->connection);
+    if (e)
+        return e;
+    e = kca__redrive_do(out, r, connection, &s->log, &s->closing, timeout_ms);
+    visit_end(s);
+    return e;
+}
+
+kca_error *kca__system_describe_cluster(char **out, kca__system *s, const char *connection_name,
+                                        const char *topic, const char *group, int timeout_ms) {
+    kca_connection *connection = NULL;
+    kca_error *e = visit_begin(&connection, s, "describe cluster", "", connection_name);
+    if (e)
+        return e;
+    e = kca__cluster_describe(out, connection, &s->log, topic, group, &s->closing,
+                              kca__clock_deadline(timeout_ms));
+    visit_end(s);
+    return e;
+}

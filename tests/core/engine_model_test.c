@@ -1,0 +1,622 @@
+/*
+ * The inbound engine against a model: random schedules of arriving, taking, settling, freeing, time
+ * passing, dead letters, commits, rebalances, pauses, seeks, stops and crashes, with what is
+ * committed and the records themselves outliving the engine. Each schedule ends by handling what is
+ * left. KCA_SEED repeats the schedule that failed, KCA_SCHEDULES says how many are played.
+ *
+ * What must hold, always:
+ *   nothing skipped  what a commit tells to be finished, offset and map, is finished
+ *   order            when a record is given out, all before it in its lane are finished, and none
+ *                    of them is with the application
+ *   no repetition    what the commit that an assignment began with told, and what was settled in
+ *                    it, is not given out in it
+ *   no way back      commits only grow, but for a seek
+ *   nothing stuck    in the end all is finished and committed
+ */
+#include "engine_fixture.h"
+
+enum {
+    PARTITIONS = 3,
+    KEYS = 4,
+    MOST_RECORDS = 60,
+    MOST_OUT = 64,
+    MOST_WRITING = 16,
+    SCHEDULES = 100000,
+    STEPS = 250
+};
+
+typedef struct entry {
+    int64_t offset;
+    int key;      /* -1: none */
+    bool done;    /* for good, or passed over by a seek */
+    bool told;    /* to this assignment as finished */
+    bool settled; /* in this assignment */
+} entry;
+
+/* A partition on the broker, and the engine's assignment of it. */
+typedef struct place {
+    entry entries[MOST_RECORDS];
+    int count;
+    int64_t committed; /* -1: nothing */
+    char map[KCA__OFFSET_MAP_SIZE];
+    bool sought; /* since the last commit: it may go back */
+
+    bool assigned, revoked;
+    int assignment; /* counts assignments */
+    int next;       /* to be fetched */
+} place;
+
+typedef struct held {
+    kca_delivery *delivery;
+    int partition, index, assignment;
+    bool settled; /* or expired */
+    bool is_back; /* the application has settled it, whatever came of that */
+} held;
+
+typedef struct model {
+    fixture f;
+    uint64_t random;
+    uint64_t seed;
+    place places[PARTITIONS];
+    held out[MOST_OUT];
+    int out_count;
+    held writing[MOST_WRITING];
+    int writing_count;
+    /* of this schedule */
+    kca__order order;
+    int max_attempts, capacity, timeout_ms;
+    bool dead_letters, skip, abandon;
+    long given_out, commits, stored;
+} model;
+
+static uint64_t pick(model *m, uint64_t below) {
+    m->random ^= m->random << 13;
+    m->random ^= m->random >> 7;
+    m->random ^= m->random << 17;
+    return (m->random >> 11) % below;
+}
+
+#define check(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            fail_msg("KCA_SEED=%llu: line %d: %s", (unsigned long long)m->seed, __LINE__,          \
+                     #condition);                                                                  \
+    } while (0)
+
+/* ---- what the broker has ---- */
+
+static void write_log(model *m, place *p) {
+    int64_t offset = (int64_t)pick(m, 5);
+    memset(p, 0, sizeof *p);
+    p->committed = -1;
+    p->count = (int)pick(m, MOST_RECORDS + 1);
+    for (int i = 0; i < p->count; i++) {
+        p->entries[i].offset = offset;
+        p->entries[i].key = (int)pick(m, KEYS + 1) - 1;
+        offset += 1 + (int64_t)pick(m, 4) / 3; /* with gaps, as compaction leaves them */
+    }
+}
+
+static int index_at(const place *p, int64_t offset) {
+    int i = 0;
+    while (i < p->count && p->entries[i].offset < offset)
+        i++;
+    return i;
+}
+
+static bool is_told(kca__offset_map *map, int64_t committed, int64_t offset) {
+    return offset < committed || kca__offset_map_has(map, offset);
+}
+
+/* Another member finished something and committed it. */
+static void finish_elsewhere(model *m, place *p) {
+    kca__offset_map_writer w;
+    bool any = false;
+    for (int i = 0; i < p->count; i++)
+        if (!p->entries[i].done && pick(m, 10) == 0)
+            p->entries[i].done = true;
+    p->committed = p->count ? p->entries[p->count - 1].offset + 1 : p->committed;
+    for (int i = p->count - 1; i >= 0; i--)
+        if (!p->entries[i].done)
+            p->committed = p->entries[i].offset;
+    p->map[0] = '\0';
+    if (p->committed < 0)
+        return;
+    kca__offset_map_begin(&w, p->committed);
+    for (int i = 0; i < p->count; i++)
+        if (!p->entries[i].done) {
+            kca__offset_map_add_open(&w, p->entries[i].offset);
+            any = true;
+        }
+    if (any)
+        kca__offset_map_finish(&w, p->entries[p->count - 1].offset + 1, p->map);
+}
+
+static void check_commit(void *user, const char *topic, int partition, int64_t offset,
+                         const char *text) {
+    model *m = user;
+    place *p = &m->places[partition];
+    kca__offset_map map;
+    (void)topic;
+    check(p->assigned);
+    check(offset >= p->committed || p->sought);
+    assert_true(kca__offset_map_read(&map, text, strlen(text), offset));
+    for (int i = 0; i < p->count; i++)
+        if (is_told(&map, offset, p->entries[i].offset))
+            check(p->entries[i].done);
+        else
+            check(!p->entries[i].told); /* once told, always told */
+    kca__offset_map_clear(&map);
+    p->committed = offset;
+    p->sought = false;
+    snprintf(p->map, sizeof p->map, "%s", text);
+    m->commits++;
+}
+
+static void fail_commit(void *user, const char *topic, int partition, int64_t offset,
+                        const char *text) {
+    (void)topic, (void)offset, (void)text;
+    ((bool *)user)[partition] = true;
+}
+
+static void commit_all(model *m) {
+    bool failed[PARTITIONS] = {false};
+    if (pick(m, 5) > 0) {
+        kca__engine_collect_commits(&m->f.engine, check_commit, m);
+        return;
+    }
+    kca__engine_collect_commits(&m->f.engine, fail_commit, failed);
+    for (int i = 0; i < PARTITIONS; i++)
+        if (failed[i])
+            kca__engine_commit_failed(&m->f.engine, "things", i);
+}
+
+/* ---- assignments ---- */
+
+static void begin_assignment(place *p) {
+    p->assigned = true;
+    p->revoked = false;
+    p->assignment++;
+    for (int i = 0; i < p->count; i++)
+        p->entries[i].told = p->entries[i].settled = false;
+}
+
+static void assign_place(model *m, int number) {
+    place *p = &m->places[number];
+    kca__offset_map map;
+    begin_assignment(p);
+    assert_true(kca__offset_map_read(&map, p->map, strlen(p->map), p->committed));
+    for (int i = 0; i < p->count; i++)
+        p->entries[i].told = p->committed >= 0 && is_told(&map, p->committed, p->entries[i].offset);
+    kca__offset_map_clear(&map);
+    p->next = p->committed < 0 ? 0 : index_at(p, p->committed);
+    assert_true(
+        kca__engine_assign(&m->f.engine, "things", number, p->committed, p->map, strlen(p->map)));
+}
+
+static void rebalance(model *m) {
+    int number = (int)pick(m, PARTITIONS);
+    place *p = &m->places[number];
+    if (!p->assigned) {
+        if (pick(m, 3) == 0)
+            finish_elsewhere(m, p);
+        assign_place(m, number);
+    } else if (!p->revoked && pick(m, 4) > 0) {
+        kca__engine_begin_drain(&m->f.engine, "things", number);
+        p->revoked = true;
+    } else {
+        if (p->revoked) /* else it was lost */
+            commit_all(m);
+        forget(&m->f, number);
+        p->assigned = p->revoked = false;
+        p->assignment++;
+    }
+}
+
+static void seek(model *m) {
+    int number = (int)pick(m, PARTITIONS);
+    place *p = &m->places[number];
+    if (!p->assigned || p->revoked || p->count == 0)
+        return;
+    forget(&m->f, number);
+    begin_assignment(p);
+    p->next = (int)pick(m, (uint64_t)p->count);
+    p->sought = true;
+    for (int i = 0; i < p->next; i++)
+        p->entries[i].done = true;
+    assert_true(kca__engine_assign(&m->f.engine, "things", number, -1, NULL, 0));
+}
+
+static void ignore_place(void *user, const char *topic, int partition) {
+    (void)user, (void)topic, (void)partition;
+}
+
+static void pause_or_resume(model *m, bool paused) {
+    int number = (int)pick(m, PARTITIONS + 1) - 1;
+    kca__engine_set_paused(&m->f.engine, "things", number, paused, ignore_place, NULL);
+}
+
+/* ---- records ---- */
+
+static void fetch(model *m) {
+    place *p = &m->places[pick(m, PARTITIONS)];
+    int number = (int)(p - m->places);
+    int room = kca__engine_room_locked(&m->f.engine);
+    int count = (int)pick(m, 8);
+    if (!p->assigned)
+        return;
+    for (; count > 0 && room > 0 && p->next < p->count; count--, room--, p->next++) {
+        const entry *e = &p->entries[p->next];
+        if (e->told)
+            p->entries[p->next].settled = true;
+        accept_record(&m->f, new_record(&m->f, number, e->offset, e->key));
+    }
+}
+
+static held hold(model *m, kca_delivery *d) {
+    const record *r = d->record;
+    const place *p = &m->places[r->partition];
+    return (held){d, r->partition, index_at(p, r->offset), p->assignment, false, false};
+}
+
+static entry *entry_of(model *m, const held *h) {
+    return &m->places[h->partition].entries[h->index];
+}
+
+static bool in_one_lane(const model *m, const entry *a, const entry *b) {
+    if (m->order == KCA__ORDER_PARTITION)
+        return true;
+    return m->order == KCA__ORDER_KEY && a->key >= 0 && a->key == b->key;
+}
+
+static void check_order(model *m, const held *h) {
+    place *p = &m->places[h->partition];
+    const entry *e = entry_of(m, h);
+    for (int i = 0; i < h->index; i++)
+        if (in_one_lane(m, &p->entries[i], e))
+            check(p->entries[i].done);
+    for (int i = 0; i < m->out_count; i++) {
+        const held *other = &m->out[i];
+        bool late = other->delivery->state == KCA__DELIVERY_EXPIRED;
+        bool runs = late ? !m->abandon && !other->is_back : !other->settled;
+        if (runs && other->partition == h->partition)
+            check(!in_one_lane(m, entry_of(m, other), e));
+    }
+}
+
+static void take_one(model *m) {
+    kca_delivery *d = m->out_count < MOST_OUT ? take(&m->f) : NULL;
+    if (!d)
+        return;
+    held h = hold(m, d);
+    const place *p = &m->places[h.partition];
+    check(p->assigned && !p->revoked);
+    check(p->entries[h.index].offset == d->offset);
+    check(!p->entries[h.index].told);
+    check(!p->entries[h.index].settled);
+    check(!is_paused(&m->f, h.partition));
+    check(m->max_attempts == 0 || d->attempt <= m->max_attempts);
+    check_order(m, &h);
+    m->out[m->out_count++] = h;
+    m->given_out++;
+}
+
+/* ---- settling ---- */
+
+static bool is_current(const model *m, const held *h) {
+    const place *p = &m->places[h->partition];
+    return p->assigned && p->assignment == h->assignment;
+}
+
+static void note_done(model *m, const held *h) {
+    entry_of(m, h)->done = entry_of(m, h)->settled = true;
+}
+
+/* A failure that counted: without retry and dead letters the policy decides at once. */
+static void note_failure(model *m, const held *h, int attempt, bool rejected, bool stopping) {
+    bool again = !rejected && (m->max_attempts == 0 || attempt < m->max_attempts);
+    if (!again && !m->dead_letters && m->skip)
+        note_done(m, h);
+    if (!again && !m->dead_letters && !m->skip)
+        check(m->f.engine.failure != NULL || stopping);
+}
+
+static void settle_one(model *m) {
+    static const int verdicts[] = {KCA_DONE,   KCA_DONE,     KCA_DONE,     KCA_FAILED,
+                                   KCA_FAILED, KCA_REJECTED, KCA_DUPLICATE};
+    if (m->out_count == 0)
+        return;
+    held *h = &m->out[pick(m, (uint64_t)m->out_count)];
+    int verdict = verdicts[pick(m, 7)];
+    int attempt = h->delivery->attempt;
+    bool stopping = m->f.engine.stopping;
+    bool counted = kca__engine_settle(h->delivery, verdict);
+    check(counted == (!h->settled && is_current(m, h)));
+    h->settled = h->is_back = true;
+    if (counted && (verdict == KCA_DONE || verdict == KCA_DUPLICATE))
+        note_done(m, h);
+    else if (counted)
+        note_failure(m, h, attempt, verdict == KCA_REJECTED, stopping);
+}
+
+static void free_at(model *m, int i) {
+    held h = m->out[i];
+    int attempt = h.delivery->attempt;
+    bool stopping = m->f.engine.stopping;
+    m->out[i] = m->out[--m->out_count];
+    kca__engine_recycle(h.delivery);
+    if (!h.settled && is_current(m, &h))
+        note_failure(m, &h, attempt, false, stopping);
+}
+
+static void free_one(model *m) {
+    if (m->out_count > 0)
+        free_at(m, (int)pick(m, (uint64_t)m->out_count));
+}
+
+static void pass_time(model *m, int64_t ms) {
+    bool stopping = m->f.engine.stopping;
+    pass_ms(&m->f, ms);
+    for (int i = 0; i < m->out_count; i++) {
+        held *h = &m->out[i];
+        if (h->settled || h->delivery->state != KCA__DELIVERY_EXPIRED)
+            continue;
+        h->settled = true;
+        if (is_current(m, h))
+            note_failure(m, h, h->delivery->attempt, false, stopping);
+    }
+}
+
+/* ---- dead letters ---- */
+
+static void begin_letter(model *m) {
+    kca_delivery *d =
+        m->writing_count < MOST_WRITING ? kca__engine_take_condemned(&m->f.engine) : NULL;
+    if (!d)
+        return;
+    check(m->dead_letters);
+    m->writing[m->writing_count++] = hold(m, d);
+}
+
+static void answer_letter(model *m, bool stored) {
+    if (m->writing_count == 0)
+        return;
+    int i = (int)pick(m, (uint64_t)m->writing_count);
+    held h = m->writing[i];
+    m->writing[i] = m->writing[--m->writing_count];
+    if (stored) {
+        if (is_current(m, &h))
+            note_done(m, &h);
+        m->stored++;
+        kca__engine_written(h.delivery, NULL, 0);
+    } else if (pick(m, 2) == 0) {
+        kca__engine_written(h.delivery, NULL, 20);
+    } else {
+        kca__engine_written(h.delivery, kca__error_new(KCA_ERROR_NOT_STORED, "away"), 0);
+    }
+}
+
+/* ---- lives of the engine ---- */
+
+static void begin_life(model *m) {
+    int64_t now = simulated_ms;
+    open_engine(&m->f, m->capacity, m->skip);
+    simulated_ms = now;
+    kca__engine *e = &m->f.engine;
+    e->order = m->order;
+    e->dead_letters = m->dead_letters;
+    e->abandon = m->abandon;
+    e->processing_timeout_ms = m->timeout_ms;
+    e->retry = (kca__retry_plan){.max_attempts = m->max_attempts,
+                                 .backoff_ms = 50,
+                                 .backoff_max_ms = 400,
+                                 .multiplier = 2,
+                                 .jitter_percent = 30};
+    e->random = m->random | 1;
+}
+
+/* What the application and the publisher still have outlives the engine's end. */
+static void end_life(model *m) {
+    int unsettled = 0;
+    for (int i = 0; i < m->out_count; i++)
+        unsettled += m->out[i].delivery->state == KCA__DELIVERY_OUT;
+    check(kca__engine_shut(&m->f.engine) == unsettled);
+    check(take(&m->f) == NULL);
+    for (int i = 0; i < PARTITIONS; i++) {
+        m->places[i].assigned = m->places[i].revoked = false;
+        m->places[i].assignment++;
+    }
+    kca__engine_release(&m->f.engine);
+    while (m->out_count > 0)
+        free_at(m, m->out_count - 1);
+    while (m->writing_count > 0)
+        answer_letter(m, pick(m, 2) == 0);
+    check(m->f.let_go == 1);
+    check(m->f.live == 0);
+}
+
+static void crash(model *m) {
+    end_life(m);
+    begin_life(m);
+}
+
+/* Finishes some of what is out, commits, and begins again. */
+static void stop_and_start(model *m) {
+    kca__engine_stop(&m->f.engine);
+    for (int i = (int)pick(m, 8); i > 0; i--) {
+        settle_one(m);
+        free_one(m);
+        begin_letter(m);
+        answer_letter(m, pick(m, 2) == 0);
+        pass_time(m, 30);
+    }
+    commit_all(m);
+    crash(m);
+}
+
+static void check_counts(model *m) {
+    const kca__engine *e = &m->f.engine;
+    int out = 0;
+    for (int i = 0; i < m->out_count; i++)
+        out += !m->out[i].settled && is_current(m, &m->out[i]);
+    check(e->out == out);
+    check(e->writing == m->writing_count);
+    check(e->held >= m->f.live || m->f.live == 0);
+    check(e->holders == 1 + m->out_count + m->writing_count);
+    for (const kca__partition *p = e->partitions.first; p; p = p->next)
+        check(!p->revoked || p->held > 0);
+}
+
+/* ---- schedules ---- */
+
+static void step(model *m) {
+    switch (pick(m, 24)) {
+    case 0:
+        if (pick(m, 12) == 0)
+            crash(m);
+        break;
+    case 1:
+        if (pick(m, 12) == 0)
+            stop_and_start(m);
+        break;
+    case 2:
+    case 3:
+        rebalance(m);
+        break;
+    case 4:
+        if (pick(m, 16) == 0)
+            seek(m);
+        break;
+    case 5:
+        pause_or_resume(m, pick(m, 2) == 0);
+        break;
+    case 6:
+    case 7:
+        pass_time(m, (int64_t)pick(m, 200));
+        break;
+    case 8:
+    case 9:
+        commit_all(m);
+        break;
+    case 10:
+    case 11:
+        begin_letter(m);
+        break;
+    case 12:
+        answer_letter(m, pick(m, 3) > 0);
+        break;
+    case 13:
+    case 14:
+    case 15:
+        fetch(m);
+        break;
+    case 16:
+    case 17:
+    case 18:
+        settle_one(m);
+        break;
+    case 19:
+    case 20:
+        free_one(m);
+        break;
+    default:
+        take_one(m);
+    }
+    if (m->f.engine.failure) /* policy stop: somebody starts it again */
+        stop_and_start(m);
+    check_counts(m);
+}
+
+static bool all_is_finished(const model *m) {
+    for (int i = 0; i < PARTITIONS; i++) {
+        if (m->places[i].next < m->places[i].count)
+            return false;
+        for (int j = 0; j < m->places[i].count; j++)
+            if (!m->places[i].entries[j].done)
+                return false;
+    }
+    return m->f.engine.held == 0;
+}
+
+/* All that is left is handled well: nothing may be stuck. */
+static void handle_the_rest(model *m) {
+    crash(m);
+    for (int i = 0; i < PARTITIONS; i++)
+        assign_place(m, i);
+    for (int round = 0; !all_is_finished(m) || m->out_count > 0; round++) {
+        check(round < 2000);
+        fetch(m);
+        take_one(m);
+        if (m->out_count > 0) {
+            held *h = &m->out[m->out_count - 1];
+            check(kca__engine_settle(h->delivery, KCA_DONE));
+            h->settled = true;
+            note_done(m, h);
+            free_at(m, m->out_count - 1);
+        }
+    }
+    kca__engine_collect_commits(&m->f.engine, check_commit, m);
+    for (int i = 0; i < PARTITIONS; i++) {
+        const place *p = &m->places[i];
+        check(p->count == 0 || p->committed == p->entries[p->count - 1].offset + 1);
+        check(*p->map == '\0');
+    }
+    end_life(m);
+}
+
+static void choose(model *m) {
+    m->order = (kca__order)pick(m, 3);
+    m->max_attempts = (int)pick(m, 4);
+    m->capacity = 2 + (int)pick(m, 20);
+    m->timeout_ms = pick(m, 2) ? 100 : 0;
+    m->dead_letters = pick(m, 2) == 0;
+    m->skip = pick(m, 2) == 0;
+    m->abandon = pick(m, 2) == 0;
+    for (int i = 0; i < PARTITIONS; i++)
+        write_log(m, &m->places[i]);
+}
+
+static void play(model *m, uint64_t seed) {
+    memset(m, 0, sizeof *m);
+    m->seed = seed;
+    m->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    simulated_ms = 1000000;
+    choose(m);
+    begin_life(m);
+    for (int i = 0; i < STEPS; i++)
+        step(m);
+    handle_the_rest(m);
+}
+
+static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
+    (void)state;
+    const char *given = getenv("KCA_SEED"), *wanted = getenv("KCA_SCHEDULES");
+    long schedules = wanted ? strtol(wanted, NULL, 10) : SCHEDULES;
+    long given_out = 0, commits = 0, stored = 0;
+    model *m = malloc(sizeof *m);
+    assert_non_null(m);
+    for (long s = 1; s <= schedules; s++) {
+        play(m, given ? strtoull(given, NULL, 10) : (uint64_t)s);
+        given_out += m->given_out;
+        commits += m->commits;
+        stored += m->stored;
+        if (given)
+            break;
+    }
+    print_message("%ld schedules: %ld given out, %ld commits, %ld dead letters\n", schedules,
+                  given_out, commits, stored);
+    /* The schedules did what they are for. */
+    if (!given) {
+        assert_true(given_out > schedules * 40);
+        assert_true(commits > schedules * 3);
+        assert_true(stored > schedules / 8);
+    }
+    free(m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_schedule_skips_disorders_repeats_or_sticks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
