@@ -138,7 +138,6 @@ static void answer_and_free(const handles *h) {
 }
 
 static void test_a_child_is_told_and_may_start_its_own(void **state) {
-    (void)state;
     user handler = {0}, event_handler = {0};
     handles h = handles_of(started_system(&handler, &event_handler));
     run_child(answer_and_free, &h);
@@ -158,7 +157,6 @@ static void exit_as_programs_do(const handles *h) {
 }
 
 static void test_a_child_that_calls_nothing_exits(void **state) {
-    (void)state;
     handles h = handles_of(started_system(NULL, NULL));
     run_child(exit_as_programs_do, &h);
     free_handles(&h);
@@ -179,7 +177,6 @@ static void fork_again(const handles *h) {
 }
 
 static void test_a_grandchild_is_told_as_well(void **state) {
-    (void)state;
     handles h = handles_of(started_system(NULL, NULL));
     run_child(fork_again, &h);
     free_handles(&h);
@@ -207,7 +204,6 @@ static void *publish_on_and_on(void *pointer) {
 
 /* Whatever lock another thread held at the moment of the fork is held for ever in the child. */
 static void test_no_lock_of_the_parent_is_waited_for(void **state) {
-    (void)state;
     handles h = handles_of(started_system(NULL, NULL));
     busy b = {.handles = &h};
     pthread_t thread;

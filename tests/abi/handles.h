@@ -2,12 +2,7 @@
 #ifndef KCA_TESTS_HANDLES_H
 #define KCA_TESTS_HANDLES_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>

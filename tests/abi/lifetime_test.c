@@ -32,7 +32,6 @@ static void free_declared(const handles *h, kca_event *log, int which) {
 }
 
 static void test_handles_of_a_declared_system_are_freed_in_each_order(void **state) {
-    (void)state;
     for (int number = 0; number < PERMUTATIONS; number++) {
         user handler = {0}, event_handler = {0};
         handles h;
@@ -60,7 +59,6 @@ static void test_handles_of_a_declared_system_are_freed_in_each_order(void **sta
 }
 
 static void test_handles_of_a_started_system_are_freed_in_many_orders(void **state) {
-    (void)state;
     unsigned chance = 1;
     for (int round = 0; round < 30; round++) {
         user handler = {0}, event_handler = {0};
@@ -77,7 +75,6 @@ static void test_handles_of_a_started_system_are_freed_in_many_orders(void **sta
 }
 
 static void test_a_delivery_and_a_receipt_outlive_all_else(void **state) {
-    (void)state;
     handles h = handles_of(started_system(NULL, NULL));
     for (int which = 0; which < HANDLES; which++)
         if (which != 5 && which != 7)
@@ -99,7 +96,6 @@ static void test_a_delivery_and_a_receipt_outlive_all_else(void **state) {
 }
 
 static void test_a_bus_keeps_its_system_alive(void **state) {
-    (void)state;
     user handler = {0};
     kca_system *s = started_system(&handler, NULL);
     kca_bus *bus;
@@ -115,7 +111,6 @@ static void test_a_bus_keeps_its_system_alive(void **state) {
 }
 
 static void test_settling_answers(void **state) {
-    (void)state;
     handles h = handles_of(started_system(NULL, NULL));
     assert_error(kca_delivery_settle(h.delivery, -1), KCA_ERROR_ARGUMENT);
     assert_error(kca_delivery_settle(h.delivery, KCA_DEFERRED), KCA_ERROR_ARGUMENT);
@@ -128,7 +123,6 @@ static void test_settling_answers(void **state) {
 /* ---- start and shutdown ---- */
 
 static void test_start_and_shutdown_twice_and_again(void **state) {
-    (void)state;
     user handler = {0};
     kca_system *s = declared_system(&handler, NULL);
     kca_bus *bus;
@@ -157,7 +151,6 @@ static void test_start_and_shutdown_twice_and_again(void **state) {
 
 /* A garbage collector may free the queue of before long after the consumer has got a new one. */
 static void test_an_old_queue_leaves_the_new_one_alone(void **state) {
-    (void)state;
     kca_system *s = started_system(NULL, NULL);
     kca_consumer *c;
     kca_queue *old, *new;
@@ -177,7 +170,6 @@ static void test_an_old_queue_leaves_the_new_one_alone(void **state) {
 }
 
 static void test_two_systems_at_once(void **state) {
-    (void)state;
     user first_user = {0}, second_user = {0};
     handles first = handles_of(started_system(&first_user, NULL));
     handles second = handles_of(started_system(&second_user, NULL));
@@ -221,7 +213,6 @@ static void assert_takes_no_more(kca_system *s, int code) {
 }
 
 static void test_a_taken_name_is_a_duplicate(void **state) {
-    (void)state;
     user handler = {0};
     kca_system *s = declared_system(&handler, NULL);
     assert_takes_no_more(s, KCA_ERROR_DUPLICATE);
@@ -231,7 +222,6 @@ static void test_a_taken_name_is_a_duplicate(void **state) {
 }
 
 static void test_nothing_is_declared_after_start(void **state) {
-    (void)state;
     kca_system *s = started_system(NULL, NULL);
     assert_takes_no_more(s, KCA_ERROR_STATE);
     user late = {0};
@@ -242,7 +232,6 @@ static void test_nothing_is_declared_after_start(void **state) {
 }
 
 static void test_a_replaced_event_handler_lets_its_user_go(void **state) {
-    (void)state;
     user first = {0}, second = {0};
     kca_system *s = declared_system(NULL, &first);
     assert_ok(kca_system_set_event_handler(s, KCA_EVENT_FAULT, ignore_event, &second, free_user));
@@ -254,7 +243,6 @@ static void test_a_replaced_event_handler_lets_its_user_go(void **state) {
 }
 
 static void test_out_is_null_after_failure(void **state) {
-    (void)state;
     void *garbage = &garbage;
     kca_bus *bus = garbage;
     kca_consumer *consumer = garbage;
@@ -273,7 +261,6 @@ static void test_out_is_null_after_failure(void **state) {
 
 /* A wrong declaration is kept by the object, and comes out where it is used. */
 static void test_a_declarations_first_failure_comes_out_when_it_is_added(void **state) {
-    (void)state;
     kca_connection *connection;
     kca_publisher_builder *publisher;
     kca_consumer_builder *consumer;
@@ -327,7 +314,6 @@ static int is_done(void *pointer) {
 }
 
 static void test_free_user_may_call_the_library(void **state) {
-    (void)state;
     static curious_user u; /* a thread that hangs still looks at it */
     u.system = declared_system(NULL, NULL);
     pthread_t thread;

@@ -87,17 +87,14 @@ static void lose_and_stop(const char *kind) {
 }
 
 static void test_the_right_to_read_its_topic_is_missed_and_found_again(void **state) {
-    (void)state;
     lose("topic");
 }
 
 static void test_the_right_to_its_group_is_missed_and_found_again(void **state) {
-    (void)state;
     lose("group");
 }
 
 static void test_the_end_does_not_wait_for_rights(void **state) {
-    (void)state;
     lose_and_stop("topic");
     lose_and_stop("group");
 }

@@ -37,7 +37,6 @@ static int is_published(void *argument) {
 }
 
 static void test_a_publisher_without_the_right_to_write_is_told(void **state) {
-    (void)state;
     const char *topic = unique("forbidden");
     topic_create(topic, 1);
     kca_system *s = system_of("alice");
@@ -59,7 +58,6 @@ static void test_a_publisher_without_the_right_to_write_is_told(void **state) {
 
 static void test_a_consumer_without_the_right_to_its_group_is_told_and_goes_on_when_granted(
     void **state) {
-    (void)state;
     const char *topic = unique("guarded"), *group = unique("group");
     topic_create(topic, 1);
     topic_fill(topic, 0, 3, 1);
@@ -88,7 +86,6 @@ static void test_a_consumer_without_the_right_to_its_group_is_told_and_goes_on_w
 }
 
 static void test_a_consumer_without_the_right_to_its_topic_is_told(void **state) {
-    (void)state;
     const char *topic = unique("guarded"), *group = unique("group");
     topic_create(topic, 1);
     allow("bob", "read", "group", group);

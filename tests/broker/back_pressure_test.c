@@ -107,7 +107,6 @@ static void must_be_bounded(int64_t grown) {
 }
 
 static void test_a_million_wait_for_a_slow_handler(void **state) {
-    (void)state;
     const char *faults = getenv("KCA_FAULTS");
     int time_ms = faults && strcmp(faults, "long") == 0 ? LONG_MS : SHORT_MS;
     const char *topic = unique("pressure"), *group = unique("group");

@@ -20,7 +20,6 @@ static int hold(recorder *r, kca_delivery *d, int id) {
 
 /* Finished work that cannot be committed any more is no reason to wait for the network. */
 static void test_a_shutdown_ends_although_nothing_can_be_committed(void **state) {
-    (void)state;
     const char *topic = unique("hole"), *group = unique("group");
     topic_create(topic, 3);
     topic_fill(topic, 0, COUNT, COUNT);

@@ -86,7 +86,6 @@ static void make_again(int new_records, int noticed) {
 }
 
 static void test_all_records_of_a_topic_made_again_come(void **state) {
-    (void)state;
     make_again(OLD * 2, 1);
     make_again(OLD / 2, 0); /* it goes on at OLD, which is not there */
 }
@@ -99,7 +98,6 @@ static int wait_at_40(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_what_is_out_of_the_topic_before_does_not_count_in_the_new_one(void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED;
     const char *topic = filled(OLD), *group = unique("group");
     consuming c = consume(topic, group, soon_convinced(topic, group));
@@ -123,7 +121,6 @@ static void test_what_is_out_of_the_topic_before_does_not_count_in_the_new_one(v
 }
 
 static void test_a_topic_that_went_for_good_holds_up_nobody(void **state) {
-    (void)state;
     const char *topic = filled(OLD), *other = filled(OLD), *group = unique("group");
     kca_consumer_builder *b = soon_convinced(topic, group);
     kca_consumer_builder_with_group_topic(b, other);
@@ -146,7 +143,6 @@ static void test_a_topic_that_went_for_good_holds_up_nobody(void **state) {
 }
 
 static void test_a_committed_offset_beyond_the_end(void **state) {
-    (void)state;
     const char *topic = filled(20), *group = unique("group");
     group_commit(group, topic, 0, 1000, NULL);
     consuming c = consume(topic, group, NULL);
@@ -177,7 +173,6 @@ static void go_on_after_trimming(const char *start_offset) {
 }
 
 static void test_a_committed_offset_before_the_beginning(void **state) {
-    (void)state;
     go_on_after_trimming("earliest");
     go_on_after_trimming("latest");
 }

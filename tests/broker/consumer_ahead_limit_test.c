@@ -24,7 +24,6 @@ static void restart_with(const char *text, const char *more) {
 }
 
 static int limit(void **state) {
-    (void)state;
     char line[60];
     snprintf(line, sizeof line, "offset.metadata.max.bytes=%d\n", LIMIT);
     before = text_of(configuration());
@@ -36,7 +35,6 @@ static int limit(void **state) {
 }
 
 static int lift(void **state) {
-    (void)state;
     restart_with(before, "");
     free(before);
     return 0;
@@ -63,7 +61,6 @@ static const char *stop_with(const char *topic, int every) {
 }
 
 static void test_what_is_too_long_is_left_out_and_the_offset_committed_all_the_same(void **state) {
-    (void)state;
     const char *topic = unique("limit");
     topic_create(topic, 1);
     topic_fill(topic, 0, COUNT, 0);

@@ -31,7 +31,6 @@ static kca_consumer_builder *roomy(const char *topic, const char *group) {
 }
 
 static void test_with_every_7th_stuck_it_is_bounded_and_nothing_is_lost(void **state) {
-    (void)state;
     keeping *k = calloc(1, sizeof *k);
     pthread_mutex_init(&k->lock, NULL);
     const char *topic = unique("stuck"), *group = unique("group");
@@ -83,7 +82,6 @@ static void must_begin_at_10_with(const char *metadata) {
 }
 
 static void test_metadata_of_others_is_read_without_complaint(void **state) {
-    (void)state;
     must_begin_at_10_with(NULL);
     must_begin_at_10_with("x");
     must_begin_at_10_with("kca1:");
@@ -93,7 +91,6 @@ static void test_metadata_of_others_is_read_without_complaint(void **state) {
 
 /* As tools do that move groups. */
 static void test_a_map_moved_to_another_offset_counts_for_nothing(void **state) {
-    (void)state;
     const char *topic = filled(30, 30), *group = unique("group");
     kca_consumer_builder *b = consumer_of(topic, group);
     kca_consumer_builder_with_failure_policy(b, "skip");

@@ -48,7 +48,6 @@ static void must_repeat_only_0(const char *topic, const char *group, kca_consume
 }
 
 static void test_over_a_clean_stop(void **state) {
-    (void)state;
     const char *topic = unordered(1, COUNT), *group = unique("group");
     consuming c = consume_ahead(topic, group, consumer_of(topic, group));
     must(run_for(&c, COUNT));
@@ -58,7 +57,6 @@ static void test_over_a_clean_stop(void **state) {
 }
 
 static void test_of_one_partition_without_a_group(void **state) {
-    (void)state;
     const char *topic = unordered(2, COUNT), *group = unique("group");
     kca_consumer_builder *b[2];
     for (int i = 0; i < 2; i++) {
@@ -73,7 +71,6 @@ static void test_of_one_partition_without_a_group(void **state) {
 
 /* The next one may end before it has read that far: what it knows of stays told. */
 static void test_over_two_stops_the_second_of_which_comes_early(void **state) {
-    (void)state;
     const char *topic = unordered(1, COUNT), *group = unique("group");
     consuming c = consume_ahead(topic, group, consumer_of(topic, group));
     must(run_for(&c, COUNT));
@@ -93,7 +90,6 @@ static void test_over_two_stops_the_second_of_which_comes_early(void **state) {
 }
 
 static void test_over_a_rebalance(void **state) {
-    (void)state;
     const char *topic = unordered(2, COUNT), *group = unique("group");
     runner r, other_run;
     consuming c = consume_ahead(topic, group, short_session(topic, group));
@@ -155,7 +151,6 @@ static int is_still(void *argument) {
 }
 
 static void test_over_a_kill(void **state) {
-    (void)state;
     const char *topic = unordered(1, COUNT), *group = unique("group");
     child dying = child_start("hang", topic, group);
     for (int i = 1, id; i < BEFORE_CRASH; i++) {

@@ -12,7 +12,6 @@ static kca_error *add(kca_consumer_builder *b) {
 }
 
 static void test_a_heartbeat_over_a_third_of_the_session_is_refused(void **state) {
-    (void)state;
     kca_consumer_builder *b = consumer_of("orders", "reader");
     kca_consumer_builder_with_session_timeout_ms(b, 9000);
     kca_consumer_builder_with_heartbeat_interval_ms(b, 3001);
@@ -25,7 +24,6 @@ static void test_a_heartbeat_over_a_third_of_the_session_is_refused(void **state
 }
 
 static void test_a_rebalance_timeout_below_the_session_is_refused(void **state) {
-    (void)state;
     kca_consumer_builder *b = consumer_of("orders", "reader");
     kca_consumer_builder_with_rebalance_timeout_ms(b, 44999);
     must_fail(add(b), KCA_ERROR_ARGUMENT, "consumer reader", "rebalance_timeout_ms", "45000",
@@ -33,7 +31,6 @@ static void test_a_rebalance_timeout_below_the_session_is_refused(void **state) 
 }
 
 static void test_a_read_batch_timeout_must_leave_room_for_max_wait(void **state) {
-    (void)state;
     kca_consumer_builder *b = consumer_of("orders", "reader");
     kca_consumer_builder_with_max_wait_ms(b, 5000);
     kca_consumer_builder_with_read_batch_timeout_ms(b, 5999);
@@ -41,7 +38,6 @@ static void test_a_read_batch_timeout_must_leave_room_for_max_wait(void **state)
 }
 
 static void test_one_partition_of_several_topics_is_refused(void **state) {
-    (void)state;
     kca_consumer_builder *b = consumer_of("orders", "reader");
     kca_consumer_builder_with_group_topic(b, "bills");
     kca_consumer_builder_with_partition(b, 0);
@@ -51,7 +47,6 @@ static void test_one_partition_of_several_topics_is_refused(void **state) {
 typedef void (*int_setter)(kca_consumer_builder *b, int value);
 
 static void test_values_out_of_range_are_refused_with_the_range(void **state) {
-    (void)state;
     static const struct {
         int_setter set;
         int least, most;
@@ -92,7 +87,6 @@ static void test_values_out_of_range_are_refused_with_the_range(void **state) {
 }
 
 static void test_words_that_are_not_allowed_are_refused_with_those_that_are(void **state) {
-    (void)state;
     kca_consumer_builder *b = consumer_of("orders", "reader");
     kca_consumer_builder_with_start_offset(b, "begin");
     must_fail(add(b), KCA_ERROR_ARGUMENT, "start_offset", "earliest", "latest", "begin");
@@ -105,7 +99,6 @@ static void test_words_that_are_not_allowed_are_refused_with_those_that_are(void
 }
 
 static void test_properties_of_options_and_of_publishers_are_refused(void **state) {
-    (void)state;
     static const char *const cases[][2] = {{"group.id", "group_id"},
                                            {"enable.auto.commit", "kca's own commits"},
                                            {"socket.timeout.ms", "read_batch_timeout_ms"},
@@ -119,7 +112,6 @@ static void test_properties_of_options_and_of_publishers_are_refused(void **stat
 }
 
 static void test_options_show_as_properties_in_effect(void **state) {
-    (void)state;
     const char *topic = unique("properties"), *group = unique("group");
     topic_create(topic, 1);
     kca_consumer_builder *b = consumer_of(topic, group);
@@ -150,7 +142,6 @@ static void test_options_show_as_properties_in_effect(void **state) {
 }
 
 static void test_a_consumer_without_any_handler_fails_at_start(void **state) {
-    (void)state;
     kca_system *s = system_on(listener("PLAINTEXT"));
     give_consumer(s, consumer_of("orders", "reader"));
     must_fail(kca_system_start(s, COME_MS), KCA_ERROR_STATE, "consumer reader", "no handler");

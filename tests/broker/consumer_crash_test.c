@@ -59,7 +59,6 @@ static int note_handled(char *handled, int fd, int count) {
 }
 
 static void test_a_process_that_is_killed_skips_nothing(void **state) {
-    (void)state;
     const char *topic = unique("killed"), *group = unique("group");
     char *handled = calloc(COUNT, 1);
     topic_create(topic, PARTITIONS);
@@ -95,7 +94,6 @@ static void test_a_process_that_is_killed_skips_nothing(void **state) {
 /* ---- the broker dies: fault 8 of Gomes ---- */
 
 static void test_a_broker_that_crashes_costs_nothing_and_gives_no_empty_message(void **state) {
-    (void)state;
     const char *topic = unique("hiccup"), *group = unique("group");
     topic_create(topic, PARTITIONS);
     consuming c = consume(topic, group, short_session(topic, group));

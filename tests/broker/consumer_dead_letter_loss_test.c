@@ -42,7 +42,6 @@ static void must_hold_the_one_letter(const char *dead) {
 
 /* Fault 2 of Gomes: a dead letter that was not stored is committed all the same. */
 static void test_nothing_is_committed_before_its_dead_letter_is_stored(void **state) {
-    (void)state;
     const char *topic = filled(COUNT), *group = unique("group"), *dead = closed_morgue();
     consuming c = consume_beside(impatient(dead), topic, group, burying(topic, group, dead, NULL));
     c.recorder->behave = reject_3;
@@ -69,7 +68,6 @@ static void test_nothing_is_committed_before_its_dead_letter_is_stored(void **st
 }
 
 static void test_a_shutdown_meanwhile_leaves_it_to_the_next_start(void **state) {
-    (void)state;
     const char *topic = filled(COUNT), *group = unique("group"), *dead = closed_morgue();
     consuming c = consume_beside(impatient(dead), topic, group, burying(topic, group, dead, NULL));
     c.recorder->behave = reject_3;
@@ -110,7 +108,6 @@ static int bury_until_killed(const char *topic, const char *group) {
 }
 
 static void test_a_kill_meanwhile_leaves_it_to_the_next_start(void **state) {
-    (void)state;
     const char *topic = filled(COUNT), *group = unique("group"), *dead = closed_morgue();
     setenv("KCA_TEST_DEAD", dead, 1);
     child dying = child_start("bury", topic, group);
@@ -147,7 +144,6 @@ static void must_not_start(kca_publisher_builder *publisher, kca_consumer_builde
 
 /* Fault 4 of Gomes: acks 0, so that nobody knows what became of a dead letter. */
 static void test_channels_that_could_lose_it_are_refused(void **state) {
-    (void)state;
     const char *topic = filled(1), *dead = morgue();
     must_not_start(NULL, burying(topic, "reader", dead, NULL), KCA_ERROR_NOT_FOUND, dead,
                    "no publisher");

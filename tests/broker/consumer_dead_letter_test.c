@@ -83,7 +83,6 @@ static void must_be_as_it_was(const raw_record *r, int i) {
 }
 
 static void test_a_record_goes_as_it_was_with_headers_that_say_why(void **state) {
-    (void)state;
     const char *topic, *group;
     raw_record *all = bury_all(NULL, &topic, &group);
     for (int i = 0; i < RECORDS; i++) {
@@ -122,7 +121,6 @@ static int64_t number_in(const raw_record *r, const char *name, size_t width) {
 }
 
 static void test_springs_headers_are_as_spring_writes_them(void **state) {
-    (void)state;
     const char *topic, *group;
     raw_record *all = bury_all("spring", &topic, &group);
     for (int i = 0; i < RECORDS; i++) {
@@ -143,7 +141,6 @@ static void test_springs_headers_are_as_spring_writes_them(void **state) {
 }
 
 static void test_gomes_envelope_keeps_the_payload_byte_for_byte(void **state) {
-    (void)state;
     const char *topic, *group;
     const char *const kinds[RECORDS] = {"base64", "none", "text", "json", "text"};
     const char *const payloads[RECORDS] = {"\"AP8gbm90IEpTT04=\"", "null", "\"\"",
@@ -176,7 +173,6 @@ static int fail_twice(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_the_last_of_the_attempts_is_told_and_another_connection_takes_it(void **state) {
-    (void)state;
     const char *topic = filled(1), *group = unique("group"), *dead = morgue();
     kca_connection *second;
     kca_publisher_builder *publisher;
@@ -205,7 +201,6 @@ static void test_the_last_of_the_attempts_is_told_and_another_connection_takes_i
 }
 
 static void test_what_nobody_handles_is_a_dead_letter(void **state) {
-    (void)state;
     const char *topic = unique("source"), *group = unique("group"), *dead = morgue();
     topic_create(topic, 1);
     raw_writer *w = raw_writer_open(NULL);

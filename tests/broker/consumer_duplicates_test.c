@@ -26,7 +26,6 @@ static const char *one_partition(void) {
 /* ---- built in ---- */
 
 static void test_the_newest_are_remembered_and_the_second_is_not_handled(void **state) {
-    (void)state;
     enum { COUNT = 100, REMEMBERED = 100 };
     const char *topic = one_partition(), *group = unique("group");
     write_messages(topic, 0, COUNT);
@@ -58,7 +57,6 @@ static int fail_first(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_a_retry_is_not_taken_for_a_duplicate(void **state) {
-    (void)state;
     const char *topic = one_partition(), *group = unique("group");
     write_messages(topic, 0, 10);
     kca_consumer_builder *b = retrying(topic, group, 2, 1);
@@ -77,7 +75,6 @@ static void test_a_retry_is_not_taken_for_a_duplicate(void **state) {
 }
 
 static void test_in_the_pull_form_they_do_not_come_at_all(void **state) {
-    (void)state;
     const char *topic = one_partition(), *group = unique("group");
     write_messages(topic, 0, 5);
     write_messages(topic, 0, 5);
@@ -164,7 +161,6 @@ static consuming consume_with(store *s, const char *topic, const char *group,
 }
 
 static void test_a_store_is_asked_and_told_on_the_handlers_thread(void **state) {
-    (void)state;
     store s = {.count = 1, .ids = {"m3"}};
     const char *topic = one_partition(), *group = unique("group");
     write_messages(topic, 0, 10);
@@ -185,7 +181,6 @@ static void test_a_store_is_asked_and_told_on_the_handlers_thread(void **state) 
 }
 
 static void test_a_store_that_does_not_know_fails_the_delivery(void **state) {
-    (void)state;
     store s = {.unknown = 2};
     const char *topic = one_partition(), *group = unique("group");
     write_messages(topic, 0, 1);
@@ -200,7 +195,6 @@ static void test_a_store_that_does_not_know_fails_the_delivery(void **state) {
 }
 
 static void test_a_store_that_does_not_take_an_id_is_a_fault_and_the_message_done(void **state) {
-    (void)state;
     store s = {.refuses = 1};
     const char *topic = one_partition(), *group = unique("group");
     write_messages(topic, 0, 1);

@@ -37,7 +37,6 @@ static consuming troubled(trouble *t, int count, const char *policy) {
 
 /* Fault 5 of Gomes. */
 static void test_a_commit_never_passes_a_message_still_being_handled(void **state) {
-    (void)state;
     trouble slow = {20, KCA_DONE, GATE_CLOSED};
     consuming c = troubled(&slow, 200, NULL);
     runner r;
@@ -55,7 +54,6 @@ static void test_a_commit_never_passes_a_message_still_being_handled(void **stat
 
 /* Fault 6 of Gomes. */
 static void test_shutdown_commits_nothing_that_is_still_being_handled(void **state) {
-    (void)state;
     trouble slow = {5, KCA_DONE, GATE_CLOSED};
     consuming c = troubled(&slow, 10, NULL);
     runner r;
@@ -77,7 +75,6 @@ static void test_shutdown_commits_nothing_that_is_still_being_handled(void **sta
 }
 
 static void test_shutdown_lets_a_handler_finish_and_commits_it(void **state) {
-    (void)state;
     trouble slow = {9, KCA_DONE, GATE_CLOSED};
     consuming c = troubled(&slow, 10, NULL);
     runner r;
@@ -106,7 +103,6 @@ static int is_ending(void *argument) {
 }
 
 static void test_shutdown_shortens_a_stop_that_waits_for_a_deferred_delivery(void **state) {
-    (void)state;
     trouble none = {-1, KCA_DONE, GATE_CLOSED};
     consuming c = troubled(&none, 1, NULL);
     kca_delivery *kept = NULL;
@@ -145,7 +141,6 @@ static void must_stop_at(consuming *c, trouble *t, const char *what) {
 }
 
 static void test_policy_stop_ends_at_a_failure_and_gets_it_again(void **state) {
-    (void)state;
     trouble t = {7, KCA_FAILED, GATE_CLOSED};
     gate_open(&t.hold);
     consuming c = troubled(&t, 20, NULL);
@@ -154,7 +149,6 @@ static void test_policy_stop_ends_at_a_failure_and_gets_it_again(void **state) {
 }
 
 static void test_policy_stop_ends_at_a_rejection_and_gets_it_again(void **state) {
-    (void)state;
     trouble t = {7, KCA_REJECTED, GATE_CLOSED};
     gate_open(&t.hold);
     consuming c = troubled(&t, 20, "stop");
@@ -163,7 +157,6 @@ static void test_policy_stop_ends_at_a_rejection_and_gets_it_again(void **state)
 }
 
 static void test_policy_skip_tells_a_fault_and_goes_on(void **state) {
-    (void)state;
     trouble t = {7, KCA_FAILED, GATE_CLOSED};
     gate_open(&t.hold);
     consuming c = troubled(&t, 20, "skip");
@@ -185,7 +178,6 @@ static void test_policy_skip_tells_a_fault_and_goes_on(void **state) {
 }
 
 static void test_a_name_without_a_handler_is_rejected(void **state) {
-    (void)state;
     const char *topic = unique("unknown"), *group = unique("group");
     topic_create(topic, 1);
     raw_writer *w = raw_writer_open(NULL);
@@ -200,7 +192,6 @@ static void test_a_name_without_a_handler_is_rejected(void **state) {
 }
 
 static void test_a_handler_over_its_time_counts_as_failed_whatever_it_does_later(void **state) {
-    (void)state;
     trouble t = {7, KCA_DONE, GATE_CLOSED};
     consuming c = troubled(&t, 8, NULL);
     kca_consumer_with_message_processing_timeout_ms(c.consumer, 300);

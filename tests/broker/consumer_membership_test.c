@@ -72,7 +72,6 @@ static void catch_up(tally *t) {
 /* ---- events ---- */
 
 static void test_both_forms_hear_what_comes_and_goes(void **state) {
-    (void)state;
     const char *topic = spread(100), *group = unique("group");
     consuming c = consume(topic, group, short_session(topic, group));
     tally first = {.queue = queue_of(c.system), .topic = topic, .consumer = group};
@@ -110,7 +109,6 @@ static kca_consumer_builder *member(const char *topic, const char *group, const 
 }
 
 static void test_a_static_member_that_is_back_in_time_disturbs_nobody(void **state) {
-    (void)state;
     const char *topic = spread(0), *group = unique("group");
     consuming c[2];
     runner r[2];
@@ -148,7 +146,6 @@ static void test_a_static_member_that_is_back_in_time_disturbs_nobody(void **sta
 }
 
 static void test_a_static_member_that_stays_away_loses_its_partitions(void **state) {
-    (void)state;
     const char *topic = spread(0), *group = unique("group");
     consuming c = consume(topic, group, member(topic, group, "red", 1500));
     tally t = {.queue = queue_of(c.system), .topic = topic, .consumer = group};
@@ -183,7 +180,6 @@ static int run_and_tell_of_loss(const char *topic, const char *group) {
 }
 
 static void test_a_member_that_slept_too_long_hears_that_its_partitions_are_lost(void **state) {
-    (void)state;
     const char *topic = spread(40), *group = unique("group");
     child sleeping = child_start("lose", topic, group);
     int told;
@@ -215,7 +211,6 @@ static bool goes_with_0(const char *strategy, int partition) {
 }
 
 static void test_each_strategy_deals_all_partitions_to_both(void **state) {
-    (void)state;
     const char *const strategies[] = {"range", "roundrobin", "range,roundrobin",
                                       "cooperative-sticky"};
     int count = rd_kafka_version() >= 0x020601ff ? 4 : 3;

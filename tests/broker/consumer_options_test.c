@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 static void test_start_offset_earliest_reads_what_was_there(void **state) {
-    (void)state;
     const char *topic = unique("earliest");
     topic_create(topic, 1);
     topic_fill(topic, 0, 10, 1);
@@ -19,7 +18,6 @@ static int is_assigned_and_quiet(void *argument) {
 
 /* Fault 13 of Gomes, with a start offset. */
 static void test_start_offset_latest_reads_what_comes(void **state) {
-    (void)state;
     const char *topic = unique("latest"), *group = unique("group");
     topic_create(topic, 1);
     topic_fill(topic, 0, 10, 1);
@@ -43,7 +41,6 @@ static void test_start_offset_latest_reads_what_comes(void **state) {
 }
 
 static void test_start_offset_of_a_time_begins_at_the_first_record_after_it(void **state) {
-    (void)state;
     const char *topic = unique("time"), *group = unique("group");
     topic_create(topic, 1);
     raw_writer *w = raw_writer_open(NULL);
@@ -82,7 +79,6 @@ static void write_transaction(raw_writer *w, const char *topic, int id, int comm
 }
 
 static void test_isolation_level_decides_about_aborted_records(void **state) {
-    (void)state;
     const char *topic = unique("isolation");
     topic_create(topic, 1);
     raw_writer *w = raw_writer_open(unique("transaction"));
@@ -105,7 +101,6 @@ static void test_isolation_level_decides_about_aborted_records(void **state) {
 }
 
 static void test_group_id_is_the_group_on_the_broker(void **state) {
-    (void)state;
     const char *topic = unique("group-id"), *name = unique("name"), *group = unique("kafka:name");
     topic_create(topic, 1);
     topic_fill(topic, 0, 5, 1);
@@ -128,7 +123,6 @@ static int five_are_committed(void *argument) {
 }
 
 static void test_commit_interval_is_how_often_work_is_committed(void **state) {
-    (void)state;
     const int intervals[] = {200, 60000};
     for (int i = 0; i < 2; i++) {
         const char *topic = unique("commit"), *group = unique("group");
@@ -148,7 +142,6 @@ static void test_commit_interval_is_how_often_work_is_committed(void **state) {
 }
 
 static void test_watching_finds_a_partition_that_was_added(void **state) {
-    (void)state;
     const char *topic = unique("watch"), *group = unique("group");
     topic_create(topic, 1);
     kca_consumer_builder *b = consumer_of(topic, group);
@@ -179,7 +172,6 @@ static int seven_are_held(void *argument) {
 }
 
 static void test_queue_capacity_bounds_what_is_held(void **state) {
-    (void)state;
     gate hold = GATE_CLOSED;
     const char *topic = unique("capacity"), *group = unique("group");
     topic_create(topic, 1);
@@ -204,7 +196,6 @@ static void test_queue_capacity_bounds_what_is_held(void **state) {
 }
 
 static void test_min_bytes_makes_a_fetch_wait_up_to_max_wait(void **state) {
-    (void)state;
     const char *topic = unique("fetch"), *group = unique("group");
     topic_create(topic, 1);
     kca_consumer_builder *b = consumer_of(topic, group);

@@ -98,7 +98,6 @@ static void fill_with_large(const char *topic, int partition, int count, size_t 
  * may prefetch 4 MiB (the least of queued.max.messages.kbytes) beside the 1 MiB of a fetch on its
  * way; twice that is allowed, for what malloc keeps. */
 static void test_others_go_on_at_full_speed_and_memory_is_bounded(void **state) {
-    (void)state;
     enum { LARGE = 400, LARGE_BYTES = 100000, SMALL = 3000, MOST_BYTES = 2 * (4 + 1) << 20 };
     const char *topic = two_partitions(), *group = unique("group");
     kca_consumer_builder *b = consumer_of(topic, group);
@@ -137,7 +136,6 @@ static int wait_in_paused(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_what_waited_when_it_was_paused_waits_on_and_keeps_its_order(void **state) {
-    (void)state;
     enum { COUNT = 200, CAPACITY = 10 };
     static gate hold = GATE_CLOSED;
     const char *topic = two_partitions(), *group = unique("group");
@@ -167,7 +165,6 @@ static void test_what_waited_when_it_was_paused_waits_on_and_keeps_its_order(voi
 }
 
 static void test_it_stays_paused_when_it_goes_and_comes_back(void **state) {
-    (void)state;
     const char *topic = two_partitions(), *group = unique("group");
     runner r, other_run;
     consuming c = run_on(&r, topic, group, short_session(topic, group));
@@ -195,7 +192,6 @@ static void test_it_stays_paused_when_it_goes_and_comes_back(void **state) {
 }
 
 static void test_a_pause_ends_with_the_run_and_does_not_hold_up_its_end(void **state) {
-    (void)state;
     const char *topic = two_partitions(), *group = unique("group");
     runner r;
     consuming c = run_on(&r, topic, group, NULL);
@@ -210,7 +206,6 @@ static void test_a_pause_ends_with_the_run_and_does_not_hold_up_its_end(void **s
 }
 
 static void test_pausing_what_does_not_run_is_an_error(void **state) {
-    (void)state;
     const char *topic = two_partitions(), *group = unique("group");
     consuming c = consume(topic, group, NULL);
     must_fail(kca_consumer_pause(c.consumer, topic, 0), KCA_ERROR_STATE, group, "does not run");

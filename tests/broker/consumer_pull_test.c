@@ -46,7 +46,6 @@ static kca_delivery *next(pulling *p) {
 }
 
 static void test_deliveries_are_pulled_settled_and_committed(void **state) {
-    (void)state;
     pulling p = pull(50, NULL);
     for (int i = 0; i < 50; i++) {
         kca_event *event = next_event(p.queue, KCA_EVENT_DELIVERY, COME_MS);
@@ -66,7 +65,6 @@ static void test_deliveries_are_pulled_settled_and_committed(void **state) {
 }
 
 static void test_the_descriptor_is_readable_while_something_waits(void **state) {
-    (void)state;
     pulling p = pull(0, NULL);
     struct pollfd fd = {.fd = kca_queue_fd(p.queue), .events = POLLIN};
     assert_true(fd.fd >= 0);
@@ -90,7 +88,6 @@ static void test_the_descriptor_is_readable_while_something_waits(void **state) 
 }
 
 static void test_a_second_settle_is_refused(void **state) {
-    (void)state;
     pulling p = pull(1, NULL);
     kca_delivery *d = next(&p);
     must_fail(kca_delivery_settle(d, KCA_DEFERRED), KCA_ERROR_ARGUMENT, "verdict");
@@ -101,7 +98,6 @@ static void test_a_second_settle_is_refused(void **state) {
 }
 
 static void test_a_delivery_freed_without_settling_counts_as_failed(void **state) {
-    (void)state;
     pulling p = pull(2, "skip");
     kca_delivery_free(next(&p));
     kca_event *fault = next_event(p.queue, KCA_EVENT_FAULT, COME_MS);
@@ -114,7 +110,6 @@ static void test_a_delivery_freed_without_settling_counts_as_failed(void **state
 }
 
 static void test_policy_stop_ends_the_pull_form_with_a_fault(void **state) {
-    (void)state;
     pulling p = pull(5, NULL);
     kca_delivery *d = next(&p);
     kca_delivery_explain(d, "Broken", "it broke");
@@ -137,7 +132,6 @@ static void test_policy_stop_ends_the_pull_form_with_a_fault(void **state) {
 }
 
 static void test_nothing_more_is_given_out_of_a_key_until_it_is_settled(void **state) {
-    (void)state;
     pulling p = pull(0, NULL);
     topic_fill(p.topic, 0, 3, 1);
     kca_delivery *first = next(&p);
@@ -153,7 +147,6 @@ static void test_nothing_more_is_given_out_of_a_key_until_it_is_settled(void **s
 }
 
 static void test_run_and_pull_exclude_each_other(void **state) {
-    (void)state;
     pulling p = pull(0, NULL);
     kca_queue *second;
     must_fail(kca_consumer_run(p.consumer), KCA_ERROR_STATE, p.group, "its queue is open");
@@ -191,7 +184,6 @@ static void *settle_all(void *argument) {
 }
 
 static void test_a_deferred_delivery_is_settled_from_another_thread(void **state) {
-    (void)state;
     deferred list = {.lock = PTHREAD_MUTEX_INITIALIZER};
     const char *topic = unique("defer"), *group = unique("group");
     topic_create(topic, 1);
@@ -213,7 +205,6 @@ static void test_a_deferred_delivery_is_settled_from_another_thread(void **state
 }
 
 static void test_a_delivery_outlives_its_system(void **state) {
-    (void)state;
     pulling p = pull(1, NULL);
     kca_delivery *d = next(&p);
     kca_queue_free(p.queue);

@@ -57,7 +57,6 @@ static void must_have_come_to(const consuming *both) {
 }
 
 static void test_consumers_that_join_and_leave_lose_nothing_and_repeat_little(void **state) {
-    (void)state;
     const char *topic = unique("rebalance"), *group = unique("group");
     topic_create(topic, PARTITIONS);
     topic_fill(topic, -1, COUNT / 2, 40);
@@ -110,7 +109,6 @@ static void fill_two_partitions(const char *topic) {
 }
 
 static void test_a_handler_that_holds_up_a_rebalance_too_long_no_longer_counts(void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED; /* a thread that is left over must not find another's */
     const char *topic = unique("stuck"), *group = unique("group");
     fill_two_partitions(topic);
@@ -144,7 +142,6 @@ static int is_later(void *argument) {
 }
 
 static void test_a_handler_slower_than_the_poll_interval_keeps_its_partition(void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED;
     const char *topic = unique("slow"), *group = unique("group");
     topic_create(topic, 1);

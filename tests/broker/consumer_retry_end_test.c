@@ -24,7 +24,6 @@ static int retry_until_killed(const char *topic, const char *group) {
 }
 
 static void test_a_retry_comes_after_a_kill(void **state) {
-    (void)state;
     const char *topic = filled(20, 20), *group = unique("group");
     child dying = child_start("retry", topic, group);
     for (int i = 0, id; i < 20; i++)
@@ -46,7 +45,6 @@ static int fail_0(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_a_retry_comes_after_a_shutdown_that_did_not_wait_for_it(void **state) {
-    (void)state;
     int fails = 1;
     const char *topic = filled(3, 3), *group = unique("group");
     consuming c = consume(topic, group, retrying(topic, group, 2, NEVER_MS));
@@ -76,7 +74,6 @@ static int wait_and_fail_once(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_what_fails_while_it_stops_comes_after_the_next_start(void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED;
     const char *topic = filled(1, 1), *group = unique("group");
     consuming c = consume(topic, group, retrying(topic, group, 2, 1));
@@ -120,7 +117,6 @@ static kca_delivery *next(pulling *p) {
 }
 
 static void test_a_pulled_delivery_comes_again_whether_it_was_freed_or_not(void **state) {
-    (void)state;
     const char *topic = filled(1, 1), *group = unique("group");
     pulling p = pull(group, retrying(topic, group, 3, 1));
     kca_delivery *first = next(&p);
@@ -144,7 +140,6 @@ static void test_a_pulled_delivery_comes_again_whether_it_was_freed_or_not(void 
 
 static void test_a_failed_one_that_is_freed_after_the_stop_comes_after_the_next_start(
     void **state) {
-    (void)state;
     const char *topic = filled(1, 1), *group = unique("group");
     pulling p = pull(group, retrying(topic, group, 2, NEVER_MS));
     kca_delivery *d = next(&p);
@@ -180,7 +175,6 @@ static int keep_the_first(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_a_deferred_delivery_that_fails_comes_again(void **state) {
-    (void)state;
     keeping k = {.taken = GATE_CLOSED};
     const char *topic = filled(2, 1), *group = unique("group");
     consuming c = consume(topic, group, retrying(topic, group, 2, 1));

@@ -61,7 +61,6 @@ static void must_have_paused(const plan *p, const int64_t *pauses_ms, int count)
 }
 
 static void test_pauses_grow_and_attempts_are_counted(void **state) {
-    (void)state;
     plan *p = plan_of(1, 3);
     const char *topic = filled(1, 1), *group = unique("group");
     consuming c = consume_by(p, topic, group, retrying(topic, group, 4, 100));
@@ -75,7 +74,6 @@ static void test_pauses_grow_and_attempts_are_counted(void **state) {
 }
 
 static void test_a_list_of_pauses_is_kept_to_and_then_the_policy_decides(void **state) {
-    (void)state;
     plan *p = plan_of(1, MOST);
     const char *topic = filled(1, 1), *group = unique("group");
     kca_consumer_builder *b = consumer_of(topic, group);
@@ -92,7 +90,6 @@ static void test_a_list_of_pauses_is_kept_to_and_then_the_policy_decides(void **
 }
 
 static void test_other_keys_go_on_while_one_waits_for_its_retry(void **state) {
-    (void)state;
     plan *p = plan_of(1000, 1); /* id 0 only */
     const char *topic = filled(500, 100), *group = unique("group");
     consuming c = consume_by(p, topic, group, retrying(topic, group, 2, NEVER_MS));
@@ -119,7 +116,6 @@ static void test_other_keys_go_on_while_one_waits_for_its_retry(void **state) {
 }
 
 static void test_a_key_keeps_its_order_over_retries(void **state) {
-    (void)state;
     enum { COUNT = 200, KEYS = 10 };
     plan *p = plan_of(3, 2);
     const char *topic = filled(COUNT, KEYS), *group = unique("group");
@@ -145,7 +141,6 @@ static void test_a_key_keeps_its_order_over_retries(void **state) {
 }
 
 static void test_with_order_partition_all_of_it_waits(void **state) {
-    (void)state;
     plan *p = plan_of(5, 2);
     const char *topic = filled(20, 20), *group = unique("group");
     kca_consumer_builder *b = retrying(topic, group, 3, 5);
@@ -161,7 +156,6 @@ static void test_with_order_partition_all_of_it_waits(void **state) {
 }
 
 static void test_a_rejected_error_is_not_tried_again(void **state) {
-    (void)state;
     plan *p = plan_of(10, MOST); /* ids 0 and 10 */
     p->error_name = "Fatal";
     const char *topic = filled(12, 12), *group = unique("group");
@@ -183,7 +177,6 @@ static void test_a_rejected_error_is_not_tried_again(void **state) {
 }
 
 static void test_attempts_without_end_go_on(void **state) {
-    (void)state;
     plan *p = plan_of(1, 60);
     const char *topic = filled(1, 1), *group = unique("group");
     kca_consumer_builder *b = retrying(topic, group, 0, 1);

@@ -21,7 +21,6 @@ static void must_have_come(recorder *r, int n, int first, int last) {
 }
 
 static void test_back_ahead_beginning_and_end_while_it_runs(void **state) {
-    (void)state;
     const char *topic = filled(COUNT, 1), *group = unique("group");
     consuming c = consume(topic, group, NULL);
     runner r;
@@ -55,7 +54,6 @@ static int wait_at_50(recorder *r, kca_delivery *d, int id) {
 
 /* Back: what is settled again is committed anew, though it is less than before. */
 static void test_commits_follow(void **state) {
-    (void)state;
     static gate hold = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, true, 0};
     const char *topic = filled(COUNT, 1), *group = unique("group");
     consuming c = consume(topic, group, NULL);
@@ -76,7 +74,6 @@ static void test_commits_follow(void **state) {
 
 /* librdkafka is still asking where to begin then. */
 static void test_as_soon_as_it_is_assigned(void **state) {
-    (void)state;
     for (int round = 0; round < 3; round++) {
         const char *topic = filled(COUNT, 1), *group = unique("group");
         consuming c = consume(topic, group, NULL);
@@ -97,7 +94,6 @@ static void test_as_soon_as_it_is_assigned(void **state) {
 
 /* So a backlog that was left out stays so. */
 static void test_where_it_went_is_committed_though_nothing_came_of_there(void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED;
     const char *topic = filled(COUNT, 1), *group = unique("group");
     consuming c = consume(topic, group, NULL);
@@ -126,7 +122,6 @@ static int wait_at_first(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_what_is_out_no_longer_counts_and_its_key_waits_for_it(void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED;
     const char *topic = filled(COUNT, 2), *group = unique("group"); /* even ids are of its key */
     consuming c = consume(topic, group, NULL);
@@ -157,7 +152,6 @@ static int seek_back_at_50(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_a_handler_may_seek_itself(void **state) {
-    (void)state;
     for (int processors = 1; processors <= 3; processors += 2) {
         const char *topic = filled(COUNT, 1), *group = unique("group");
         consuming c = consume(topic, group, NULL);
@@ -192,7 +186,6 @@ static void take(kca_queue *q, int first, int last) {
 }
 
 static void test_in_the_pull_form(void **state) {
-    (void)state;
     const char *topic = filled(COUNT, COUNT), *group = unique("group");
     consuming c = consume(topic, group, NULL);
     kca_queue *q;
@@ -213,7 +206,6 @@ static void test_in_the_pull_form(void **state) {
 /* ---- errors ---- */
 
 static void test_what_cannot_be_sought_is_an_error(void **state) {
-    (void)state;
     const char *topic = filled(1, 1), *group = unique("group");
     consuming c = consume(topic, group, NULL);
     must_fail(kca_consumer_seek(c.consumer, topic, 0, 0, 0), KCA_ERROR_STATE, "does not run");

@@ -36,7 +36,6 @@ static void must_have_come_since(recorder *r, int first, int parity, int times) 
 }
 
 static void test_all_partitions_or_one_go_to_a_time(void **state) {
-    (void)state;
     const char *topic = timed(), *group = unique("group");
     consuming c = consume(topic, group, NULL);
     runner r;
@@ -54,7 +53,6 @@ static void test_all_partitions_or_one_go_to_a_time(void **state) {
 }
 
 static void test_one_partition_goes_to_the_very_time_of_a_record(void **state) {
-    (void)state;
     const char *topic = timed(), *group = unique("group");
     consuming c = consume(topic, group, NULL);
     runner r;
@@ -70,7 +68,6 @@ static void test_one_partition_goes_to_the_very_time_of_a_record(void **state) {
 }
 
 static void test_a_time_to_come_is_the_end(void **state) {
-    (void)state;
     const char *topic = timed(), *group = unique("group");
     consuming c = consume(topic, group, NULL);
     runner r;
@@ -113,7 +110,6 @@ static int wait_at_25(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_the_lag_counts_what_is_not_finished_and_goes_to_0(void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED;
     const char *topic = timed(), *group = unique("group");
     consuming c = consume(topic, group, NULL);

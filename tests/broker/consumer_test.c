@@ -6,7 +6,6 @@
 enum { PARTITIONS = 3 };
 
 static void test_four_processors_handle_each_message_once_and_each_key_in_order(void **state) {
-    (void)state;
     enum { COUNT = 5000, KEYS = 23 };
     const char *topic = unique("main"), *group = unique("group");
     topic_create(topic, PARTITIONS);
@@ -29,7 +28,6 @@ static int wait_at_gate(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_different_keys_are_handled_at_the_same_time(void **state) {
-    (void)state;
     gate hold = GATE_CLOSED;
     const char *topic = unique("parallel");
     topic_create(topic, 1);
@@ -62,7 +60,6 @@ static int one_is_slow(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_a_key_waits_for_its_own_and_lets_others_pass(void **state) {
-    (void)state;
     by_id first = {GATE_CLOSED, 0};
     const char *topic = unique("lanes");
     topic_create(topic, 1);
@@ -85,7 +82,6 @@ static void test_a_key_waits_for_its_own_and_lets_others_pass(void **state) {
 }
 
 static void test_a_consumer_stops_and_runs_again(void **state) {
-    (void)state;
     const char *topic = unique("again"), *group = unique("group");
     topic_create(topic, 1);
     consuming c = consume(topic, group, NULL);
@@ -101,7 +97,6 @@ static void test_a_consumer_stops_and_runs_again(void **state) {
 
 /* Fault 12 of Gomes. */
 static void test_a_system_that_was_shut_down_starts_and_consumes_again(void **state) {
-    (void)state;
     const char *topic = unique("restart"), *group = unique("group");
     topic_create(topic, 1);
     topic_fill(topic, 0, 10, 3);
@@ -117,7 +112,6 @@ static void test_a_system_that_was_shut_down_starts_and_consumes_again(void **st
 }
 
 static void test_one_consumer_reads_several_topics(void **state) {
-    (void)state;
     const char *one = unique("one"), *two = unique("two"), *group = unique("group");
     topic_create(one, 1);
     topic_create(two, 2);
@@ -134,7 +128,6 @@ static void test_one_consumer_reads_several_topics(void **state) {
 }
 
 static void test_one_partition_alone_comes_in_total_order(void **state) {
-    (void)state;
     const char *topic = unique("partition"), *group = unique("group");
     topic_create(topic, PARTITIONS);
     for (int i = 0; i < PARTITIONS; i++)
@@ -157,7 +150,6 @@ static void test_one_partition_alone_comes_in_total_order(void **state) {
 }
 
 static void test_a_partition_that_is_not_there_fails_at_start(void **state) {
-    (void)state;
     const char *topic = unique("partition");
     topic_create(topic, PARTITIONS);
     kca_system *s = system_on(listener("PLAINTEXT"));
@@ -171,7 +163,6 @@ static void test_a_partition_that_is_not_there_fails_at_start(void **state) {
 }
 
 static void test_every_partition_of_a_topic_that_is_no_more_ends_the_run(void **state) {
-    (void)state;
     const char *topic = unique("gone");
     topic_create(topic, PARTITIONS);
     kca_system *s = system_on(listener("PLAINTEXT"));
@@ -190,7 +181,6 @@ static void test_every_partition_of_a_topic_that_is_no_more_ends_the_run(void **
 }
 
 static void test_the_handler_of_a_name_goes_before_the_one_of_all(void **state) {
-    (void)state;
     const char *topic = unique("names"), *group = unique("group");
     topic_create(topic, 1);
     raw_writer *w = raw_writer_open(NULL);
@@ -220,7 +210,6 @@ static void test_the_handler_of_a_name_goes_before_the_one_of_all(void **state) 
 }
 
 static void test_a_topic_that_was_not_there_at_start_is_read(void **state) {
-    (void)state;
     const char *topic = unique("later"), *group = unique("group");
     consuming c = consume(topic, group, NULL);
     runner r;

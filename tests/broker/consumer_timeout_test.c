@@ -53,7 +53,6 @@ static void must_stay(recorder *r, int count, int ms) {
 }
 
 static void test_under_wait_the_retry_comes_when_the_handler_is_back(void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED;
     const char *topic = traced(), *group = unique("group");
     runner r;
@@ -75,7 +74,6 @@ static void test_under_wait_the_retry_comes_when_the_handler_is_back(void **stat
 
 static void test_under_abandon_the_retry_does_not_wait_and_the_late_result_is_dropped(
     void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED;
     const char *topic = traced(), *group = unique("group");
     runner r;
@@ -130,7 +128,6 @@ static void bury_late(const char *policy, int before_the_handler_is_back) {
 
 /* Fault 1 of Gomes: a message whose handler is late is neither dead-lettered nor comes again. */
 static void test_a_late_one_is_dead_lettered_with_the_name_timeout(void **state) {
-    (void)state;
     bury_late("wait", 0);
     bury_late("abandon", 1);
 }
@@ -143,7 +140,6 @@ static int linger_always(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_a_handler_that_is_late_each_time_uses_its_attempts_up(void **state) {
-    (void)state;
     static gate hold = GATE_CLOSED;
     const char *topic = filled(1, 1), *group = unique("group");
     kca_consumer_builder *b = retrying(topic, group, 3, 0);
@@ -168,7 +164,6 @@ static void test_a_handler_that_is_late_each_time_uses_its_attempts_up(void **st
 }
 
 static void test_settling_after_the_time_is_refused_and_it_comes_again(void **state) {
-    (void)state;
     const char *topic = filled(1, 1), *group = unique("group");
     kca_system *s = system_on(listener("PLAINTEXT"));
     give_consumer(s, retrying(topic, group, 2, 0));

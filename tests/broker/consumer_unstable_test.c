@@ -46,7 +46,6 @@ static const char *filled(void) {
 
 /* It is for groups that have committed nothing, and that is not known meanwhile. */
 static void test_a_start_time_does_not_skip_what_the_group_has_not_handled(void **state) {
-    (void)state;
     const char *topic = filled(), *group = unique("group");
     char tomorrow[32];
     snprintf(tomorrow, sizeof tomorrow, "%lld", ((long long)time(NULL) + 86400) * 1000);
@@ -86,7 +85,6 @@ static int fail_slow(recorder *r, kca_delivery *d, int id) {
 /* What was finished ahead of the offset is told beside it: without that, it would be handled, and
  * what came of it published, once more. */
 static void test_exactly_once_waits_until_they_are_stable(void **state) {
-    (void)state;
     const char *topic = filled(), *group = unique("group");
     consuming c = consume(topic, group, exactly_once(topic, group));
     c.recorder->behave = fail_slow;

@@ -19,7 +19,6 @@ static int note_timestamp(recorder *r, kca_delivery *d, int id) {
 
 /* Fault 7. */
 static void test_a_bad_timestamp_neither_stalls_nor_drops_the_record(void **state) {
-    (void)state;
     const char *topic = unique("timestamp");
     topic_create(topic, 1);
     const char *const bad[] = {"", "yesterday", "2026-13-45 99:99:99", "9999999999999999999999"};
@@ -49,7 +48,6 @@ static int note_length(recorder *r, kca_delivery *d, int id) {
 
 /* Fault 8. */
 static void test_payloads_that_are_not_json_come_as_they_are(void **state) {
-    (void)state;
     int lengths[3] = {-1, -1, -1};
     const char *topic = unique("payload");
     topic_create(topic, 1);
@@ -76,7 +74,6 @@ static int wait_at_gate(recorder *r, kca_delivery *d, int id) {
 
 /* Fault 9. */
 static void test_a_trace_header_leaves_the_processing_timeout_alone(void **state) {
-    (void)state;
     gate hold = GATE_CLOSED;
     const char *topic = unique("trace"), *group = unique("group");
     topic_create(topic, 1);
@@ -103,7 +100,6 @@ static void test_a_trace_header_leaves_the_processing_timeout_alone(void **state
 
 /* Fault 12. */
 static void test_two_systems_in_a_process_work_beside_each_other(void **state) {
-    (void)state;
     const char *topic = unique("two");
     topic_create(topic, 2);
     topic_fill(topic, -1, 50, 5);
@@ -117,7 +113,6 @@ static void test_two_systems_in_a_process_work_beside_each_other(void **state) {
 }
 
 static void test_a_name_that_is_taken_is_an_error(void **state) {
-    (void)state;
     kca_system *s = system_on(listener("PLAINTEXT"));
     kca_connection *c;
     must(kca_connection_new(&c, "kafka", "elsewhere:1"));
@@ -138,7 +133,6 @@ static void test_a_name_that_is_taken_is_an_error(void **state) {
 
 /* Fault 13. */
 static void test_each_option_works_alone(void **state) {
-    (void)state;
     const char *topic = unique("alone");
     topic_create(topic, 2);
     topic_fill(topic, 1, 5, 1);

@@ -13,7 +13,6 @@ static cJSON *cluster_of(kca_system *s, const char *topic, const char *group) {
 }
 
 static void test_a_group_is_described_with_its_members(void **state) {
-    (void)state;
     const char *topic = unique("orders"), *group = unique("group");
     topic_create(topic, 1);
     topic_fill(topic, 0, 3, 40);
@@ -39,7 +38,6 @@ static void test_a_group_is_described_with_its_members(void **state) {
 }
 
 static void test_asking_for_a_topic_does_not_create_it(void **state) {
-    (void)state;
     kca_system *s = system_on(listener("PLAINTEXT"));
     const char *topic = unique("missing");
     char *text;

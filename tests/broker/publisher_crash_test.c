@@ -75,7 +75,6 @@ static void must_hold_all_that_is_stored(const answers *a, const char *topic) {
 }
 
 static void test_every_message_has_its_receipt_though_the_broker_crashes(void **state) {
-    (void)state;
     static answers a = {.lock = PTHREAD_MUTEX_INITIALIZER};
     const char *topic = unique("crash");
     topic_create(topic, 3);
@@ -106,7 +105,6 @@ static void test_every_message_has_its_receipt_though_the_broker_crashes(void **
 }
 
 static void test_a_failed_receipt_says_why(void **state) {
-    (void)state;
     const char *topic = unique("why");
     kca_system *s = system_on(listener("PLAINTEXT"));
     kca_publisher_builder *b = publisher_of(topic);

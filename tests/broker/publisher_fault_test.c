@@ -37,13 +37,11 @@ static kca_error *publish_one(kca_bus *bus, const char *payload, uint64_t token)
 /* ---- a broker that does not answer ---- */
 
 static int go_on(void **state) {
-    (void)state;
     cluster_do("cont");
     return 0;
 }
 
 static void test_a_full_buffer_waits_and_then_says_so(void **state) {
-    (void)state;
     const char *topic = unique("full");
     kca_bus *bus;
     kca_system *s = with(small_publisher(topic, 5, 400), topic, &bus);
@@ -63,7 +61,6 @@ static void test_a_full_buffer_waits_and_then_says_so(void **state) {
 }
 
 static void test_a_timeout_of_0_does_not_wait(void **state) {
-    (void)state;
     const char *topic = unique("full");
     kca_bus *bus;
     kca_system *s = with(small_publisher(topic, 3, 0), topic, &bus);
@@ -78,7 +75,6 @@ static void test_a_timeout_of_0_does_not_wait(void **state) {
 }
 
 static void test_buffer_bytes_bound_it_too(void **state) {
-    (void)state;
     const char *topic = unique("full");
     kca_publisher_builder *b = small_publisher(topic, 1000, 0);
     kca_publisher_builder_with_buffer_bytes(b, 10000);
@@ -110,7 +106,6 @@ static void *publish_and_wait(void *argument) {
 }
 
 static void test_a_publish_that_waits_goes_on_when_there_is_room(void **state) {
-    (void)state;
     const char *topic = unique("room");
     waiting_publish w = {0};
     kca_system *s = with(small_publisher(topic, 3, -1), topic, &w.bus);
@@ -127,7 +122,6 @@ static void test_a_publish_that_waits_goes_on_when_there_is_room(void **state) {
 }
 
 static void test_shutdown_in_too_little_time_names_what_was_left(void **state) {
-    (void)state;
     const char *topic = unique("left");
     kca_bus *bus;
     kca_system *s = with(publisher_of(topic), topic, &bus);
@@ -151,7 +145,6 @@ static void test_shutdown_in_too_little_time_names_what_was_left(void **state) {
 }
 
 static void test_a_message_that_fails_without_a_receipt_is_a_fault(void **state) {
-    (void)state;
     const char *topic = unique("fault");
     kca_bus *bus;
     kca_system *s = with(publisher_of(topic), topic, &bus);
@@ -173,7 +166,6 @@ static void test_a_message_that_fails_without_a_receipt_is_a_fault(void **state)
 /* ---- receipts that nobody reads ---- */
 
 static void test_unread_receipts_fill_the_buffer_and_the_error_says_so(void **state) {
-    (void)state;
     const char *topic = unique("unread");
     kca_bus *bus;
     kca_system *s = with(small_publisher(topic, 5, 100), topic, &bus);
@@ -191,7 +183,6 @@ static void test_unread_receipts_fill_the_buffer_and_the_error_says_so(void **st
 /* ---- shutdown ---- */
 
 static void test_shutdown_sends_all_that_is_buffered(void **state) {
-    (void)state;
     const char *topic = unique("flush");
     topic_create(topic, 3);
     kca_system *s = system_on(listener("PLAINTEXT"));

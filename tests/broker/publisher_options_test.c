@@ -41,7 +41,6 @@ static int64_t time_of(kca_system *s, const char *topic, int count, size_t paylo
 }
 
 static void test_linger_makes_a_message_wait_for_company(void **state) {
-    (void)state;
     const char *topic = unique("linger");
     kca_publisher_builder *b = publisher_of(topic);
     kca_publisher_builder_with_linger_ms(b, 900);
@@ -52,7 +51,6 @@ static void test_linger_makes_a_message_wait_for_company(void **state) {
 }
 
 static void test_a_batch_that_is_full_by_batch_size_goes_at_once(void **state) {
-    (void)state;
     const char *topic = unique("batch-size");
     kca_publisher_builder *b = publisher_of(topic);
     kca_publisher_builder_with_linger_ms(b, 3000);
@@ -65,7 +63,6 @@ static void test_a_batch_that_is_full_by_batch_size_goes_at_once(void **state) {
 }
 
 static void test_no_batch_is_larger_than_batch_bytes(void **state) {
-    (void)state;
     const char *topic = unique("batch-bytes");
     topic_create_with(topic, 1, "max.message.bytes", "30000");
     kca_publisher_builder *b = publisher_of(topic);
@@ -95,7 +92,6 @@ static int64_t bytes_with(const char *codec) {
 }
 
 static void test_compression_makes_records_smaller(void **state) {
-    (void)state;
     int64_t plain = bytes_with("none");
     assert_in_range(plain, 250000, 300000);
     const char *const codecs[] = {"gzip", "snappy", "lz4", "zstd"};
@@ -104,7 +100,6 @@ static void test_compression_makes_records_smaller(void **state) {
 }
 
 static void test_acks_0_warns_once_and_knows_no_offset(void **state) {
-    (void)state;
     const char *topic = unique("acks");
     topic_create(topic, 1);
     kca_publisher_builder *b;
@@ -131,7 +126,6 @@ static void test_acks_0_warns_once_and_knows_no_offset(void **state) {
 
 /* What acks 1 and -1 do differently takes three brokers to see. */
 static void test_acks_are_told_to_the_broker(void **state) {
-    (void)state;
     const int acks[] = {1, -1};
     for (int i = 0; i < 2; i++) {
         const char *topic = unique("acks");
@@ -145,7 +139,6 @@ static void test_acks_are_told_to_the_broker(void **state) {
 }
 
 static void test_max_attempts_counts_the_first_one(void **state) {
-    (void)state;
     kca_publisher_builder *b = publisher_of(unique("attempts"));
     kca_publisher_builder_with_max_attempts(b, 5);
     kca_system *s = with(b);
@@ -166,7 +159,6 @@ static kca_error *add_idempotent(int acks, int attempts) {
 }
 
 static void test_idempotence_says_what_it_needs(void **state) {
-    (void)state;
     must_fail(add_idempotent(0, 10), KCA_ERROR_ARGUMENT, "publisher once", "required_acks -1", "0");
     must_fail(add_idempotent(1, 10), KCA_ERROR_ARGUMENT, "required_acks -1");
     must_fail(add_idempotent(-1, 1), KCA_ERROR_ARGUMENT, "max_attempts of at least 2", "1");
@@ -174,7 +166,6 @@ static void test_idempotence_says_what_it_needs(void **state) {
 }
 
 static void test_an_idempotent_publisher_publishes(void **state) {
-    (void)state;
     const char *topic = unique("once");
     topic_create(topic, 1);
     kca_publisher_builder *b = publisher_of(topic);
@@ -187,7 +178,6 @@ static void test_an_idempotent_publisher_publishes(void **state) {
 }
 
 static void test_an_unknown_property_is_refused_with_the_nearest(void **state) {
-    (void)state;
     kca_publisher_builder *b = publisher_of("orders");
     kca_publisher_builder_with_property(b, "mesage.timeout.ms", "1000");
     const kca_error *e = kca_publisher_builder_error(b);
@@ -201,7 +191,6 @@ static void test_an_unknown_property_is_refused_with_the_nearest(void **state) {
 }
 
 static void test_a_property_of_an_option_is_refused_with_the_option(void **state) {
-    (void)state;
     const char *const owned[][2] = {{"linger.ms", "linger_ms"},
                                     {"acks", "required_acks"},
                                     {"batch.size", "batch_bytes"},
@@ -229,7 +218,6 @@ static kca_system *two_publishers(int first_linger, int second_linger) {
 }
 
 static void test_publishers_of_equal_settings_share_a_client(void **state) {
-    (void)state;
     kca_system *s = two_publishers(7, 7);
     assert_int_equal(described(s, "connections", 0, "producer_clients"), 1);
     finish(s);

@@ -18,7 +18,6 @@ static kca_system *publishing(const char *topic, int async) {
 }
 
 static void test_a_synchronous_publish_returns_when_the_record_is_stored(void **state) {
-    (void)state;
     const char *topic = unique("sync");
     topic_create(topic, 1);
     kca_system *s = publishing(topic, 0);
@@ -33,7 +32,6 @@ static void test_a_synchronous_publish_returns_when_the_record_is_stored(void **
 
 /* Fault 14 of Gomes. */
 static void test_a_lone_synchronous_publish_waits_for_no_batch_timer(void **state) {
-    (void)state;
     const char *topic = unique("lone");
     topic_create(topic, 1);
     kca_system *s = system_on(listener("PLAINTEXT"));
@@ -72,7 +70,6 @@ static void take_receipts(unsigned char *times, kca_queue *q, int count, int mos
 }
 
 static void test_ten_thousand_messages_have_one_receipt_each(void **state) {
-    (void)state;
     enum { COUNT = 10000, AT_ONCE = 1000 };
     const char *topic = unique("receipts");
     topic_create(topic, PARTITIONS);
@@ -97,7 +94,6 @@ static void test_ten_thousand_messages_have_one_receipt_each(void **state) {
 }
 
 static void test_receipts_tell_the_offset_where_the_record_is(void **state) {
-    (void)state;
     const char *topic = unique("offsets");
     topic_create(topic, 1);
     topic_fill(topic, 0, 7, 0);
@@ -121,7 +117,6 @@ static void test_receipts_tell_the_offset_where_the_record_is(void **state) {
 }
 
 static void test_token_zero_gives_no_receipt(void **state) {
-    (void)state;
     const char *topic = unique("no-receipt");
     kca_system *s = publishing(topic, 1);
     kca_bus *bus = bus_of(s, topic);
@@ -164,7 +159,6 @@ static int java_partition(const char *key, int partitions) {
 }
 
 static void test_the_key_chooses_the_partition_as_the_java_client_does(void **state) {
-    (void)state;
     /* Kafka's own unit test of murmur2: "21" -> -973932308, "foobar" -> -790332482, "abc" ->
      * 479470107 */
     assert_int_equal(java_partition("21", 1 << 30), (-973932308 & 0x7fffffff) % (1 << 30));
@@ -188,7 +182,6 @@ static void test_the_key_chooses_the_partition_as_the_java_client_does(void **st
 }
 
 static void test_a_message_above_batch_bytes_is_too_large(void **state) {
-    (void)state;
     const char *topic = unique("large");
     kca_system *s = system_on(listener("PLAINTEXT"));
     kca_publisher_builder *b = publisher_of(topic);
@@ -211,7 +204,6 @@ static void test_a_message_above_batch_bytes_is_too_large(void **state) {
 }
 
 static void test_what_the_broker_takes_for_too_large_is_told_so(void **state) {
-    (void)state;
     const char *topic = unique("large");
     kca_system *s = system_on(listener("PLAINTEXT"));
     kca_publisher_builder *b = publisher_of(topic);

@@ -55,7 +55,6 @@ static void must_be_in_order(const char *topic, int from) {
 }
 
 static void test_a_process_that_is_killed_skips_nothing_and_repeats_little(void **state) {
-    (void)state;
     const char *topic = unique("killed"), *dead = unique("dead");
     topic_create(topic, 1);
     topic_create(dead, 2);
@@ -88,7 +87,6 @@ static void test_a_process_that_is_killed_skips_nothing_and_repeats_little(void 
 /* ---- time ---- */
 
 static void test_when_the_time_is_over_the_next_call_goes_on(void **state) {
-    (void)state;
     const char *topic = unique("late"), *dead = unique("dead");
     topic_create(topic, 1);
     topic_create(dead, 1);
@@ -122,7 +120,6 @@ static void test_when_the_time_is_over_the_next_call_goes_on(void **state) {
 }
 
 static void test_a_cluster_that_does_not_answer_is_a_timeout(void **state) {
-    (void)state;
     const char *topic = unique("silent"), *dead = unique("dead");
     topic_create(topic, 1);
     topic_create(dead, 1);
@@ -157,7 +154,6 @@ static void write_sizes(const char *dead, const char *topic, const int *sizes, i
 }
 
 static void test_a_message_that_is_refused_ends_the_run_before_it(void **state) {
-    (void)state;
     const char *topic = unique("narrow"), *dead = unique("dead");
     topic_create_with(topic, 1, "max.message.bytes", "1000");
     topic_create(dead, 1);
@@ -182,7 +178,6 @@ static void test_a_message_that_is_refused_ends_the_run_before_it(void **state) 
 }
 
 static void test_small_messages_that_are_too_large_only_together_go_one_by_one(void **state) {
-    (void)state;
     const char *topic = unique("narrow"), *dead = unique("dead");
     topic_create_with(topic, 1, "max.message.bytes", "1000");
     topic_create(dead, 2);
@@ -195,7 +190,6 @@ static void test_small_messages_that_are_too_large_only_together_go_one_by_one(v
 }
 
 static void test_a_topic_that_is_no_more_ends_the_run_and_is_not_created(void **state) {
-    (void)state;
     const char *topic = unique("kept"), *gone = unique("gone"), *dead = unique("dead");
     topic_create(topic, 1);
     topic_create(dead, 1);
@@ -217,7 +211,6 @@ static void test_a_topic_that_is_no_more_ends_the_run_and_is_not_created(void **
 }
 
 static void test_a_dead_letter_topic_that_is_not_there_is_not_found_and_not_created(void **state) {
-    (void)state;
     const char *dead = unique("never");
     kca_system *s = bare_system();
     for (int i = 0; i < 2; i++)
@@ -227,7 +220,6 @@ static void test_a_dead_letter_topic_that_is_not_there_is_not_found_and_not_crea
 }
 
 static void test_a_to_topic_that_is_not_there_is_not_found(void **state) {
-    (void)state;
     const char *dead = unique("dead"), *never = unique("never");
     topic_create(dead, 1);
     kca_system *s = bare_system();
@@ -240,7 +232,6 @@ static void test_a_to_topic_that_is_not_there_is_not_found(void **state) {
 /* ---- groups ---- */
 
 static void test_a_group_that_has_members_is_refused_before_anything_is_published(void **state) {
-    (void)state;
     const char *topic = unique("shared"), *dead = unique("dead"), *group = unique("group");
     topic_create(topic, 1);
     topic_create(dead, 1);
@@ -265,7 +256,6 @@ static void test_a_group_that_has_members_is_refused_before_anything_is_publishe
 }
 
 static void test_an_offset_beyond_a_topic_that_was_made_anew_begins_it_again(void **state) {
-    (void)state;
     const char *topic = unique("anew"), *dead = unique("dead");
     topic_create(topic, 1);
     topic_create(dead, 1);
@@ -303,7 +293,6 @@ static void *run_redrive(void *argument) {
 }
 
 static void test_shutdown_ends_a_redrive_and_what_is_done_is_committed(void **state) {
-    (void)state;
     const char *topic = unique("ended"), *dead = unique("dead");
     topic_create(topic, 1);
     topic_create(dead, 1);
@@ -326,7 +315,6 @@ static void test_shutdown_ends_a_redrive_and_what_is_done_is_committed(void **st
 }
 
 static void test_what_is_not_declared_or_started_is_told(void **state) {
-    (void)state;
     kca_system *s = system_on(listener("PLAINTEXT"));
     must_not_redrive(s, redrive_of("orders.dead"), KCA_ERROR_STATE,
                      "redrive orders.dead: the system is not started");

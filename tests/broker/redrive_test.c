@@ -167,17 +167,14 @@ static void come_back(const char *format) {
 }
 
 static void test_kca_dead_letters_come_back_byte_for_byte_and_are_handled(void **state) {
-    (void)state;
     come_back("kca");
 }
 
 static void test_spring_dead_letters_come_back_byte_for_byte_and_are_handled(void **state) {
-    (void)state;
     come_back("spring");
 }
 
 static void test_gomes_dead_letters_come_back_byte_for_byte_and_are_handled(void **state) {
-    (void)state;
     come_back("gomes");
 }
 
@@ -213,17 +210,14 @@ static void loop(const char *format) {
 }
 
 static void test_the_loop_guard_counts_through_kca_dead_letters(void **state) {
-    (void)state;
     loop("kca");
 }
 
 static void test_the_loop_guard_counts_through_spring_dead_letters(void **state) {
-    (void)state;
     loop("spring");
 }
 
 static void test_the_loop_guard_counts_through_gomes_dead_letters(void **state) {
-    (void)state;
     loop("gomes");
 }
 
@@ -238,7 +232,6 @@ static void make_topics(const char **topic, const char **dead) {
 }
 
 static void test_a_dry_run_changes_nothing_and_tells_the_same_numbers(void **state) {
-    (void)state;
     const char *topic, *dead, *other = unique("other");
     make_topics(&topic, &dead);
     topic_create(other, 1);
@@ -283,7 +276,6 @@ static void test_a_dry_run_changes_nothing_and_tells_the_same_numbers(void **sta
 }
 
 static void test_what_one_call_left_the_next_one_does_and_each_exactly_once(void **state) {
-    (void)state;
     const char *topic, *dead;
     make_topics(&topic, &dead);
     fill_with_letters(dead, 2, topic, 500);
@@ -303,7 +295,6 @@ static void test_what_one_call_left_the_next_one_does_and_each_exactly_once(void
 }
 
 static void test_filters_leave_out_what_they_do_not_name(void **state) {
-    (void)state;
     const char *topic, *dead, *other = unique("other");
     make_topics(&topic, &dead);
     topic_create(other, 1);
@@ -334,7 +325,6 @@ static void test_filters_leave_out_what_they_do_not_name(void **state) {
 }
 
 static void test_times_bound_what_is_read_and_a_later_call_goes_on(void **state) {
-    (void)state;
     const int64_t then = 1767225600000;
     const char *topic, *dead;
     make_topics(&topic, &dead);
@@ -369,7 +359,6 @@ static void test_times_bound_what_is_read_and_a_later_call_goes_on(void **state)
 }
 
 static void test_a_partition_that_is_no_more_is_replaced_by_the_keys(void **state) {
-    (void)state;
     const char *topic, *dead, *elsewhere = unique("elsewhere");
     make_topics(&topic, &dead);
     topic_create(elsewhere, PARTITIONS);
@@ -420,7 +409,6 @@ static int write_gomes_letters(const char *dead) {
 }
 
 static void test_letters_of_gomes_go_to_the_topic_that_is_named(void **state) {
-    (void)state;
     const char *topic, *dead;
     make_topics(&topic, &dead);
     int letters = write_gomes_letters(dead);
@@ -449,7 +437,6 @@ static void test_letters_of_gomes_go_to_the_topic_that_is_named(void **state) {
 }
 
 static void test_records_that_are_no_dead_letters_are_passed(void **state) {
-    (void)state;
     const char *topic, *dead;
     make_topics(&topic, &dead);
     raw_writer *w = raw_writer_open(NULL);
@@ -469,7 +456,6 @@ static void test_records_that_are_no_dead_letters_are_passed(void **state) {
 }
 
 static void test_texts_that_are_no_utf_8_make_no_broken_report(void **state) {
-    (void)state;
     const char *topic, *dead;
     make_topics(&topic, &dead);
     raw_writer *w = raw_writer_open(NULL);
@@ -487,7 +473,6 @@ static void test_texts_that_are_no_utf_8_make_no_broken_report(void **state) {
 }
 
 static void test_a_transaction_that_was_aborted_is_not_read(void **state) {
-    (void)state;
     const char *topic, *dead;
     make_topics(&topic, &dead);
     raw_writer *w = raw_writer_open(unique("transaction"));

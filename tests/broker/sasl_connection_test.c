@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 static void test_plain_with_and_without_tls(void **state) {
-    (void)state;
     must_publish_over(sasl_to(listener("SASL"), "PLAIN", "admin", "admin-secret"), unique("sasl"));
     kca_connection *c = sasl_to(listener("SASL_TLS"), "PLAIN", "admin", "admin-secret");
     kca_connection_with_tls(c, certificate_file("ca.pem"), NULL, NULL);
@@ -19,7 +18,6 @@ static int scram_works(void) {
 }
 
 static void test_scram_works_or_names_the_version_that_does(void **state) {
-    (void)state;
     const char *const mechanisms[] = {"SCRAM-SHA-256", "SCRAM-SHA-512"};
     for (int i = 0; i < 2; i++) {
         kca_connection *c = sasl_to(listener("SASL"), mechanisms[i], "admin", "admin-secret");
@@ -32,7 +30,6 @@ static void test_scram_works_or_names_the_version_that_does(void **state) {
 }
 
 static void test_oauthbearer_by_properties(void **state) {
-    (void)state;
     const char *topic = unique("oauth");
     kca_connection *c = connection_to(listener("SASL"));
     kca_connection_with_property(c, "sasl.mechanisms", "OAUTHBEARER");
@@ -43,7 +40,6 @@ static void test_oauthbearer_by_properties(void **state) {
 }
 
 static void test_a_wrong_password_is_refused_at_once(void **state) {
-    (void)state;
     must_be_refused_at_once(sasl_to(listener("SASL"), "PLAIN", "alice", "not-her-password"),
                             KCA_ERROR_AUTHENTICATION, "connection kafka",
                             "authentication refused for user alice");
@@ -53,7 +49,6 @@ static void test_a_wrong_password_is_refused_at_once(void **state) {
 }
 
 static void test_sasl_to_a_listener_without_it_fails_in_time(void **state) {
-    (void)state;
     int64_t begin = now_ms();
     kca_error *e =
         start_over(sasl_to(listener("PLAINTEXT"), "PLAIN", "admin", "admin-secret"), 4000);
@@ -65,7 +60,6 @@ static void test_sasl_to_a_listener_without_it_fails_in_time(void **state) {
 }
 
 static void test_no_sasl_to_a_listener_that_wants_it_fails_in_time(void **state) {
-    (void)state;
     int64_t begin = now_ms();
     kca_error *e = start_over(connection_to(listener("SASL")), 4000);
     assert_non_null(e);
@@ -107,7 +101,6 @@ static kca_system *talkative_system(kca_connection *c) {
 }
 
 static void test_the_password_is_shown_nowhere(void **state) {
-    (void)state;
     const char *const passwords[] = {"admin-secret", "wrong-pass-phrase"};
     for (int i = 0; i < 2; i++) {
         kca_system *s = talkative_system(sasl_to(listener("SASL"), "PLAIN", "admin", passwords[i]));
@@ -122,7 +115,6 @@ static void test_the_password_is_shown_nowhere(void **state) {
 }
 
 static void test_a_password_given_as_property_is_shown_nowhere(void **state) {
-    (void)state;
     kca_connection *c = connection_to(listener("SASL"));
     kca_connection_with_property(c, "sasl.mechanisms", "PLAIN");
     kca_connection_with_property(c, "sasl.username", "alice");
@@ -135,7 +127,6 @@ static void test_a_password_given_as_property_is_shown_nowhere(void **state) {
 }
 
 static void test_start_works_after_one_that_failed(void **state) {
-    (void)state;
     kca_system *s = system_on(listener("PLAINTEXT"));
     const char *topic = unique("again");
     give_publisher(s, publisher_of(topic));

@@ -175,7 +175,6 @@ static void must_handle(int fd, int count) {
 /* ---- tests ---- */
 
 static void test_a_pipeline_of_several_processors_passes_all_on_once_and_in_order(void **state) {
-    (void)state;
     wish w = new_wish("once", 3000);
     pipeline p = open_pipeline(w.in, w.out, w.group, unique("id"), 10000);
     runner r;
@@ -186,7 +185,6 @@ static void test_a_pipeline_of_several_processors_passes_all_on_once_and_in_orde
 }
 
 static void test_a_process_that_is_killed_passes_nothing_on_twice(void **state) {
-    (void)state;
     wish w = new_wish("killed", 3000);
     const char *id = unique("id");
     int fd;
@@ -235,7 +233,6 @@ static void write_more(wish *w) {
 
 /* A zombie: it was taken for dead, its successor has its id, and then it wakes up. */
 static void test_a_zombie_is_fenced_and_passes_nothing_on(void **state) {
-    (void)state;
     wish w = new_wish("zombie", 2000);
     const char *id = unique("id");
     int fd;
@@ -267,7 +264,6 @@ static int fail_after_publishing(recorder *r, kca_delivery *d, int id) {
 }
 
 static void test_what_a_failed_attempt_published_does_not_come_out(void **state) {
-    (void)state;
     wish w = new_wish("failed", 500);
     pipeline p = {.c = {system_on(listener("PLAINTEXT")), NULL, recorder_new(), w.in, w.group}};
     kca_consumer_builder *b = consumer_of(w.in, w.group);
@@ -315,7 +311,6 @@ static void must_hold(const char *topic, int partitions, int count) {
 
 /* A dead letter goes with its offset: once, and not beside a result. */
 static void test_dead_letters_are_part_of_the_transaction(void **state) {
-    (void)state;
     const char *dead = unique("dead");
     wish w = new_wish("rejected", 300);
     topic_create(dead, 1);
@@ -351,7 +346,6 @@ static void test_dead_letters_are_part_of_the_transaction(void **state) {
 
 /* It stays with its key; what else is done is committed. */
 static void test_a_dead_letter_that_is_too_large_holds_up_its_key_only(void **state) {
-    (void)state;
     enum { LARGE = 2000 };
     static char value[LARGE + 1];
     const char *in = unique("large"), *dead = unique("dead"), *group = unique("group");
@@ -390,7 +384,6 @@ static void test_a_dead_letter_that_is_too_large_holds_up_its_key_only(void **st
 
 /* The results' topic takes no writes for a while: transactions are aborted, and all comes again. */
 static void test_aborted_transactions_cost_nothing_and_repeat_nothing(void **state) {
-    (void)state;
     wish w = {unique("aborted"), unique("out"), unique("group"), 300};
     topic_create(w.in, PARTITIONS);
     topic_create_with(w.out, PARTITIONS, "max.message.bytes", "150");
@@ -415,7 +408,6 @@ static void test_aborted_transactions_cost_nothing_and_repeat_nothing(void **sta
 }
 
 static void test_a_seek_back_passes_on_again_what_it_went_back_over(void **state) {
-    (void)state;
     wish w = new_wish("seek", 300);
     pipeline p = open_pipeline(w.in, w.out, w.group, unique("id"), 10000);
     runner r;
@@ -432,7 +424,6 @@ static void test_a_seek_back_passes_on_again_what_it_went_back_over(void **state
 }
 
 static void test_what_is_published_elsewhere_or_too_late_is_refused(void **state) {
-    (void)state;
     const char *topic = unique("refused"), *group = unique("group");
     topic_create(topic, 1);
     topic_fill(topic, 0, 1, 1);

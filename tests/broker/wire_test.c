@@ -48,7 +48,6 @@ static void must_be_wire_time(const char *text) {
 }
 
 static void test_a_message_has_the_eight_headers_and_no_other(void **state) {
-    (void)state;
     int count;
     raw_record *r = record_of(thing("{\"a\":1}", NULL), NULL, &count);
     assert_int_equal(r->header_count, 8);
@@ -65,7 +64,6 @@ static void test_a_message_has_the_eight_headers_and_no_other(void **state) {
 }
 
 static void test_what_is_set_goes_out_as_it_is(void **state) {
-    (void)state;
     kca_message *m = thing("[1,2]", NULL);
     kca_message_set_message_id(m, "my-id");
     kca_message_set_correlation_id(m, "order-7");
@@ -87,7 +85,6 @@ static void test_what_is_set_goes_out_as_it_is(void **state) {
 }
 
 static void test_a_key_of_its_own_leaves_the_correlation_id_alone(void **state) {
-    (void)state;
     kca_message *m = thing("1", "customer-3");
     kca_message_set_correlation_id(m, "order-7");
     int count;
@@ -98,7 +95,6 @@ static void test_a_key_of_its_own_leaves_the_correlation_id_alone(void **state) 
 }
 
 static void test_the_reply_channel_goes_out_unless_the_message_has_one(void **state) {
-    (void)state;
     int count;
     raw_record *r = record_of(thing("1", NULL), "answers", &count);
     assert_int_equal(r->header_count, 9);
@@ -112,7 +108,6 @@ static void test_the_reply_channel_goes_out_unless_the_message_has_one(void **st
 }
 
 static void test_a_trace_goes_out_in_both_spellings(void **state) {
-    (void)state;
     kca_message *m = thing("1", NULL);
     kca_message_set_trace_context(m, PARENT, "vendor=1");
     int count;
@@ -138,7 +133,6 @@ static int publish_on(recorder *r, kca_delivery *d, int id) {
 
 /* Fault 10 of Gomes; and the trace goes on by itself. */
 static void test_message_id_and_trace_are_kept_over_a_hop(void **state) {
-    (void)state;
     const char *in = unique("hop-in"), *out = unique("hop-out"), *group = unique("hop");
     topic_create(in, 1);
     topic_create(out, 1);

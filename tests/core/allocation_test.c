@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <string.h>
 
@@ -341,17 +336,14 @@ static void make_events(void) {
 }
 
 static void test_builders_keep_the_failure(void **state) {
-    (void)state;
     memory_fail_each(build);
 }
 
 static void test_a_system_is_declared_or_says_what_is_missing(void **state) {
-    (void)state;
     memory_fail_each(declare);
 }
 
 static void test_properties_are_copied_whole_or_not_at_all(void **state) {
-    (void)state;
     if (!memory_can_fail)
         skip();
     assert_null(kca_connection_new(&with_properties, "kafka", "localhost:9092"));
@@ -363,17 +355,14 @@ static void test_properties_are_copied_whole_or_not_at_all(void **state) {
 }
 
 static void test_the_engine_ends_with_the_error_and_loses_no_record(void **state) {
-    (void)state;
     memory_fail_each(run_the_engine);
 }
 
 static void test_an_outbox_is_made_whole_or_not_at_all(void **state) {
-    (void)state;
     memory_fail_each(fill_an_outbox);
 }
 
 static void test_events_and_errors_do_without(void **state) {
-    (void)state;
     memory_fail_each(make_events);
 }
 

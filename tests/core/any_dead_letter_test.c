@@ -1,11 +1,6 @@
 /* Records made at random: what is dead-lettered comes back, and nothing that is damaged breaks the
  * reader. KCA_SEED repeats the one that failed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -291,7 +286,6 @@ static void tell_the_seed(int signal_number) {
 }
 
 static void test_any_record_comes_back_and_damage_does_no_harm(void **state) {
-    (void)state;
     const char *given = getenv("KCA_SEED");
     uint64_t first = given ? strtoull(given, NULL, 10) : 1;
     uint64_t last = given ? first : RECORDS;

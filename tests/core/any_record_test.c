@@ -1,10 +1,5 @@
 /* Records made at random, from a fixed seed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "message/wire_name.h"
 #include "readings.h"
@@ -92,7 +87,6 @@ static void assert_survives(const kca_message *m, kca__wire *wire) {
 }
 
 static void test_any_record_can_be_read_and_written_and_read_again(void **state) {
-    (void)state;
     unsigned seed = 20260215;
     print_message("seed %u\n", seed);
     for (int n = 0; n < 200000; n++) {

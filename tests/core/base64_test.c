@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <string.h>
 
@@ -26,7 +21,6 @@ static void assert_is(const char *bytes, size_t len, const char *text) {
 }
 
 static void test_bytes_are_written_and_read(void **state) {
-    (void)state;
     assert_is("", 0, "");
     assert_is("f", 1, "Zg==");
     assert_is("fo", 2, "Zm8=");
@@ -38,7 +32,6 @@ static void test_bytes_are_written_and_read(void **state) {
 }
 
 static void test_other_text_is_not_read(void **state) {
-    (void)state;
     static const char *const texts[] = {"Z",        "Zg=",      "Zg",   "Zh==", "Zm9=", "====",
                                         "Zg==Zg==", "Zm9v====", "Zm 8", "Zm9-", "Z===", "=m9v"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <string.h>
 
@@ -25,7 +20,6 @@ static void assert_refused(const char *text) {
 
 /* RFC 4648, section 10, without the padding. */
 static void test_the_vectors_of_the_rfc(void **state) {
-    (void)state;
     assert_text("", 0, "");
     assert_text("f", 1, "Zg");
     assert_text("fo", 2, "Zm8");
@@ -36,12 +30,10 @@ static void test_the_vectors_of_the_rfc(void **state) {
 }
 
 static void test_the_last_two_digits_are_those_of_addresses(void **state) {
-    (void)state;
     assert_text("\xfb\xff\xbf", 3, "-_-_");
 }
 
 static void test_all_bytes_come_back(void **state) {
-    (void)state;
     for (int i = 0; i < 65536; i++) {
         unsigned char bytes[5] = {(unsigned char)i, (unsigned char)(i >> 8), 0, 255,
                                   (unsigned char)i},
@@ -56,7 +48,6 @@ static void test_all_bytes_come_back(void **state) {
 }
 
 static void test_another_text_for_the_same_bytes_is_refused(void **state) {
-    (void)state;
     assert_refused("Z");
     assert_refused("A");
     assert_refused("Zm9vA");

@@ -24,7 +24,6 @@ static void condemn(log *l, int id) {
 }
 
 static void test_a_dead_letter_is_an_end(void **state) {
-    (void)state;
     log l = new_log(4);
     handle(&l, 0, 0);
     condemn(&l, 1);
@@ -39,7 +38,6 @@ static void test_a_dead_letter_is_an_end(void **state) {
 }
 
 static void test_one_that_failed_and_has_no_dead_letter_is_missing(void **state) {
-    (void)state;
     log l = new_log(2);
     handle(&l, 0, 0);
     condemn(&l, 1);
@@ -49,7 +47,6 @@ static void test_one_that_failed_and_has_no_dead_letter_is_missing(void **state)
 }
 
 static void test_what_may_be_done_must_not_be_dead_lettered(void **state) {
-    (void)state;
     log l = new_log(2);
     handle_all(&l, 0, 0, 1);
     bury(&l, 1);
@@ -59,7 +56,6 @@ static void test_what_may_be_done_must_not_be_dead_lettered(void **state) {
 }
 
 static void test_unless_one_of_its_deliveries_took_too_long(void **state) {
-    (void)state;
     log l = new_log(2);
     checker_excuse_after(l.checker, 5);
     handle(&l, 0, 0);
@@ -78,7 +74,6 @@ static void test_unless_one_of_its_deliveries_took_too_long(void **state) {
 }
 
 static void test_two_dead_letters_of_a_record_are_a_repetition(void **state) {
-    (void)state;
     log l = new_log(2);
     handle(&l, 0, 0);
     condemn(&l, 1);
@@ -91,7 +86,6 @@ static void test_two_dead_letters_of_a_record_are_a_repetition(void **state) {
 }
 
 static void test_a_dead_letter_of_nothing_that_came_is_unknown(void **state) {
-    (void)state;
     log l = new_log(2);
     handle_all(&l, 0, 0, 1);
     checker_condemn(l.checker, 2);
@@ -102,7 +96,6 @@ static void test_a_dead_letter_of_nothing_that_came_is_unknown(void **state) {
 }
 
 static void test_a_dead_letter_must_tell_where_it_came_from(void **state) {
-    (void)state;
     log l = new_log(2);
     handle(&l, 0, 0);
     condemn(&l, 1);
@@ -114,7 +107,6 @@ static void test_a_dead_letter_must_tell_where_it_came_from(void **state) {
 }
 
 static void test_a_keys_next_waits_for_the_end_of_the_earlier_one(void **state) {
-    (void)state;
     log l = new_log(4);
     condemn(&l, 1);
     handle(&l, 0, 0); /* another key */
@@ -135,7 +127,6 @@ static void test_a_keys_next_waits_for_the_end_of_the_earlier_one(void **state) 
 }
 
 static void test_knows_what_is_open_below_an_offset(void **state) {
-    (void)state;
     log l = new_log(5);
     handle(&l, 0, 0);
     condemn(&l, 1);
@@ -158,7 +149,6 @@ static void pass(log *l, int from, int to) {
 }
 
 static void test_each_has_a_result_or_a_dead_letter(void **state) {
-    (void)state;
     log l = new_log(4);
     checker_expect_results(l.checker);
     handle_all(&l, 0, 0, 2);
@@ -172,7 +162,6 @@ static void test_each_has_a_result_or_a_dead_letter(void **state) {
 }
 
 static void test_one_without_either_is_missing_though_it_was_handled(void **state) {
-    (void)state;
     log l = new_log(4);
     checker_expect_results(l.checker);
     handle_all(&l, 0, 0, 3);
@@ -182,7 +171,6 @@ static void test_one_without_either_is_missing_though_it_was_handled(void **stat
 }
 
 static void test_one_with_two_of_them_is_twice(void **state) {
-    (void)state;
     log l = new_log(4);
     checker_expect_results(l.checker);
     handle_all(&l, 0, 0, 2);
@@ -196,7 +184,6 @@ static void test_one_with_two_of_them_is_twice(void **state) {
 }
 
 static void test_results_in_another_order_are_shuffled(void **state) {
-    (void)state;
     log l = new_log(4);
     checker_expect_results(l.checker);
     handle_all(&l, 0, 0, 3);

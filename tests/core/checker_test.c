@@ -2,7 +2,6 @@
 #include "checker_log.h"
 
 static void test_all_is_well_when_each_is_handled_once(void **state) {
-    (void)state;
     log l = new_log(10);
     handle_all(&l, 0, 0, 4);
     handle_all(&l, 1, 5, 9);
@@ -16,7 +15,6 @@ static void test_all_is_well_when_each_is_handled_once(void **state) {
 }
 
 static void test_one_that_was_confirmed_and_never_handled_is_missing(void **state) {
-    (void)state;
     log l = new_log(10);
     handle_all(&l, 0, 0, 8);
     account a = close_log(&l);
@@ -25,7 +23,6 @@ static void test_one_that_was_confirmed_and_never_handled_is_missing(void **stat
 }
 
 static void test_a_message_without_an_answer_may_come_or_not(void **state) {
-    (void)state;
     log l = new_log(2);
     checker_sent(l.checker, 9, 2);
     checker_sent(l.checker, 9, 3);
@@ -37,7 +34,6 @@ static void test_a_message_without_an_answer_may_come_or_not(void **state) {
 }
 
 static void test_one_that_nobody_sent_or_that_was_refused_is_unknown(void **state) {
-    (void)state;
     log l = new_log(2);
     checker_sent(l.checker, 9, 2);
     checker_refused(l.checker, 2);
@@ -49,7 +45,6 @@ static void test_one_that_nobody_sent_or_that_was_refused_is_unknown(void **stat
 }
 
 static void test_what_comes_again_in_its_order_is_repeated_and_no_disorder(void **state) {
-    (void)state;
     log l = new_log(10);
     handle_all(&l, 0, 0, 6); /* killed */
     handle_all(&l, 1, 4, 9);
@@ -61,7 +56,6 @@ static void test_what_comes_again_in_its_order_is_repeated_and_no_disorder(void 
 }
 
 static void test_a_later_attempt_is_no_repetition(void **state) {
-    (void)state;
     log l = new_log(1);
     handle(&l, 0, 0);
     handled again = {.begin_ns = l.time_ns, .time_ns = l.time_ns + 1, .attempt = 2, .key = "even"};
@@ -72,7 +66,6 @@ static void test_a_later_attempt_is_no_repetition(void **state) {
 }
 
 static void test_keys_may_overtake_each_other_but_not_themselves(void **state) {
-    (void)state;
     log l = new_log(6);
     static const int fine[] = {1, 0, 2, 4, 3, 5};
     for (int i = 0; i < 6; i++)
@@ -90,7 +83,6 @@ static void test_keys_may_overtake_each_other_but_not_themselves(void **state) {
 }
 
 static void test_without_a_key_there_is_no_order(void **state) {
-    (void)state;
     log l = new_log(2);
     handle_at(&l, 0, 1, 1, "");
     handle_at(&l, 0, 0, 0, "");
@@ -99,7 +91,6 @@ static void test_without_a_key_there_is_no_order(void **state) {
 }
 
 static void test_processes_have_to_keep_the_order_between_them(void **state) {
-    (void)state;
     log l = new_log(6);
     handle(&l, 0, 2);
     handle(&l, 1, 0);
@@ -110,7 +101,6 @@ static void test_processes_have_to_keep_the_order_between_them(void **state) {
 }
 
 static void test_a_process_has_to_keep_the_order_though_others_were_there_before(void **state) {
-    (void)state;
     log l = new_log(6);
     handle_all(&l, 0, 0, 5);
     handle(&l, 1, 4);
@@ -121,7 +111,6 @@ static void test_a_process_has_to_keep_the_order_though_others_were_there_before
 }
 
 static void test_a_record_must_be_where_its_receipt_says(void **state) {
-    (void)state;
     log l = new_log(2);
     handle(&l, 0, 0);
     handle_at(&l, 0, 1, 7, "odd");
@@ -131,7 +120,6 @@ static void test_a_record_must_be_where_its_receipt_says(void **state) {
 }
 
 static void test_an_id_that_is_stored_twice_is_doubled(void **state) {
-    (void)state;
     log l = new_log(2);
     handle_all(&l, 0, 0, 1);
     handle_at(&l, 0, 1, 2, "odd");
@@ -151,7 +139,6 @@ static account stored_in_another_order(int publisher_of_0, int publisher_of_1) {
 }
 
 static void test_a_publishers_ids_that_were_stored_in_another_order_are_shuffled(void **state) {
-    (void)state;
     account a = stored_in_another_order(1, 1);
     assert_int_equal(a.shuffled, 1);
     assert_int_equal(a.disorder, 0);
@@ -161,7 +148,6 @@ static void test_a_publishers_ids_that_were_stored_in_another_order_are_shuffled
 }
 
 static void test_counts_the_most_within_a_time(void **state) {
-    (void)state;
     log l = new_log(10);
     handle_all(&l, 0, 0, 2);
     l.time_ns += 50000000;
@@ -178,7 +164,6 @@ static void test_counts_the_most_within_a_time(void **state) {
 }
 
 static void test_prints_one_line(void **state) {
-    (void)state;
     char line[300];
     account a = {.published = 5, .missing = 2, .disorder = 3};
     account_print(line, sizeof line, &a);

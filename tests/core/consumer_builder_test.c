@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <limits.h>
 #include <string.h>
@@ -43,7 +38,6 @@ static void assert_property(rd_kafka_conf_t *conf, const char *name, const char 
 }
 
 static void test_the_defaults_are_those_of_the_document(void **state) {
-    (void)state;
     kca_consumer_builder *b = builder();
     assert_null(kca__consumer_builder_check(b));
     rd_kafka_conf_t *conf = configured(b);
@@ -67,7 +61,6 @@ static void test_the_defaults_are_those_of_the_document(void **state) {
 }
 
 static void test_every_option_reaches_its_property(void **state) {
-    (void)state;
     kca_consumer_builder *b = builder();
     kca_consumer_builder_with_queue_capacity(b, 77);
     kca_consumer_builder_with_min_bytes(b, 9);
@@ -113,7 +106,6 @@ typedef struct range {
 } range;
 
 static void test_every_number_has_its_range(void **state) {
-    (void)state;
     const range ranges[] = {
         {kca_consumer_builder_with_partition, "partition", KCA_PARTITION_EVERY, INT_MAX},
         {kca_consumer_builder_with_queue_capacity, "queue_capacity", 1, 10000000},
@@ -148,7 +140,6 @@ static void test_every_number_has_its_range(void **state) {
 }
 
 static void test_librdkafka_takes_every_end_of_every_range(void **state) {
-    (void)state;
     kca_consumer_builder *b = builder();
     for (int most = 0; most < 2; most++) {
         kca_consumer_builder_with_queue_capacity(b, most ? 10000000 : 1);
@@ -167,7 +158,6 @@ static void test_librdkafka_takes_every_end_of_every_range(void **state) {
 }
 
 static void test_options_that_depend_on_each_other_are_checked_together(void **state) {
-    (void)state;
     kca_consumer_builder *b = builder();
     kca_consumer_builder_with_heartbeat_interval_ms(b, 15001);
     assert_check(b, "consumer billing: heartbeat_interval_ms must be at most a third of "
@@ -194,7 +184,6 @@ static int not_seen(const char *id, void *user) {
 
 /* An id that was remembered, and its transaction aborted: its results would be lost. */
 static void test_ids_are_not_remembered_with_transactions(void **state) {
-    (void)state;
     kca_consumer_builder *b = builder();
     kca_consumer_builder_with_transactional_id(b, "billing-1");
     kca_consumer_builder_with_deduplication(b, 100);
@@ -213,7 +202,6 @@ static void test_ids_are_not_remembered_with_transactions(void **state) {
 }
 
 static void test_transactions_are_committed(void **state) {
-    (void)state;
     kca_consumer_builder *b = builder();
     kca_consumer_builder_with_transactional_id(b, "billing-1");
     kca_consumer_builder_with_commit_interval_ms(b, 0);
@@ -222,7 +210,6 @@ static void test_transactions_are_committed(void **state) {
 }
 
 static void test_a_start_is_a_word_or_a_time(void **state) {
-    (void)state;
     const char *const wrong[] = {NULL, "", "first", "-5", "12a", "1234567890123456", " 5"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         kca_consumer_builder *b = builder();
@@ -240,7 +227,6 @@ static void test_a_start_is_a_word_or_a_time(void **state) {
 }
 
 static void test_a_topic_is_read_once(void **state) {
-    (void)state;
     kca_consumer_builder *b = builder();
     kca_consumer_builder_with_group_topic(b, "payments");
     kca_consumer_builder_with_group_topic(b, "payments");
@@ -248,7 +234,6 @@ static void test_a_topic_is_read_once(void **state) {
 }
 
 static void test_choices_are_those_known(void **state) {
-    (void)state;
     kca_consumer_builder *b = builder();
     kca_consumer_builder_with_isolation_level(b, "serializable");
     assert_failed(b, "consumer billing: isolation_level must be one of read_committed, "
@@ -259,7 +244,6 @@ static void test_choices_are_those_known(void **state) {
 }
 
 static void test_a_bad_name_makes_no_builder(void **state) {
-    (void)state;
     const char *const wrong[][3] = {
         {"kafka", "a b", "billing"}, {"kafka", "orders", ""}, {NULL, "orders", "billing"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -272,7 +256,6 @@ static void test_a_bad_name_makes_no_builder(void **state) {
 }
 
 static void test_a_copy_shares_nothing(void **state) {
-    (void)state;
     kca_consumer_builder *b = builder(), *copy;
     kca_consumer_builder_with_group_topic(b, "payments");
     kca_consumer_builder_with_start_offset(b, "1767225600000");

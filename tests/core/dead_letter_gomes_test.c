@@ -1,10 +1,5 @@
 /* Dead letters in Gomes' envelope: those that the real Gomes wrote, and ours. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,7 +112,6 @@ static void assert_is_read(const golden *g) {
 }
 
 static void test_what_gomes_wrote_is_read(void **state) {
-    (void)state;
     for_each_golden(assert_is_read);
 }
 
@@ -135,7 +129,6 @@ static void assert_is_written_back(const golden *g) {
 }
 
 static void test_what_gomes_wrote_is_written_back_byte_for_byte(void **state) {
-    (void)state;
     for_each_golden(assert_is_written_back);
 }
 
@@ -149,7 +142,6 @@ static const cJSON *event_of(cJSON *const *events, const char *correlation_id) {
 
 /* From the event that failed; Gomes printed numbers anew. */
 static void test_the_failed_event_gives_gomes_envelope_but_exact_numbers(void **state) {
-    (void)state;
     cJSON *lines[GOLDEN], *events[EVENTS];
     int same = 0;
     assert_int_equal(read_lines("dlq.jsonl", lines, GOLDEN), GOLDEN);
@@ -198,7 +190,6 @@ static void assert_payload(const void *value, size_t len, const char *json, cons
 }
 
 static void test_json_goes_in_as_it_is(void **state) {
-    (void)state;
     static const char *const values[] = {"{\"qty\":9007199254740993,\"at\":\"<\\u003c>\"}",
                                          " \n[1e400, -0.0,\t1]\r\n ", "null", "\"text\"", "12"};
     for (int i = 0; i < COUNT_OF(values); i++)
@@ -208,7 +199,6 @@ static void test_json_goes_in_as_it_is(void **state) {
 static const char ODD[] = "a\0\"\\\b\f\n\r\t\x1f\x7f&\xe2\x80\xa8\xe2\x80\xa9ção";
 
 static void test_what_is_not_json_goes_in_as_text_or_base64(void **state) {
-    (void)state;
     assert_payload("<order/>", 8, "\"\\u003corder/\\u003e\"", "text");
     assert_payload(ODD, sizeof ODD - 1,
                    "\"a\\u0000\\\"\\\\\\b\\f\\n\\r\\t\\u001f\x7f\\u0026\\u2028\\u2029ção\"",
@@ -221,7 +211,6 @@ static void test_what_is_not_json_goes_in_as_text_or_base64(void **state) {
 }
 
 static void test_json_too_deep_for_a_reader_goes_in_as_text(void **state) {
-    (void)state;
     char value[2000];
     kca__dead_letter d = dead_letter(NULL, 0);
     kca__dead_letter_record r;
@@ -239,7 +228,6 @@ static void test_json_too_deep_for_a_reader_goes_in_as_text(void **state) {
 }
 
 static void test_headers_are_texts_by_name(void **state) {
-    (void)state;
     static const kca__header headers[] = {TEXT("Traceparent", "00-1"), TEXT("a", "<\x00>"),
                                           TEXT("b\"", ""), NOTHING("c"), TEXT("ção", "ção")};
     static const kca__header shuffled[] = {NOTHING("c"), TEXT("ção", "ção"), TEXT("a", "<\x00>"),
@@ -259,7 +247,6 @@ static void test_headers_are_texts_by_name(void **state) {
 }
 
 static void test_headers_that_no_map_of_texts_holds_are_kept_beside_it(void **state) {
-    (void)state;
     static const kca__header twice[] = {TEXT("z", "1"), TEXT("a", "2"), TEXT("z", "3"),
                                         NOTHING("n")};
     static const kca__header binary[] = {TEXT("z", "1"), TEXT("token", "\xff\0"),
@@ -287,7 +274,6 @@ static void test_headers_that_no_map_of_texts_holds_are_kept_beside_it(void **st
 }
 
 static void test_the_record_is_one_that_gomes_would_write(void **state) {
-    (void)state;
     static const kca__header headers[] = {
         TEXT("messageId", "m-1"),     TEXT("messageType", "Event"),  TEXT("correlationId", "c-0"),
         TEXT("correlationId", "c-1"), TEXT("channelName", "orders"), TEXT("route", "orderCreated"),
@@ -323,7 +309,6 @@ static void test_the_record_is_one_that_gomes_would_write(void **state) {
 }
 
 static void test_a_message_without_ids_gets_fresh_ones(void **state) {
-    (void)state;
     static const kca__header headers[] = {TEXT("messageId", ""), NOTHING("correlationId")};
     kca__dead_letter d = dead_letter(headers, COUNT_OF(headers));
     kca__dead_letter_record r;
@@ -346,7 +331,6 @@ static int read_value(kca__dead_letter_reading *out, const char *value, kca__hea
 }
 
 static void test_an_envelope_may_be_printed_in_any_way(void **state) {
-    (void)state;
     static const kca__header expected[] = {
         TEXT("a\xf0\x9f\x92\xa5", "\xc3\xa7\n/"), TEXT("n", "9007199254740993"), NOTHING("x"),
         TEXT("o", "{\"b\": [1]}"), TEXT("channelName", "orders")};
@@ -375,7 +359,6 @@ static void test_an_envelope_may_be_printed_in_any_way(void **state) {
 }
 
 static void test_a_damaged_dead_letter_of_ours_is_none(void **state) {
-    (void)state;
     static const char *const bad_payloads[] = {"text", "base64", "other", ""};
     const char *value = "{\"ReasonError\":\"\",\"Payload\":1,\"Headers\":{}}";
     const char *text = "{\"ReasonError\":\"\",\"Payload\":\"a===\",\"Headers\":{}}";

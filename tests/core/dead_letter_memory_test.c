@@ -1,10 +1,5 @@
 /* Dead letters when memory runs out: written or read whole, or not at all, and nothing leaks. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "dead_letters.h"
 #include "failing_memory.h"
@@ -45,17 +40,14 @@ static void gomes(void) {
 }
 
 static void test_kcas_dead_letters_are_whole_or_not_at_all(void **state) {
-    (void)state;
     memory_fail_each(kca);
 }
 
 static void test_springs_dead_letters_are_whole_or_not_at_all(void **state) {
-    (void)state;
     memory_fail_each(spring);
 }
 
 static void test_gomes_dead_letters_are_whole_or_not_at_all(void **state) {
-    (void)state;
     memory_fail_each(gomes);
 }
 

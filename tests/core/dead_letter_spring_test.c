@@ -1,15 +1,9 @@
 /* Dead letters as spring-kafka writes and reads them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "dead_letters.h"
 
 static void test_headers_are_springs_byte_for_byte(void **state) {
-    (void)state;
     static const kca__header headers[] = {TEXT("tenant", "acme")};
     static const kca__header expected[] = {
         TEXT("tenant", "acme"),
@@ -49,7 +43,6 @@ static void assert_time_is(const kca__dead_letter *d, const char *type, const ch
 }
 
 static void test_the_times_type_is_told(void **state) {
-    (void)state;
     kca__dead_letter d = dead_letter(NULL, 0);
     d.timestamp_ms = 255;
     assert_time_is(&d, "CreateTime", "\0\0\0\0\0\0\0\xff");
@@ -61,7 +54,6 @@ static void test_the_times_type_is_told(void **state) {
 }
 
 static void test_nothing_of_an_earlier_hop_is_taken_for_the_last(void **state) {
-    (void)state;
     static const kca__header headers[] = {
         TEXT("kafka_dlt-original-topic", "first"),
         TEXT("kafka_dlt-original-offset", "\0\0\0\0\0\0\0\x07"),
@@ -88,7 +80,6 @@ static void test_nothing_of_an_earlier_hop_is_taken_for_the_last(void **state) {
 }
 
 static void test_what_spring_itself_wrote_is_read(void **state) {
-    (void)state;
     kca__header headers[] = {
         TEXT("__TypeId__", "com.example.Order"),
         TEXT("kafka_dlt-original-topic", "orders"),
@@ -127,7 +118,6 @@ static void test_what_spring_itself_wrote_is_read(void **state) {
 }
 
 static void test_numbers_of_the_wrong_size_are_not_known(void **state) {
-    (void)state;
     kca__header headers[] = {TEXT("kafka_dlt-original-topic", "orders"),
                              TEXT("kafka_dlt-original-partition", "\0\0\0\x01\x02"),
                              TEXT("kafka_dlt-original-offset", "\0\0\0\x01"), /* of eight */
@@ -144,7 +134,6 @@ static void test_numbers_of_the_wrong_size_are_not_known(void **state) {
 
 /* Spring failed on a dead letter of ours: redriven, it is that dead letter again. */
 static void test_springs_hop_leaves_ours_alone(void **state) {
-    (void)state;
     kca__header headers[] = {
         TEXT("tenant", "acme"),
         TEXT("kca-dead-letter-topic", "orders"),

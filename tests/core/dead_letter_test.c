@@ -1,10 +1,5 @@
 /* Dead letters in kca's own format, and which format a record is in. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "dead_letters.h"
 
@@ -14,7 +9,6 @@ static const kca__header PLAIN[] = {
 };
 
 static void test_formats_have_names(void **state) {
-    (void)state;
     assert_int_equal(kca__dead_letter_format("kca"), KCA__DEAD_LETTER_KCA);
     assert_int_equal(kca__dead_letter_format("spring"), KCA__DEAD_LETTER_SPRING);
     assert_int_equal(kca__dead_letter_format("gomes"), KCA__DEAD_LETTER_GOMES);
@@ -23,7 +17,6 @@ static void test_formats_have_names(void **state) {
 }
 
 static void test_a_dead_letter_is_the_record_and_says_where_it_was_and_why(void **state) {
-    (void)state;
     static const kca__header expected[] = {
         TEXT("tenant", "acme"),
         TEXT("token", "\xff\0\x01"),
@@ -53,7 +46,6 @@ static void test_a_dead_letter_is_the_record_and_says_where_it_was_and_why(void 
 }
 
 static void test_a_dead_letter_is_read_back_whole(void **state) {
-    (void)state;
     kca__dead_letter d = dead_letter(PLAIN, COUNT_OF(PLAIN));
     assert_survives(&d, KCA__DEAD_LETTER_KCA);
     d = dead_letter(NULL, 0);
@@ -63,7 +55,6 @@ static void test_a_dead_letter_is_read_back_whole(void **state) {
 }
 
 static void test_no_key_and_no_value_are_not_empty_ones(void **state) {
-    (void)state;
     for (int format = KCA__DEAD_LETTER_KCA; format <= KCA__DEAD_LETTER_GOMES; format++) {
         kca__dead_letter d = dead_letter(NULL, 0);
         d.key = d.value = NULL;
@@ -75,7 +66,6 @@ static void test_no_key_and_no_value_are_not_empty_ones(void **state) {
 }
 
 static void test_what_is_not_known_is_left_out(void **state) {
-    (void)state;
     static const kca__header expected[] = {TEXT("kca-dead-letter-topic", "")};
     kca__dead_letter d = {.partition = -1, .offset = -1, .timestamp_ms = -1, .time_ms = -1};
     kca__dead_letter_record r;
@@ -90,7 +80,6 @@ static void test_what_is_not_known_is_left_out(void **state) {
 }
 
 static void test_an_earlier_hops_headers_are_replaced(void **state) {
-    (void)state;
     static const kca__header headers[] = {
         TEXT("kca-dead-letter-topic", "older"), TEXT("kca-dead-letter-error-name", "OlderError"),
         TEXT("tenant", "acme"), TEXT("kca-dead-letter-payload", "base64")};
@@ -122,14 +111,12 @@ static void assert_error_text(const char *text, const char *expected) {
 }
 
 static void test_an_error_is_one_line_of_text(void **state) {
-    (void)state;
     assert_error_text("a\r\n\tb\x7f\xc2\x85\x01", "a   b   ");
     assert_error_text("ção \xe2\x82\xac \xf0\x9f\x92\xa5", "ção € 💥");
     assert_error_text("\xff\xc3(\xe2\x82", "?\?(?\?");
 }
 
 static void test_a_long_error_is_cut_between_characters(void **state) {
-    (void)state;
     static char text[5000], expected[KCA__DEAD_LETTER_ERROR_MOST + 1];
     memset(text, 'x', sizeof text - 1);
     memset(expected, 'x', KCA__DEAD_LETTER_ERROR_MOST);
@@ -143,7 +130,6 @@ static void test_a_long_error_is_cut_between_characters(void **state) {
 }
 
 static void test_a_damaged_number_is_not_known(void **state) {
-    (void)state;
     kca__header headers[] = {TEXT("kca-dead-letter-topic", "orders"),
                              TEXT("kca-dead-letter-partition", "2147483648"),
                              TEXT("kca-dead-letter-offset", "9223372036854775808"),
@@ -169,7 +155,6 @@ static void test_a_damaged_number_is_not_known(void **state) {
 }
 
 static void test_other_records_are_no_dead_letters(void **state) {
-    (void)state;
     kca__header headers[] = {TEXT("route", "orderCreated"), TEXT("kca-dead-letter-time", "x"),
                              TEXT("kafka_dlt-original-consumer-group", "on Spring's way to retry")};
     static const char *const values[] = {"{\"a\":1}",
@@ -193,7 +178,6 @@ static void test_other_records_are_no_dead_letters(void **state) {
 
 /* Each hop is undone by itself, the last one first. */
 static void test_the_last_hop_tells_the_format(void **state) {
-    (void)state;
     static const int hops[] = {KCA__DEAD_LETTER_SPRING, KCA__DEAD_LETTER_KCA,
                                KCA__DEAD_LETTER_SPRING};
     static const kca__header headers[] = {TEXT("tenant", "acme")};

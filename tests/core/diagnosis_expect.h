@@ -10,16 +10,11 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "testing.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { TIMEOUT_MS = 5000, SHORT_MS = 300, DAY_S = 86400 };
 
@@ -29,7 +24,6 @@ static char *ca_text, *other_ca_text, *client_text, *client_key_text, *foreign_t
 static kca__tls trusting; /* with ca_file */
 
 static inline int make_all(void **state) {
-    (void)state;
     ca = identity_new((identity_wish){.name = "test CA", .ca = true, .key_ids = true});
     other_ca = identity_new((identity_wish){.name = "another CA", .ca = true, .key_ids = true});
     good = identity_new((identity_wish){
@@ -49,7 +43,6 @@ static inline int make_all(void **state) {
 }
 
 static inline int drop_all(void **state) {
-    (void)state;
     identity *const identities[] = {&ca, &other_ca, &good, &client, &foreign_client};
     char *const texts[] = {ca_text,         other_ca_text, client_text,
                            client_key_text, foreign_text,  foreign_key};

@@ -5,7 +5,6 @@
 static const kca__tls plain = {.enabled = false};
 
 static void test_finds_nothing_wrong_with_good_brokers(void **state) {
-    (void)state;
     kca__tls with_client = {true, ca_text, client_text, client_key_text, NULL};
     expect_of_server(fine, "127.0.0.1", (fake_wish){.tls = NULL}, &plain);
     expect_of_server(fine, "localhost", (fake_wish){.tls = NULL}, &plain);
@@ -18,7 +17,6 @@ static void test_finds_nothing_wrong_with_good_brokers(void **state) {
 }
 
 static void test_asks_for_the_server_by_name_but_not_by_address(void **state) {
-    (void)state;
     char asked[100] = "";
     fake_wish wish = {.tls = &good, .asked_name = asked};
     expect_of_server(fine, "localhost", wish, &trusting);
@@ -28,7 +26,6 @@ static void test_asks_for_the_server_by_name_but_not_by_address(void **state) {
 }
 
 static void test_reaches_ipv6_addresses_in_brackets(void **state) {
-    (void)state;
     const identity *const certificates[] = {NULL, &good};
     for (int i = 0; i < 2; i++) {
         char host[100];
@@ -42,7 +39,6 @@ static void test_reaches_ipv6_addresses_in_brackets(void **state) {
 }
 
 static void test_says_when_nobody_listens(void **state) {
-    (void)state;
     char host[100];
     snprintf(host, sizeof host, "127.0.0.1:%d", closed_port());
     expected x = {
@@ -55,7 +51,6 @@ static void test_says_when_nobody_listens(void **state) {
 
 /* Why it does not resolve is the machine's to say. */
 static void test_says_when_a_name_does_not_resolve(void **state) {
-    (void)state;
     static const char begin[] =
         "connection kafka: the name no-such-host.invalid does not resolve (";
     static const char end[] = "): check the host name and DNS";
@@ -70,7 +65,6 @@ static void test_says_when_a_name_does_not_resolve(void **state) {
 }
 
 static void test_says_when_a_server_is_silent_or_closes(void **state) {
-    (void)state;
     expected silent = {KCA_ERROR_UNREACHABLE, false,
                        "connection kafka: HOST accepts connections but does not answer: check the "
                        "port and that the broker is well"};
@@ -88,7 +82,6 @@ static void test_says_when_a_server_is_silent_or_closes(void **state) {
 }
 
 static void test_says_when_only_one_side_speaks_tls(void **state) {
-    (void)state;
     expected server_does = tls_error("connection kafka: HOST speaks TLS and this connection does "
                                      "not: add TLS to it (with_tls)");
     expected server_does_not =
@@ -104,7 +97,6 @@ static void test_says_when_only_one_side_speaks_tls(void **state) {
 }
 
 static void test_says_when_the_server_is_no_broker(void **state) {
-    (void)state;
     expected x = {KCA_ERROR_UNREACHABLE, true,
                   "connection kafka: HOST answers, but not as a Kafka broker does: check the port"};
     expect_of_server(x, "127.0.0.1", (fake_wish){.manner = FAKE_WEB}, &plain);
@@ -112,7 +104,6 @@ static void test_says_when_the_server_is_no_broker(void **state) {
 }
 
 static void test_is_content_with_one_good_host(void **state) {
-    (void)state;
     fake_server *s = fake_server_start((fake_wish){.tls = NULL});
     fake_server *tls = fake_server_start((fake_wish){.tls = &good});
     char hosts[300];
@@ -125,7 +116,6 @@ static void test_is_content_with_one_good_host(void **state) {
 }
 
 static void test_prefers_a_definite_cause_over_one_that_may_pass(void **state) {
-    (void)state;
     fake_server *tls = fake_server_start((fake_wish){.tls = &good});
     char hosts[300], host[100];
     snprintf(host, sizeof host, "127.0.0.1:%d", fake_server_port(tls));
@@ -139,7 +129,6 @@ static void test_prefers_a_definite_cause_over_one_that_may_pass(void **state) {
 
 /* The silent ones may not use up the time of those after them. */
 static void test_leaves_time_for_the_later_hosts(void **state) {
-    (void)state;
     fake_server *silent = fake_server_start((fake_wish){.manner = FAKE_SILENT});
     fake_server *s = fake_server_start((fake_wish){.tls = NULL});
     char hosts[300];
@@ -151,7 +140,6 @@ static void test_leaves_time_for_the_later_hosts(void **state) {
 }
 
 static void test_has_no_time_at_timeout_0(void **state) {
-    (void)state;
     fake_server *s = fake_server_start((fake_wish){.manner = FAKE_SILENT});
     char host[100];
     snprintf(host, sizeof host, "127.0.0.1:%d", fake_server_port(s));
@@ -174,7 +162,6 @@ static void expect_bad_hosts(const char *hosts, const char *shown) {
 }
 
 static void test_refuses_hosts_that_cannot_be(void **state) {
-    (void)state;
     expect_bad_hosts("localhost:9092,a:b", "\"a:b\"");
     expect_bad_hosts("a:0", "\"a:0\"");
     expect_bad_hosts("a:65536", "\"a:65536\"");
@@ -195,7 +182,6 @@ static void test_refuses_hosts_that_cannot_be(void **state) {
 }
 
 static void test_begins_with_the_files(void **state) {
-    (void)state;
     kca__tls tls = {.enabled = true, .ca = "missing.pem"};
     expect(
         (expected){KCA_ERROR_ARGUMENT, true, "connection kafka: CA file missing.pem: no such file"},

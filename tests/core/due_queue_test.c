@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,7 +13,6 @@ static void add(kca__due_queue *q, kca__due_entry *e, int64_t due_ms) {
 }
 
 static void test_an_empty_queue_is_due_never(void **state) {
-    (void)state;
     kca__due_queue q = {0};
     assert_true(kca__due_queue_next_ms(&q) == INT64_MAX);
     assert_null(kca__due_queue_take(&q, INT64_MAX));
@@ -26,7 +20,6 @@ static void test_an_empty_queue_is_due_never(void **state) {
 }
 
 static void test_an_entry_is_taken_when_its_time_has_come(void **state) {
-    (void)state;
     kca__due_queue q = {0};
     kca__due_entry late, early;
     add(&q, &late, 20);
@@ -41,7 +34,6 @@ static void test_an_entry_is_taken_when_its_time_has_come(void **state) {
 }
 
 static void test_entries_of_one_time_come_in_the_order_of_adding(void **state) {
-    (void)state;
     kca__due_queue q = {0};
     kca__due_entry entries[50], first;
     add(&q, &first, 5);
@@ -53,7 +45,6 @@ static void test_entries_of_one_time_come_in_the_order_of_adding(void **state) {
 }
 
 static void test_an_entry_that_was_taken_may_be_added_again(void **state) {
-    (void)state;
     kca__due_queue q = {0};
     kca__due_entry a, b, c;
     add(&q, &a, 1);
@@ -68,7 +59,6 @@ static void test_an_entry_that_was_taken_may_be_added_again(void **state) {
 }
 
 static void test_a_queue_is_emptied_in_order_before_the_time(void **state) {
-    (void)state;
     kca__due_queue q = {0};
     kca__due_entry a, b;
     add(&q, &a, INT64_MAX);
@@ -110,7 +100,6 @@ static void *fill_and_empty(void *due) {
 
 /* As deep as the queue recursion would need far more. */
 static void test_many_entries_need_no_deep_stack(void **state) {
-    (void)state;
     int64_t (*orders[])(int) = {rising, falling, level, scattered};
     pthread_attr_t attr;
     pthread_attr_init(&attr);
@@ -193,7 +182,6 @@ static void play(uint64_t with_seed) {
 }
 
 static void test_any_order_of_adding_and_taking_is_that_of_a_list(void **state) {
-    (void)state;
     const char *given = getenv("KCA_SEED");
     if (given)
         play(strtoull(given, NULL, 10));

@@ -2,12 +2,7 @@
 #ifndef KCA_TESTS_ENGINE_FIXTURE_H
 #define KCA_TESTS_ENGINE_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <pthread.h>
 #include <stdio.h>

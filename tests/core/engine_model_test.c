@@ -589,7 +589,6 @@ static void play(model *m, uint64_t seed) {
 }
 
 static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
-    (void)state;
     const char *given = getenv("KCA_SEED"), *wanted = getenv("KCA_SCHEDULES");
     long schedules = wanted ? strtol(wanted, NULL, 10) : SCHEDULES;
     long given_out = 0, commits = 0, stored = 0;

@@ -2,7 +2,6 @@
 #include "engine_fixture.h"
 
 static void test_order_by_partition_has_one_delivery_of_it_out_at_a_time(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     f.engine.order = KCA__ORDER_PARTITION;
@@ -22,7 +21,6 @@ static void test_order_by_partition_has_one_delivery_of_it_out_at_a_time(void **
 }
 
 static void test_without_order_equal_keys_run_side_by_side(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     f.engine.order = KCA__ORDER_NONE;
@@ -40,7 +38,6 @@ static void test_without_order_equal_keys_run_side_by_side(void **state) {
 
 /* Across a rebalance: the partition went while a handler ran, and came back. */
 static void test_a_key_waits_for_its_handler_of_an_earlier_assignment(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -62,7 +59,6 @@ static void test_a_key_waits_for_its_handler_of_an_earlier_assignment(void **sta
 /* ---- finished work beyond the frontier ---- */
 
 static void test_a_restart_does_not_repeat_what_was_finished_ahead_of_a_slow_record(void **state) {
-    (void)state;
     fixture f;
     char map[KCA__OFFSET_MAP_SIZE];
     open_engine(&f, 5000, false);
@@ -92,7 +88,6 @@ static void test_a_restart_does_not_repeat_what_was_finished_ahead_of_a_slow_rec
 }
 
 static void test_what_was_finished_before_is_told_again_at_the_next_commit(void **state) {
-    (void)state;
     fixture f;
     char map[KCA__OFFSET_MAP_SIZE];
     for (int life = 0; life < 3; life++) {
@@ -115,7 +110,6 @@ static void test_what_was_finished_before_is_told_again_at_the_next_commit(void 
 }
 
 static void test_a_map_is_of_no_use_when_the_records_begin_below_it(void **state) {
-    (void)state;
     fixture f;
     char map[KCA__OFFSET_MAP_SIZE];
     kca__offset_map_writer w;
@@ -131,7 +125,6 @@ static void test_a_map_is_of_no_use_when_the_records_begin_below_it(void **state
 }
 
 static void test_metadata_of_other_clients_means_nothing(void **state) {
-    (void)state;
     const char *const texts[] = {"", "consumer-1", "kca1:", "kca1:r", "\xff\xfe"};
     for (int i = 0; i < 5; i++) {
         fixture f;
@@ -145,7 +138,6 @@ static void test_metadata_of_other_clients_means_nothing(void **state) {
 }
 
 static void test_finished_work_alone_is_committed_too(void **state) {
-    (void)state;
     fixture f;
     char map[KCA__OFFSET_MAP_SIZE];
     open_engine(&f, 10, false);
@@ -179,7 +171,6 @@ static void set_paused(fixture *f, const char *topic, int partition, bool paused
 }
 
 static void test_nothing_of_a_paused_partition_is_given_out(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -205,7 +196,6 @@ static void test_nothing_of_a_paused_partition_is_given_out(void **state) {
 }
 
 static void test_a_paused_partition_takes_no_room_from_the_others(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 4, false);
     assign(&f, 0);
@@ -229,7 +219,6 @@ static void test_a_paused_partition_takes_no_room_from_the_others(void **state) 
 
 /* Who only polls hears of it: what waits in librdkafka's queue is told of once, when it comes. */
 static void test_pausing_a_partition_that_filled_the_room_wakes_who_polls(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 2, false);
     assert_in_range(kca__notifier_fd(&f.engine.notifier), 0, 1000000);
@@ -249,7 +238,6 @@ static void test_pausing_a_partition_that_filled_the_room_wakes_who_polls(void *
 }
 
 static void test_a_partition_stays_paused_when_it_goes_and_comes_back(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -271,7 +259,6 @@ static void test_a_partition_stays_paused_when_it_goes_and_comes_back(void **sta
 }
 
 static void test_all_partitions_are_paused_at_once(void **state) {
-    (void)state;
     fixture f;
     int changed[4] = {0};
     open_engine(&f, 10, false);
@@ -291,7 +278,6 @@ static void test_all_partitions_are_paused_at_once(void **state) {
 }
 
 static void test_a_retry_of_a_paused_partition_waits_for_its_resumption(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     f.engine.retry = (kca__retry_plan){.max_attempts = 2, .multiplier = 1};
@@ -315,7 +301,6 @@ static void note_look(void *user, const kca__partition_look *look) {
 }
 
 static void test_a_look_tells_where_each_partition_stands(void **state) {
-    (void)state;
     fixture f;
     kca__partition_look looks[2];
     open_engine(&f, 10, false);

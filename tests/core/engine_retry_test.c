@@ -21,7 +21,6 @@ static void fail_with(kca_delivery *d, const char *name) {
 /* ---- retries ---- */
 
 static void test_a_failed_delivery_comes_again_after_its_pause(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 3, false);
     accept(&f, 0, 5, 1);
@@ -50,7 +49,6 @@ static void test_a_failed_delivery_comes_again_after_its_pause(void **state) {
 }
 
 static void test_a_waiting_retry_blocks_its_key_only(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 2, false);
     accept(&f, 0, 0, 1);
@@ -68,7 +66,6 @@ static void test_a_waiting_retry_blocks_its_key_only(void **state) {
 
 /* A handler that settles it itself, and returns: another thread may have its record by then. */
 static void test_a_delivery_whose_record_goes_on_is_put_away_under_the_lock(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 2, false);
     accept(&f, 0, 0, 1);
@@ -83,7 +80,6 @@ static void test_a_delivery_whose_record_goes_on_is_put_away_under_the_lock(void
 
 /* Who frees it may be a garbage collector, at some time. */
 static void test_a_retry_does_not_wait_for_the_failed_delivery_to_be_freed(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 3, true);
     accept(&f, 0, 0, 1);
@@ -105,7 +101,6 @@ static void test_a_retry_does_not_wait_for_the_failed_delivery_to_be_freed(void 
 }
 
 static void test_settling_a_late_delivery_tells_that_its_handler_is_back(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 2, false);
     f.engine.processing_timeout_ms = 50;
@@ -122,7 +117,6 @@ static void test_settling_a_late_delivery_tells_that_its_handler_is_back(void **
 }
 
 static void test_the_last_attempt_stops_the_consumer_and_says_which_it_was(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 2, false);
     accept(&f, 0, 0, 1);
@@ -136,7 +130,6 @@ static void test_the_last_attempt_stops_the_consumer_and_says_which_it_was(void 
 }
 
 static void test_an_error_of_the_list_is_not_tried_again(void **state) {
-    (void)state;
     fixture f;
     char *names[] = {"Broken", "NegativeAmount"};
     open_retrying(&f, 5, true);
@@ -151,7 +144,6 @@ static void test_an_error_of_the_list_is_not_tried_again(void **state) {
 
 /* A stop must not wait for a pause of hours, and the record must come again. */
 static void test_a_retry_that_the_end_comes_before_is_not_settled(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 0, true);
     accept(&f, 0, 0, 1);
@@ -168,7 +160,6 @@ static void test_a_retry_that_the_end_comes_before_is_not_settled(void **state) 
 }
 
 static void test_retries_of_a_partition_that_goes_are_dropped(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 2, false);
     assign(&f, 1);
@@ -189,7 +180,6 @@ static void test_retries_of_a_partition_that_goes_are_dropped(void **state) {
 /* ---- dead letters ---- */
 
 static void test_a_rejected_delivery_is_dead_lettered_at_once(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 5, true);
     accept(&f, 0, 7, 1);
@@ -212,7 +202,6 @@ static void test_a_rejected_delivery_is_dead_lettered_at_once(void **state) {
 }
 
 static void test_the_last_failed_attempt_is_dead_lettered_with_its_reason(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 2, true);
     accept(&f, 0, 0, 1);
@@ -227,7 +216,6 @@ static void test_the_last_failed_attempt_is_dead_lettered_with_its_reason(void *
 }
 
 static void test_a_dead_letter_under_way_blocks_its_key_only(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 1, true);
     accept(&f, 0, 0, 1);
@@ -246,7 +234,6 @@ static void test_a_dead_letter_under_way_blocks_its_key_only(void **state) {
 /* Fault 2 of Gomes: a failed dead-letter write was committed anyway. */
 static void test_a_dead_letter_that_is_not_stored_is_written_again_with_a_fault_each_time(
     void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 1, true);
     accept(&f, 0, 0, 1);
@@ -274,7 +261,6 @@ static void test_a_dead_letter_that_is_not_stored_is_written_again_with_a_fault_
 }
 
 static void test_a_dead_letter_without_room_is_written_later_without_a_fault(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 1, true);
     accept(&f, 0, 0, 1);
@@ -291,7 +277,6 @@ static void test_a_dead_letter_without_room_is_written_later_without_a_fault(voi
 }
 
 static void test_a_dead_letter_that_is_not_stored_at_the_end_comes_again(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 1, true);
     accept(&f, 0, 0, 1);
@@ -306,7 +291,6 @@ static void test_a_dead_letter_that_is_not_stored_at_the_end_comes_again(void **
 
 /* The publisher's answer may come when the consumer is gone. */
 static void test_an_engine_lives_until_its_dead_letters_are_answered(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 1, true);
     accept(&f, 0, 0, 1);
@@ -321,7 +305,6 @@ static void test_an_engine_lives_until_its_dead_letters_are_answered(void **stat
 }
 
 static void test_a_dead_letter_of_a_partition_that_went_moves_nothing(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 1, true);
     accept(&f, 0, 0, 1);
@@ -344,7 +327,6 @@ static void test_a_dead_letter_of_a_partition_that_went_moves_nothing(void **sta
 
 /* Fault 1 of Gomes: a message whose handler timed out was neither dead-lettered nor redelivered. */
 static void test_a_late_delivery_is_tried_again_once_its_handler_is_back(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 2, true);
     f.engine.processing_timeout_ms = 50;
@@ -378,7 +360,6 @@ static void open_abandoning(fixture *f, int max_attempts) {
 }
 
 static void test_an_abandoned_delivery_is_tried_again_beside_its_late_handler(void **state) {
-    (void)state;
     fixture f;
     open_abandoning(&f, 2);
     accept(&f, 0, 0, 1);
@@ -404,7 +385,6 @@ static void test_an_abandoned_delivery_is_tried_again_beside_its_late_handler(vo
 }
 
 static void test_an_abandoned_delivery_is_dead_lettered_while_its_handlers_hang(void **state) {
-    (void)state;
     fixture f;
     open_abandoning(&f, 2);
     accept(&f, 0, 0, 1);
@@ -426,7 +406,6 @@ static void test_an_abandoned_delivery_is_dead_lettered_while_its_handlers_hang(
 }
 
 static void test_late_handlers_hold_room_until_they_are_back(void **state) {
-    (void)state;
     fixture f;
     open_abandoning(&f, 0);
     f.engine.capacity = 2;
@@ -449,7 +428,6 @@ static void test_late_handlers_hold_room_until_they_are_back(void **state) {
 /* ---- duplicates ---- */
 
 static void test_a_duplicate_is_settled_as_done_and_counted(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 1, true);
     accept(&f, 0, 0, 1);
@@ -461,7 +439,6 @@ static void test_a_duplicate_is_settled_as_done_and_counted(void **state) {
 }
 
 static void test_an_id_is_remembered_when_its_message_is_done(void **state) {
-    (void)state;
     fixture f;
     open_retrying(&f, 2, true);
     kca__deduplication *memory = kca__deduplication_new(10);

@@ -5,7 +5,6 @@
 #include <poll.h>
 
 static void test_records_of_one_key_are_given_out_one_after_another(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -22,7 +21,6 @@ static void test_records_of_one_key_are_given_out_one_after_another(void **state
 }
 
 static void test_records_without_a_key_wait_for_nobody(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -35,7 +33,6 @@ static void test_records_without_a_key_wait_for_nobody(void **state) {
 }
 
 static void test_a_commit_waits_for_the_slowest_of_three(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -53,7 +50,6 @@ static void test_a_commit_waits_for_the_slowest_of_three(void **state) {
 }
 
 static void test_a_commit_that_failed_is_tried_again(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -66,7 +62,6 @@ static void test_a_commit_that_failed_is_tried_again(void **state) {
 }
 
 static void test_a_failure_ends_the_engine_and_commits_nothing_beyond(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -87,7 +82,6 @@ static void test_a_failure_ends_the_engine_and_commits_nothing_beyond(void **sta
 }
 
 static void test_the_policy_skip_passes_a_failure_with_a_fault(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, true);
     assign(&f, 0);
@@ -104,7 +98,6 @@ static void test_the_policy_skip_passes_a_failure_with_a_fault(void **state) {
 }
 
 static void test_a_delivery_freed_without_being_settled_counts_as_failed(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -116,7 +109,6 @@ static void test_a_delivery_freed_without_being_settled_counts_as_failed(void **
 }
 
 static void test_settling_counts_once(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -131,7 +123,6 @@ static void test_settling_counts_once(void **state) {
 }
 
 static void test_what_expires_counts_as_failed_and_keeps_its_lane_until_it_is_back(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, true);
     f.engine.processing_timeout_ms = 1000;
@@ -152,7 +143,6 @@ static void test_what_expires_counts_as_failed_and_keeps_its_lane_until_it_is_ba
 }
 
 static void test_a_revoked_partition_is_drained_and_then_forgotten(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -175,7 +165,6 @@ static void test_a_revoked_partition_is_drained_and_then_forgotten(void **state)
 }
 
 static void test_records_of_partitions_that_are_not_assigned_are_dropped(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     accept(&f, 3, 0, 1);
@@ -185,7 +174,6 @@ static void test_records_of_partitions_that_are_not_assigned_are_dropped(void **
 }
 
 static void test_a_partition_whose_offsets_go_back_begins_anew(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -203,7 +191,6 @@ static void test_a_partition_whose_offsets_go_back_begins_anew(void **state) {
 
 static void test_nothing_of_a_partition_that_goes_is_given_out_when_its_offsets_go_back(
     void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -217,7 +204,6 @@ static void test_nothing_of_a_partition_that_goes_is_given_out_when_its_offsets_
 }
 
 static void test_a_withdrawn_delivery_counts_as_nothing(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, true);
     assign(&f, 0);
@@ -232,7 +218,6 @@ static void test_a_withdrawn_delivery_counts_as_nothing(void **state) {
 }
 
 static void test_a_full_engine_has_no_room_until_a_delivery_is_back(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 2, false);
     assign(&f, 0);
@@ -248,7 +233,6 @@ static void test_a_full_engine_has_no_room_until_a_delivery_is_back(void **state
 }
 
 static void test_an_engine_lives_until_the_last_delivery_is_back(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -266,7 +250,6 @@ static void test_an_engine_lives_until_the_last_delivery_is_back(void **state) {
 
 /* Leaving the group takes all partitions away before the end. */
 static void test_the_end_tells_of_unsettled_deliveries_whose_partition_has_gone(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, false);
     assign(&f, 0);
@@ -284,7 +267,6 @@ static void test_the_end_tells_of_unsettled_deliveries_whose_partition_has_gone(
 }
 
 static void test_only_the_newest_faults_are_kept(void **state) {
-    (void)state;
     fixture f;
     open_engine(&f, 10, true);
     pthread_mutex_lock(&f.engine.lock);
@@ -306,7 +288,6 @@ static void *assign_after_the_burst(void *argument) {
 }
 
 static void test_a_burst_of_the_last_assignment_does_not_move_the_next_ones_frontier(void **state) {
-    (void)state;
     fixture f;
     pthread_t poller;
     open_engine(&f, 10, false);

@@ -43,7 +43,6 @@ static void must_hold(contents c, const char *value) {
 }
 
 static void test_what_was_published_goes_with_the_offset(void **state) {
-    (void)state;
     fixture f;
     open_transactional(&f);
     accept(&f, 0, 0, 1);
@@ -60,7 +59,6 @@ static void test_what_was_published_goes_with_the_offset(void **state) {
 }
 
 static void test_what_a_failed_attempt_published_is_dropped(void **state) {
-    (void)state;
     fixture f;
     open_transactional(&f);
     accept(&f, 0, 0, 1);
@@ -78,7 +76,6 @@ static void test_what_a_failed_attempt_published_is_dropped(void **state) {
 /* It was settled after the last transaction that the partition could be in: it comes again, and
  * publishes again, wherever the partition is now. */
 static void test_what_a_partition_published_that_has_gone_does_not_go_out(void **state) {
-    (void)state;
     fixture f;
     open_transactional(&f);
     accept(&f, 0, 0, 1);
@@ -99,7 +96,6 @@ static void test_what_a_partition_published_that_has_gone_does_not_go_out(void *
 
 /* The application chose to go elsewhere: what it did before stays done. */
 static void test_what_was_published_before_a_seek_goes_out(void **state) {
-    (void)state;
     fixture f;
     open_transactional(&f);
     accept(&f, 0, 0, 1);
@@ -115,7 +111,6 @@ static void test_what_was_published_before_a_seek_goes_out(void **state) {
 /* Who polls is not told of what he cannot have yet, but of the transaction that makes way for it.
  */
 static void test_a_full_transaction_comes_first(void **state) {
-    (void)state;
     fixture f;
     open_transactional(&f);
     assert_in_range(kca__notifier_fd(&f.engine.notifier), 0, 1000000);

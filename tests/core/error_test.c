@@ -1,16 +1,10 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <string.h>
 
 #include "base/error.h"
 
 static void test_an_error_is_one_line(void **state) {
-    (void)state;
     kca_error *e = kca__error_new(KCA_ERROR_BROKER, "topic %s:\n\tgone\x7f", "a\rb");
     assert_string_equal(kca_error_text(e), "topic a b:  gone ");
     assert_int_equal(kca_error_code(e), KCA_ERROR_BROKER);
@@ -19,14 +13,12 @@ static void test_an_error_is_one_line(void **state) {
 }
 
 static void test_a_text_may_be_long(void **state) {
-    (void)state;
     kca_error *e = kca__error_new(KCA_ERROR_ARGUMENT, "%05000d", 1);
     assert_int_equal(strlen(kca_error_text(e)), 5000);
     kca_error_free(e);
 }
 
 static void test_no_error_is_ok_and_says_nothing(void **state) {
-    (void)state;
     assert_int_equal(kca_error_code(NULL), KCA_OK);
     assert_string_equal(kca_error_name(NULL), "ok");
     assert_string_equal(kca_error_text(NULL), "");
@@ -36,7 +28,6 @@ static void test_no_error_is_ok_and_says_nothing(void **state) {
 }
 
 static void test_every_code_has_a_name_of_its_own(void **state) {
-    (void)state;
     for (int code = KCA_OK; code <= KCA_ERROR_BROKER; code++) {
         kca_error *e = kca__error_new(code, "x");
         assert_true(strlen(kca_error_name(e)) > 1);
@@ -50,7 +41,6 @@ static void test_every_code_has_a_name_of_its_own(void **state) {
 }
 
 static void test_a_copy_has_all_of_it_and_a_life_of_its_own(void **state) {
-    (void)state;
     kca_error *e = kca__error_new(KCA_ERROR_NOT_STORED, "lost");
     e->rdkafka_code = 7;
     e->retriable = e->fatal = 1;
@@ -65,7 +55,6 @@ static void test_a_copy_has_all_of_it_and_a_life_of_its_own(void **state) {
 }
 
 static void test_the_first_failure_is_kept(void **state) {
-    (void)state;
     kca_error *first = NULL;
     kca__error_keep_first(&first, kca__error_new(KCA_ERROR_ARGUMENT, "one"));
     kca__error_keep_first(&first, kca__error_new(KCA_ERROR_MEMORY, "two"));
@@ -74,7 +63,6 @@ static void test_the_first_failure_is_kept(void **state) {
 }
 
 static void test_the_memory_error_may_be_freed_and_copied_at_will(void **state) {
-    (void)state;
     kca_error *e = kca__error_memory();
     kca_error *copy = kca__error_copy(e);
     kca_error_free(e);

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -49,7 +44,6 @@ static bool is_readable(int fd) {
 }
 
 static void test_events_leave_in_their_order_notes_before_receipts(void **state) {
-    (void)state;
     kca__event_queue q;
     kca_event *out[8];
     kca__event_queue_init(&q);
@@ -70,7 +64,6 @@ static void test_events_leave_in_their_order_notes_before_receipts(void **state)
 }
 
 static void test_the_oldest_notes_make_room_receipts_never(void **state) {
-    (void)state;
     enum { MORE = 5 };
     kca__event_queue q;
     kca_event *out[1];
@@ -87,7 +80,6 @@ static void test_the_oldest_notes_make_room_receipts_never(void **state) {
 }
 
 static void test_nothing_is_no_note_and_no_receipts_change_nothing(void **state) {
-    (void)state;
     kca__event_queue q;
     kca__event_list none;
     kca_event *out[1];
@@ -103,7 +95,6 @@ static void test_nothing_is_no_note_and_no_receipts_change_nothing(void **state)
 }
 
 static void test_the_descriptor_is_readable_while_something_waits(void **state) {
-    (void)state;
     kca__event_queue q;
     kca_event *out[1];
     kca__event_queue_init(&q);
@@ -123,7 +114,6 @@ static void test_the_descriptor_is_readable_while_something_waits(void **state) 
 }
 
 static void test_waiting_ends_at_the_deadline(void **state) {
-    (void)state;
     kca__event_queue q;
     kca_event *out[1];
     kca__event_queue_init(&q);
@@ -161,7 +151,6 @@ static void *take_many(void *argument) {
 }
 
 static void test_every_event_is_taken_once_by_many_threads(void **state) {
-    (void)state;
     kca__event_queue q;
     atomic_int taken = 0;
     worker workers[2 * THREADS];
@@ -217,7 +206,6 @@ static void wait_until_served(source *s) {
 }
 
 static void test_a_note_reaches_who_serves_the_source(void **state) {
-    (void)state;
     kca__event_queue q;
     pthread_t taker;
     void *count;
@@ -237,7 +225,6 @@ static void test_a_note_reaches_who_serves_the_source(void **state) {
 
 /* What the source's last answers say comes while the source is being taken away. */
 static void test_a_note_may_come_while_the_source_goes(void **state) {
-    (void)state;
     kca__event_queue q;
     pthread_t taker;
     void *count;

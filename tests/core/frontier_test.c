@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <string.h>
 
@@ -23,7 +18,6 @@ static kca__frontier frontier_of(const int64_t *offsets) {
 }
 
 static void test_nothing_is_known_before_something_is_settled(void **state) {
-    (void)state;
     kca__frontier f = frontier_of((int64_t[]){7, 8, -1});
     assert_int_equal(kca__frontier_offset(&f), -1);
     kca__frontier_settle(&f, &entries[1]);
@@ -31,7 +25,6 @@ static void test_nothing_is_known_before_something_is_settled(void **state) {
 }
 
 static void test_the_frontier_waits_for_the_slowest(void **state) {
-    (void)state;
     kca__frontier f = frontier_of((int64_t[]){10, 11, 12, -1});
     kca__frontier_settle(&f, &entries[2]);
     kca__frontier_settle(&f, &entries[1]);
@@ -41,7 +34,6 @@ static void test_the_frontier_waits_for_the_slowest(void **state) {
 }
 
 static void test_the_frontier_is_the_first_open_offset_beyond_gaps(void **state) {
-    (void)state;
     kca__frontier f = frontier_of((int64_t[]){10, 20, 30, -1});
     kca__frontier_settle(&f, &entries[0]);
     assert_int_equal(kca__frontier_offset(&f), 20);
@@ -51,7 +43,6 @@ static void test_the_frontier_is_the_first_open_offset_beyond_gaps(void **state)
 }
 
 static void test_what_was_finished_before_counts_as_settled(void **state) {
-    (void)state;
     kca__frontier f = frontier_of((int64_t[]){5, -1});
     kca__frontier_pass(&f, 6);
     assert_int_equal(kca__frontier_offset(&f), 5);
@@ -62,7 +53,6 @@ static void test_what_was_finished_before_counts_as_settled(void **state) {
 }
 
 static void test_each_settlement_is_a_change(void **state) {
-    (void)state;
     kca__frontier f = frontier_of((int64_t[]){1, 2, 3, -1});
     assert_int_equal(f.changes, 0);
     kca__frontier_settle(&f, &entries[2]);
@@ -71,7 +61,6 @@ static void test_each_settlement_is_a_change(void **state) {
 }
 
 static void test_another_entry_takes_an_open_ones_place(void **state) {
-    (void)state;
     for (int which = 0; which < 3; which++) {
         kca__frontier f = frontier_of((int64_t[]){1, 2, 3, -1});
         kca__frontier_entry other;
@@ -90,7 +79,6 @@ static void test_another_entry_takes_an_open_ones_place(void **state) {
 
 /* Any order of settling: the frontier is the lowest open offset. */
 static void test_any_order_of_settling_gives_the_lowest_open_offset(void **state) {
-    (void)state;
     uint64_t random = 88172645463325252u;
     for (int round = 0; round < 300; round++) {
         int64_t offsets[MOST + 1], offset = 0;

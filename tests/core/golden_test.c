@@ -1,11 +1,6 @@
 /* Records that the real Gomes wrote to a real broker: read, compared field by field, written back.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -200,22 +195,18 @@ static void check_reply(const kca_message *m) {
 }
 
 static void test_events_of_gomes(void **state) {
-    (void)state;
     assert_int_equal(check_file("events.jsonl", check_event), 18);
 }
 
 static void test_commands_of_gomes(void **state) {
-    (void)state;
     assert_int_equal(check_file("commands.jsonl", check_command), 3);
 }
 
 static void test_dead_letters_of_gomes(void **state) {
-    (void)state;
     assert_int_equal(check_file("dlq.jsonl", check_dead_letter), 10);
 }
 
 static void test_replies_of_gomes(void **state) {
-    (void)state;
     assert_int_equal(check_file("replies.jsonl", check_reply), 2);
 }
 

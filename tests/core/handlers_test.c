@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 
@@ -22,7 +17,6 @@ static int handle(kca_delivery *d, void *user) {
 }
 
 static void test_the_exact_name_goes_before_the_star(void **state) {
-    (void)state;
     kca__handlers h = {0};
     int exact = 1, any = 2;
     assert_null(kca__handlers_find(&h, "a"));
@@ -37,7 +31,6 @@ static void test_the_exact_name_goes_before_the_star(void **state) {
 }
 
 static void test_many_names_are_all_found(void **state) {
-    (void)state;
     static int users[MANY];
     kca__handlers h = {0};
     char name[20];
@@ -54,7 +47,6 @@ static void test_many_names_are_all_found(void **state) {
 }
 
 static void test_a_name_is_taken_once_the_star_too(void **state) {
-    (void)state;
     kca__handlers h = {0};
     const char *const names[] = {"a", "*"};
     for (int i = 0; i < 2; i++) {
@@ -68,7 +60,6 @@ static void test_a_name_is_taken_once_the_star_too(void **state) {
 
 static void test_what_belongs_to_a_handler_is_freed_once_and_stays_the_callers_when_refused(
     void **state) {
-    (void)state;
     kca__handlers h = {0};
     int kept = 0, duplicate = 0, nameless = 0;
     assert_null(kca__handlers_add(&h, "a", handle, &kept, count_free));
@@ -82,7 +73,6 @@ static void test_what_belongs_to_a_handler_is_freed_once_and_stays_the_callers_w
 }
 
 static void test_a_handler_without_a_function_declares_what_is_pulled(void **state) {
-    (void)state;
     kca__handlers h = {0};
     assert_null(kca__handlers_add(&h, "a", NULL, NULL, NULL));
     assert_null(kca__handlers_find(&h, "a")->fn);

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -28,7 +23,6 @@ static void assert_all_differ(id *ids, size_t count) {
 }
 
 static void test_an_id_is_a_version_4_uuid_in_lowercase(void **state) {
-    (void)state;
     for (int n = 0; n < 1000; n++) {
         id one;
         kca__id_uuid4(one);
@@ -45,7 +39,6 @@ static void test_an_id_is_a_version_4_uuid_in_lowercase(void **state) {
 }
 
 static void test_ids_do_not_repeat(void **state) {
-    (void)state;
     id *ids = malloc(MANY * sizeof *ids);
     for (int i = 0; i < MANY; i++)
         kca__id_uuid4(ids[i]);
@@ -61,7 +54,6 @@ static void *make_ids(void *argument) {
 }
 
 static void test_threads_do_not_share_ids(void **state) {
-    (void)state;
     id *ids = malloc(THREADS * PER_THREAD * sizeof *ids);
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
@@ -81,7 +73,6 @@ static void read_fully(int fd, void *out, size_t size) {
 }
 
 static void test_a_forked_child_does_not_repeat_its_parents_ids(void **state) {
-    (void)state;
     static id ids[2 * AFTER_FORK];
     int ends[2];
     assert_int_equal(pipe(ends), 0);

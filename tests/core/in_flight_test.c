@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,7 +36,6 @@ static kca__in_flight *open_outbox(int messages, size_t bytes) {
 }
 
 static void test_a_receipt_tells_the_token_and_the_place(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(2, 100);
     kca_event *e = answer(o, take(o, 10, 42), NULL);
     assert_int_equal(kca_event_type(e), KCA_EVENT_RECEIPT);
@@ -58,7 +52,6 @@ static void test_a_receipt_tells_the_token_and_the_place(void **state) {
 }
 
 static void test_a_failed_message_gives_its_error_to_the_receipt(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(2, 100);
     kca_event *e = answer(o, take(o, 10, 1), kca__error_new(KCA_ERROR_NOT_STORED, "gone"));
     assert_int_equal(kca_error_code(kca_event_error(e)), KCA_ERROR_NOT_STORED);
@@ -68,7 +61,6 @@ static void test_a_failed_message_gives_its_error_to_the_receipt(void **state) {
 }
 
 static void test_without_a_token_the_answer_frees_the_place(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(1, 100);
     for (int i = 0; i < 3; i++)
         assert_null(answer(o, take(o, 10, 0), kca__error_new(KCA_ERROR_NOT_STORED, "gone")));
@@ -77,7 +69,6 @@ static void test_without_a_token_the_answer_frees_the_place(void **state) {
 }
 
 static void test_a_receipt_keeps_its_place_until_it_is_freed(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(1, 100);
     kca_event *e = answer(o, take(o, 10, 1), NULL);
     assert_null(take(o, 10, 2));
@@ -97,7 +88,6 @@ static void test_a_receipt_keeps_its_place_until_it_is_freed(void **state) {
 }
 
 static void test_bytes_are_bounded_and_a_larger_message_goes_alone(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(10, 100);
     kca__slot *a = take(o, 60, 0), *b = take(o, 40, 0);
     assert_null(take(o, 1, 0));
@@ -115,7 +105,6 @@ static void test_bytes_are_bounded_and_a_larger_message_goes_alone(void **state)
 }
 
 static void test_a_place_given_back_counts_as_nothing(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(1, 100);
     kca__in_flight_give_back(take(o, 100, 5));
     kca__in_flight_leave(o);
@@ -135,7 +124,6 @@ static void assert_shut(kca__in_flight *o) {
 }
 
 static void test_a_shut_outbox_takes_nothing_and_opens_again(void **state) {
-    (void)state;
     kca__in_flight *o = kca__in_flight_new("orders", 2, 100);
     assert_shut(o);
     kca__in_flight_open(o);
@@ -149,7 +137,6 @@ static void test_a_shut_outbox_takes_nothing_and_opens_again(void **state) {
 }
 
 static void test_receipts_outlive_their_publisher(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(2, 100);
     kca_event *a = answer(o, take(o, 1, 1), NULL), *b = answer(o, take(o, 1, 2), NULL);
     kca__in_flight_release(o);
@@ -159,7 +146,6 @@ static void test_receipts_outlive_their_publisher(void **state) {
 }
 
 static void test_who_waits_for_answers_gives_up_at_the_deadline(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(2, 100);
     kca__slot *slot = take(o, 1, 0);
     assert_int_equal(kca__in_flight_wait_answered(o, kca__clock_deadline(20)), 1);
@@ -185,7 +171,6 @@ static void *wait_for_room(void *argument) {
 }
 
 static void test_who_waits_for_room_is_woken_by_an_answer_and_by_the_end(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(1, 100);
     other w = {.in_flight = o, .slot = take(o, 10, 0)};
     pthread_create(&w.thread, NULL, wait_for_room, &w);
@@ -214,7 +199,6 @@ static void *answer_and_stay(void *argument) {
 
 /* Else its client would be closed under a publish that has its answer but has not returned. */
 static void test_the_end_waits_for_a_publish_that_is_answered_and_still_inside(void **state) {
-    (void)state;
     kca__in_flight *o = open_outbox(1, 100);
     other w = {.in_flight = o, .slot = take(o, 10, 0)};
     pthread_create(&w.thread, NULL, answer_and_stay, &w);

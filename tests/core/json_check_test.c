@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 
@@ -11,7 +6,6 @@
 #include "json/json_check.h"
 
 static void test_every_kind_of_value_is_json(void **state) {
-    (void)state;
     static const char *const payloads[] = {"null",
                                            "true",
                                            "false",
@@ -35,7 +29,6 @@ static void test_every_kind_of_value_is_json(void **state) {
 }
 
 static void test_a_check_says_where_the_json_breaks(void **state) {
-    (void)state;
     static const struct {
         const char *payload, *fault;
     } cases[] = {
@@ -97,7 +90,6 @@ static void test_a_check_says_where_the_json_breaks(void **state) {
 }
 
 static void test_a_nul_byte_in_the_payload_is_not_json(void **state) {
-    (void)state;
     kca_message *m = view_bytes("{}\0", 3);
     assert_error(kca_message_check_json(m), KCA_ERROR_PAYLOAD,
                  "message m: payload of 3 bytes is not JSON at offset 2: text after the end of the "
@@ -106,7 +98,6 @@ static void test_a_nul_byte_in_the_payload_is_not_json(void **state) {
 }
 
 static void test_no_payload_is_not_json(void **state) {
-    (void)state;
     kca_message *m = view("");
     const char *text;
     assert_int_equal(kca_message_is_json(m), 0);
@@ -122,7 +113,6 @@ static void test_no_payload_is_not_json(void **state) {
 }
 
 static void test_nesting_is_limited(void **state) {
-    (void)state;
     char deep[2 * KCA__JSON_DEPTH + 3];
     memset(deep, '[', sizeof deep);
     memset(deep + KCA__JSON_DEPTH, ']', KCA__JSON_DEPTH);
@@ -147,7 +137,6 @@ static void test_nesting_is_limited(void **state) {
 
 /* What passes the check is never refused by the parser. */
 static void test_the_parser_takes_all_that_passes_the_check(void **state) {
-    (void)state;
     unsigned seed = 20260216;
     print_message("seed %u\n", seed);
     int passed = 0;

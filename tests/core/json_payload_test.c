@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +22,6 @@ static void assert_no_int64(const char *json, const char *text) {
 }
 
 static void test_fields_are_read_by_pointer(void **state) {
-    (void)state;
     kca_message *m = view(order);
     const char *text;
     int64_t integer;
@@ -55,7 +49,6 @@ static void test_fields_are_read_by_pointer(void **state) {
 }
 
 static void test_types_are_told(void **state) {
-    (void)state;
     kca_message *m = view(order);
     assert_int_equal(kca_message_json_type(m, ""), KCA_JSON_OBJECT);
     assert_int_equal(kca_message_json_type(m, "/orderId"), KCA_JSON_STRING);
@@ -75,7 +68,6 @@ static void test_types_are_told(void **state) {
 }
 
 static void test_another_type_is_an_error_that_says_which(void **state) {
-    (void)state;
     kca_message *m = view(order);
     const char *text = "before";
     int64_t integer;
@@ -98,7 +90,6 @@ static void test_another_type_is_an_error_that_says_which(void **state) {
 }
 
 static void test_nothing_there_is_not_found(void **state) {
-    (void)state;
     kca_message *m = view(order);
     const char *text;
     assert_error(kca_message_json_string(m, "/customer/name", &text), KCA_ERROR_NOT_FOUND,
@@ -109,7 +100,6 @@ static void test_nothing_there_is_not_found(void **state) {
 }
 
 static void test_pointers_follow_rfc_6901(void **state) {
-    (void)state;
     kca_message *m = view(
         "{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2,\"e^f\":3,\"g|h\":4,\"i\\\\j\":5,"
         "\"k\\\"l\":6,\" \":7,\"m~n\":8,\"~1\":9,\"/\":10,\"A\":11,\"a\":12,\"01\":13,"
@@ -135,7 +125,6 @@ static void test_pointers_follow_rfc_6901(void **state) {
 }
 
 static void test_array_indexes_are_plain_numbers_only(void **state) {
-    (void)state;
     kca_message *m = view("{\"foo\":[\"bar\",\"baz\",\"qux\"]}");
     static const char *const pointers[] = {
         "/foo/",    "/foo/-",   "/foo/00",         "/foo/01",
@@ -151,7 +140,6 @@ static void test_array_indexes_are_plain_numbers_only(void **state) {
 }
 
 static void test_what_is_no_pointer_is_refused(void **state) {
-    (void)state;
     kca_message *m = view("{\"a\":1,\"~2\":2}");
     static const char *const pointers[] = {"a", "a/b", "/a~", "/~2", "/~", "#/a", " "};
     int64_t value;
@@ -168,7 +156,6 @@ static void test_what_is_no_pointer_is_refused(void **state) {
 }
 
 static void test_of_members_with_one_name_the_last_counts(void **state) {
-    (void)state;
     kca_message *m = view("{\"a\":1,\"b\":[0],\"a\":2}");
     int64_t value;
     assert_null(kca_message_json_int64(m, "/a", &value));
@@ -177,7 +164,6 @@ static void test_of_members_with_one_name_the_last_counts(void **state) {
 }
 
 static void test_integers_are_exact(void **state) {
-    (void)state;
     assert_int_equal(int64_of("0"), 0);
     assert_int_equal(int64_of("-0"), 0);
     assert_int_equal(int64_of("9007199254740993"), INT64_C(9007199254740993));
@@ -188,7 +174,6 @@ static void test_integers_are_exact(void **state) {
 }
 
 static void test_integers_may_be_written_with_a_point_or_exponent(void **state) {
-    (void)state;
     assert_int_equal(int64_of("1.0"), 1);
     assert_int_equal(int64_of("1e3"), 1000);
     assert_int_equal(int64_of("1E+3"), 1000);
@@ -204,7 +189,6 @@ static void test_integers_may_be_written_with_a_point_or_exponent(void **state) 
 }
 
 static void test_fractions_and_overflows_are_no_integers(void **state) {
-    (void)state;
     const char *fraction = "message m: payload is a number with a fraction, not an integer";
     const char *large = "message m: payload is a number outside -2^63 to 2^63 - 1";
     assert_no_int64("0.5", fraction);
@@ -221,7 +205,6 @@ static void test_fractions_and_overflows_are_no_integers(void **state) {
 }
 
 static void test_integers_are_found_wherever_they_stand(void **state) {
-    (void)state;
     kca_message *m = view(" { \"x\" : \"a,b]}\\\"\" , \"y\" : [ 1 , [ 2 , \"}\" ] , { \"q\" : 3 } ,"
                           " true , 9007199254740995 ] , \"z\" :9007199254740997} ");
     int64_t value;
@@ -239,7 +222,6 @@ static void test_integers_are_found_wherever_they_stand(void **state) {
 }
 
 static void test_doubles_beyond_range_are_an_error(void **state) {
-    (void)state;
     kca_message *m = view("[1e999,-1.5e-3,1e21]");
     double value;
     assert_error(kca_message_json_double(m, "/0", &value), KCA_ERROR_PAYLOAD,
@@ -252,7 +234,6 @@ static void test_doubles_beyond_range_are_an_error(void **state) {
 }
 
 static void test_strings_are_unescaped(void **state) {
-    (void)state;
     kca_message *m =
         view("\"a\\u003cb\\u003e\\u0026\\\"\xc3\xa7\xc3\xa3o\\\" \\u2028\\ud83d\\ude00\"");
     const char *text;
@@ -262,7 +243,6 @@ static void test_strings_are_unescaped(void **state) {
 }
 
 static void test_a_string_with_nul_is_an_error_instead_of_half_a_text(void **state) {
-    (void)state;
     kca_message *m = view("{\"a\":\"x\\u0000y\",\"b\":\"x\\\\u0000y\",\"c\":\"plain\"}");
     const char *text;
     assert_error(kca_message_json_string(m, "/a", &text), KCA_ERROR_PAYLOAD,
@@ -276,7 +256,6 @@ static void test_a_string_with_nul_is_an_error_instead_of_half_a_text(void **sta
 }
 
 static void test_a_new_payload_is_parsed_anew(void **state) {
-    (void)state;
     kca_message *m;
     int64_t value;
     assert_null(kca_message_new(&m, "m"));
@@ -296,7 +275,6 @@ static void test_a_new_payload_is_parsed_anew(void **state) {
 }
 
 static void test_null_arguments_are_errors(void **state) {
-    (void)state;
     kca_message *m = view(order);
     const char *text;
     int64_t integer;

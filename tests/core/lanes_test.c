@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +14,6 @@ static kca__lane_entry entry(const void *place, const char *key) {
 }
 
 static void test_entries_of_one_key_leave_one_after_another(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
     kca__lane_entry a = entry(&first_place, "k"), b = a, c = a;
@@ -39,7 +33,6 @@ static void test_entries_of_one_key_leave_one_after_another(void **state) {
 }
 
 static void test_an_entry_that_comes_while_its_key_is_out_waits(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
     kca__lane_entry a = entry(&first_place, "k"), b = a;
@@ -54,7 +47,6 @@ static void test_an_entry_that_comes_while_its_key_is_out_waits(void **state) {
 }
 
 static void test_equal_keys_of_two_partitions_go_side_by_side(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
     kca__lane_entry a = entry(&first_place, "k"), b = entry(&second_place, "k");
@@ -66,7 +58,6 @@ static void test_equal_keys_of_two_partitions_go_side_by_side(void **state) {
 }
 
 static void test_entries_without_a_key_go_side_by_side(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
     kca__lane_entry a = entry(&first_place, NULL), b = a;
@@ -80,7 +71,6 @@ static void test_entries_without_a_key_go_side_by_side(void **state) {
 }
 
 static void test_what_is_ready_longest_leaves_first(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
     kca__lane_entry a = entry(&first_place, "a"), a2 = a, b = entry(&first_place, "b");
@@ -96,7 +86,6 @@ static void test_what_is_ready_longest_leaves_first(void **state) {
 
 /* Far more keys than buckets, with tails of 1 to 7 bytes after each word. */
 static void test_many_keys_share_few_buckets(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 1));
     kca__lane_entry *entries = calloc(MANY * 2, sizeof *entries);
@@ -125,7 +114,6 @@ static void test_many_keys_share_few_buckets(void **state) {
 
 /* A key inside a record is binary, and one may be the beginning of another. */
 static void test_keys_are_compared_whole(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
     kca__lane_entry a = {.place = &first_place, .key = "a\0b", .key_len = 3};
@@ -139,7 +127,6 @@ static void test_keys_are_compared_whole(void **state) {
 }
 
 static void test_an_entry_that_is_put_back_is_still_the_first_of_its_lane(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
     kca__lane_entry a = entry(&first_place, "k"), a2 = a, none = entry(&first_place, NULL);
@@ -159,7 +146,6 @@ static void test_an_entry_that_is_put_back_is_still_the_first_of_its_lane(void *
 }
 
 static void test_another_entry_takes_the_place_of_one_that_is_out(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
     kca__lane_entry a = entry(&first_place, "k"), a2 = a, by;
@@ -177,7 +163,6 @@ static void test_another_entry_takes_the_place_of_one_that_is_out(void **state) 
 }
 
 static void test_lanes_that_are_cleared_are_as_new(void **state) {
-    (void)state;
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
     kca__lane_entry a = entry(&first_place, "k"), b = a;

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -49,7 +44,6 @@ static void assert_next(fixture *f, const char *expected) {
 }
 
 static void test_a_line_has_level_component_and_name(void **state) {
-    (void)state;
     fixture f;
     kca_event *e;
     open_log(&f, KCA_LOG_INFO);
@@ -67,7 +61,6 @@ static void test_a_line_has_level_component_and_name(void **state) {
 }
 
 static void test_lines_above_the_level_are_not_written(void **state) {
-    (void)state;
     fixture f;
     open_log(&f, KCA_LOG_WARN);
     kca__log_write(&f.log, KCA_LOG_INFO, "system", NULL, "no");
@@ -79,7 +72,6 @@ static void test_lines_above_the_level_are_not_written(void **state) {
 }
 
 static void test_a_line_is_one_line_and_bounded(void **state) {
-    (void)state;
     fixture f;
     open_log(&f, KCA_LOG_DEBUG);
     kca__log_write(&f.log, KCA_LOG_INFO, "system", NULL, "a\nb\tc");
@@ -92,7 +84,6 @@ static void test_a_line_is_one_line_and_bounded(void **state) {
 }
 
 static void test_secrets_are_blotted_out_of_every_line(void **state) {
-    (void)state;
     fixture f;
     open_log(&f, KCA_LOG_DEBUG);
     kca__log_add_secret(&f.log, "hunter22");
@@ -104,7 +95,6 @@ static void test_secrets_are_blotted_out_of_every_line(void **state) {
 }
 
 static void test_of_a_secret_that_begins_with_another_nothing_is_left(void **state) {
-    (void)state;
     fixture f;
     open_log(&f, KCA_LOG_DEBUG);
     kca__log_add_secret(&f.log, "hunter");
@@ -123,7 +113,6 @@ static void *write_lines(void *argument) {
 }
 
 static void test_many_threads_write_while_secrets_are_added_and_lines_are_read(void **state) {
-    (void)state;
     fixture f;
     pthread_t threads[THREADS];
     open_log(&f, KCA_LOG_INFO);
@@ -145,7 +134,6 @@ static void test_many_threads_write_while_secrets_are_added_and_lines_are_read(v
 }
 
 static void test_stderr_gets_a_line_with_time_and_level(void **state) {
-    (void)state;
     fixture f;
     char text[200] = "";
     int ends[2], kept = dup(STDERR_FILENO);

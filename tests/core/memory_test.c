@@ -1,10 +1,5 @@
 /* Messages when memory runs out: an error or a default, never a crash, never a leak. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <string.h>
 
@@ -94,22 +89,18 @@ static void read_many_headers(void) {
 }
 
 static void test_a_message_keeps_the_failure(void **state) {
-    (void)state;
     memory_fail_each(make_a_message);
 }
 
 static void test_json_that_cannot_be_parsed_now_is_an_error(void **state) {
-    (void)state;
     memory_fail_each(read_json);
 }
 
 static void test_the_old_wire_is_read_as_far_as_memory_goes(void **state) {
-    (void)state;
     memory_fail_each(read_the_old_wire);
 }
 
 static void test_many_headers_are_read_without_memory(void **state) {
-    (void)state;
     memory_fail_each(read_many_headers);
 }
 

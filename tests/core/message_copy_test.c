@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +10,6 @@
 #define CURRENT "00-11111111111111111111111111111111-2222222222222222-01"
 
 static void test_a_copy_has_everything_when_its_message_is_gone(void **state) {
-    (void)state;
     kca__message_copy *h = NULL;
     kca_message *m = new_message("orderCreated");
     kca_message_set_payload(m, "{\0}", 3);
@@ -56,7 +50,6 @@ static void test_a_copy_has_everything_when_its_message_is_gone(void **state) {
 }
 
 static void test_memory_is_used_again_and_the_current_trace_stands_in(void **state) {
-    (void)state;
     kca__message_copy *h = NULL;
     kca_message *m = new_message("first");
     kca_message_set_payload(m, "{}", 2);
@@ -77,7 +70,6 @@ static void test_memory_is_used_again_and_the_current_trace_stands_in(void **sta
 }
 
 static void test_a_large_one_is_not_kept(void **state) {
-    (void)state;
     kca__message_copy *h = NULL;
     kca_message *m = new_message("first");
     assert_true(kca__message_copy_make(&h, m, NULL, NULL));

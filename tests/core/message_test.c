@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <string.h>
 
@@ -14,7 +9,6 @@
 #define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 static void test_a_new_message_has_a_name_and_defaults(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     assert_string_equal(kca_message_name(m), "orderCreated");
     assert_int_equal(kca_message_type(m), KCA_TYPE_NONE);
@@ -38,7 +32,6 @@ static void test_a_new_message_has_a_name_and_defaults(void **state) {
 }
 
 static void test_setters_copy_what_they_are_given(void **state) {
-    (void)state;
     char text[] = "abc";
     kca_message *m = new_message(text);
     kca_message_set_payload(m, text, 3);
@@ -67,7 +60,6 @@ static void test_setters_copy_what_they_are_given(void **state) {
 }
 
 static void test_null_and_empty_take_a_value_away(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     kca_message_set_message_id(m, "id-1");
     kca_message_set_message_id(m, NULL);
@@ -90,7 +82,6 @@ static void test_null_and_empty_take_a_value_away(void **state) {
 }
 
 static void test_an_empty_key_is_not_a_missing_one(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     kca_message_set_correlation_id(m, "c-1");
     kca_message_set_key(m, "", 0);
@@ -104,7 +95,6 @@ static void test_an_empty_key_is_not_a_missing_one(void **state) {
 }
 
 static void test_an_empty_payload_is_not_a_missing_one(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     kca_message_set_payload(m, "{}", 2);
     kca_message_set_payload(m, "", 0);
@@ -117,7 +107,6 @@ static void test_an_empty_payload_is_not_a_missing_one(void **state) {
 }
 
 static void test_a_payload_may_hold_any_bytes(void **state) {
-    (void)state;
     const char bytes[] = {'\0', '\xff', '\n', '\0', 'a'};
     kca_message *m = new_message("orderCreated");
     kca_message_set_payload(m, bytes, sizeof bytes);
@@ -127,7 +116,6 @@ static void test_a_payload_may_hold_any_bytes(void **state) {
 }
 
 static void test_memory_is_used_again_when_a_value_is_set_again(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     kca_message_set_payload(m, "0123456789", 10);
     kca_message_set_key(m, "0123456789", 10);
@@ -150,7 +138,6 @@ static void test_memory_is_used_again_when_a_value_is_set_again(void **state) {
 }
 
 static void test_a_value_may_be_set_from_the_message_itself(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     kca_message_set_message_id(m, "0123456789");
     kca_message_set_message_id(m, kca_message_message_id(m) + 3);
@@ -175,7 +162,6 @@ static void test_a_value_may_be_set_from_the_message_itself(void **state) {
 }
 
 static void test_a_message_that_is_reset_is_a_new_one(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     for (int round = 0; round < 2; round++) {
         kca_message_set_payload(m, "{\"next\":\"orderBilled\"}", 22);
@@ -226,7 +212,6 @@ static void test_a_message_that_is_reset_is_a_new_one(void **state) {
 }
 
 static void test_control_characters_in_texts_are_refused(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     kca_message_set_message_id(m, "a\tb");
     assert_string_equal(kca_message_message_id(m), "");
@@ -245,7 +230,6 @@ static void test_control_characters_in_texts_are_refused(void **state) {
 }
 
 static void test_types_and_times_out_of_range_are_refused(void **state) {
-    (void)state;
     kca_message *m = new_message("m");
     kca_message_set_type(m, 5);
     assert_failed(m, KCA_ERROR_ARGUMENT,
@@ -271,7 +255,6 @@ static void test_types_and_times_out_of_range_are_refused(void **state) {
 }
 
 static void test_bytes_at_null_and_beyond_kafkas_reach_are_refused(void **state) {
-    (void)state;
     kca_message *m = new_message("m");
     kca_message_set_payload(m, NULL, 3);
     assert_failed(
@@ -290,7 +273,6 @@ static void test_bytes_at_null_and_beyond_kafkas_reach_are_refused(void **state)
 }
 
 static void test_the_first_failure_is_kept(void **state) {
-    (void)state;
     kca_message *m = new_message("m");
     kca_message_set_type(m, 9);
     kca_message_set_timestamp_ms(m, -5);
@@ -302,7 +284,6 @@ static void test_the_first_failure_is_kept(void **state) {
 }
 
 static void test_an_errors_text_is_cut_between_characters(void **state) {
-    (void)state;
     char name[151], header[901] = "";
     for (int i = 0; i < 150; i += 2)
         memcpy(name + i, "é", 2);
@@ -322,7 +303,6 @@ static void test_an_errors_text_is_cut_between_characters(void **state) {
 }
 
 static void test_a_trace_context_must_be_w3cs(void **state) {
-    (void)state;
     kca_message *m = new_message("m");
     kca_message_set_trace_context(m, TRACEPARENT, NULL);
     assert_string_equal(kca_message_traceparent(m), TRACEPARENT);
@@ -336,7 +316,6 @@ static void test_a_trace_context_must_be_w3cs(void **state) {
 }
 
 static void test_a_message_follows_another_ones_trace(void **state) {
-    (void)state;
     kca_message *cause = new_message("cause"), *m = new_message("effect");
     kca_message_set_trace_context(cause, TRACEPARENT, "vendor=abc");
     kca_message_follow(m, cause);
@@ -352,7 +331,6 @@ static void test_a_message_follows_another_ones_trace(void **state) {
 }
 
 static void test_a_deliverys_message_does_not_change(void **state) {
-    (void)state;
     kca_message view;
     kca__message_init_inbound(&view);
     view.texts[KCA__TEXT_MESSAGE_ID] = "id-1";
@@ -377,7 +355,6 @@ static void test_a_deliverys_message_does_not_change(void **state) {
 }
 
 static void test_null_is_no_message_everywhere(void **state) {
-    (void)state;
     kca_message_set_payload(NULL, "x", 1);
     kca_message_set_key(NULL, "x", 1);
     kca_message_set_type(NULL, 1);

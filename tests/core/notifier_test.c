@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -21,7 +16,6 @@ static bool is_readable(int fd) {
 }
 
 static void test_it_costs_no_descriptor_until_one_is_asked_for(void **state) {
-    (void)state;
     kca__notifier n;
     kca__notifier_init(&n);
     kca__notifier_raise(&n);
@@ -37,7 +31,6 @@ static void test_it_costs_no_descriptor_until_one_is_asked_for(void **state) {
 
 /* What was raised before nobody looked must not be lost. */
 static void test_a_new_descriptor_is_readable(void **state) {
-    (void)state;
     kca__notifier n;
     kca__notifier_init(&n);
     int fd = kca__notifier_fd(&n);
@@ -48,7 +41,6 @@ static void test_a_new_descriptor_is_readable(void **state) {
 }
 
 static void test_many_raises_are_cleared_at_once(void **state) {
-    (void)state;
     kca__notifier n;
     kca__notifier_init(&n);
     int fd = kca__notifier_fd(&n);
@@ -95,7 +87,6 @@ static void *clear_when_readable(void *argument) {
 }
 
 static void test_no_raise_is_lost_between_threads_and_it_is_quiet_at_the_end(void **state) {
-    (void)state;
     shared s = {.lock = PTHREAD_MUTEX_INITIALIZER};
     pthread_t threads[RAISERS + CLEARERS];
     kca__notifier_init(&s.notifier);

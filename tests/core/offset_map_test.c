@@ -1,11 +1,6 @@
 /* What is written is read again, exactly; what others wrote, or broke, reads as nothing. The last
  * tests are random; KCA_SEED repeats the one that failed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <string.h>
 
@@ -147,7 +142,6 @@ static void assert_told_to_the_end(size_t most_characters) {
 /* ---- writing and reading ---- */
 
 static void test_nothing_finished_is_no_text(void **state) {
-    (void)state;
     begin(100);
     assert_told_to_the_end(0);
     go_on(0, 1000);
@@ -155,7 +149,6 @@ static void test_nothing_finished_is_no_text(void **state) {
 }
 
 static void test_what_is_finished_behind_open_ones_is_told(void **state) {
-    (void)state;
     begin(100);
     go_on(0, 1);
     go_on(2, 1);
@@ -171,7 +164,6 @@ static void test_what_is_finished_behind_open_ones_is_told(void **state) {
 }
 
 static void test_a_million_behind_one_slow_record_take_few_characters(void **state) {
-    (void)state;
     begin(1234567890123);
     go_on(0, 1);
     go_on(1000000, 0);
@@ -179,7 +171,6 @@ static void test_a_million_behind_one_slow_record_take_few_characters(void **sta
 }
 
 static void test_a_gap_of_offsets_at_the_beginning_is_told_as_finished(void **state) {
-    (void)state;
     begin(100);
     go_on(50, 1);
     go_on(3, 0);
@@ -187,7 +178,6 @@ static void test_a_gap_of_offsets_at_the_beginning_is_told_as_finished(void **st
 }
 
 static void test_offsets_of_any_size_and_distance(void **state) {
-    (void)state;
     begin(0);
     for (int i = 0; i < 3; i++)
         go_on(INT64_MAX / 4, 5);
@@ -204,7 +194,6 @@ static void test_offsets_of_any_size_and_distance(void **state) {
 }
 
 static void test_thousands_alternating_fit(void **state) {
-    (void)state;
     begin(5000);
     while (part.end - part.base < MOST_TOLD)
         go_on(1, 1);
@@ -212,7 +201,6 @@ static void test_thousands_alternating_fit(void **state) {
 }
 
 static void test_open_ones_at_the_end_take_no_bits(void **state) {
-    (void)state;
     begin(5000);
     for (int i = 0; i < 40; i++)
         go_on(1, 1);
@@ -221,7 +209,6 @@ static void test_open_ones_at_the_end_take_no_bits(void **state) {
 }
 
 static void test_thousands_of_open_ones_among_many_finished_fit(void **state) {
-    (void)state;
     begin(5000);
     for (int i = 0; i < KCA__OFFSET_MAP_BYTES / 2 - 1; i++)
         go_on(120, 1);
@@ -229,7 +216,6 @@ static void test_thousands_of_open_ones_among_many_finished_fit(void **state) {
 }
 
 static void test_what_does_not_fit_is_left_out(void **state) {
-    (void)state;
     begin(5000);
     while (part.open_count < MOST_OPEN)
         go_on(1, 1);
@@ -246,7 +232,6 @@ static void test_what_does_not_fit_is_left_out(void **state) {
 }
 
 static void test_a_full_writer_says_so(void **state) {
-    (void)state;
     kca__offset_map_writer w;
     kca__offset_map_begin(&w, 0);
     int64_t offset = 0;
@@ -256,7 +241,6 @@ static void test_a_full_writer_says_so(void **state) {
 }
 
 static void test_asking_may_skip_offsets(void **state) {
-    (void)state;
     begin(0);
     for (int i = 0; i < 10; i++)
         go_on(5, 5);
@@ -278,7 +262,6 @@ static void test_asking_may_skip_offsets(void **state) {
 
 /* What a release wrote, the next ones must read. */
 static void test_the_text_is_that_of_the_first_release(void **state) {
-    (void)state;
     begin(1000);
     go_on(0, 2);
     go_on(300, 1);
@@ -304,7 +287,6 @@ static void assert_empty(const char *text, size_t len, int64_t base) {
 }
 
 static void test_metadata_of_other_clients_is_no_map(void **state) {
-    (void)state;
     const char *texts[] = {"",
                            "consumer-1",
                            "kca1",
@@ -334,7 +316,6 @@ static void write_some(void) {
 }
 
 static void test_a_map_of_another_committed_offset_is_not_believed(void **state) {
-    (void)state;
     write_some();
     for (int64_t base = -1; base < 1000; base++)
         if (base != 100)
@@ -347,7 +328,6 @@ static void test_a_map_of_another_committed_offset_is_not_believed(void **state)
 }
 
 static void test_a_text_that_was_cut_or_grew_is_not_believed(void **state) {
-    (void)state;
     char grown[KCA__OFFSET_MAP_SIZE + 1];
     write_some();
     size_t len = strlen(part.text);
@@ -360,7 +340,6 @@ static void test_a_text_that_was_cut_or_grew_is_not_believed(void **state) {
 }
 
 static void test_a_text_with_one_character_changed_is_not_believed(void **state) {
-    (void)state;
     write_some();
     size_t len = strlen(part.text);
     for (size_t i = 0; i < len; i++) {
@@ -400,7 +379,6 @@ static void assert_forgery_empty(int64_t base, char encoding, const void *payloa
 }
 
 static void test_the_forged_are_read_when_they_are_right(void **state) {
-    (void)state;
     kca__offset_map m;
     char text[KCA__OFFSET_MAP_SIZE];
     size_t len = forge(text, 100, 'r', (const unsigned char *)"\1\2", 2);
@@ -410,13 +388,11 @@ static void test_the_forged_are_read_when_they_are_right(void **state) {
 }
 
 static void test_an_encoding_of_later_releases_is_no_map(void **state) {
-    (void)state;
     assert_forgery_empty(100, 's', "\1\2", 2);
     assert_forgery_empty(100, 'r', "", 0);
 }
 
 static void test_runs_that_are_cut_off_or_too_long_are_no_map(void **state) {
-    (void)state;
     assert_forgery_empty(100, 'r', "\1", 1);
     assert_forgery_empty(100, 'r', "\1\2\3", 3);
     assert_forgery_empty(100, 'r', "\1\2\3\x84", 4);
@@ -424,7 +400,6 @@ static void test_runs_that_are_cut_off_or_too_long_are_no_map(void **state) {
 }
 
 static void test_runs_beyond_the_greatest_offset_are_no_map(void **state) {
-    (void)state;
     const char longest[] = "\1\xff\xff\xff\xff\xff\xff\xff\xff\x7f"; /* 1 open, 2^63 - 1 finished */
     assert_forgery_empty(0, 'r', longest, 10);
     assert_forgery_empty(100, 'r', longest + 1, 9);
@@ -460,7 +435,6 @@ static void play_forgery(void) {
 }
 
 static void test_whatever_is_forged_reads_as_runs_in_order(void **state) {
-    (void)state;
     play_each(play_forgery, FORGERIES);
 }
 
@@ -528,17 +502,14 @@ static void play_known(void) {
 }
 
 static void test_what_was_known_stays_told_wherever_its_reader_has_come_to(void **state) {
-    (void)state;
     play_each(play_known, SMALL_MAPS);
 }
 
 static void test_any_map_is_read_as_it_was_written(void **state) {
-    (void)state;
     play_each(play_small_map, SMALL_MAPS);
 }
 
 static void test_any_great_map_is_read_up_to_where_the_writer_said(void **state) {
-    (void)state;
     play_each(play_great_map, GREAT_MAPS);
 }
 
@@ -560,7 +531,6 @@ static void play_damage(void) {
 }
 
 static void test_whatever_is_damaged_is_not_believed(void **state) {
-    (void)state;
     play_each(play_damage, DAMAGES);
 }
 
@@ -576,7 +546,6 @@ static void read_some(void) {
 }
 
 static void test_a_map_that_cannot_be_read_now_is_empty(void **state) {
-    (void)state;
     memory_fail_each(read_some);
 }
 

@@ -1,10 +1,5 @@
 /* The wire before 2026-02-15. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 
@@ -58,7 +53,6 @@ static void test_more_members_than_the_record_has_headers(void **state) {
 }
 
 static void test_no_custom_headers_in_the_old_wire(void **state) {
-    (void)state;
     static const char *const texts[] = {"{}", "null", " { } ", ""};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         void *one;
@@ -70,7 +64,6 @@ static void test_no_custom_headers_in_the_old_wire(void **state) {
 }
 
 static void test_unreadable_custom_headers_stay_a_header(void **state) {
-    (void)state;
     static const char *const texts[] = {"{", "[1]", "\"text\"", "5", "{\"a\":1}x", "{\"a\":01}"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         void *one;

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +21,6 @@ static void assert_refused(const char *text) {
 }
 
 static void test_a_number_in_range_is_taken_its_ends_too(void **state) {
-    (void)state;
     int field = 5;
     kca__option_owner o = owner();
     kca__option_int(&field, o, "size", 1, 1, 10);
@@ -37,7 +31,6 @@ static void test_a_number_in_range_is_taken_its_ends_too(void **state) {
 }
 
 static void test_a_number_out_of_range_is_refused_with_the_range(void **state) {
-    (void)state;
     int field = 5;
     kca__option_int(&field, owner(), "size", 0, 1, 10);
     assert_int_equal(field, 5);
@@ -45,7 +38,6 @@ static void test_a_number_out_of_range_is_refused_with_the_range(void **state) {
 }
 
 static void test_a_text_is_copied_and_may_not_be_empty(void **state) {
-    (void)state;
     char *field = NULL, given[] = "one";
     kca__option_text(&field, owner(), "name", given);
     given[0] = 'X';
@@ -59,7 +51,6 @@ static void test_a_text_is_copied_and_may_not_be_empty(void **state) {
 }
 
 static void test_a_choice_is_one_of_its_list(void **state) {
-    (void)state;
     const char *const choices[] = {"none", "gzip", NULL};
     char *field = NULL;
     kca__option_choice(&field, owner(), "codec", "gzip", choices);
@@ -77,7 +68,6 @@ static void assert_check(kca_error *e, const char *text) {
 }
 
 static void test_a_name_has_a_length_and_no_control_characters(void **state) {
-    (void)state;
     assert_null(kca__option_check_name("handler", "order created \xc3\xa7", 20));
     assert_check(kca__option_check_name("handler", NULL, 20),
                  "handler must have 1 to 20 characters, got 0");
@@ -90,7 +80,6 @@ static void test_a_name_has_a_length_and_no_control_characters(void **state) {
 }
 
 static void test_a_topic_follows_the_rules_of_kafka(void **state) {
-    (void)state;
     char longest[251];
     memset(longest, 'a', sizeof longest);
     longest[249] = '\0';

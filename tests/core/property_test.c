@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +23,6 @@ static kca_error *set(int on, const char *name, const char *value) {
 }
 
 static void test_a_property_is_set_replaced_and_copied(void **state) {
-    (void)state;
     kca__properties p = {0}, copy;
     assert_null(kca__properties_set(&p, KCA__ON_CONNECTION, "c", "client.id", "a"));
     assert_null(kca__properties_set(&p, KCA__ON_CONNECTION, "c", "debug", "broker"));
@@ -43,7 +37,6 @@ static void test_a_property_is_set_replaced_and_copied(void **state) {
 }
 
 static void test_an_unknown_name_is_refused_with_the_nearest(void **state) {
-    (void)state;
     kca_error *e = set(KCA__ON_PUBLISHER, "client.idd", "a");
     assert_non_null(
         strstr(kca_error_text(e), "has no property client.idd; the nearest is client.id"));
@@ -54,7 +47,6 @@ static void test_an_unknown_name_is_refused_with_the_nearest(void **state) {
 }
 
 static void test_what_an_option_stands_for_is_refused_with_the_option(void **state) {
-    (void)state;
     assert_refused(set(KCA__ON_PUBLISHER, "linger.ms", "5"),
                    "publisher orders: property linger.ms is not set by name: use linger_ms");
     assert_refused(set(KCA__ON_CONNECTION, "ssl.key.password", "x"),
@@ -67,7 +59,6 @@ static void test_what_an_option_stands_for_is_refused_with_the_option(void **sta
 }
 
 static void test_a_property_of_the_other_side_is_refused(void **state) {
-    (void)state;
     assert_refused(set(KCA__ON_PUBLISHER, "fetch.error.backoff.ms", "5"),
                    "publisher orders: property fetch.error.backoff.ms is for consumers");
     assert_refused(set(KCA__ON_CONSUMER, "message.timeout.ms", "5"),
@@ -76,7 +67,6 @@ static void test_a_property_of_the_other_side_is_refused(void **state) {
 }
 
 static void test_a_bad_value_is_refused_but_a_secret_one_not_told(void **state) {
-    (void)state;
     kca_error *e = set(KCA__ON_CONNECTION, "log_level", "loud");
     assert_non_null(strstr(kca_error_text(e), "publisher orders: property log_level=loud: "));
     kca__error_free(e);
@@ -86,7 +76,6 @@ static void test_a_bad_value_is_refused_but_a_secret_one_not_told(void **state) 
 }
 
 static void test_a_property_needs_a_name_and_a_value(void **state) {
-    (void)state;
     const char *const text = "publisher orders: a property needs a name and a value";
     assert_refused(set(KCA__ON_CONNECTION, NULL, "x"), text);
     assert_refused(set(KCA__ON_CONNECTION, "", "x"), text);
@@ -94,7 +83,6 @@ static void test_a_property_needs_a_name_and_a_value(void **state) {
 }
 
 static void test_only_what_the_side_takes_is_applied(void **state) {
-    (void)state;
     kca__properties p = {0};
     char value[20];
     size_t size = sizeof value;
@@ -113,7 +101,6 @@ static void test_only_what_the_side_takes_is_applied(void **state) {
 }
 
 static void test_a_dump_shows_no_secret(void **state) {
-    (void)state;
     const char *const secrets[][2] = {{"sasl.password", "hunter22"},
                                       {"ssl.key.password", "hunter33"},
                                       {"ssl.keystore.password", "hunter44"},
@@ -134,7 +121,6 @@ static void test_a_dump_shows_no_secret(void **state) {
 }
 
 static void test_the_table_knows_every_name_of_librdkafka_and_its_side(void **state) {
-    (void)state;
     assert_int_equal(kca__property_table_find("client.id")->scope, '*');
     assert_int_equal(kca__property_table_find("linger.ms")->scope, 'P');
     assert_int_equal(kca__property_table_find("group.id")->scope, 'C');

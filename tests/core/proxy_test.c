@@ -92,7 +92,6 @@ static void must_be_reset(int fd) {
 }
 
 static void test_passes_both_ways_until_one_end_closes(void **state) {
-    (void)state;
     way w = open_way();
     char heard;
     say(w.client, "question");
@@ -113,7 +112,6 @@ static void test_passes_both_ways_until_one_end_closes(void **state) {
 }
 
 static void test_a_hole_gives_back_what_it_took_when_it_closes(void **state) {
-    (void)state;
     way w = open_way();
     proxy_hole(w.proxy);
     say(w.client, "up");
@@ -130,7 +128,6 @@ static void test_a_hole_gives_back_what_it_took_when_it_closes(void **state) {
 }
 
 static void test_a_reset_is_for_the_connections_there_are(void **state) {
-    (void)state;
     way w = open_way();
     proxy_reset(w.proxy);
     must_be_reset(w.client);
@@ -145,7 +142,6 @@ static void test_a_reset_is_for_the_connections_there_are(void **state) {
 }
 
 static void test_refuses_until_it_passes_again(void **state) {
-    (void)state;
     way w = open_way();
     proxy_refuse(w.proxy);
     must_be_reset(w.client);
@@ -161,7 +157,6 @@ static void test_refuses_until_it_passes_again(void **state) {
 }
 
 static void test_delays_each_way(void **state) {
-    (void)state;
     way w = open_way();
     proxy_delay(w.proxy, 150);
     int64_t begin = now_ms();
@@ -175,7 +170,6 @@ static void test_delays_each_way(void **state) {
 }
 
 static void test_limits_the_rate_and_keeps_the_bytes(void **state) {
-    (void)state;
     enum { BYTES = 30000 };
     static char sent[BYTES], came[BYTES];
     for (int i = 0; i < BYTES; i++)
@@ -191,7 +185,6 @@ static void test_limits_the_rate_and_keeps_the_bytes(void **state) {
 }
 
 static void test_cuts_a_connection_after_so_many_bytes(void **state) {
-    (void)state;
     way w = open_way();
     char came[100];
     ssize_t n, total = 0;
@@ -209,7 +202,6 @@ static void test_cuts_a_connection_after_so_many_bytes(void **state) {
 }
 
 static void test_resets_clients_of_a_server_that_is_gone(void **state) {
-    (void)state;
     way w = open_way();
     close(w.listening);
     int client = try_connect(proxy_port(w.proxy, 0));

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -47,7 +42,6 @@ static void assert_property(rd_kafka_conf_t *conf, const char *name, const char 
 }
 
 static void test_the_defaults_are_those_of_the_document(void **state) {
-    (void)state;
     kca_publisher_builder *b = builder();
     rd_kafka_conf_t *conf = configured(b);
     assert_property(conf, "message.send.max.retries", "9");
@@ -64,7 +58,6 @@ static void test_the_defaults_are_those_of_the_document(void **state) {
 }
 
 static void test_every_option_reaches_its_property(void **state) {
-    (void)state;
     kca_publisher_builder *b = builder();
     kca_publisher_builder_with_max_attempts(b, 4);
     kca_publisher_builder_with_batch_size(b, 7);
@@ -91,7 +84,6 @@ static void test_every_option_reaches_its_property(void **state) {
 }
 
 static void test_no_batch_timer_delays_a_synchronous_publish(void **state) {
-    (void)state;
     kca_publisher_builder *b = builder();
     kca_publisher_builder_with_async(b, 0);
     kca_publisher_builder_with_linger_ms(b, 50);
@@ -108,7 +100,6 @@ typedef struct range {
 } range;
 
 static void test_every_number_has_its_range(void **state) {
-    (void)state;
     const range ranges[] = {
         {kca_publisher_builder_with_max_attempts, "max_attempts", 1, 1000000},
         {kca_publisher_builder_with_batch_size, "batch_size", 1, 1000000},
@@ -139,7 +130,6 @@ static void test_every_number_has_its_range(void **state) {
 }
 
 static void test_the_first_failure_of_the_setters_is_kept(void **state) {
-    (void)state;
     kca_publisher_builder *b = builder();
     kca_publisher_builder_with_batch_size(b, 0);
     kca_publisher_builder_with_max_attempts(b, 0);
@@ -147,7 +137,6 @@ static void test_the_first_failure_of_the_setters_is_kept(void **state) {
 }
 
 static void test_a_codec_is_one_of_those_known(void **state) {
-    (void)state;
     kca_publisher_builder *b = builder();
     kca_publisher_builder_with_compression(b, "rar");
     assert_failed(b, "publisher orders: compression must be one of none, gzip, snappy, lz4, zstd, "
@@ -155,7 +144,6 @@ static void test_a_codec_is_one_of_those_known(void **state) {
 }
 
 static void test_idempotence_needs_all_acks_and_a_second_attempt(void **state) {
-    (void)state;
     kca_publisher_builder *b = builder();
     kca_publisher_builder_with_idempotence(b, 1);
     assert_check(b, "publisher orders: idempotence needs required_acks -1, got 0");
@@ -167,7 +155,6 @@ static void test_idempotence_needs_all_acks_and_a_second_attempt(void **state) {
 }
 
 static void test_a_bad_topic_or_connection_makes_no_builder(void **state) {
-    (void)state;
     const char *const wrong[][2] = {
         {"kafka", "a b"}, {"kafka", NULL}, {"", "orders"}, {NULL, "orders"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -180,7 +167,6 @@ static void test_a_bad_topic_or_connection_makes_no_builder(void **state) {
 }
 
 static void test_a_copy_shares_nothing(void **state) {
-    (void)state;
     kca_publisher_builder *b = builder(), *copy;
     kca_publisher_builder_with_reply_channel(b, "replies");
     kca_publisher_builder_with_compression(b, "zstd");
@@ -196,7 +182,6 @@ static void test_a_copy_shares_nothing(void **state) {
 
 /* Publishers of equal fingerprints share a client. */
 static void test_the_fingerprint_is_that_of_the_settings(void **state) {
-    (void)state;
     char *prints[4];
     for (int i = 0; i < 4; i++) {
         kca_publisher_builder *b = builder();

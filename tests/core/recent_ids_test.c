@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +18,6 @@ static void add(kca__recent_ids *ids, const char *id) {
 }
 
 static void test_an_id_is_new_once(void **state) {
-    (void)state;
     kca__recent_ids *ids = kca__recent_ids_new(10);
     assert_false(has(ids, "a"));
     add(ids, "a");
@@ -34,7 +28,6 @@ static void test_an_id_is_new_once(void **state) {
 }
 
 static void test_the_oldest_is_forgotten(void **state) {
-    (void)state;
     kca__recent_ids *ids = kca__recent_ids_new(2);
     add(ids, "a");
     add(ids, "b");
@@ -46,7 +39,6 @@ static void test_the_oldest_is_forgotten(void **state) {
 }
 
 static void test_an_id_that_comes_again_stays_as_old_as_it_is(void **state) {
-    (void)state;
     kca__recent_ids *ids = kca__recent_ids_new(2);
     add(ids, "a");
     add(ids, "b");
@@ -58,7 +50,6 @@ static void test_an_id_that_comes_again_stays_as_old_as_it_is(void **state) {
 }
 
 static void test_a_set_of_one_knows_the_last(void **state) {
-    (void)state;
     kca__recent_ids *ids = kca__recent_ids_new(1);
     add(ids, "a");
     add(ids, "b");
@@ -68,7 +59,6 @@ static void test_a_set_of_one_knows_the_last(void **state) {
 }
 
 static void test_ids_are_bytes_of_any_length(void **state) {
-    (void)state;
     kca__recent_ids *ids = kca__recent_ids_new(10);
     assert_false(kca__recent_ids_has(ids, NULL, 0));
     assert_true(kca__recent_ids_add(ids, NULL, 0));
@@ -82,7 +72,6 @@ static void test_ids_are_bytes_of_any_length(void **state) {
 }
 
 static void test_the_caller_keeps_the_text(void **state) {
-    (void)state;
     kca__recent_ids *ids = kca__recent_ids_new(10);
     char text[] = "order-1";
     add(ids, text);
@@ -94,7 +83,6 @@ static void test_the_caller_keeps_the_text(void **state) {
 
 /* Ids that differ only in one place, at any distance from the ends; half are forgotten again. */
 static void test_many_ids_are_told_apart(void **state) {
-    (void)state;
     kca__recent_ids *ids = kca__recent_ids_new(MANY / 2);
     char id[48];
     for (int i = 0; i < MANY; i++) {
@@ -110,7 +98,6 @@ static void test_many_ids_are_told_apart(void **state) {
 }
 
 static void test_a_great_capacity_takes_no_memory_until_it_is_used(void **state) {
-    (void)state;
     if (!memory_can_fail)
         skip();
     long before = memory_held;
@@ -124,7 +111,6 @@ static void test_a_great_capacity_takes_no_memory_until_it_is_used(void **state)
 }
 
 static void test_what_is_forgotten_is_freed(void **state) {
-    (void)state;
     if (!memory_can_fail)
         skip();
     kca__recent_ids *ids = kca__recent_ids_new(100);
@@ -165,7 +151,6 @@ static void fill_a_set(void) {
 }
 
 static void test_an_adding_without_memory_changes_nothing(void **state) {
-    (void)state;
     memory_fail_each(fill_a_set);
 }
 
@@ -244,7 +229,6 @@ static void play(uint64_t with_seed) {
 }
 
 static void test_any_order_of_ids_is_that_of_a_list(void **state) {
-    (void)state;
     const char *given = getenv("KCA_SEED");
     if (given)
         play(strtoull(given, NULL, 10));

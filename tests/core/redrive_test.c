@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <limits.h>
 #include <string.h>
@@ -31,7 +26,6 @@ static void assert_check(kca_redrive *r, const char *text) {
 }
 
 static void test_by_default_it_only_looks_at_all_of_the_topic(void **state) {
-    (void)state;
     kca_redrive *r = redrive();
     assert_null(kca__redrive_check(r));
     assert_string_equal(r->group_id, "orders.dead.redrive");
@@ -45,7 +39,6 @@ static void test_by_default_it_only_looks_at_all_of_the_topic(void **state) {
 }
 
 static void test_filters_of_one_kind_are_alternatives_and_of_two_kinds_conditions(void **state) {
-    (void)state;
     kca_redrive *r = redrive();
     kca_redrive_with_only_topic(r, "orders");
     kca_redrive_with_only_topic(r, "payments");
@@ -61,7 +54,6 @@ static void test_filters_of_one_kind_are_alternatives_and_of_two_kinds_condition
 }
 
 static void test_times_are_from_the_first_and_before_the_second(void **state) {
-    (void)state;
     kca_redrive *r = redrive();
     kca_redrive_with_start_time_ms(r, 100);
     kca_redrive_with_end_time_ms(r, 200);
@@ -75,7 +67,6 @@ static void test_times_are_from_the_first_and_before_the_second(void **state) {
 }
 
 static void test_every_number_has_its_range(void **state) {
-    (void)state;
     kca_redrive *r = redrive();
     kca_redrive_with_max_messages(r, INT_MAX);
     kca_redrive_with_max_redrives(r, 1000000);
@@ -103,7 +94,6 @@ static void test_every_number_has_its_range(void **state) {
 }
 
 static void test_names_are_those_that_a_broker_takes(void **state) {
-    (void)state;
     kca_redrive *r = redrive();
     kca_redrive_with_to_topic(r, "a b");
     assert_failed(r, "topic a b: letters, digits, '.', '_' and '-' are allowed");
@@ -119,7 +109,6 @@ static void test_names_are_those_that_a_broker_takes(void **state) {
 }
 
 static void test_a_bad_name_makes_no_redrive(void **state) {
-    (void)state;
     const char *const wrong[][2] = {{"kafka", ""}, {"kafka", "a b"}, {"", "orders"}, {NULL, "a"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         kca_redrive *r = (kca_redrive *)wrong;
@@ -131,7 +120,6 @@ static void test_a_bad_name_makes_no_redrive(void **state) {
 }
 
 static void test_options_that_depend_on_each_other_are_checked_together(void **state) {
-    (void)state;
     kca_redrive *r = redrive();
     kca_redrive_with_to_topic(r, "orders.dead");
     assert_check(r, "redrive orders.dead: to_topic is the topic that it reads");

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <limits.h>
 
@@ -29,7 +24,6 @@ static void assert_range(const kca__retry_plan *plan, int attempts_made, int64_t
 }
 
 static void test_attempts_end_at_the_most(void **state) {
-    (void)state;
     assert_true(kca__retry_is_due(&usual, 1, NULL));
     assert_true(kca__retry_is_due(&usual, 4, NULL));
     assert_false(kca__retry_is_due(&usual, 5, NULL));
@@ -37,7 +31,6 @@ static void test_attempts_end_at_the_most(void **state) {
 }
 
 static void test_one_attempt_is_no_retry_and_zero_is_without_end(void **state) {
-    (void)state;
     kca__retry_plan plan = usual;
     plan.max_attempts = 1;
     assert_false(kca__retry_is_due(&plan, 1, NULL));
@@ -47,7 +40,6 @@ static void test_one_attempt_is_no_retry_and_zero_is_without_end(void **state) {
 }
 
 static void test_a_rejected_error_is_not_retried(void **state) {
-    (void)state;
     char *names[] = {"NegativeAmount", "UnknownCustomer"};
     kca__retry_plan plan = usual;
     plan.rejected_errors = names;
@@ -62,14 +54,12 @@ static void test_a_rejected_error_is_not_retried(void **state) {
 }
 
 static void test_the_delay_doubles_up_to_the_cap(void **state) {
-    (void)state;
     int64_t expected[] = {100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000};
     for (int i = 0; i < 11; i++)
         assert_int_equal(kca__retry_delay_ms(&usual, i + 1, 12345), expected[i]);
 }
 
 static void test_a_broken_multiplier_is_rounded_to_the_nearest(void **state) {
-    (void)state;
     kca__retry_plan plan = usual;
     plan.multiplier = 1.1;
     plan.backoff_ms = 1000;
@@ -79,7 +69,6 @@ static void test_a_broken_multiplier_is_rounded_to_the_nearest(void **state) {
 }
 
 static void test_no_number_of_attempts_is_too_great(void **state) {
-    (void)state;
     kca__retry_plan plan = usual;
     plan.jitter_percent = 100;
     plan.backoff_max_ms = INT_MAX;
@@ -95,7 +84,6 @@ static void test_no_number_of_attempts_is_too_great(void **state) {
 }
 
 static void test_no_backoff_stays_none(void **state) {
-    (void)state;
     kca__retry_plan plan = usual;
     plan.backoff_ms = 0;
     plan.jitter_percent = 50;
@@ -104,7 +92,6 @@ static void test_no_backoff_stays_none(void **state) {
 }
 
 static void test_jitter_spreads_the_delay_to_both_sides(void **state) {
-    (void)state;
     kca__retry_plan plan = usual;
     plan.jitter_percent = 20;
     assert_range(&plan, 1, 80, 120);
@@ -114,7 +101,6 @@ static void test_jitter_spreads_the_delay_to_both_sides(void **state) {
 }
 
 static void test_jitter_is_even(void **state) {
-    (void)state;
     kca__retry_plan plan = usual;
     int counts[41] = {0};
     plan.jitter_percent = 20;
@@ -125,7 +111,6 @@ static void test_jitter_is_even(void **state) {
 }
 
 static void test_jitter_at_the_cap_goes_downwards_only(void **state) {
-    (void)state;
     kca__retry_plan plan = usual;
     plan.jitter_percent = 20;
     assert_range(&plan, 50, 24000, 30000);
@@ -133,7 +118,6 @@ static void test_jitter_at_the_cap_goes_downwards_only(void **state) {
 }
 
 static void test_a_list_stands_in_place_of_the_backoff_and_its_last_repeats(void **state) {
-    (void)state;
     int delays[] = {1000, 60000, 500};
     kca__retry_plan plan = usual;
     plan.delays_ms = delays;
@@ -149,7 +133,6 @@ static void test_a_list_stands_in_place_of_the_backoff_and_its_last_repeats(void
 }
 
 static void test_the_greatest_listed_delay_may_be_doubled_by_jitter(void **state) {
-    (void)state;
     int delays[] = {INT_MAX};
     kca__retry_plan plan = usual;
     plan.delays_ms = delays;

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +6,6 @@
 #include "base/text.h"
 
 static void test_a_copy_of_nothing_is_nothing(void **state) {
-    (void)state;
     assert_null(kca__text_copy(NULL));
     char *copy = kca__text_copy("");
     assert_string_equal(copy, "");
@@ -19,7 +13,6 @@ static void test_a_copy_of_nothing_is_nothing(void **state) {
 }
 
 static void test_setting_replaces_and_takes_away(void **state) {
-    (void)state;
     char *text = NULL;
     assert_true(kca__text_set(&text, "one"));
     assert_string_equal(text, "one");
@@ -30,14 +23,12 @@ static void test_setting_replaces_and_takes_away(void **state) {
 }
 
 static void test_a_format_is_as_long_as_it_needs(void **state) {
-    (void)state;
     char *text = kca__text_format("%s-%0900d", "a", 7);
     assert_int_equal(strlen(text), 902);
     free(text);
 }
 
 static void test_the_distance_is_the_number_of_edits(void **state) {
-    (void)state;
     assert_int_equal(kca__text_distance("", ""), 0);
     assert_int_equal(kca__text_distance("linger.ms", "linger.ms"), 0);
     assert_int_equal(kca__text_distance("", "abc"), 3);
@@ -47,7 +38,6 @@ static void test_the_distance_is_the_number_of_edits(void **state) {
 }
 
 static void test_the_distance_of_very_long_names_looks_at_their_beginning(void **state) {
-    (void)state;
     char a[400], b[400];
     memset(a, 'a', sizeof a - 1);
     memset(b, 'a', sizeof b - 1);

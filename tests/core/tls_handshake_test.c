@@ -4,7 +4,6 @@
 #include <time.h>
 
 static void test_names_the_ca_that_is_not_trusted(void **state) {
-    (void)state;
     kca__tls by_text = {.enabled = true, .ca = other_ca_text};
     kca__tls by_system = {.enabled = true};
     expect_of_server(tls_error("connection kafka: the certificate of HOST is signed by \"CN=test "
@@ -28,7 +27,6 @@ static void test_names_the_ca_that_is_not_trusted(void **state) {
 }
 
 static void test_follows_chains_to_their_end(void **state) {
-    (void)state;
     identity middle = identity_new((identity_wish){.name = "middle", .signer = &ca, .ca = true});
     identity leaf = identity_new(
         (identity_wish){.name = "leaf", .alt_names = "IP:127.0.0.1", .signer = &middle});
@@ -56,7 +54,6 @@ static void test_follows_chains_to_their_end(void **state) {
 }
 
 static void test_tells_a_ca_from_its_namesake(void **state) {
-    (void)state;
     for (int key_ids = 0; key_ids < 2; key_ids++) {
         identity twin =
             identity_new((identity_wish){.name = "test CA", .ca = true, .key_ids = key_ids == 1});
@@ -76,7 +73,6 @@ static void test_tells_a_ca_from_its_namesake(void **state) {
 }
 
 static void test_takes_a_self_signed_certificate_only_when_it_is_given(void **state) {
-    (void)state;
     identity self = identity_new((identity_wish){.name = "self", .alt_names = "IP:127.0.0.1"});
     char *self_text = certificate_pem(&self);
     kca__tls given = {.enabled = true, .ca = self_text};
@@ -109,7 +105,6 @@ static void expect_time(const char *before, const char *after, long from_now_s,
 }
 
 static void test_says_until_when_and_from_when_a_certificate_is_valid(void **state) {
-    (void)state;
     expect_time("has expired: it was valid until", "", -DAY_S,
                 (identity_wish){.name = "old",
                                 .alt_names = "IP:127.0.0.1",
@@ -125,7 +120,6 @@ static void test_says_until_when_and_from_when_a_certificate_is_valid(void **sta
 }
 
 static void test_says_which_ca_of_a_chain_has_expired(void **state) {
-    (void)state;
     identity middle = identity_new((identity_wish){
         .name = "middle", .signer = &ca, .ca = true, .begins_s = -2 * DAY_S, .ends_s = -DAY_S});
     identity leaf = identity_new(
@@ -157,7 +151,6 @@ static void expect_names(const char *name, const char *alt_names, const char *sh
 }
 
 static void test_lists_the_names_of_a_certificate_for_others(void **state) {
-    (void)state;
     expect_names("x", "DNS:wrong.example,DNS:other.example", "wrong.example, other.example");
     expect_names("x", "DNS:*.example,IP:10.1.2.3,IP:fe80::1,email:a@b.example",
                  "*.example, 10.1.2.3, fe80::1");
@@ -174,7 +167,6 @@ static void test_lists_the_names_of_a_certificate_for_others(void **state) {
 }
 
 static void test_compares_the_name_that_was_asked_for(void **state) {
-    (void)state;
     identity i =
         identity_new((identity_wish){.name = "x", .alt_names = "IP:127.0.0.1", .signer = &ca});
     expect_of_server(
@@ -188,7 +180,6 @@ static void test_compares_the_name_that_was_asked_for(void **state) {
 
 /* With TLS 1.3 the alert comes after the handshake. */
 static void test_says_that_a_client_certificate_is_required(void **state) {
-    (void)state;
     fake_wish wish = {.tls = &good, .client_ca = &ca, .tls_version = TLS1_2_VERSION};
     expect_of_server(
         tls_error("connection kafka: HOST requires a client certificate and this "
@@ -204,7 +195,6 @@ static void test_says_that_a_client_certificate_is_required(void **state) {
 }
 
 static void test_says_that_the_client_certificate_is_refused(void **state) {
-    (void)state;
     const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
     kca__tls tls = {true, ca_text, foreign_text, foreign_key, NULL};
     for (int i = 0; i < 2; i++)

@@ -6,10 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "testing.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 static char folder[] = "/tmp/kca-tls-XXXXXX";
 static identity ca, client, other;
 static char *ca_text, *client_text, *key_text, *other_key_text, *locked_key_text;
 
 static int make_all(void **state) {
-    (void)state;
     ca = identity_new((identity_wish){.name = "test CA", .ca = true});
     client = identity_new((identity_wish){.name = "client", .signer = &ca});
     other = identity_new((identity_wish){.name = "other", .signer = &ca});
@@ -47,7 +41,6 @@ static int make_all(void **state) {
 }
 
 static int drop_all(void **state) {
-    (void)state;
     static const char *const files[] = {"ca.pem",     "client.pem", "client.key", "other.key",
                                         "locked.key", "empty.pem",  "junk.pem",   "both.pem"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
@@ -94,7 +87,6 @@ static kca__tls client_is(const char *certificate, const char *key, const char *
 }
 
 static void test_tells_pem_text_from_a_path(void **state) {
-    (void)state;
     assert_true(kca__tls_is_pem(ca_text));
     assert_true(kca__tls_is_pem("\n-----BEGIN CERTIFICATE-----\n"));
     assert_true(kca__tls_is_pem("subject: CN=x\n-----BEGIN CERTIFICATE-----\n"));
@@ -104,7 +96,6 @@ static void test_tells_pem_text_from_a_path(void **state) {
 }
 
 static void test_takes_good_files_and_texts(void **state) {
-    (void)state;
     expect_fine(ca_is(NULL));
     expect_fine(ca_is("ca.pem"));
     expect_fine(ca_is(ca_text));
@@ -117,13 +108,11 @@ static void test_takes_good_files_and_texts(void **state) {
 }
 
 static void test_looks_at_nothing_when_tls_is_off(void **state) {
-    (void)state;
     kca__tls tls = ca_is("missing.pem");
     assert_null(kca__tls_check("kafka", &tls));
 }
 
 static void test_takes_a_certificate_with_its_chain(void **state) {
-    (void)state;
     identity middle = identity_new((identity_wish){.name = "middle", .signer = &ca, .ca = true});
     identity leaf = identity_new((identity_wish){.name = "leaf", .signer = &middle});
     char *leaf_text = certificate_pem(&leaf), *middle_text = certificate_pem(&middle);
@@ -146,7 +135,6 @@ static void test_takes_a_certificate_with_its_chain(void **state) {
 /* Old formats that openssl still writes: EC PARAMETERS before the key, and keys that are not
  * PKCS#8. */
 static void test_takes_keys_of_old_formats(void **state) {
-    (void)state;
     const EVP_CIPHER *const ciphers[] = {NULL, EVP_aes_128_cbc()};
     for (int i = 0; i < 2; i++) {
         BIO *file = BIO_new_file("both.pem", "w");
@@ -164,7 +152,6 @@ static void test_takes_keys_of_old_formats(void **state) {
 }
 
 static void test_names_files_that_cannot_be_read(void **state) {
-    (void)state;
     expect(KCA_ERROR_ARGUMENT, "connection kafka: CA file missing.pem: no such file",
            ca_is("missing.pem"));
     expect(KCA_ERROR_ARGUMENT, "connection kafka: CA file folder is a directory, not a file",
@@ -179,7 +166,6 @@ static void test_names_files_that_cannot_be_read(void **state) {
 }
 
 static void test_wants_certificate_and_key_together(void **state) {
-    (void)state;
     expect(KCA_ERROR_ARGUMENT,
            "connection kafka: certificate client.pem comes without a key: give both or neither",
            client_is("client.pem", NULL, NULL));
@@ -189,7 +175,6 @@ static void test_wants_certificate_and_key_together(void **state) {
 }
 
 static void test_says_what_a_file_holds_instead(void **state) {
-    (void)state;
     expect(KCA_ERROR_TLS, "connection kafka: CA file junk.pem is not PEM, it has no \"-----BEGIN\"",
            ca_is("junk.pem"));
     expect(KCA_ERROR_TLS, "connection kafka: CA file client.key holds no certificate, but a key",
@@ -202,7 +187,6 @@ static void test_says_what_a_file_holds_instead(void **state) {
 }
 
 static void test_says_where_pem_breaks(void **state) {
-    (void)state;
     char text[5000];
     snprintf(text, sizeof text, "%s%s", ca_text, client_text);
     strstr(text, "END")[60] = '*';
@@ -226,7 +210,6 @@ static void test_says_where_pem_breaks(void **state) {
 }
 
 static void test_says_which_key_needs_which_password(void **state) {
-    (void)state;
     expect(
         KCA_ERROR_TLS,
         "connection kafka: key locked.key is encrypted: give its password (with_tls_key_password)",
@@ -244,7 +227,6 @@ static void test_says_which_key_needs_which_password(void **state) {
 }
 
 static void test_refuses_a_key_of_another_certificate(void **state) {
-    (void)state;
     expect(KCA_ERROR_TLS, "connection kafka: key other.key does not match certificate client.pem",
            client_is("client.pem", "other.key", NULL));
     expect(KCA_ERROR_TLS,
@@ -253,7 +235,6 @@ static void test_refuses_a_key_of_another_certificate(void **state) {
 }
 
 static void test_refuses_a_client_certificate_out_of_its_time(void **state) {
-    (void)state;
     char begin[200], day[20];
     time_t ends = time(NULL) - 3600;
     strftime(day, sizeof day, "%Y-%m-%d", gmtime(&ends));
@@ -283,7 +264,6 @@ static void test_refuses_a_client_certificate_out_of_its_time(void **state) {
 }
 
 static void test_takes_a_bundle_as_long_as_one_ca_is_valid(void **state) {
-    (void)state;
     identity old = identity_new(
         (identity_wish){.name = "old CA", .ca = true, .begins_s = -7200, .ends_s = -3600});
     char *old_text = certificate_pem(&old);
@@ -308,7 +288,6 @@ static void expect_hidden(kca__tls tls, const char *secret) {
 
 /* A key in any shape is taken for a path by mistake only if that path is not shown. */
 static void test_never_shows_keys_or_passwords(void **state) {
-    (void)state;
     char body[1000] = "";
     char lines[1000];
     const char *begin = strchr(key_text, '\n') + 1;

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -25,7 +20,6 @@ static bool is_valid(const char *text) {
 }
 
 static void test_the_w3c_form_is_valid(void **state) {
-    (void)state;
     assert_true(is_valid("00-" TRACE_ID "-" SPAN_ID "-01"));
     assert_true(is_valid("00-" TRACE_ID "-" SPAN_ID "-00"));
     assert_true(is_valid("00-" TRACE_ID "-" SPAN_ID "-ff"));
@@ -35,13 +29,11 @@ static void test_the_w3c_form_is_valid(void **state) {
 }
 
 static void test_zero_ids_are_no_context(void **state) {
-    (void)state;
     assert_false(is_valid("00-" NO_TRACE "-" SPAN_ID "-01"));
     assert_false(is_valid("00-" TRACE_ID "-" NO_SPAN "-01"));
 }
 
 static void test_other_forms_are_not_valid(void **state) {
-    (void)state;
     static const char *const texts[] = {"",
                                         "0",
                                         "00",
@@ -71,7 +63,6 @@ static void test_other_forms_are_not_valid(void **state) {
 }
 
 static void test_every_cut_of_a_context_is_not_valid(void **state) {
-    (void)state;
     const char whole[] = "00-" TRACE_ID "-" SPAN_ID "-01";
     for (size_t len = 0; len < sizeof whole - 1; len++) {
         char *cut = strndup(whole, len);
@@ -87,7 +78,6 @@ static void *other_thread(void *argument) {
 }
 
 static void test_the_current_context_is_the_threads_own(void **state) {
-    (void)state;
     assert_string_equal(kca__trace_context_current_traceparent(), "");
     assert_string_equal(kca__trace_context_current_tracestate(), "");
     kca__trace_context_set_current("00-" TRACE_ID "-" SPAN_ID "-01", "vendor=abc");

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 
@@ -60,7 +55,6 @@ static void test_names_as_long_as_the_wires_are_custom(void **state) {
 }
 
 static void test_types_are_read_and_unknown_ones_are_documents(void **state) {
-    (void)state;
     static const struct {
         const char *text;
         int type;
@@ -90,14 +84,12 @@ static int64_t timestamp_of(const char *text, int64_t record_ms) {
 }
 
 static void test_a_timestamp_is_gomes_or_iso(void **state) {
-    (void)state;
     assert_int_equal(timestamp_of("2026-02-16 10:00:00", 5), TEN);
     assert_int_equal(timestamp_of("2026-02-16T10:00:00.005Z", 5), TEN + 5);
     assert_int_equal(timestamp_of("2026-02-16T12:00:00+02:00", 5), TEN);
 }
 
 static void test_without_a_readable_timestamp_the_records_counts_and_then_now(void **state) {
-    (void)state;
     assert_int_equal(timestamp_of(NULL, 1234), 1234);
     assert_int_equal(timestamp_of("", 1234), 1234);
     assert_int_equal(timestamp_of("yesterday", 1234), 1234);
@@ -119,7 +111,6 @@ static void test_of_duplicates_the_last_counts(void **state) {
 }
 
 static void test_of_very_many_duplicates_the_last_counts(void **state) {
-    (void)state;
     enum { MANY = 200000, NAMES = 1000 };
     static char names[NAMES][16];
     kca__header *headers = malloc(MANY * sizeof *headers);
@@ -187,7 +178,6 @@ static void test_headers_without_a_name_do_no_harm(void **state) {
 }
 
 static void test_a_trace_context_is_read_in_any_case_and_w3cs_wins(void **state) {
-    (void)state;
     static const struct {
         const char *names[4], *parent, *tracestate;
     } cases[] = {
@@ -213,7 +203,6 @@ static void test_a_trace_context_is_read_in_any_case_and_w3cs_wins(void **state)
 }
 
 static void test_an_invalid_trace_context_is_dropped(void **state) {
-    (void)state;
     static const char *const parents[] = {ZERO_TRACEPARENT, "garbage", "", "00-1-2-3"};
     for (size_t i = 0; i < sizeof parents / sizeof parents[0]; i++) {
         void *one;

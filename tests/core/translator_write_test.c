@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "messages.h"
 #include "readings.h"
@@ -28,7 +23,6 @@ static void assert_wire(const kca__wire *wire, ...) {
 }
 
 static void test_a_bare_message_is_written_with_fresh_ids(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     kca__wire wire, again;
     kca__translator_write(&wire, m, &ORDERS, TEN);
@@ -48,7 +42,6 @@ static void test_a_bare_message_is_written_with_fresh_ids(void **state) {
 }
 
 static void test_all_that_a_message_has_is_written(void **state) {
-    (void)state;
     kca_message *m = new_message("orderCreated");
     kca_message_set_type(m, KCA_TYPE_COMMAND);
     kca_message_set_message_id(m, "id-1");
@@ -75,7 +68,6 @@ static void test_all_that_a_message_has_is_written(void **state) {
 }
 
 static void test_the_channel_adds_what_a_message_lacks(void **state) {
-    (void)state;
     kca_message *m = new_message(NULL);
     kca__channel_defaults channel = {"orders", "replies", KCA_TYPE_QUERY, TRACEPARENT, ""};
     kca__wire wire;
@@ -87,7 +79,6 @@ static void test_the_channel_adds_what_a_message_lacks(void **state) {
 }
 
 static void test_a_messages_own_context_comes_without_the_channels_state(void **state) {
-    (void)state;
     kca_message *m = new_message("m");
     kca_message_set_trace_context(m, TRACEPARENT, NULL);
     kca__channel_defaults channel = {"orders", "", KCA_TYPE_EVENT, OTHER_TRACEPARENT, "b=2"};
@@ -99,7 +90,6 @@ static void test_a_messages_own_context_comes_without_the_channels_state(void **
 }
 
 static void test_without_any_type_a_message_is_a_document(void **state) {
-    (void)state;
     kca_message *m = new_message("m");
     kca__channel_defaults channel = {.channel = "orders"};
     kca__wire wire;

@@ -1,9 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +23,6 @@ static void assert_reads(const char *text, int64_t expected) {
 }
 
 static void test_a_time_is_written_in_utc_to_the_second(void **state) {
-    (void)state;
     assert_writes(0, "1970-01-01 00:00:00");
     assert_writes(999, "1970-01-01 00:00:00");
     assert_writes(1000, "1970-01-01 00:00:01");
@@ -48,7 +42,6 @@ static void assert_writes_rfc3339(int64_t ms, const char *text) {
 }
 
 static void test_a_time_is_written_to_the_millisecond_for_everybody(void **state) {
-    (void)state;
     assert_writes_rfc3339(0, "1970-01-01T00:00:00.000Z");
     assert_writes_rfc3339(INT64_C(1771236000005), "2026-02-16T10:00:00.005Z");
     assert_writes_rfc3339(KCA__WIRE_TIME_MAX_MS, "9999-12-31T23:59:59.999Z");
@@ -60,7 +53,6 @@ static void test_a_time_is_written_to_the_millisecond_for_everybody(void **state
 }
 
 static void test_the_kept_text_is_only_used_for_its_own_second(void **state) {
-    (void)state;
     assert_writes(INT64_C(1771236000005), "2026-02-16 10:00:00");
     assert_writes(INT64_C(1771236000999), "2026-02-16 10:00:00");
     assert_writes(INT64_C(1771236001000), "2026-02-16 10:00:01");
@@ -68,7 +60,6 @@ static void test_the_kept_text_is_only_used_for_its_own_second(void **state) {
 }
 
 static void test_times_that_cannot_be_written_become_the_nearest(void **state) {
-    (void)state;
     assert_writes(-1, "1970-01-01 00:00:00");
     assert_writes(INT64_MIN, "1970-01-01 00:00:00");
     assert_writes(KCA__WIRE_TIME_MAX_MS + 1, "9999-12-31 23:59:59");
@@ -76,7 +67,6 @@ static void test_times_that_cannot_be_written_become_the_nearest(void **state) {
 }
 
 static void test_the_calendar_is_the_c_librarys(void **state) {
-    (void)state;
     /* Steps of 1 day and a few seconds: each date of the 8000 years, at all times of the day. */
     for (int64_t second = 0; second * 1000 <= KCA__WIRE_TIME_MAX_MS; second += 86400 + 37) {
         time_t t = (time_t)second;
@@ -93,7 +83,6 @@ static void test_the_calendar_is_the_c_librarys(void **state) {
 }
 
 static void test_iso_8601_is_read(void **state) {
-    (void)state;
     const int64_t ten = INT64_C(1771236000000); /* 2026-02-16 10:00:00 UTC */
     assert_reads("2026-02-16 10:00:00", ten);
     assert_reads("2026-02-16T10:00:00", ten);
@@ -113,7 +102,6 @@ static void test_iso_8601_is_read(void **state) {
 }
 
 static void test_anything_else_is_unreadable(void **state) {
-    (void)state;
     static const char *const texts[] = {"",
                                         " ",
                                         "now",
@@ -166,7 +154,6 @@ static void test_anything_else_is_unreadable(void **state) {
 }
 
 static void test_now_is_between_two_looks_at_the_clock(void **state) {
-    (void)state;
     time_t before = time(NULL);
     int64_t now = kca__clock_unix_ms();
     assert_true(now / 1000 >= before - 1 && now / 1000 <= time(NULL));

@@ -71,7 +71,6 @@ static int take_receipts(kca_queue *q, int count) {
 }
 
 static void test_all_is_stored_once_when_the_broker_comes_back(void **state) {
-    (void)state;
     cluster c = open_cluster();
     kca_system *s = system_in_background(&c);
     start(s);
@@ -116,12 +115,10 @@ static void end_without_broker(int shutdown_ms) {
 }
 
 static void test_all_is_answered_when_the_system_ends_without_the_broker(void **state) {
-    (void)state;
     end_without_broker(DOWN_MS);
 }
 
 static void test_all_is_answered_when_the_system_ends_at_once(void **state) {
-    (void)state;
     end_without_broker(0);
 }
 
@@ -144,7 +141,6 @@ static void *publish_until_ended(void *argument) {
 }
 
 static void test_what_is_accepted_during_a_start_that_fails_is_answered(void **state) {
-    (void)state;
     cluster c = open_cluster();
     rd_kafka_mock_broker_set_down(c.mock, BROKER);
     kca_system *s = system_in_background(&c);
@@ -215,7 +211,6 @@ static void be_killed(int from, int to) {
 }
 
 static void test_what_a_killed_process_had_receipts_for_is_stored(void **state) {
-    (void)state;
     int there[2], back[2];
     assert_int_equal(pipe(there), 0);
     assert_int_equal(pipe(back), 0);

@@ -30,7 +30,6 @@ static void must_be_committed(const char *hosts, const char *wanted) {
 }
 
 static void test_a_commit_that_is_refused_while_the_consumer_ends_is_made_again(void **state) {
-    (void)state;
     rd_kafka_t *rk = open_cluster();
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
     const char *hosts = rd_kafka_mock_cluster_bootstraps(mock);

@@ -37,7 +37,6 @@ static void fails_with(int code, kca_error *e) {
 }
 
 static void test_a_start_ends_and_may_be_tried_again(void **state) {
-    (void)state;
     asked a = {.until = 2};
     kca_system *s = asking("127.0.0.1:1", &a);
     give_publisher(s, publisher_of("orders"));
@@ -54,7 +53,6 @@ static void test_a_start_ends_and_may_be_tried_again(void **state) {
 }
 
 static void test_a_publish_without_room_ends_and_the_next_one_waits_anew(void **state) {
-    (void)state;
     asked a = {.until = 1};
     const char *topic = unique("orders");
     kca_system *s = asking("embedded://", &a);
@@ -91,7 +89,6 @@ static void be_interrupted(kca_bus *bus, asked *a, uint64_t token) {
 }
 
 static void test_what_became_of_a_publish_that_was_ended_comes_later(void **state) {
-    (void)state;
     rd_kafka_t *rk = mock_cluster_open();
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
     asked a = {.until = INT_MAX};
@@ -145,7 +142,6 @@ static int shut_down(void *user) {
 }
 
 static void test_who_is_asked_is_told_not_to_shut_down(void **state) {
-    (void)state;
     rd_kafka_t *rk = mock_cluster_open();
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
     kca_system *s = system_on(rd_kafka_mock_cluster_bootstraps(mock));
@@ -166,7 +162,6 @@ static void test_who_is_asked_is_told_not_to_shut_down(void **state) {
 }
 
 static void test_a_shutdown_does_not_wait_for_what_is_out(void **state) {
-    (void)state;
     asked a = {.until = 1000};
     const char *topic = unique("orders"), *name = unique("shop");
     kca_system *s = asking("embedded://", &a);
@@ -195,7 +190,6 @@ static void test_a_shutdown_does_not_wait_for_what_is_out(void **state) {
 }
 
 static void test_a_started_system_takes_none(void **state) {
-    (void)state;
     asked a = {.until = 1000}, late = {.until = 1};
     kca_system *s = asking("embedded://", &a);
     must(kca_system_set_interrupt(s, ask, &a, NULL));

@@ -43,7 +43,6 @@ static void publish_and_finish(kca_system *s, const char *topic) {
 }
 
 static void test_nothing_is_on_stderr_unless_asked(void **state) {
-    (void)state;
     const char *topic = unique("quiet");
     kca_system *s = system_on("embedded://");
     kca_publisher_builder *b = publisher_of(topic);
@@ -62,7 +61,6 @@ static void test_nothing_is_on_stderr_unless_asked(void **state) {
 }
 
 static void test_stderr_gets_lines_up_to_the_level(void **state) {
-    (void)state;
     const char *topic = unique("spoken");
     kca_system *s = system_on("embedded://");
     kca_publisher_builder *b = publisher_of(topic);
@@ -94,7 +92,6 @@ static int count_logs(kca_queue *q, int level, int *worst) {
 }
 
 static void test_the_queue_gets_logs_up_to_the_level(void **state) {
-    (void)state;
     const int levels[] = {KCA_LOG_OFF, KCA_LOG_WARN, KCA_LOG_DEBUG};
     for (int i = 0; i < 3; i++) {
         kca_system *s;
@@ -118,7 +115,6 @@ static void test_the_queue_gets_logs_up_to_the_level(void **state) {
 }
 
 static void test_logs_have_a_queue_of_their_own_when_asked(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     give_publisher(s, publisher_of("orders"));
     kca_queue *logs, *q = queue_of(s);
@@ -146,7 +142,6 @@ static void test_logs_have_a_queue_of_their_own_when_asked(void **state) {
 }
 
 static void test_logs_name_component_and_object(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     kca_system_log_to_queue(s, KCA_LOG_WARN);
     start(s);
@@ -161,7 +156,6 @@ static void test_logs_name_component_and_object(void **state) {
 }
 
 static void test_describe_lists_the_endpoints(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     const char *topic = unique("orders"), *group = unique("group");
     give_publisher(s, publisher_of(topic));
@@ -182,7 +176,6 @@ static void test_describe_lists_the_endpoints(void **state) {
 }
 
 static void test_describe_as_json_has_properties_in_effect(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     kca_publisher_builder *b = publisher_of(unique("orders"));
     kca_publisher_builder_with_property(b, "message.timeout.ms", "12345");

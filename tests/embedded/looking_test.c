@@ -50,7 +50,6 @@ static int total(const cJSON *topic, const char *name) {
 }
 
 static void test_a_cluster_is_described_with_what_its_topics_hold(void **state) {
-    (void)state;
     const char *topic = unique("orders");
     kca_system *s = with_messages(topic, NULL, 20);
     cJSON *all = cluster_of(s, NULL, NULL);
@@ -78,7 +77,6 @@ static void handle(kca_queue *q, int count) {
 }
 
 static void test_a_group_is_described_with_its_lag(void **state) {
-    (void)state;
     const char *topic = unique("orders"), *other = unique("payments"), *group = unique("group");
     kca_consumer_builder *b = consumer_of(topic, group);
     kca_consumer_builder_with_partition(b, KCA_PARTITION_EVERY);
@@ -116,7 +114,6 @@ static kca_consumer_builder *looker(const char *topic, const char *group) {
 }
 
 static void test_who_only_looks_commits_nothing_and_begins_again(void **state) {
-    (void)state;
     const char *topic = unique("orders"), *group = unique("look");
     kca_system *s = with_messages(topic, looker(topic, group), 20);
     kca_consumer *c = reader_of(s, group);
@@ -136,7 +133,6 @@ static void test_who_only_looks_commits_nothing_and_begins_again(void **state) {
 
 /* At once: librdkafka's look-up of the beginning must not undo it. */
 static void test_who_only_looks_may_go_elsewhere_first(void **state) {
-    (void)state;
     const char *topic = unique("orders"), *group = unique("look");
     kca_system *s = with_messages(topic, looker(topic, group), 40);
     kca_consumer *c = reader_of(s, group);
@@ -160,7 +156,6 @@ static void test_who_only_looks_may_go_elsewhere_first(void **state) {
 }
 
 static void test_the_end_of_each_partition_is_told(void **state) {
-    (void)state;
     const char *topic = unique("orders"), *group = unique("look");
     kca_system *s = with_messages(topic, looker(topic, group), 20);
     kca_consumer *c = reader_of(s, group);
@@ -193,7 +188,6 @@ static void test_the_end_of_each_partition_is_told(void **state) {
 }
 
 static void test_a_question_names_what_is_not_there(void **state) {
-    (void)state;
     char *text;
     kca_system *s = system_on("embedded://");
     must_fail(kca_system_describe_cluster(s, "kafka", NULL, NULL, 1000, &text), KCA_ERROR_STATE,

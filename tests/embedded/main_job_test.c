@@ -6,7 +6,6 @@
 enum { GROUP_JOIN_MS = 20000 };
 
 static void test_publishes_and_handles_each_message_once_with_four_processors(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     const char *topic = unique("orders"), *group = unique("group");
     recorder *r = recorder_new();
@@ -37,7 +36,6 @@ static void test_publishes_and_handles_each_message_once_with_four_processors(vo
 }
 
 static void test_every_partition_is_read_and_committed_without_a_group(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     const char *topic = unique("orders"), *name = unique("tool");
     recorder *r = recorder_new();
@@ -69,7 +67,6 @@ static void test_every_partition_is_read_and_committed_without_a_group(void **st
 /* librdkafka's mock lets a group's next member wait for the session timeout of the one that left.
  */
 static void test_a_consumer_that_stopped_soon_runs_again(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     const char *topic = unique("orders"), *group = unique("group");
     recorder *r = recorder_new();
@@ -96,7 +93,6 @@ static void test_a_consumer_that_stopped_soon_runs_again(void **state) {
 }
 
 static void test_a_receipt_says_where_the_message_is(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     const char *topic = unique("orders");
     give_publisher(s, publisher_of(topic));
@@ -118,7 +114,6 @@ static void test_a_receipt_says_where_the_message_is(void **state) {
 }
 
 static void test_it_warns_that_it_is_for_trying_out(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     kca_system_log_to_queue(s, KCA_LOG_WARN);
     start(s);
@@ -129,7 +124,6 @@ static void test_it_warns_that_it_is_for_trying_out(void **state) {
 }
 
 static void test_tls_is_refused(void **state) {
-    (void)state;
     kca_system *s;
     kca_connection *c;
     must(kca_system_new(&s));
@@ -149,7 +143,6 @@ static void publish_one(kca_system *s, const char *topic) {
 }
 
 static void test_a_system_starts_again_after_shutdown(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     const char *topic = unique("orders");
     give_publisher(s, publisher_of(topic));
@@ -168,7 +161,6 @@ static void test_a_system_starts_again_after_shutdown(void **state) {
 }
 
 static void test_two_systems_know_nothing_of_each_other(void **state) {
-    (void)state;
     const char *topic = unique("orders");
     kca_system *one = system_on("embedded://"), *two = system_on("embedded://");
     give_publisher(one, publisher_of(topic));

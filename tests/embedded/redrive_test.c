@@ -35,7 +35,6 @@ static int all_are_dead(void *argument) {
 }
 
 static void test_what_failed_is_handled_after_a_redrive(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     const char *topic = unique("orders"), *group = unique("group"), *dead = unique("dead");
     recorder *r = recorder_new();
@@ -70,7 +69,6 @@ static void test_what_failed_is_handled_after_a_redrive(void **state) {
 }
 
 static void test_the_embedded_broker_finds_no_times(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     start(s);
     for (int i = 0; i < 2; i++) {

@@ -81,7 +81,6 @@ static kca_system *system_of(const cluster *c, recorder *r) {
 
 /* It can be neither aborted nor left: it is asked for until the cluster says what became of it. */
 static void test_a_commit_that_is_not_answered_in_time_is_insisted_on(void **state) {
-    (void)state;
     cluster k = open_cluster();
     recorder *r = recorder_new();
     kca_system *s = system_of(&k, r);
@@ -110,7 +109,6 @@ static void test_a_commit_that_is_not_answered_in_time_is_insisted_on(void **sta
 
 /* librdkafka has given its producer up for good. */
 static void test_a_transaction_that_the_broker_does_not_know_is_begun_anew(void **state) {
-    (void)state;
     cluster k = open_cluster();
     recorder *r = recorder_new();
     kca_system *s = system_of(&k, r);
@@ -142,7 +140,6 @@ static void test_a_transaction_that_the_broker_does_not_know_is_begun_anew(void 
 
 /* librdkafka concludes that the broker has it: here from the error, else from what came later. */
 static void test_a_transaction_of_which_a_part_is_not_confirmed_is_aborted(void **state) {
-    (void)state;
     cluster k = open_cluster();
     recorder *r = recorder_new();
     kca_system *s = system_of(&k, r);

@@ -60,7 +60,6 @@ static void must_count(turning *t, const char *what, int wanted) {
 }
 
 static void test_each_turn_settles_one_and_gives_the_next_of_the_key(void **state) {
-    (void)state;
     turning t = turn_with(20);
     kca_delivery *d = NULL;
     for (int i = 0; i < 20; i++) {
@@ -77,7 +76,6 @@ static void test_each_turn_settles_one_and_gives_the_next_of_the_key(void **stat
 }
 
 static void test_one_that_failed_comes_again(void **state) {
-    (void)state;
     turning t = turn_with(2);
     kca_delivery *d = turn(&t, NULL, KCA_DONE);
     assert_int_equal(kca_delivery_attempt(d), 1);
@@ -93,7 +91,6 @@ static void test_one_that_failed_comes_again(void **state) {
 }
 
 static void test_one_that_was_settled_already_is_freed(void **state) {
-    (void)state;
     turning t = turn_with(2);
     kca_delivery *d = turn(&t, NULL, KCA_DONE);
     must(kca_delivery_settle(d, KCA_DUPLICATE));
@@ -108,7 +105,6 @@ static void test_one_that_was_settled_already_is_freed(void **state) {
 }
 
 static void test_the_last_one_counts_after_a_stop_too(void **state) {
-    (void)state;
     turning t = turn_with(2);
     kca_delivery *d = turn(&t, NULL, KCA_DONE);
     kca_consumer_stop(t.consumer);
@@ -135,7 +131,6 @@ static int no_more_than(void *threads) {
 
 /* With it goes the client that it came from, and the client's threads. */
 static void test_one_that_outlives_its_consumer_is_freed(void **state) {
-    (void)state;
     int before = thread_count();
     turning t = turn_with(2);
     kca_delivery *d = turn(&t, NULL, KCA_DONE);
@@ -147,7 +142,6 @@ static void test_one_that_outlives_its_consumer_is_freed(void **state) {
 }
 
 static void test_any_queue_settles_it(void **state) {
-    (void)state;
     turning t = turn_with(3), other = turn_with(1);
     kca_queue *receipts = queue_of(t.system);
     kca_event *e;
@@ -164,7 +158,6 @@ static void test_any_queue_settles_it(void **state) {
 }
 
 static void test_without_a_final_verdict_nothing_happens(void **state) {
-    (void)state;
     turning t = turn_with(1);
     kca_delivery *d = turn(&t, NULL, KCA_DONE);
     kca_event *e;

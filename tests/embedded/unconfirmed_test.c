@@ -52,7 +52,6 @@ static void take_receipts(kca_queue *q, int count, int *codes) {
  * concludes that it has the first, too. A broker below 4.5 does so with the first of a partition.
  */
 static void test_a_message_that_only_a_later_ones_receipt_speaks_for_is_not_stored(void **state) {
-    (void)state;
     int codes[4] = {-1, -1, -1, -1};
     const char *topic = unique("unconfirmed");
     cluster c = open_cluster(topic);

@@ -36,7 +36,6 @@ static int next_mark(int fd, int timeout_ms) {
 }
 
 static void test_the_path_is_private_and_goes_with_the_connection(void **state) {
-    (void)state;
     kca_wake_socket *b;
     struct stat found;
     char folder[200];
@@ -62,7 +61,6 @@ static void test_the_path_is_private_and_goes_with_the_connection(void **state) 
 }
 
 static void test_another_process_is_refused_and_a_child_is_told(void **state) {
-    (void)state;
     kca_wake_socket *b;
     must(kca_wake_socket_new(&b));
     pid_t child = fork();
@@ -85,7 +83,6 @@ static void test_another_process_is_refused_and_a_child_is_told(void **state) {
 }
 
 static void test_each_queue_has_its_mark_and_nothing_is_missed(void **state) {
-    (void)state;
     int fd;
     kca_wake_socket *b = connected(&fd);
     kca_system *s = system_on("embedded://");
@@ -137,7 +134,6 @@ static void test_each_queue_has_its_mark_and_nothing_is_missed(void **state) {
 
 /* A peer that has gone stops neither free nor wake, and raises no SIGPIPE. */
 static void test_a_peer_that_has_gone_harms_nobody(void **state) {
-    (void)state;
     int fd;
     kca_wake_socket *b = connected(&fd);
     close(fd);
@@ -148,7 +144,6 @@ static void test_a_peer_that_has_gone_harms_nobody(void **state) {
 
 /* An event loop that wakes itself must not wait for what only itself can read. */
 static void test_a_wake_never_waits_for_the_reader(void **state) {
-    (void)state;
     int fd;
     kca_wake_socket *b = connected(&fd);
     alarm(PATIENCE_MS / 1000);

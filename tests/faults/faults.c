@@ -70,7 +70,6 @@ static bool can_run(const scenario *wanted) {
 }
 
 static void test_nothing_is_lost(void **state) {
-    (void)state;
     run(chosen, seed);
 }
 
@@ -83,7 +82,6 @@ static int64_t long_ms(void) {
 
 /* Each has its seed, which is printed: with it, it can be run again alone. */
 static void test_nothing_is_lost_whatever_comes_next(void **state) {
-    (void)state;
     unsigned chance = seed;
     int64_t end = now_ms() + long_ms();
     do {
@@ -94,7 +92,6 @@ static void test_nothing_is_lost_whatever_comes_next(void **state) {
 }
 
 static int abandon(void **state) {
-    (void)state;
     scene_abandon();
     return 0;
 }

@@ -63,7 +63,6 @@ static void must_answer(pair *p, kca_bus *bus, int code) {
 }
 
 static void test_a_topic_refuses_records_for_good_until_told_otherwise(void **state) {
-    (void)state;
     const char *refusing = unique("refusing"), *other = unique("other");
     topic_create(refusing, 1);
     topic_create(other, 1);
@@ -78,7 +77,6 @@ static void test_a_topic_refuses_records_for_good_until_told_otherwise(void **st
 }
 
 static void test_a_topic_for_all_nodes_refuses_records_while_one_is_down(void **state) {
-    (void)state;
     const char *refusing = unique("refusing"), *other = unique("other");
     topic_create_for_all_nodes(refusing, 1);
     topic_create(other, 1);
@@ -94,7 +92,6 @@ static void test_a_topic_for_all_nodes_refuses_records_while_one_is_down(void **
 }
 
 static int heal(void **state) {
-    (void)state;
     nodes_heal();
     return 0;
 }

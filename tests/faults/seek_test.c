@@ -23,7 +23,6 @@ static int partition_of_others(const char *topic, int node) {
 }
 
 static void test_a_seek_to_an_end_that_nobody_tells_stops_nothing_else(void **state) {
-    (void)state;
     const char *topic = unique("seek"), *group = unique("group");
     topic_create(topic, PARTITIONS);
     must_be_in_sync(topic, PARTITIONS);
@@ -50,7 +49,6 @@ static void test_a_seek_to_an_end_that_nobody_tells_stops_nothing_else(void **st
 }
 
 static int heal(void **state) {
-    (void)state;
     nodes_heal();
     return 0;
 }

@@ -2,15 +2,10 @@
 #ifndef KCA_TESTS_BEHAVIOUR_H
 #define KCA_TESTS_BEHAVIOUR_H
 
+#include "testing.h"
 #include <kca.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "wait.h"
 

@@ -4,15 +4,10 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "testing.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { DAY_S = 86400 };
 

@@ -26,7 +26,6 @@ static void *publish_some(void *bus) {
 }
 
 static void test_shutdown_waits_for_all_that_many_threads_published(void **state) {
-    (void)state;
     kca_system *s = started_system(in_background("things"));
     kca_bus *bus = bus_of(s, "things");
     pthread_t threads[THREADS];
@@ -63,7 +62,6 @@ static int has_published(void *system) {
 }
 
 static void test_what_is_accepted_while_the_system_ends_is_answered(void **state) {
-    (void)state;
     kca_system *s = started_system(in_background("things"));
     kca_bus *bus = bus_of(s, "things");
     kca_queue *q = queue_of(s);
@@ -92,7 +90,6 @@ static void test_what_is_accepted_while_the_system_ends_is_answered(void **state
 }
 
 static void test_the_order_of_a_key_stays(void **state) {
-    (void)state;
     kca_system *s = started_system(in_background("things"));
     kca_bus *bus = bus_of(s, "things");
     kca_queue *q = queue_of(s);
@@ -130,7 +127,6 @@ static kca_message *with_large_header(void) {
 }
 
 static void test_what_librdkafka_refuses_is_a_failed_receipt_or_a_fault(void **state) {
-    (void)state;
     const char payload[2000] = "";
     kca_system *s = system_with_small_batches();
     kca_bus *bus = bus_of(s, "things");
@@ -160,7 +156,6 @@ static void test_what_librdkafka_refuses_is_a_failed_receipt_or_a_fault(void **s
 
 /* Who waits for receipts polls librdkafka itself meanwhile. */
 static void test_who_waits_hears_of_a_refusal_at_once(void **state) {
-    (void)state;
     kca_system *s = system_with_small_batches();
     kca_bus *bus = bus_of(s, "things");
     kca_queue *q = queue_of(s);

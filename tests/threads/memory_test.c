@@ -60,7 +60,6 @@ static int partition_of_key(void) {
 }
 
 static void test_a_message_that_cannot_be_read_is_not_handed_out_and_comes_again(void **state) {
-    (void)state;
     if (!memory_can_fail)
         skip();
     int partition = partition_of_key();

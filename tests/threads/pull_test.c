@@ -86,22 +86,18 @@ static void read_all(int keys, int at_once) {
 
 static void test_a_descriptor_leads_to_every_record_when_more_are_asked_for_than_come_at_once(
     void **state) {
-    (void)state;
     read_all(0, 150);
 }
 
 static void test_a_descriptor_leads_to_every_record_one_by_one(void **state) {
-    (void)state;
     read_all(0, 1);
 }
 
 static void test_a_descriptor_leads_to_every_record_behind_others_of_its_key(void **state) {
-    (void)state;
     read_all(10, 150);
 }
 
 static void test_a_descriptor_is_quiet_when_all_is_read(void **state) {
-    (void)state;
     kca_system *s = pulled_system("stop");
     kca_consumer *c = reader_of(s, "reader");
     kca_queue *q;
@@ -121,7 +117,6 @@ static void test_a_descriptor_is_quiet_when_all_is_read(void **state) {
 }
 
 static void test_a_fault_ends_the_wait_for_a_delivery(void **state) {
-    (void)state;
     kca_system *s = pulled_system("skip");
     kca_consumer *c = reader_of(s, "reader");
     kca_consumer_with_message_processing_timeout_ms(c, 300);
@@ -213,12 +208,10 @@ static void share_a_queue(void *(*pulling)(void *puller)) {
 }
 
 static void test_many_threads_share_a_queue_and_its_descriptor(void **state) {
-    (void)state;
     share_a_queue(pull);
 }
 
 static void test_many_threads_take_turns_at_a_queue(void **state) {
-    (void)state;
     share_a_queue(take_turns);
 }
 

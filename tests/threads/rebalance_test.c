@@ -35,7 +35,6 @@ static void publish(kca_system *s, int count) {
 }
 
 static void test_a_shutdown_does_not_wait_for_a_rebalance_that_waits_for_a_delivery(void **state) {
-    (void)state;
     kca_system *s = system_of_two();
     kca_consumer *first = reader_of(s, "first"), *second = reader_of(s, "second");
     kca_queue *events = queue_of(s), *q, *other;

@@ -92,29 +92,24 @@ static void end_again_and_again(int async, void *(*work)(void *), int timeout_ms
 }
 
 static void test_a_system_ends_under_threads_that_publish(void **state) {
-    (void)state;
     end_again_and_again(1, publish, SHUTDOWN_MS);
 }
 
 static void test_a_system_ends_under_threads_that_wait_for_the_answer(void **state) {
-    (void)state;
     end_again_and_again(0, publish, SHUTDOWN_MS);
 }
 
 static void test_a_system_ends_at_once_under_threads_that_wait_for_the_answer(void **state) {
-    (void)state;
     end_again_and_again(0, publish, 0);
 }
 
 static void test_a_system_ends_under_a_thread_that_flushes(void **state) {
-    (void)state;
     end_again_and_again(1, flush, 0);
 }
 
 /* ---- beginnings ---- */
 
 static void test_an_embedded_broker_that_is_not_there_yet_is_waited_for(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     give_publisher(s, publisher_of("things"));
     for (int i = 0; i < 5; i++) {
@@ -190,7 +185,6 @@ static int is_reading(void *argument) {
 }
 
 static void test_a_system_ends_under_a_consumer_with_many_processors(void **state) {
-    (void)state;
     shared h = {0};
     open_consumer(&h);
     for (int i = 0; i < 5; i++) {
@@ -208,7 +202,6 @@ static void test_a_system_ends_under_a_consumer_with_many_processors(void **stat
 }
 
 static void test_a_consumer_stopped_by_its_handler_runs_again_from_there(void **state) {
-    (void)state;
     shared h = {.stop_at = 100};
     open_consumer(&h);
     publish_some(&h, 2000);
@@ -241,7 +234,6 @@ static void *pull_one(void *argument) {
 }
 
 static void test_a_delivery_outlives_its_queue_consumer_and_system(void **state) {
-    (void)state;
     kca_system *s = system_on("embedded://");
     give_publisher(s, publisher_of("things"));
     kca_consumer_builder *b = consumer_of("things", "reader");
@@ -268,7 +260,6 @@ static void test_a_delivery_outlives_its_queue_consumer_and_system(void **state)
 }
 
 static void test_a_deferred_delivery_is_waited_for(void **state) {
-    (void)state;
     kca_delivery *kept = NULL;
     kca_system *s = system_on("embedded://");
     give_publisher(s, publisher_of("things"));
