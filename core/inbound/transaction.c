@@ -5,7 +5,6 @@
 #include "inbound/inbound.h"
 #include "inbound/poller.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,27 +12,23 @@ enum { SOCKET_TIMEOUT_MS = 10000, SLICE_MS = 5000 };
 
 /* ---- opening ---- */
 
-static kca_error *set_number(rd_kafka_conf_t *conf, const char *who, const char *name, int value) {
-    char text[16];
-    snprintf(text, sizeof text, "%d", value);
-    return kca__property_apply(conf, who, name, text);
-}
-
 static kca_error *configure(rd_kafka_conf_t *conf, const kca__inbound *in, const char *who,
                             int largest_bytes) {
     const kca_consumer_builder *o = in->options;
+    const char *const texts[][2] = {
+        {"transactional.id", o->transactional_id},
+        {"partitioner", "murmur2_random"},
+    };
     kca_error *e = kca__connection_configure(in->setup.connection, conf, true, who);
     if (!e)
-        e = kca__property_apply(conf, who, "transactional.id", o->transactional_id);
+        e = kca__property_apply_all(conf, who, texts, sizeof texts / sizeof *texts);
     if (!e)
-        e = kca__property_apply(conf, who, "partitioner", "murmur2_random");
-    if (!e)
-        e = set_number(conf, who, "transaction.timeout.ms", o->transaction_timeout_ms);
+        e = kca__property_apply_int(conf, who, "transaction.timeout.ms", o->transaction_timeout_ms);
     /* librdkafka wants a request to end before its transaction does. */
     if (!e && o->transaction_timeout_ms < 2 * SOCKET_TIMEOUT_MS)
-        e = set_number(conf, who, "socket.timeout.ms", o->transaction_timeout_ms / 2);
+        e = kca__property_apply_int(conf, who, "socket.timeout.ms", o->transaction_timeout_ms / 2);
     if (!e)
-        e = set_number(conf, who, "message.max.bytes", largest_bytes);
+        e = kca__property_apply_int(conf, who, "message.max.bytes", largest_bytes);
     return e;
 }
 

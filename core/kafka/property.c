@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "kafka/property_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,6 +155,22 @@ kca_error *kca__property_apply(rd_kafka_conf_t *conf, const char *who, const cha
     if (kca__property_is_secret(name))
         return kca__error_new(KCA_ERROR_ARGUMENT, "%s: property %s: value not allowed", who, name);
     return kca__error_new(KCA_ERROR_ARGUMENT, "%s: property %s=%s: %s", who, name, value, reason);
+}
+
+kca_error *kca__property_apply_all(rd_kafka_conf_t *conf, const char *who,
+                                   const char *const (*properties)[2], size_t count) {
+    kca_error *e = NULL;
+    for (size_t i = 0; i < count && !e; i++)
+        if (properties[i][1])
+            e = kca__property_apply(conf, who, properties[i][0], properties[i][1]);
+    return e;
+}
+
+kca_error *kca__property_apply_int(rd_kafka_conf_t *conf, const char *who, const char *name,
+                                   int value) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", value);
+    return kca__property_apply(conf, who, name, text);
 }
 
 kca_error *kca__properties_set(kca__properties *p, int on, const char *who, const char *name,

@@ -40,6 +40,14 @@ kca_error *kca__properties_apply(const kca__properties *p, rd_kafka_conf_t *conf
 kca_error *kca__property_apply(rd_kafka_conf_t *conf, const char *who, const char *name,
                                const char *value);
 
+/* Sets `count` properties, {name, value} each, until one is refused; one whose value is NULL keeps
+ * librdkafka's default. */
+kca_error *kca__property_apply_all(rd_kafka_conf_t *conf, const char *who,
+                                   const char *const (*properties)[2], size_t count);
+
+kca_error *kca__property_apply_int(rd_kafka_conf_t *conf, const char *who, const char *name,
+                                   int value);
+
 /* All of `conf` as a JSON object, secrets left out. Free with free(); NULL when memory is out. */
 char *kca__property_dump(rd_kafka_conf_t *conf);
 

@@ -15,8 +15,9 @@ static kca_error *open_reader(kca__redrive_run *run) {
     };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     kca_error *e = kca__connection_configure(run->connection, conf, false, run->who);
-    for (size_t i = 0; i < sizeof properties / sizeof *properties && !e; i++)
-        e = kca__property_apply(conf, run->who, properties[i][0], properties[i][1]);
+    if (!e)
+        e = kca__property_apply_all(conf, run->who, properties,
+                                    sizeof properties / sizeof *properties);
     /* a full queue is looked at again soon; before there was this it was after a second */
     if (!e && kca__property_is_known("fetch.queue.backoff.ms"))
         e = kca__property_apply(conf, run->who, "fetch.queue.backoff.ms", "2");

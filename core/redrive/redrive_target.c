@@ -66,9 +66,9 @@ static kca_error *configure(kca__redrive_run *run, rd_kafka_conf_t *conf) {
         {"batch.size", "10000000"},
     };
     kca_error *e = kca__connection_configure(run->connection, conf, true, run->who);
-    for (size_t i = 0; i < sizeof properties / sizeof *properties && !e; i++)
-        e = kca__property_apply(conf, run->who, properties[i][0], properties[i][1]);
-    return e;
+    return e ? e
+             : kca__property_apply_all(conf, run->who, properties,
+                                       sizeof properties / sizeof *properties);
 }
 
 kca_error *kca__redrive_target_open(kca__redrive_run *run) {

@@ -82,17 +82,20 @@ static void test_a_property_needs_a_name_and_a_value(void **state) {
     assert_refused(set(KCA__ON_CONNECTION, "client.id", NULL), text);
 }
 
-static void test_only_what_the_side_takes_is_applied(void **state) {
-    kca__properties p = {0};
+static void assert_set_to(const rd_kafka_conf_t *conf, const char *name, const char *expected) {
     char value[20];
     size_t size = sizeof value;
+    assert_int_equal(rd_kafka_conf_get(conf, name, value, &size), RD_KAFKA_CONF_OK);
+    assert_string_equal(value, expected);
+}
+
+static void test_only_what_the_side_takes_is_applied(void **state) {
+    kca__properties p = {0};
     assert_null(kca__properties_set(&p, KCA__ON_CONNECTION, "c", "message.timeout.ms", "1234"));
     assert_null(kca__properties_set(&p, KCA__ON_CONNECTION, "c", "fetch.error.backoff.ms", "77"));
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     assert_null(kca__properties_apply(&p, conf, false, "c"));
-    assert_int_equal(rd_kafka_conf_get(conf, "fetch.error.backoff.ms", value, &size),
-                     RD_KAFKA_CONF_OK);
-    assert_string_equal(value, "77");
+    assert_set_to(conf, "fetch.error.backoff.ms", "77");
     char *dump = kca__property_dump(conf);
     assert_null(strstr(dump, "1234"));
     free(dump);
@@ -120,6 +123,23 @@ static void test_a_dump_shows_no_secret(void **state) {
     assert_false(kca__property_is_secret("client.id"));
 }
 
+static void test_a_table_is_set_until_a_value_is_refused(void **state) {
+    const char *const properties[][2] = {
+        {"client.id", "a"}, {"fetch.error.backoff.ms", NULL}, {"acks", "many"}, {"linger.ms", "7"}};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    assert_null(kca__property_apply_all(conf, "publisher orders", properties, 2));
+    assert_set_to(conf, "client.id", "a");
+    assert_set_to(conf, "fetch.error.backoff.ms", "500");
+    kca_error *e = kca__property_apply_all(conf, "publisher orders", properties, 4);
+    assert_int_equal(kca_error_code(e), KCA_ERROR_ARGUMENT);
+    assert_non_null(strstr(kca_error_text(e), "publisher orders: property acks=many: "));
+    kca__error_free(e);
+    assert_set_to(conf, "linger.ms", "5");
+    assert_null(kca__property_apply_int(conf, "publisher orders", "linger.ms", 7));
+    assert_set_to(conf, "linger.ms", "7");
+    rd_kafka_conf_destroy(conf);
+}
+
 static void test_the_table_knows_every_name_of_librdkafka_and_its_side(void **state) {
     assert_int_equal(kca__property_table_find("client.id")->scope, '*');
     assert_int_equal(kca__property_table_find("linger.ms")->scope, 'P');
@@ -140,6 +160,7 @@ int main(void) {
         cmocka_unit_test(test_a_property_needs_a_name_and_a_value),
         cmocka_unit_test(test_only_what_the_side_takes_is_applied),
         cmocka_unit_test(test_a_dump_shows_no_secret),
+        cmocka_unit_test(test_a_table_is_set_until_a_value_is_refused),
         cmocka_unit_test(test_the_table_knows_every_name_of_librdkafka_and_its_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
