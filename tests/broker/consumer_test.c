@@ -173,6 +173,7 @@ static void test_every_partition_of_a_topic_that_is_no_more_ends_the_run(void **
     record(s, "*", r);
     start(s);
     topic_delete(topic);
+    topic_must_be_gone(topic);
     kca_consumer *c = reader_of(s, "reader");
     must_fail(kca_consumer_run(c), KCA_ERROR_NOT_FOUND, "consumer reader", topic, "does not exist");
     kca_consumer_free(c);

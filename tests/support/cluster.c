@@ -3,6 +3,7 @@
 #include "behaviour.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -206,6 +207,23 @@ void topic_delete(const char *topic) {
     check(rd_kafka_topic_result_error(results[0]), "delete", topic);
     rd_kafka_event_destroy(answer);
     rd_kafka_DeleteTopic_destroy(wish);
+}
+
+/* Asks for all topics: a question for this one would make it anew. */
+static int is_gone(void *argument) {
+    const char *topic = argument;
+    const struct rd_kafka_metadata *answer;
+    if (rd_kafka_metadata(cluster_client(), 1, NULL, &answer, 1000) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    bool gone = true;
+    for (int i = 0; i < answer->topic_cnt; i++)
+        gone &= strcmp(answer->topics[i].topic, topic) != 0;
+    rd_kafka_metadata_destroy(answer);
+    return gone;
+}
+
+void topic_must_be_gone(const char *topic) {
+    must_become(is_gone, (void *)(uintptr_t)topic, PATIENCE_MS, "the topic is gone");
 }
 
 void topic_trim(const char *topic, int partition, int64_t before) {

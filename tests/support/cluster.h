@@ -29,6 +29,9 @@ void topic_grow(const char *topic, int partitions);
 void topic_set(const char *topic, const char *setting, const char *value);
 void topic_delete(const char *topic);
 
+/* The controller has answered; the brokers' answers to consumers follow a moment later. */
+void topic_must_be_gone(const char *topic);
+
 /* The partition's records below this offset go, as they do when they grow old. */
 void topic_trim(const char *topic, int partition, int64_t before);
 
