@@ -10,7 +10,7 @@ const kca_message *kca_delivery_message(const kca_delivery *d) {
 }
 
 const char *kca_delivery_consumer(const kca_delivery *d) {
-    return d ? d->engine->consumer : "";
+    return d ? kca__engine_consumer(d->engine) : "";
 }
 
 const char *kca_delivery_topic(const kca_delivery *d) {
@@ -54,7 +54,7 @@ kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
         KCA_ERROR_STATE,
         "consumer %s: the delivery at %s[%d] offset %lld no longer counts: it was "
         "settled before, its time is over, or its partition is gone",
-        d->engine->consumer, d->event.topic, d->event.partition, (long long)d->offset);
+        kca__engine_consumer(d->engine), d->event.topic, d->event.partition, (long long)d->offset);
 }
 
 kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message *m) {
@@ -75,5 +75,5 @@ kca_delivery *kca_event_into_delivery(kca_event *e) {
 
 void kca_delivery_free(kca_delivery *d) {
     if (d && d->event.generation == kca__generation())
-        kca__engine_recycle(d);
+        kca__engine_give_back(d);
 }

@@ -5,84 +5,85 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void free_partition(kca__partition *p) {
-    kca__offset_map_clear(&p->known);
-    free(p);
+static void free_assigned(kca__assigned *a) {
+    kca__offset_map_clear(&a->known);
+    free(a);
 }
 
-void kca__partitions_close(kca__partitions *list) {
-    for (kca__partition *p = list->first, *next; p; p = next) {
-        next = p->next;
-        free_partition(p);
+void kca__assigned_list_close(kca__assigned_list *list) {
+    for (kca__assigned *a = list->first, *next; a; a = next) {
+        next = a->next;
+        free_assigned(a);
     }
-    for (kca__place *place = list->places, *next; place; place = next) {
-        next = place->next;
-        free(place->topic);
-        free(place);
+    for (kca__topic_partition *tp = list->topic_partitions, *next; tp; tp = next) {
+        next = tp->next;
+        free(tp->topic);
+        free(tp);
     }
-    *list = (kca__partitions){0};
+    *list = (kca__assigned_list){0};
 }
 
-static bool is_at(const kca__place *place, const char *topic, int number) {
-    return place->number == number && strcmp(place->topic, topic) == 0;
+static bool is_named(const kca__topic_partition *tp, const char *topic, int number) {
+    return tp->number == number && strcmp(tp->topic, topic) == 0;
 }
 
-kca__place *kca__partitions_place(kca__partitions *list, const char *topic, int number) {
-    for (kca__place *place = list->places; place; place = place->next)
-        if (is_at(place, topic, number))
-            return place;
-    kca__place *place = calloc(1, sizeof *place);
-    if (!place || !(place->topic = kca__text_copy(topic))) {
-        free(place);
+kca__topic_partition *kca__assigned_list_topic_partition(kca__assigned_list *list,
+                                                         const char *topic, int number) {
+    for (kca__topic_partition *tp = list->topic_partitions; tp; tp = tp->next)
+        if (is_named(tp, topic, number))
+            return tp;
+    kca__topic_partition *tp = calloc(1, sizeof *tp);
+    if (!tp || !(tp->topic = kca__text_copy(topic))) {
+        free(tp);
         return NULL;
     }
-    place->number = number;
-    place->next = list->places;
-    list->places = place;
-    return place;
+    tp->number = number;
+    tp->next = list->topic_partitions;
+    list->topic_partitions = tp;
+    return tp;
 }
 
-static bool is_it(const kca__partition *p, const char *topic, int number) {
-    return !p->revoked && is_at(p->place, topic, number);
+static bool is_current(const kca__assigned *a, const char *topic, int number) {
+    return !a->revoked && is_named(a->topic_partition, topic, number);
 }
 
-kca__partition *kca__partitions_find(kca__partitions *list, const char *topic, int number) {
-    if (list->found && is_it(list->found, topic, number))
+kca__assigned *kca__assigned_list_find(kca__assigned_list *list, const char *topic, int number) {
+    if (list->found && is_current(list->found, topic, number))
         return list->found;
-    kca__partition *p = list->first;
-    while (p && !is_it(p, topic, number))
-        p = p->next;
-    if (p)
-        list->found = p;
-    return p;
+    kca__assigned *a = list->first;
+    while (a && !is_current(a, topic, number))
+        a = a->next;
+    if (a)
+        list->found = a;
+    return a;
 }
 
-kca__partition *kca__partitions_add(kca__partitions *list, const char *topic, int number) {
-    kca__place *place = kca__partitions_place(list, topic, number);
-    kca__partition *p = place ? calloc(1, sizeof *p) : NULL;
-    if (!p)
+kca__assigned *kca__assigned_list_add(kca__assigned_list *list, const char *topic, int number) {
+    kca__topic_partition *tp = kca__assigned_list_topic_partition(list, topic, number);
+    kca__assigned *a = tp ? calloc(1, sizeof *a) : NULL;
+    if (!a)
         return NULL;
-    p->place = place;
-    p->base = p->begin = p->last_offset = p->committed = -1;
-    kca__frontier_init(&p->frontier);
-    p->next = list->first;
-    list->first = p;
-    return p;
+    a->topic_partition = tp;
+    a->base = a->begin = a->last_offset = a->committed = -1;
+    kca__frontier_init(&a->frontier);
+    a->next = list->first;
+    list->first = a;
+    return a;
 }
 
-void kca__partitions_remove(kca__partitions *list, kca__partition *p) {
-    kca__partition **at = &list->first;
-    while (*at != p)
+void kca__assigned_list_remove(kca__assigned_list *list, kca__assigned *a) {
+    kca__assigned **at = &list->first;
+    while (*at != a)
         at = &(*at)->next;
-    *at = p->next;
-    if (list->found == p)
+    *at = a->next;
+    if (list->found == a)
         list->found = NULL;
-    free_partition(p);
+    free_assigned(a);
 }
 
-int kca__partitions_count_draining(const kca__partitions *list) {
+int kca__assigned_list_count_draining(const kca__assigned_list *list) {
     int out = 0;
-    for (const kca__partition *p = list->first; p; p = p->next)
-        out += p->draining && !p->revoked ? p->out + p->writing : 0;
+    for (const kca__assigned *a = list->first; a; a = a->next)
+        out += a->draining && !a->revoked ? a->out + a->writing : 0;
     return out;
 }

@@ -1,5 +1,5 @@
-/* The partitions that an inbound engine has, and had as long as records of them are held. The owner
- * locks. */
+/* The partitions assigned to an inbound engine, and those it had before as long as it holds records
+ * of them. The owner locks. */
 #ifndef KCA_ENGINE_ASSIGNED_H
 #define KCA_ENGINE_ASSIGNED_H
 
@@ -10,22 +10,22 @@
 
 struct kca_delivery;
 
-/* A topic's partition as such: it stays when the partition goes and comes again, and so do the
- * lanes that are told apart by it. */
-typedef struct kca__place {
-    struct kca__place *next;
+/* A topic's partition, whoever has it: it stays in the list when its assignment ends, and so the
+ * next one finds the lanes and the pause of the last. */
+typedef struct kca__topic_partition {
+    struct kca__topic_partition *next;
     char *topic;
     int number;
     bool paused; /* nothing of it is given out until it is resumed */
-} kca__place;
+} kca__topic_partition;
 
-/* One assignment of a place, from its coming to its going. */
-typedef struct kca__partition {
-    struct kca__partition *next;
-    kca__place *place;
+/* One assignment of a topic's partition. */
+typedef struct kca__assigned {
+    struct kca__assigned *next;
+    kca__topic_partition *topic_partition;
     kca__frontier frontier;
-    kca__offset_map known; /* finished by who had it before, beyond `base` */
-    int64_t base;          /* where the group had it; -1: nowhere */
+    kca__offset_map known; /* finished beyond `base` by the consumer that had it before */
+    int64_t base;          /* the group's committed offset when it began; -1: none */
     int64_t begin;         /* `base`, or the first record that came; -1: not known yet */
     int64_t last_offset;   /* of the last record that came; -1: none */
     uint64_t told;         /* frontier.changes when the group was last told; KCA__NOT_TOLD */
@@ -37,29 +37,30 @@ typedef struct kca__partition {
     int held;      /* records of it that the engine holds */
     int out;       /* of these, given out and not settled */
     int writing;   /* of these, being dead-lettered */
-} kca__partition;
+} kca__assigned;
 
 #define KCA__NOT_TOLD UINT64_MAX
 
-typedef struct kca__partitions {
-    kca__partition *first;
-    kca__partition *found; /* by the last look-up: records come in runs of one partition */
-    kca__place *places;
-} kca__partitions;
+typedef struct kca__assigned_list {
+    kca__assigned *first;
+    kca__assigned *found; /* by the last look-up: records come in runs of one partition */
+    kca__topic_partition *topic_partitions;
+} kca__assigned_list;
 
-void kca__partitions_close(kca__partitions *list);
+void kca__assigned_list_close(kca__assigned_list *list);
 
-/* The place of this name, made when it is new; NULL when memory is out. */
-kca__place *kca__partitions_place(kca__partitions *list, const char *topic, int number);
+/* The topic's partition, made when it is new; NULL when memory is out. */
+kca__topic_partition *kca__assigned_list_topic_partition(kca__assigned_list *list,
+                                                         const char *topic, int number);
 
-/* Not the revoked ones. NULL: none. */
-kca__partition *kca__partitions_find(kca__partitions *list, const char *topic, int number);
+/* The assignment that is not revoked. NULL: none. */
+kca__assigned *kca__assigned_list_find(kca__assigned_list *list, const char *topic, int number);
 
 /* NULL when memory is out. */
-kca__partition *kca__partitions_add(kca__partitions *list, const char *topic, int number);
-void kca__partitions_remove(kca__partitions *list, kca__partition *p);
+kca__assigned *kca__assigned_list_add(kca__assigned_list *list, const char *topic, int number);
+void kca__assigned_list_remove(kca__assigned_list *list, kca__assigned *a);
 
-/* How many deliveries of draining partitions are out, or being dead-lettered. */
-int kca__partitions_count_draining(const kca__partitions *list);
+/* How many deliveries of draining assignments are out, or being dead-lettered. */
+int kca__assigned_list_count_draining(const kca__assigned_list *list);
 
 #endif

@@ -4,6 +4,7 @@
 #define KCA_ENGINE_DELIVERY_H
 
 #include "base/event.h"
+#include "engine/assigned.h"
 #include "engine/due_queue.h"
 #include "engine/frontier.h"
 #include "engine/lanes.h"
@@ -15,19 +16,18 @@ enum { KCA__DELIVERY_HEADERS = 16 };
 typedef enum kca__delivery_state {
     KCA__DELIVERY_FREE,
     KCA__DELIVERY_WAITING,   /* ready, behind another of its key, or parked */
-    KCA__DELIVERY_OUT,       /* the application has it */
-    KCA__DELIVERY_SETTLED,   /* ... and has settled it */
-    KCA__DELIVERY_EXPIRED,   /* ... and its time is over: counts as failed */
+    KCA__DELIVERY_OUT,       /* the application has it, and its verdict will count */
+    KCA__DELIVERY_SETTLED,   /* the application has settled it, and not given it back yet */
+    KCA__DELIVERY_EXPIRED,   /* its processing time ended before it was settled: it has failed */
     KCA__DELIVERY_COMING,    /* in the due queue: to be retried, or dead-lettered once more */
     KCA__DELIVERY_CONDEMNED, /* to be dead-lettered */
     KCA__DELIVERY_WRITING    /* its dead letter is under way */
 } kca__delivery_state;
 
-/* What a failed delivery comes to, once the application has let go of it. */
+/* What becomes of a failed delivery once the application has given it back. */
 typedef enum kca__fate { KCA__FATE_NONE, KCA__FATE_RETRY, KCA__FATE_DEAD_LETTER } kca__fate;
 
 struct kca__engine;
-struct kca__partition;
 
 struct kca_delivery {
     kca_event event; /* first: the event handed out is the delivery */
@@ -36,15 +36,15 @@ struct kca_delivery {
     kca__frontier_entry frontier;
     kca__due_entry due;
 
-    /* guarded by the engine's lock */
+    /* guarded by the engine's lock; the states' table is in engine_private.h */
     kca__delivery_state state;
     kca__fate fate;
     bool in_lane;
     kca_delivery *all_next; /* of all that were ever made */
     kca_delivery *next;     /* free, parked or condemned ones; those that are out, oldest first */
     kca_delivery *previous;
-    kca_delivery *sharing; /* ring of deliveries with the same record; itself when alone */
-    bool shared;           /* it is not, or was not, alone with its record */
+    kca_delivery *sharing; /* ring of the deliveries of one record; itself when alone */
+    bool shared;           /* another delivery has its record, or had it */
     int64_t deadline_ms;
     int64_t failed_ms;  /* time of day when it failed last */
     char *failure_name; /* why; NULL: not explained */
@@ -53,7 +53,7 @@ struct kca_delivery {
 
     /* the application's and its processor's alone while out */
     struct kca__engine *engine;
-    struct kca__partition *partition;
+    kca__assigned *assigned;
     void *record;
     int64_t offset;
     int64_t timestamp_ms;
@@ -65,6 +65,14 @@ struct kca_delivery {
     kca__header headers[KCA__DELIVERY_HEADERS];
     kca__header *more_headers; /* all of them, when they do not fit */
 };
+
+static inline kca_delivery *kca__delivery_of_lane(kca__lane_entry *entry) {
+    return (kca_delivery *)((char *)entry - offsetof(kca_delivery, lane));
+}
+
+static inline kca_delivery *kca__delivery_of_due(kca__due_entry *entry) {
+    return (kca_delivery *)((char *)entry - offsetof(kca_delivery, due));
+}
 
 /* See kca_delivery_explain. Without memory for the text it stays as it was. */
 void kca__delivery_explain(kca_delivery *d, const char *error_name, const char *text);

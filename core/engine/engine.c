@@ -1,49 +1,47 @@
-#include "engine/engine.h"
+/* Life, notes and the end of the inbound engine. */
+#include "engine/engine_private.h"
 
 #include "base/error.h"
-#include "base/generation.h"
 #include "base/text.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-enum { MOST_IN_BATCH = 10000 }; /* then a transaction has to come first */
-
-static void release_event(kca_event *event) {
-    kca__engine_recycle((kca_delivery *)event);
-}
-
-bool kca__engine_init(kca__engine *e, const char *consumer, int capacity) {
-    memset(e, 0, sizeof *e);
-    e->capacity = capacity;
-    e->retry.max_attempts = 1;
-    e->holders = 1;
-    e->clock_ms = kca__clock_ms;
-    e->random = (uint64_t)kca__clock_ms() * 2 + 1;
-    e->poller_wakes_ms = KCA__CLOCK_NEVER;
-    e->longest_map = KCA__OFFSET_MAP_SIZE;
-    e->consumer = kca__text_copy(consumer);
-    bool lanes = kca__lanes_init(&e->lanes, capacity);
+kca__engine *kca__engine_new(const kca__engine_setup *setup) {
+    kca__engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->setup = *setup;
+    e->setup.consumer = e->consumer = kca__text_copy(setup->consumer);
+    bool lanes = kca__lanes_init(&e->lanes, setup->capacity);
     if (!e->consumer || !lanes) {
-        free((char *)(uintptr_t)e->consumer);
+        free(e->consumer);
         kca__lanes_close(&e->lanes);
-        return false;
+        free(e);
+        return NULL;
     }
+    if (!e->setup.clock_ms)
+        e->setup.clock_ms = kca__clock_ms;
+    e->holders = 1;
+    e->random = (uint64_t)kca__clock_ms() * 2 + 1;
+    e->poller_wakes_ms = e->drain_deadline = KCA__CLOCK_NEVER;
+    e->longest_map = KCA__OFFSET_MAP_SIZE;
     pthread_mutex_init(&e->lock, NULL);
     kca__clock_condition_init(&e->work);
     kca__clock_condition_init(&e->settled);
     kca__event_list_init(&e->notes);
     kca__notifier_init(&e->notifier);
-    return true;
+    return e;
 }
 
-void kca__engine_close(kca__engine *e) {
+void kca__engine_free(kca__engine *e) {
+    if (!e)
+        return;
     for (kca_event *note = e->notes.first, *next; note; note = next) {
         next = note->next;
         note->release(note);
     }
     kca__held_records_free(e->batch.first);
-    kca__partitions_close(&e->partitions);
+    kca__assigned_list_close(&e->assigned);
     for (kca_delivery *d = e->all, *next; d; d = next) {
         next = d->all_next;
         free(d);
@@ -54,7 +52,30 @@ void kca__engine_close(kca__engine *e) {
     pthread_cond_destroy(&e->work);
     pthread_cond_destroy(&e->settled);
     pthread_mutex_destroy(&e->lock);
-    free((char *)(uintptr_t)e->consumer);
+    free(e->consumer);
+    free(e);
+}
+
+void kca__engine_hold(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    e->holders++;
+    pthread_mutex_unlock(&e->lock);
+}
+
+void kca__engine_release(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    bool last = --e->holders == 0;
+    pthread_mutex_unlock(&e->lock);
+    if (last)
+        e->setup.let_go(e->setup.owner);
+}
+
+const char *kca__engine_consumer(const kca__engine *e) {
+    return e->consumer;
+}
+
+void *kca__engine_owner(const kca__engine *e) {
+    return e->setup.owner;
 }
 
 /* ---- waking ---- */
@@ -63,10 +84,10 @@ void kca__engine_wake_one_locked(kca__engine *e) {
     kca__notifier_raise(&e->notifier);
     if (e->idle == 0) {
         if (e->fetching)
-            e->wake_fetcher(e->owner);
+            e->setup.wake_fetcher(e->setup.owner);
         return;
     }
-    /* One at a time: who wakes takes, and wakes the next if there is more. */
+    /* One thread only: it takes a delivery, and wakes the next if more are ready. */
     if (!e->waking)
         pthread_cond_signal(&e->work);
     e->waking = true;
@@ -84,16 +105,54 @@ void kca__engine_wake_all_locked(kca__engine *e) {
     pthread_cond_broadcast(&e->work);
     pthread_cond_broadcast(&e->settled);
     if (e->fetching)
-        e->wake_fetcher(e->owner);
+        e->setup.wake_fetcher(e->setup.owner);
 }
 
-/* ---- notes and the end ---- */
+/* ---- the descriptor ---- */
 
-void kca__engine_note_locked(kca__engine *e, kca_event *note) {
+int kca__engine_fd(kca__engine *e, bool *out_first) {
+    pthread_mutex_lock(&e->lock);
+    int fd = kca__notifier_fd(&e->notifier);
+    *out_first = !e->watched;
+    e->watched = true;
+    pthread_mutex_unlock(&e->lock);
+    return fd;
+}
+
+bool kca__engine_is_watched(const kca__engine *e) {
+    return kca__notifier_is_watched(&e->notifier);
+}
+
+void kca__engine_raise(kca__engine *e) {
+    kca__notifier_raise(&e->notifier);
+}
+
+/* Under the lock, as most raising is: two clearings at once would leave the descriptor readable
+ * with nothing to read. */
+void kca__engine_lower(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    kca__notifier_clear(&e->notifier);
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* The descriptor stays readable until a look finds nothing, for librdkafka tells only of the first
+ * record that waits; when it is over, too, so that the application that polls it hears of it. */
+void kca__engine_level(kca__engine *e, int taken) {
+    if (taken != 0 && kca__notifier_is_raised(&e->notifier))
+        return; /* a thread that clears it meanwhile looks again */
+    pthread_mutex_lock(&e->lock);
+    if (taken != 0 || e->stopping || e->notes.first || kca__engine_has_ready_locked(e))
+        kca__notifier_raise(&e->notifier);
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- notes ---- */
+
+static void note_locked(kca__engine *e, kca_event *note) {
     if (!note)
         return;
-    if (e->note_queue) {
-        kca__event_queue_push_note(e->note_queue, note);
+    if (e->setup.note_queue) {
+        kca__event_queue_push_note(e->setup.note_queue, note);
         return;
     }
     kca__event_list_add(&e->notes, note);
@@ -108,14 +167,21 @@ void kca__engine_note_locked(kca__engine *e, kca_event *note) {
 
 void kca__engine_fault_locked(kca__engine *e, kca_error *error, const char *topic, int partition,
                               int64_t offset) {
-    kca__engine_note_locked(e, kca__event_new_fault(error, topic, partition, offset));
+    note_locked(e, kca__event_new_fault(error, topic, partition, offset));
 }
 
-void kca__engine_fail_locked(kca__engine *e, kca_error *error) {
-    if (!e->failure)
-        kca__engine_fault_locked(e, kca__error_copy(error), NULL, -1, -1);
-    kca__engine_end_locked(e, error);
+void kca__engine_note(kca__engine *e, kca_event *note) {
+    pthread_mutex_lock(&e->lock);
+    note_locked(e, note);
+    pthread_mutex_unlock(&e->lock);
 }
+
+void kca__engine_fault(kca__engine *e, kca_error *error, const char *topic, int partition,
+                       int64_t offset) {
+    kca__engine_note(e, kca__event_new_fault(error, topic, partition, offset));
+}
+
+/* ---- the end ---- */
 
 void kca__engine_end_locked(kca__engine *e, kca_error *error) {
     if (e->failure) {
@@ -127,32 +193,94 @@ void kca__engine_end_locked(kca__engine *e, kca_error *error) {
     kca__engine_wake_all_locked(e);
 }
 
-void kca__engine_stop(kca__engine *e) {
+void kca__engine_fail_locked(kca__engine *e, kca_error *error) {
+    if (!e->failure)
+        kca__engine_fault_locked(e, kca__error_copy(error), NULL, -1, -1);
+    kca__engine_end_locked(e, error);
+}
+
+void kca__engine_fail(kca__engine *e, kca_error *error) {
     pthread_mutex_lock(&e->lock);
+    kca__engine_fail_locked(e, error);
+    pthread_mutex_unlock(&e->lock);
+}
+
+void kca__engine_fail_unless_stopping(kca__engine *e, kca_error *error) {
+    pthread_mutex_lock(&e->lock);
+    if (e->stopping)
+        kca__error_free(error);
+    else
+        kca__engine_fail_locked(e, error);
+    pthread_mutex_unlock(&e->lock);
+}
+
+void kca__engine_stop(kca__engine *e, int64_t deadline) {
+    pthread_mutex_lock(&e->lock);
+    if (deadline < e->drain_deadline)
+        e->drain_deadline = deadline;
     e->stopping = true;
     kca__engine_wake_all_locked(e);
     pthread_mutex_unlock(&e->lock);
 }
 
-/* What the application has keeps its record; the rest is dropped. */
-static void end_delivery(kca__engine *e, kca_delivery *d) {
+bool kca__engine_is_stopping(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    bool stopping = e->stopping;
+    pthread_mutex_unlock(&e->lock);
+    return stopping;
+}
+
+int64_t kca__engine_drain_deadline(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    int64_t deadline = e->drain_deadline;
+    pthread_mutex_unlock(&e->lock);
+    return deadline;
+}
+
+kca_error *kca__engine_failure(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    kca_error *failure = kca__error_copy(e->failure);
+    pthread_mutex_unlock(&e->lock);
+    return failure;
+}
+
+kca__engine_rest kca__engine_see_rest(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    kca__engine_rest rest = {.stopping = e->stopping,
+                             .out = e->out,
+                             .letters = e->condemned + e->writing + e->coming_letters,
+                             .drain_deadline = e->drain_deadline};
+    pthread_mutex_unlock(&e->lock);
+    return rest;
+}
+
+/* What the application has keeps its record; the rest is dropped. True: the application has it, and
+ * has not settled it. */
+static bool shut_delivery_locked(kca__engine *e, kca_delivery *d) {
+    d->in_lane = false;
     switch (d->state) {
     case KCA__DELIVERY_WAITING:
     case KCA__DELIVERY_COMING:
     case KCA__DELIVERY_CONDEMNED:
-        d->in_lane = false;
-        kca__engine_drop(e, d);
-        return;
-    case KCA__DELIVERY_OUT: /* also of partitions that have gone: leaving the group revoked all */
-        e->unsettled++;
-        break;
+        kca__engine_drop_locked(e, d);
+        return false;
     default:
-        break;
+        return d->state == KCA__DELIVERY_OUT;
     }
-    d->in_lane = false;
+}
+
+static void shut_partitions_locked(kca__engine *e) {
+    for (kca__assigned *a = e->assigned.first, *next; a; a = next) {
+        next = a->next;
+        a->parked_first = a->parked_last = NULL;
+        a->revoked = true;
+        if (a->held == 0)
+            kca__assigned_list_remove(&e->assigned, a);
+    }
 }
 
 int kca__engine_shut(kca__engine *e) {
+    int unsettled = 0;
     pthread_mutex_lock(&e->lock);
     e->stopping = e->closed = true;
     kca__lanes_clear(&e->lanes);
@@ -160,195 +288,30 @@ int kca__engine_shut(kca__engine *e) {
     e->coming = e->coming_letters = 0;
     e->condemned_first = e->condemned_last = NULL;
     e->condemned = 0;
+    /* Also of partitions that have gone: leaving the group revoked them all. */
     for (kca_delivery *d = e->all; d; d = d->all_next)
-        end_delivery(e, d);
-    for (kca__partition *p = e->partitions.first, *next; p; p = next) {
-        next = p->next;
-        p->parked_first = p->parked_last = NULL;
-        p->revoked = true;
-        if (p->held == 0)
-            kca__partitions_remove(&e->partitions, p);
-    }
-    int unsettled = e->unsettled;
+        unsettled += shut_delivery_locked(e, d);
+    shut_partitions_locked(e);
     kca__engine_wake_all_locked(e);
     pthread_mutex_unlock(&e->lock);
     return unsettled;
 }
 
-/* ---- holders ---- */
+/* ---- looking ---- */
 
-void kca__engine_hold(kca__engine *e) {
+int kca__engine_out(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
-    e->holders++;
+    int out = e->out;
     pthread_mutex_unlock(&e->lock);
+    return out;
 }
 
-void kca__engine_release(kca__engine *e) {
+kca__engine_counts kca__engine_count(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
-    bool last = --e->holders == 0;
+    kca__engine_counts counts = e->counts;
+    counts.held = e->held;
+    counts.out = e->out;
+    counts.waiting = e->coming + e->condemned + e->writing;
     pthread_mutex_unlock(&e->lock);
-    if (last)
-        e->let_go(e->owner);
-}
-
-/* ---- records ---- */
-
-int kca__engine_room_locked(const kca__engine *e) {
-    int room = e->capacity - (e->held - e->exempt);
-    return e->stopping || room < 0 ? 0 : room;
-}
-
-kca_delivery *kca__engine_new_delivery(kca__engine *e) {
-    kca_delivery *d = e->free;
-    if (d) {
-        e->free = d->next;
-    } else {
-        d = calloc(1, sizeof *d);
-        if (!d)
-            return NULL;
-        d->all_next = e->all;
-        e->all = d;
-        d->engine = e;
-        d->event.type = KCA_EVENT_DELIVERY;
-        d->event.release = release_event;
-        d->event.generation = kca__generation();
-    }
-    d->sharing = d;
-    d->fate = KCA__FATE_NONE;
-    d->shared = false;
-    d->attempt = d->writes = 0;
-    return d;
-}
-
-/* A partition begins anew when its offsets go back: its topic was made again, or its end was cut
- * off. */
-static kca__partition *begin_anew(kca__engine *e, kca__partition *p, const kca__inbound_record *r) {
-    bool draining = p->draining;
-    kca__engine_revoke_locked(e, p);
-    kca__engine_sweep_locked(e);
-    p = kca__partitions_add(&e->partitions, r->topic, r->partition);
-    if (p)
-        p->draining = draining;
-    else
-        kca__engine_fail_locked(e, kca__error_memory());
-    return p;
-}
-
-static kca__partition *partition_of(kca__engine *e, const kca__inbound_record *r) {
-    kca__partition *p = kca__partitions_find(&e->partitions, r->topic, r->partition);
-    if (!p)
-        return NULL;
-    if (r->offset <= p->last_offset)
-        return begin_anew(e, p, r);
-    /* What was finished is known of these very offsets only: not when they begin elsewhere. */
-    if (p->last_offset < 0 && r->offset < p->base)
-        kca__offset_map_clear(&p->known);
-    if (p->begin < 0)
-        p->begin = r->offset;
-    return p;
-}
-
-static void set_lane(const kca__engine *e, kca_delivery *d, const kca__inbound_record *r) {
-    d->lane.place = d->partition->place;
-    d->lane.key = e->order == KCA__ORDER_PARTITION ? &d->partition->place->number : r->key;
-    d->lane.key_len = e->order == KCA__ORDER_KEY         ? r->key_len
-                      : e->order == KCA__ORDER_PARTITION ? sizeof d->partition->place->number
-                                                         : 0;
-}
-
-/* False: the record was not taken over. */
-static bool accept_one(kca__engine *e, const kca__inbound_record *r) {
-    kca__partition *p = partition_of(e, r);
-    if (!p)
-        return false;
-    if (kca__offset_map_has(&p->known, r->offset)) {
-        p->last_offset = r->offset;
-        kca__frontier_pass(&p->frontier, r->offset);
-        e->counts.finished_before++;
-        return false;
-    }
-    kca_delivery *d = kca__engine_new_delivery(e);
-    if (!d) {
-        kca__engine_fail_locked(e, kca__error_memory());
-        return false;
-    }
-    p->last_offset = r->offset;
-    p->held++;
-    e->held++;
-    e->exempt += p->place->paused;
-    kca__frontier_add(&p->frontier, &d->frontier, r->offset);
-    d->partition = p;
-    d->record = r->record;
-    d->offset = r->offset;
-    d->state = KCA__DELIVERY_WAITING;
-    d->in_lane = true;
-    set_lane(e, d, r);
-    kca__lanes_add(&e->lanes, &d->lane);
-    return true;
-}
-
-void kca__engine_accept_locked(kca__engine *e, kca__inbound_record *records, int count) {
-    for (int i = 0; i < count; i++)
-        if (e->stopping || !accept_one(e, &records[i]))
-            e->release_record(records[i].record);
-}
-
-/* ---- deliveries ---- */
-
-static kca_delivery *delivery_of(kca__lane_entry *entry) {
-    return (kca_delivery *)((char *)entry - offsetof(kca_delivery, lane));
-}
-
-static void put_out(kca__engine *e, kca_delivery *d) {
-    d->state = KCA__DELIVERY_OUT;
-    d->attempt++;
-    d->deadline_ms =
-        e->processing_timeout_ms > 0 ? e->clock_ms() + e->processing_timeout_ms : KCA__CLOCK_NEVER;
-    d->next = NULL;
-    d->previous = e->out_last;
-    if (e->out_last)
-        e->out_last->next = d;
-    else
-        e->out_first = d;
-    e->out_last = d;
-    e->out++;
-    e->holders++;
-    d->partition->out++;
-}
-
-/* Its turn has come, but nothing of its partition is given out now. */
-static void park(kca_delivery *d) {
-    kca__partition *p = d->partition;
-    d->next = NULL;
-    *(p->parked_last ? &p->parked_last->next : &p->parked_first) = d;
-    p->parked_last = d;
-}
-
-void kca__engine_drop(kca__engine *e, kca_delivery *d) {
-    kca__engine_open_lane(e, d);
-    kca__engine_release_record(d);
-    kca__engine_free_locked(e, d);
-}
-
-bool kca__engine_has_ready_locked(const kca__engine *e) {
-    return e->lanes.ready_count > 0 && e->batch.count < MOST_IN_BATCH;
-}
-
-kca_delivery *kca__engine_take_locked(kca__engine *e) {
-    if (e->stopping || !kca__engine_has_ready_locked(e))
-        return NULL;
-    kca__lane_entry *entry;
-    while ((entry = kca__lanes_take(&e->lanes))) {
-        kca_delivery *d = delivery_of(entry);
-        const kca__partition *p = d->partition;
-        if (p->revoked) {
-            kca__engine_drop(e, d);
-        } else if (p->draining || p->place->paused) {
-            park(d);
-        } else {
-            put_out(e, d);
-            return d;
-        }
-    }
-    return NULL;
+    return counts;
 }

@@ -1,5 +1,6 @@
-/* Partitions that come, go, pause, and what is committed of them. Part of the inbound engine. */
-#include "engine/engine.h"
+/* Partitions are assigned, revoked, paused, and what is committed of them. Part of the inbound
+ * engine. */
+#include "engine/engine_private.h"
 
 #include <string.h>
 
@@ -9,7 +10,7 @@ void kca__engine_await_fetch(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
     uint64_t fetches = e->fetches;
     if (e->fetching)
-        e->wake_fetcher(e->owner);
+        e->setup.wake_fetcher(e->setup.owner);
     while (e->fetching && e->fetches == fetches)
         kca__clock_wait(&e->settled, &e->lock, KCA__CLOCK_NEVER);
     pthread_mutex_unlock(&e->lock);
@@ -29,95 +30,85 @@ void kca__engine_release_fetch(kca__engine *e) {
     pthread_mutex_unlock(&e->lock);
 }
 
-void kca__engine_end_fetch_locked(kca__engine *e) {
-    e->fetching = false;
-    e->may_nap = true;
-    e->fetches++;
-    pthread_cond_broadcast(&e->settled);
-}
-
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_t base,
                         const char *map, size_t map_len) {
     pthread_mutex_lock(&e->lock);
-    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
-    bool is_new = !p;
+    kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
+    bool is_new = !a;
     if (is_new)
-        p = kca__partitions_add(&e->partitions, topic, partition);
-    if (p && is_new && base >= 0) {
-        p->base = p->begin = base;
+        a = kca__assigned_list_add(&e->assigned, topic, partition);
+    if (a && is_new && base >= 0) {
+        a->base = a->begin = base;
         /* Without memory for the map what it tells of is repeated. */
-        kca__offset_map_read(&p->known, map, map_len, base);
+        kca__offset_map_read(&a->known, map, map_len, base);
     }
     pthread_mutex_unlock(&e->lock);
-    return p != NULL;
+    return a != NULL;
 }
 
 void kca__engine_begin_at(kca__engine *e, const char *topic, int partition, int64_t offset) {
     pthread_mutex_lock(&e->lock);
-    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
-    if (p)
-        kca__frontier_pass(&p->frontier, offset - 1);
+    kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
+    if (a)
+        kca__frontier_pass(&a->frontier, offset - 1);
     pthread_mutex_unlock(&e->lock);
 }
 
 void kca__engine_begin_drain(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
-    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
-    if (p)
-        p->draining = true;
+    kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
+    if (a)
+        a->draining = true;
     pthread_mutex_unlock(&e->lock);
 }
 
-static void drop_parked(kca__engine *e, kca__partition *p) {
-    kca_delivery *d = p->parked_first;
-    p->parked_first = p->parked_last = NULL;
+static void drop_parked_locked(kca__engine *e, kca__assigned *a) {
+    kca_delivery *d = a->parked_first;
+    a->parked_first = a->parked_last = NULL;
     /* The partition itself may go with the last of them. */
     for (kca_delivery *next; d; d = next) {
         next = d->next;
-        kca__engine_drop(e, d);
+        kca__engine_drop_locked(e, d);
     }
 }
 
 /* It stays in the list until no record of it is held. */
-void kca__engine_revoke_locked(kca__engine *e, kca__partition *p) {
-    p->revoked = true;
-    e->out -= p->out;
-    p->out = 0;
-    if (p->held == 0)
-        kca__partitions_remove(&e->partitions, p);
+void kca__engine_revoke_locked(kca__engine *e, kca__assigned *a) {
+    a->revoked = true;
+    e->out -= a->out;
+    a->out = 0;
+    if (a->held == 0)
+        kca__assigned_list_remove(&e->assigned, a);
     else
-        drop_parked(e, p);
+        drop_parked_locked(e, a);
 }
 
 void kca__engine_revoke(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
-    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
-    if (p)
-        kca__engine_revoke_locked(e, p);
+    kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
+    if (a)
+        kca__engine_revoke_locked(e, a);
     pthread_mutex_unlock(&e->lock);
 }
 
 void kca__engine_disown(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
-    const kca__place *place = kca__partitions_place(&e->partitions, topic, partition);
-    if (place)
-        kca__held_records_drop(&e->batch, place);
+    const kca__topic_partition *tp =
+        kca__assigned_list_topic_partition(&e->assigned, topic, partition);
+    if (tp)
+        kca__held_records_drop(&e->batch, tp);
     pthread_mutex_unlock(&e->lock);
 }
 
-static kca_delivery *delivery_due(kca__due_entry *entry) {
-    return (kca_delivery *)((char *)entry - offsetof(kca_delivery, due));
-}
-
 /* What is due of revoked partitions is dropped: it may be due in hours. */
-static void sweep_due(kca__engine *e) {
+static void sweep_due_locked(kca__engine *e) {
     kca__due_queue kept = {0};
     kca__due_entry *entry;
     while ((entry = kca__due_queue_take_any(&e->due))) {
-        kca_delivery *d = delivery_due(entry);
-        if (d->partition->revoked) {
-            kca__engine_leave_due(e, d);
-            kca__engine_drop(e, d);
+        kca_delivery *d = kca__delivery_of_due(entry);
+        if (d->assigned->revoked) {
+            kca__engine_leave_due_locked(e, d);
+            kca__engine_drop_locked(e, d);
         } else {
             kca__due_queue_add(&kept, entry);
         }
@@ -125,22 +116,22 @@ static void sweep_due(kca__engine *e) {
     e->due = kept;
 }
 
-static void sweep_condemned(kca__engine *e) {
+static void sweep_condemned_locked(kca__engine *e) {
     kca_delivery *d = e->condemned_first;
     e->condemned_first = e->condemned_last = NULL;
     e->condemned = 0;
     for (kca_delivery *next; d; d = next) {
         next = d->next;
-        if (d->partition->revoked)
-            kca__engine_drop(e, d);
+        if (d->assigned->revoked)
+            kca__engine_drop_locked(e, d);
         else
-            kca__engine_meet_fate(e, d);
+            kca__engine_meet_fate_locked(e, d);
     }
 }
 
 void kca__engine_sweep_locked(kca__engine *e) {
-    sweep_due(e);
-    sweep_condemned(e);
+    sweep_due_locked(e);
+    sweep_condemned_locked(e);
 }
 
 void kca__engine_sweep(kca__engine *e) {
@@ -152,10 +143,10 @@ void kca__engine_sweep(kca__engine *e) {
 
 void kca__engine_revoke_all(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
-    for (kca__partition *p = e->partitions.first, *next; p; p = next) {
-        next = p->next;
-        if (!p->revoked)
-            kca__engine_revoke_locked(e, p);
+    for (kca__assigned *a = e->assigned.first, *next; a; a = next) {
+        next = a->next;
+        if (!a->revoked)
+            kca__engine_revoke_locked(e, a);
     }
     kca__engine_sweep_locked(e);
     kca__held_records_free(e->batch.first);
@@ -166,7 +157,7 @@ void kca__engine_revoke_all(kca__engine *e) {
 int kca__engine_await_drained(kca__engine *e, int64_t deadline) {
     pthread_mutex_lock(&e->lock);
     int out;
-    while ((out = kca__partitions_count_draining(&e->partitions)) > 0)
+    while ((out = kca__assigned_list_count_draining(&e->assigned)) > 0)
         if (!kca__clock_wait(&e->settled, &e->lock, deadline))
             break;
     pthread_mutex_unlock(&e->lock);
@@ -175,93 +166,98 @@ int kca__engine_await_drained(kca__engine *e, int64_t deadline) {
 
 /* ---- pausing ---- */
 
-static void unpark(kca__engine *e, kca__partition *p) {
-    kca_delivery *d = p->parked_first;
-    p->parked_first = p->parked_last = NULL;
+static void unpark_locked(kca__engine *e, kca__assigned *a) {
+    kca_delivery *d = a->parked_first;
+    a->parked_first = a->parked_last = NULL;
     for (kca_delivery *next; d; d = next) {
         next = d->next;
         kca__lanes_put_back(&e->lanes, &d->lane);
     }
 }
 
-/* All assignments of the place, past ones that are still held too. */
-static void set_place(kca__engine *e, kca__place *place, bool paused) {
-    if (place->paused == paused)
+/* All assignments of it, past ones that are still held too. */
+static void set_paused_locked(kca__engine *e, kca__topic_partition *tp, bool paused) {
+    if (tp->paused == paused)
         return;
-    place->paused = paused;
-    for (kca__partition *p = e->partitions.first; p; p = p->next) {
-        if (p->place != place)
+    tp->paused = paused;
+    for (kca__assigned *a = e->assigned.first; a; a = a->next) {
+        if (a->topic_partition != tp)
             continue;
-        e->exempt += paused ? p->held : -p->held;
-        if (!paused && !p->draining)
-            unpark(e, p);
+        e->exempt += paused ? a->held : -a->held;
+        if (!paused && !a->draining)
+            unpark_locked(e, a);
     }
 }
 
-bool kca__engine_set_paused(kca__engine *e, const char *topic, int number, bool paused,
-                            kca__place_fn fn, void *user) {
+bool kca__engine_set_paused(kca__engine *e, const char *topic, int partition, bool paused,
+                            kca__pause_fn fn, void *user) {
     pthread_mutex_lock(&e->lock);
     bool ok = true;
-    if (topic && number >= 0) {
-        kca__place *place = kca__partitions_place(&e->partitions, topic, number);
-        ok = place != NULL;
+    if (topic && partition >= 0) {
+        kca__topic_partition *tp =
+            kca__assigned_list_topic_partition(&e->assigned, topic, partition);
+        ok = tp != NULL;
         if (ok)
-            set_place(e, place, paused);
+            set_paused_locked(e, tp, paused);
     }
-    for (kca__partition *p = e->partitions.first; p && ok; p = p->next) {
-        if (p->revoked || (topic && strcmp(topic, p->place->topic) != 0) ||
-            (number >= 0 && number != p->place->number))
+    for (kca__assigned *a = e->assigned.first; a && ok; a = a->next) {
+        kca__topic_partition *tp = a->topic_partition;
+        if (a->revoked || (topic && strcmp(topic, tp->topic) != 0) ||
+            (partition >= 0 && partition != tp->number))
             continue;
-        set_place(e, p->place, paused);
-        fn(user, p->place->topic, p->place->number);
+        set_paused_locked(e, tp, paused);
+        fn(user, tp->topic, tp->number, paused);
     }
-    /* There may be room now, also for who only polls the notifier. */
+    /* There may be room now, also for an application that only polls the descriptor. */
     kca__engine_wake_one_locked(e);
     pthread_mutex_unlock(&e->lock);
     return ok;
 }
 
-bool kca__engine_is_paused_locked(kca__engine *e, const char *topic, int number) {
-    const kca__partition *p = kca__partitions_find(&e->partitions, topic, number);
-    return p && p->place->paused;
+void kca__engine_see_paused(kca__engine *e, const char *topic, int partition, kca__pause_fn fn,
+                            void *user) {
+    pthread_mutex_lock(&e->lock);
+    const kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
+    fn(user, topic, partition, a && a->topic_partition->paused);
+    pthread_mutex_unlock(&e->lock);
 }
 
 /* ---- commits ---- */
 
 /* The open records of it, as text for the commit's metadata, and what was known to be finished
  * beyond: it has not come to that yet. False: not all that is finished has room. */
-static bool write_map(char *out, const kca__partition *p) {
-    const kca__frontier *f = &p->frontier;
+static bool write_map_locked(char *out, const kca__assigned *a) {
+    const kca__frontier *f = &a->frontier;
     kca__offset_map_writer w;
     kca__offset_map_begin(&w, kca__frontier_offset(f));
     bool more = true;
     for (const kca__frontier_entry *open = f->first; open && more; open = open->next)
         more = kca__offset_map_add_open(&w, open->offset);
-    int64_t end = more ? kca__offset_map_add_known(&w, f->end, &p->known) : f->end;
+    int64_t end = more ? kca__offset_map_add_known(&w, f->end, &a->known) : f->end;
     return kca__offset_map_finish(&w, end, out) == end;
 }
 
-static bool has_news(const kca__partition *p) {
-    return !p->revoked && p->frontier.changes > 0 && p->told != p->frontier.changes;
+static bool has_news_locked(const kca__assigned *a) {
+    return !a->revoked && a->frontier.changes > 0 && a->told != a->frontier.changes;
 }
 
-static void collect(kca__engine *e, kca__commit_fn fn, void *user) {
+static void collect_locked(kca__engine *e, kca__commit_fn fn, void *user) {
     char map[KCA__OFFSET_MAP_SIZE];
-    for (kca__partition *p = e->partitions.first; p; p = p->next) {
-        if (!has_news(p))
+    for (kca__assigned *a = e->assigned.first; a; a = a->next) {
+        if (!has_news_locked(a))
             continue;
-        p->told = p->frontier.changes;
-        p->committed = kca__frontier_offset(&p->frontier);
-        write_map(map, p);
+        a->told = a->frontier.changes;
+        a->committed = kca__frontier_offset(&a->frontier);
+        write_map_locked(map, a);
         if (strlen(map) > e->longest_map)
             map[0] = '\0';
-        fn(user, p->place->topic, p->place->number, p->committed, map);
+        fn(user, a->topic_partition->topic, a->topic_partition->number, a->committed, map);
     }
 }
 
 void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) {
     pthread_mutex_lock(&e->lock);
-    collect(e, fn, user);
+    collect_locked(e, fn, user);
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -270,10 +266,10 @@ bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *us
     char map[KCA__OFFSET_MAP_SIZE];
     bool whole = true;
     pthread_mutex_lock(&e->lock);
-    for (const kca__partition *p = e->partitions.first; p && whole; p = p->next)
-        whole = !has_news(p) || write_map(map, p);
+    for (const kca__assigned *a = e->assigned.first; a && whole; a = a->next)
+        whole = !has_news_locked(a) || write_map_locked(map, a);
     if (whole) {
-        collect(e, fn, user);
+        collect_locked(e, fn, user);
         kca__held_records_move(out_batch, &e->batch);
         kca__engine_wake_locked(e);
     }
@@ -289,35 +285,35 @@ void kca__engine_shorten_maps(kca__engine *e) {
 
 void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
-    kca__partition *p = kca__partitions_find(&e->partitions, topic, partition);
-    if (p)
-        p->told = KCA__NOT_TOLD;
+    kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
+    if (a)
+        a->told = KCA__NOT_TOLD;
     pthread_mutex_unlock(&e->lock);
 }
 
 /* ---- looking ---- */
 
-static int64_t stand(const kca__partition *p) {
-    int64_t frontier = kca__frontier_offset(&p->frontier);
-    if (frontier < 0 && p->frontier.first)
-        frontier = p->frontier.first->offset;
-    return frontier < 0 ? p->base : frontier;
+static int64_t stand_locked(const kca__assigned *a) {
+    int64_t frontier = kca__frontier_offset(&a->frontier);
+    if (frontier < 0 && a->frontier.first)
+        frontier = a->frontier.first->offset;
+    return frontier < 0 ? a->base : frontier;
 }
 
 void kca__engine_look(kca__engine *e, void (*fn)(void *user, const kca__partition_look *look),
                       void *user) {
     pthread_mutex_lock(&e->lock);
-    for (const kca__partition *p = e->partitions.first; p; p = p->next) {
-        kca__partition_look look = {.topic = p->place->topic,
-                                    .partition = p->place->number,
-                                    .frontier = stand(p),
-                                    .committed = p->committed < 0 ? p->base : p->committed,
-                                    .begin = p->begin,
-                                    .end = p->frontier.end,
-                                    .held = p->held,
-                                    .out = p->out,
-                                    .paused = p->place->paused};
-        if (!p->revoked)
+    for (const kca__assigned *a = e->assigned.first; a; a = a->next) {
+        kca__partition_look look = {.topic = a->topic_partition->topic,
+                                    .partition = a->topic_partition->number,
+                                    .frontier = stand_locked(a),
+                                    .committed = a->committed < 0 ? a->base : a->committed,
+                                    .begin = a->begin,
+                                    .end = a->frontier.end,
+                                    .held = a->held,
+                                    .out = a->out,
+                                    .paused = a->topic_partition->paused};
+        if (!a->revoked)
             fn(user, &look);
     }
     pthread_mutex_unlock(&e->lock);

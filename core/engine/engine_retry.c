@@ -2,12 +2,12 @@
  * What becomes of deliveries that failed: they come again, are dead-lettered, or the policy
  * decides. Part of the inbound engine.
  *
- * A fate is decided when a delivery fails, and met when the application has let go of it: only then
- * is its memory the engine's. Where that may take long (the collector of a language frees it; a
- * handler is late under the policy "abandon") a second delivery of the same record takes its place
- * in the lane and in the frontier, and what the application has is only memory to be freed.
+ * A fate is decided when a delivery fails, and met when the application has given it back: only
+ * then is its memory the engine's. Where that may take long (the garbage collector of a language
+ * frees it; a handler is late under the policy "abandon") a second delivery of the record stands in
+ * for it: see engine_private.h.
  */
-#include "engine/engine.h"
+#include "engine/engine_private.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -20,7 +20,7 @@ enum { FIRST_WRITE_PAUSE_MS = 100, LONGEST_WRITE_PAUSE_MS = 10000 };
 
 /* ---- deciding ---- */
 
-static kca_error *explain(const kca__engine *e, const kca_delivery *d, bool rejected) {
+static kca_error *explain_locked(const kca__engine *e, const kca_delivery *d, bool rejected) {
     /* An expired one's message is the late handler's: it must not be read. */
     bool readable = d->state != KCA__DELIVERY_EXPIRED;
     const char *name = readable ? d->message.texts[KCA__TEXT_NAME] : "";
@@ -29,45 +29,46 @@ static kca_error *explain(const kca__engine *e, const kca_delivery *d, bool reje
         name && *name ? name
         : readable    ? "a message without a name"
                       : "a message",
-        rejected ? "was rejected" : "failed", d->partition->place->topic,
-        d->partition->place->number, (long long)d->offset, d->failure_name ? ", " : "",
+        rejected ? "was rejected" : "failed", d->assigned->topic_partition->topic,
+        d->assigned->topic_partition->number, (long long)d->offset, d->failure_name ? ", " : "",
         d->failure_name ? d->failure_name : "", d->attempt > 1 ? " (the last attempt)" : "",
         d->failure_text ? d->failure_text : "no reason given");
 }
 
-/* Without a dead-letter channel. True: it counts as settled. Takes `error`. */
-static bool give_up(kca__engine *e, kca_delivery *d, kca_error *error) {
-    const kca__place *place = d->partition->place;
-    if (!e->skip) {
-        kca__engine_fault_locked(e, kca__error_copy(error), place->topic, place->number, d->offset);
+/* Without a dead-letter channel the policy decides. True: it counts as settled. Takes `error`. */
+static bool give_up_locked(kca__engine *e, kca_delivery *d, kca_error *error) {
+    const kca__topic_partition *tp = d->assigned->topic_partition;
+    if (!e->setup.skip) {
+        kca__engine_fault_locked(e, kca__error_copy(error), tp->topic, tp->number, d->offset);
         kca__engine_end_locked(e, error);
         return false;
     }
     e->counts.skipped++;
-    kca__engine_fault_locked(e, error, place->topic, place->number, d->offset);
+    kca__engine_fault_locked(e, error, tp->topic, tp->number, d->offset);
     return true;
 }
 
 /* xorshift: for jitter. */
-static uint64_t draw(kca__engine *e) {
+static uint64_t draw_locked(kca__engine *e) {
     e->random ^= e->random << 13;
     e->random ^= e->random >> 7;
     e->random ^= e->random << 17;
     return e->random;
 }
 
-bool kca__engine_decide(kca__engine *e, kca_delivery *d, bool rejected) {
-    if (!rejected && kca__retry_is_due(&e->retry, d->attempt, d->failure_name)) {
+bool kca__engine_decide_locked(kca__engine *e, kca_delivery *d, bool rejected) {
+    if (!rejected && kca__retry_is_due(&e->setup.retry, d->attempt, d->failure_name)) {
         /* One that would come after the end comes again after the next start. */
         if (e->stopping)
             return false;
         e->counts.retried++;
         d->fate = KCA__FATE_RETRY;
-        d->due.due_ms = e->clock_ms() + kca__retry_delay_ms(&e->retry, d->attempt, draw(e));
+        d->due.due_ms =
+            e->setup.clock_ms() + kca__retry_delay_ms(&e->setup.retry, d->attempt, draw_locked(e));
         return false;
     }
-    if (!e->dead_letters)
-        return give_up(e, d, explain(e, d, rejected));
+    if (!e->setup.dead_letters)
+        return give_up_locked(e, d, explain_locked(e, d, rejected));
     d->fate = KCA__FATE_DEAD_LETTER;
     d->failed_ms = kca__clock_unix_ms();
     return false;
@@ -75,58 +76,54 @@ bool kca__engine_decide(kca__engine *e, kca_delivery *d, bool rejected) {
 
 /* ---- meeting it ---- */
 
-static void wake_poller_by(kca__engine *e, int64_t due_ms) {
+static void wake_poller_by_locked(kca__engine *e, int64_t due_ms) {
     if (due_ms >= e->poller_wakes_ms)
         return;
     e->poller_wakes_ms = due_ms;
-    e->wake_poller(e->owner);
+    e->setup.wake_poller(e->setup.owner);
 }
 
-static void come_later(kca__engine *e, kca_delivery *d) {
+static void come_later_locked(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_COMING;
     e->coming++;
     e->coming_letters += d->fate == KCA__FATE_DEAD_LETTER;
     kca__due_queue_add(&e->due, &d->due);
-    wake_poller_by(e, d->due.due_ms);
+    wake_poller_by_locked(e, d->due.due_ms);
 }
 
-static void condemn(kca__engine *e, kca_delivery *d) {
+static void condemn_locked(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_CONDEMNED;
     d->next = NULL;
     *(e->condemned_last ? &e->condemned_last->next : &e->condemned_first) = d;
     e->condemned_last = d;
     e->condemned++;
-    wake_poller_by(e, 0);
+    wake_poller_by_locked(e, 0);
 }
 
-void kca__engine_meet_fate(kca__engine *e, kca_delivery *d) {
+void kca__engine_meet_fate_locked(kca__engine *e, kca_delivery *d) {
     if (d->fate == KCA__FATE_DEAD_LETTER)
-        condemn(e, d);
+        condemn_locked(e, d);
     else if (e->stopping)
-        kca__engine_drop(e, d);
+        kca__engine_drop_locked(e, d);
     else
-        come_later(e, d);
+        come_later_locked(e, d);
 }
 
 /* ---- what is due ---- */
 
-static kca_delivery *due_delivery(kca__due_entry *entry) {
-    return (kca_delivery *)((char *)entry - offsetof(kca_delivery, due));
-}
-
-void kca__engine_leave_due(kca__engine *e, const kca_delivery *d) {
+void kca__engine_leave_due_locked(kca__engine *e, const kca_delivery *d) {
     e->coming--;
     e->coming_letters -= d->fate == KCA__FATE_DEAD_LETTER;
 }
 
-static void bring_back(kca__engine *e, kca_delivery *d) {
-    kca__engine_leave_due(e, d);
-    if (d->partition->revoked) {
-        kca__engine_drop(e, d);
+static void bring_back_locked(kca__engine *e, kca_delivery *d) {
+    kca__engine_leave_due_locked(e, d);
+    if (d->assigned->revoked) {
+        kca__engine_drop_locked(e, d);
         return;
     }
     if (d->fate == KCA__FATE_DEAD_LETTER) {
-        condemn(e, d);
+        condemn_locked(e, d);
         return;
     }
     d->state = KCA__DELIVERY_WAITING;
@@ -135,14 +132,14 @@ static void bring_back(kca__engine *e, kca_delivery *d) {
     kca__engine_wake_one_locked(e);
 }
 
-/* A second delivery of the record takes the place of one whose handler is late. NULL: no memory. */
-static kca_delivery *stand_in_for(kca__engine *e, kca_delivery *late) {
-    kca_delivery *d = kca__engine_new_delivery(e);
+/* See "a stand-in" in engine_private.h. NULL: no memory. */
+static kca_delivery *stand_in_for_locked(kca__engine *e, kca_delivery *late) {
+    kca_delivery *d = kca__engine_new_delivery_locked(e);
     if (!d)
         return NULL;
     d->state = KCA__DELIVERY_EXPIRED;
     d->shared = late->shared = true;
-    d->partition = late->partition;
+    d->assigned = late->assigned;
     d->record = late->record;
     d->offset = late->offset;
     d->attempt = late->attempt;
@@ -152,20 +149,20 @@ static kca_delivery *stand_in_for(kca__engine *e, kca_delivery *late) {
     if (d->in_lane)
         kca__lanes_replace(&e->lanes, &late->lane, &d->lane);
     late->in_lane = false;
-    kca__frontier_replace(&d->partition->frontier, &late->frontier, &d->frontier);
-    d->partition->held++;
+    kca__frontier_replace(&d->assigned->frontier, &late->frontier, &d->frontier);
+    d->assigned->held++;
     e->held++;
-    e->exempt += d->partition->place->paused;
+    e->exempt += d->assigned->topic_partition->paused;
     return d;
 }
 
-void kca__engine_detach(kca__engine *e, kca_delivery *d) {
+void kca__engine_detach_locked(kca__engine *e, kca_delivery *d) {
     if (d->fate == KCA__FATE_NONE) {
-        kca__engine_open_lane(e, d);
+        kca__engine_open_lane_locked(e, d);
         return;
     }
-    /* While it stops, memory of what was dropped is not used again: see engine.h. */
-    kca_delivery *again = e->stopping || d->partition->revoked ? NULL : stand_in_for(e, d);
+    /* While it stops, the memory of what was dropped is not used again: see engine_private.h. */
+    kca_delivery *again = e->stopping || d->assigned->revoked ? NULL : stand_in_for_locked(e, d);
     if (!again)
         return;
     again->fate = d->fate;
@@ -175,46 +172,46 @@ void kca__engine_detach(kca__engine *e, kca_delivery *d) {
     again->failure_text = d->failure_text;
     d->fate = KCA__FATE_NONE;
     d->failure_name = d->failure_text = NULL;
-    kca__engine_meet_fate(e, again);
+    kca__engine_meet_fate_locked(e, again);
 }
 
-static void fail_in_time(kca__engine *e, kca_delivery *d) {
+static void fail_in_time_locked(kca__engine *e, kca_delivery *d) {
     free(d->failure_name);
     free(d->failure_text);
     d->failure_name = kca__text_copy("timeout");
     d->failure_text = kca__text_format("it took longer than its processing time, %d ms",
-                                       e->processing_timeout_ms);
-    if (kca__engine_decide(e, d, false))
-        kca__frontier_settle(&d->partition->frontier, &d->frontier);
+                                       e->setup.processing_timeout_ms);
+    if (kca__engine_decide_locked(e, d, false))
+        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
 }
 
-/* Under the policy "wait" its lane stays closed until the application lets go of it: its key's next
- * must not run beside it. */
-static void expire(kca__engine *e, kca_delivery *late) {
+/* Under the policy "wait" its lane stays closed until the application gives it back: the next of
+ * its key must not run beside it. */
+static void expire_locked(kca__engine *e, kca_delivery *late) {
     late->state = KCA__DELIVERY_EXPIRED;
-    kca__engine_take_back(e, late);
+    kca__engine_take_back_locked(e, late);
     e->counts.failed++;
     e->counts.timed_out++;
-    if (late->partition->revoked)
+    if (late->assigned->revoked)
         return;
-    kca_delivery *d = e->abandon && !e->stopping ? stand_in_for(e, late) : NULL;
-    fail_in_time(e, d ? d : late);
+    kca_delivery *d = e->setup.abandon && !e->stopping ? stand_in_for_locked(e, late) : NULL;
+    fail_in_time_locked(e, d ? d : late);
     if (!d)
         return;
     if (d->fate == KCA__FATE_NONE)
-        kca__engine_drop(e, d);
+        kca__engine_drop_locked(e, d);
     else
-        kca__engine_meet_fate(e, d);
+        kca__engine_meet_fate_locked(e, d);
     kca__engine_wake_locked(e);
 }
 
 int64_t kca__engine_see_to_due(kca__engine *e, int64_t now_ms, int64_t latest_ms) {
     pthread_mutex_lock(&e->lock);
     while (e->out_first && e->out_first->deadline_ms <= now_ms)
-        expire(e, e->out_first);
+        expire_locked(e, e->out_first);
     kca__due_entry *entry;
     while ((entry = kca__due_queue_take(&e->due, now_ms)))
-        bring_back(e, due_delivery(entry));
+        bring_back_locked(e, kca__delivery_of_due(entry));
     int64_t next = kca__due_queue_next_ms(&e->due);
     if (e->out_first && e->out_first->deadline_ms < next)
         next = e->out_first->deadline_ms;
@@ -236,23 +233,23 @@ kca_delivery *kca__engine_take_condemned(kca__engine *e) {
         e->condemned--;
         e->writing++;
         e->holders++;
-        d->partition->writing++;
+        d->assigned->writing++;
         d->state = KCA__DELIVERY_WRITING;
     }
     pthread_mutex_unlock(&e->lock);
     return d;
 }
 
-static void tell_of_write(kca__engine *e, const kca_delivery *d, const kca_error *error) {
-    const kca__place *place = d->partition->place;
+static void tell_of_write_locked(kca__engine *e, const kca_delivery *d, const kca_error *error) {
+    const kca__topic_partition *tp = d->assigned->topic_partition;
     kca_error *told = kca__error_new(
         error->code, "consumer %s: the dead letter of %s[%d] offset %lld is not stored: %s",
-        e->consumer, place->topic, place->number, (long long)d->offset, error->text);
+        e->consumer, tp->topic, tp->number, (long long)d->offset, error->text);
     if (told->code != KCA_ERROR_MEMORY) {
         told->rdkafka_code = error->rdkafka_code;
         told->retriable = 1;
     }
-    kca__engine_fault_locked(e, told, place->topic, place->number, d->offset);
+    kca__engine_fault_locked(e, told, tp->topic, tp->number, d->offset);
 }
 
 static int write_pause_ms(int writes) {
@@ -262,31 +259,59 @@ static int write_pause_ms(int writes) {
     return pause < LONGEST_WRITE_PAUSE_MS ? pause : LONGEST_WRITE_PAUSE_MS;
 }
 
-void kca__engine_written(kca_delivery *d, kca_error *error, int again_ms) {
+static void end_writing_locked(kca__engine *e, const kca_delivery *d) {
+    e->writing--;
+    d->assigned->writing--;
+    pthread_cond_broadcast(&e->settled);
+}
+
+static void drop_letter_locked(kca__engine *e, kca_delivery *d) {
+    kca__engine_drop_locked(e, d);
+    kca__engine_wake_one_locked(e);
+}
+
+static void write_later_locked(kca__engine *e, kca_delivery *d, int pause_ms) {
+    if (d->assigned->revoked) {
+        drop_letter_locked(e, d);
+        return;
+    }
+    d->due.due_ms = e->setup.clock_ms() + pause_ms;
+    come_later_locked(e, d);
+}
+
+void kca__engine_letter_stored(kca_delivery *d) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
-    e->writing--;
-    d->partition->writing--;
-    bool stored = !error && again_ms == 0;
-    if (stored && !d->partition->revoked) {
+    end_writing_locked(e, d);
+    if (!d->assigned->revoked) {
         e->counts.dead_lettered++;
-        kca__engine_publish(e, d);
-        kca__frontier_settle(&d->partition->frontier, &d->frontier);
+        kca__engine_publish_locked(e, d);
+        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
     }
-    if (error)
-        tell_of_write(e, d, error);
-    if (stored || (error && e->stopping) || d->partition->revoked) {
-        if (!e->closed)
-            kca__engine_open_lane(e, d);
-        d->in_lane = false;
-        kca__engine_drop(e, d);
-        kca__engine_wake_one_locked(e);
-    } else {
-        d->due.due_ms = e->clock_ms() + (error ? write_pause_ms(d->writes++) : again_ms);
-        come_later(e, d);
-    }
-    pthread_cond_broadcast(&e->settled);
+    drop_letter_locked(e, d);
+    pthread_mutex_unlock(&e->lock);
+    kca__engine_release(e);
+}
+
+void kca__engine_letter_failed(kca_delivery *d, kca_error *error) {
+    kca__engine *e = d->engine;
+    pthread_mutex_lock(&e->lock);
+    end_writing_locked(e, d);
+    tell_of_write_locked(e, d, error);
+    if (e->stopping)
+        drop_letter_locked(e, d);
+    else
+        write_later_locked(e, d, write_pause_ms(d->writes++));
     pthread_mutex_unlock(&e->lock);
     kca__error_free(error);
+    kca__engine_release(e);
+}
+
+void kca__engine_letter_postponed(kca_delivery *d, int pause_ms) {
+    kca__engine *e = d->engine;
+    pthread_mutex_lock(&e->lock);
+    end_writing_locked(e, d);
+    write_later_locked(e, d, pause_ms);
+    pthread_mutex_unlock(&e->lock);
     kca__engine_release(e);
 }

@@ -1,45 +1,56 @@
-/* How deliveries end: settled, expired, given back. Part of the inbound engine. */
-#include "engine/engine.h"
+/* Deliveries come back: settled, and given back. Part of the inbound engine. */
+#include "engine/engine_private.h"
 
 #include "base/error.h"
 #include "base/text.h"
 
 #include <stdlib.h>
 
-void kca__engine_take_back(kca__engine *e, kca_delivery *d) {
+enum { BATCH_IS_DUE = 1000 }; /* records published: then the poller is woken */
+
+void kca__engine_take_back_locked(kca__engine *e, kca_delivery *d) {
     *(d->previous ? &d->previous->next : &e->out_first) = d->next;
     *(d->next ? &d->next->previous : &e->out_last) = d->previous;
-    if (!d->partition->revoked) {
-        d->partition->out--;
+    if (!d->assigned->revoked) {
+        d->assigned->out--;
         e->out--;
     }
     pthread_cond_broadcast(&e->settled);
 }
 
-void kca__engine_open_lane(kca__engine *e, kca_delivery *d) {
+void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d) {
     if (d->in_lane)
         kca__lanes_finish(&e->lanes, &d->lane);
     d->in_lane = false;
 }
 
-static void remember_id(kca__engine *e, const kca_delivery *d) {
-    if (!e->deduplication || d->message.texts[KCA__TEXT_MESSAGE_ID][0] == '\0')
-        return;
-    kca__deduplication_add(e->deduplication, d->message.texts[KCA__TEXT_MESSAGE_ID]);
+/* ---- settling ---- */
+
+static void remember_id(kca__deduplication *memory, const kca_delivery *d) {
+    const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
+    if (memory && *id)
+        kca__deduplication_add(memory, id);
 }
 
-void kca__engine_publish(kca__engine *e, kca_delivery *d) {
+void kca__engine_publish_locked(kca__engine *e, kca_delivery *d) {
     if (!d->published.first)
         return;
     for (kca__held_record *r = d->published.first; r; r = r->next)
-        r->source = d->partition->place;
+        r->source = d->assigned->topic_partition;
     kca__held_records_move(&e->batch, &d->published);
-    if (e->batch.count >= KCA__BATCH_IS_DUE)
-        e->wake_poller(e->owner);
+    if (e->batch.count >= BATCH_IS_DUE)
+        e->setup.wake_poller(e->setup.owner);
+}
+
+bool kca__engine_batch_is_due(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    bool due = e->batch.count >= BATCH_IS_DUE;
+    pthread_mutex_unlock(&e->lock);
+    return due;
 }
 
 /* What the handler said of it is the engine's from now on. */
-static void keep_reason(kca_delivery *d) {
+static void keep_reason_locked(kca_delivery *d) {
     free(d->failure_name);
     free(d->failure_text);
     d->failure_name = d->error_name;
@@ -54,12 +65,12 @@ static void forget_published(kca_delivery *d) {
 }
 
 /* True: it counts as settled. */
-static bool judge(kca__engine *e, kca_delivery *d, int verdict) {
+static bool judge_locked(kca__engine *e, kca_delivery *d, int verdict) {
     switch (verdict) {
     case KCA_DONE:
         e->counts.handled++;
-        remember_id(e, d);
-        kca__engine_publish(e, d);
+        remember_id(e->setup.deduplication, d);
+        kca__engine_publish_locked(e, d);
         return true;
     case KCA_DUPLICATE:
         e->counts.duplicates++;
@@ -72,8 +83,8 @@ static bool judge(kca__engine *e, kca_delivery *d, int verdict) {
         e->counts.failed++;
     }
     forget_published(d);
-    keep_reason(d);
-    return kca__engine_decide(e, d, verdict == KCA_REJECTED);
+    keep_reason_locked(d);
+    return kca__engine_decide_locked(e, d, verdict == KCA_REJECTED);
 }
 
 bool kca__verdict_settles(int verdict) {
@@ -84,15 +95,15 @@ bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
     if (d->state != KCA__DELIVERY_OUT)
         return false;
     d->state = KCA__DELIVERY_SETTLED;
-    kca__engine_take_back(e, d);
-    if (d->partition->revoked) {
-        kca__engine_open_lane(e, d);
+    kca__engine_take_back_locked(e, d);
+    if (d->assigned->revoked) {
+        kca__engine_open_lane_locked(e, d);
         return false;
     }
-    if (judge(e, d, verdict))
-        kca__frontier_settle(&d->partition->frontier, &d->frontier);
+    if (judge_locked(e, d, verdict))
+        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
     if (d->fate == KCA__FATE_NONE)
-        kca__engine_open_lane(e, d);
+        kca__engine_open_lane_locked(e, d);
     return true;
 }
 
@@ -102,7 +113,7 @@ bool kca__engine_settle(kca_delivery *d, int verdict) {
     bool is_back = d->state == KCA__DELIVERY_OUT || d->state == KCA__DELIVERY_EXPIRED;
     bool counted = kca__engine_settle_locked(e, d, verdict);
     if (is_back)
-        kca__engine_detach(e, d);
+        kca__engine_detach_locked(e, d);
     kca__engine_wake_locked(e);
     pthread_mutex_unlock(&e->lock);
     return counted;
@@ -111,12 +122,12 @@ bool kca__engine_settle(kca_delivery *d, int verdict) {
 bool kca__engine_has_out(kca_delivery *d) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
-    bool counts = d->state == KCA__DELIVERY_OUT && !d->partition->revoked;
+    bool counts = d->state == KCA__DELIVERY_OUT && !d->assigned->revoked;
     pthread_mutex_unlock(&e->lock);
     return counts;
 }
 
-/* ---- the end of a delivery ---- */
+/* ---- giving back ---- */
 
 bool kca__engine_has_ended(const kca_delivery *d) {
     return d->state != KCA__DELIVERY_EXPIRED && d->fate == KCA__FATE_NONE && !d->shared;
@@ -134,7 +145,7 @@ static void clear_view(kca_delivery *d) {
 }
 
 /* Others that share the record, late handlers' ones, go on with it. */
-static bool leave_sharers(kca_delivery *d) {
+static bool leave_sharers_locked(kca_delivery *d) {
     if (d->sharing == d)
         return false;
     kca_delivery *before = d->sharing;
@@ -145,59 +156,77 @@ static bool leave_sharers(kca_delivery *d) {
     return true;
 }
 
-void kca__engine_release_record(kca_delivery *d) {
+static void forget_record(kca_delivery *d) {
     clear_view(d);
     free(d->failure_name);
     free(d->failure_text);
     d->failure_name = d->failure_text = NULL;
-    if (d->record && d->sharing == d)
-        d->engine->release_record(d->record);
-    else
-        leave_sharers(d);
     d->record = NULL;
 }
 
-void kca__engine_free_locked(kca__engine *e, kca_delivery *d) {
-    kca__partition *p = d->partition;
+void kca__engine_release_record(kca_delivery *d) {
+    void *record = d->record;
+    forget_record(d);
+    if (record)
+        d->engine->setup.release_record(record);
+}
+
+static void release_record_locked(kca_delivery *d) {
+    if (leave_sharers_locked(d))
+        forget_record(d);
+    else
+        kca__engine_release_record(d);
+}
+
+void kca__engine_free_delivery_locked(kca__engine *e, kca_delivery *d) {
+    kca__assigned *a = d->assigned;
     d->state = KCA__DELIVERY_FREE;
     d->fate = KCA__FATE_NONE;
-    d->partition = NULL;
+    d->assigned = NULL;
     d->next = e->free;
     e->free = d;
     e->held--;
-    e->exempt -= p->place->paused;
-    if (--p->held == 0 && p->revoked)
-        kca__partitions_remove(&e->partitions, p);
+    e->exempt -= a->topic_partition->paused;
+    if (--a->held == 0 && a->revoked)
+        kca__assigned_list_remove(&e->assigned, a);
 }
 
-/* With the lock held, given up at the end. A record that is shared is given back under the lock. */
-static void give_back(kca__engine *e, kca_delivery *d) {
-    if (d->fate != KCA__FATE_NONE && !d->partition->revoked && !e->closed) {
-        clear_view(d);
-        kca__engine_meet_fate(e, d);
-        pthread_mutex_unlock(&e->lock);
-        kca__engine_release(e);
-        return;
-    }
-    kca__engine_open_lane(e, d);
+void kca__engine_drop_locked(kca__engine *e, kca_delivery *d) {
+    kca__engine_open_lane_locked(e, d);
+    release_record_locked(d);
+    kca__engine_free_delivery_locked(e, d);
+}
+
+/* A record that no other delivery shares is released with the lock given up: that takes a while. */
+static void end_delivery_locked(kca__engine *e, kca_delivery *d) {
+    kca__engine_open_lane_locked(e, d);
     if (d->sharing == d) {
         pthread_mutex_unlock(&e->lock);
         kca__engine_release_record(d);
         pthread_mutex_lock(&e->lock);
     } else {
-        kca__engine_release_record(d);
+        release_record_locked(d);
     }
     bool was_full = kca__engine_room_locked(e) == 0;
-    kca__engine_free_locked(e, d);
+    kca__engine_free_delivery_locked(e, d);
     if (was_full)
         kca__engine_wake_one_locked(e);
     else
         kca__engine_wake_locked(e);
+}
+
+static void give_back_and_unlock(kca__engine *e, kca_delivery *d) {
+    if (d->fate != KCA__FATE_NONE && !d->assigned->revoked && !e->closed) {
+        clear_view(d);
+        kca__engine_meet_fate_locked(e, d);
+    } else {
+        end_delivery_locked(e, d);
+    }
     pthread_mutex_unlock(&e->lock);
     kca__engine_release(e);
 }
 
-void kca__engine_recycle(kca_delivery *d) {
+void kca__engine_give_back(kca_delivery *d) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
     if (d->state == KCA__DELIVERY_OUT) {
@@ -205,7 +234,7 @@ void kca__engine_recycle(kca_delivery *d) {
             d->error_text = kca__text_copy("it was freed without being settled");
         kca__engine_settle_locked(e, d, KCA_FAILED);
     }
-    give_back(e, d);
+    give_back_and_unlock(e, d);
 }
 
 void kca__engine_withdraw(kca_delivery *d) {
@@ -213,7 +242,7 @@ void kca__engine_withdraw(kca_delivery *d) {
     pthread_mutex_lock(&e->lock);
     if (d->state == KCA__DELIVERY_OUT) {
         d->state = KCA__DELIVERY_SETTLED;
-        kca__engine_take_back(e, d);
+        kca__engine_take_back_locked(e, d);
     }
-    give_back(e, d);
+    give_back_and_unlock(e, d);
 }

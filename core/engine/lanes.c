@@ -25,10 +25,10 @@ void kca__lanes_clear(kca__lanes *l) {
 }
 
 /* Eight bytes at a time: keys are mostly UUIDs, and this runs for each record. */
-static uint64_t hash_key(const void *place, const void *key, size_t len) {
+static uint64_t hash_key(const void *topic_partition, const void *key, size_t len) {
     const uint64_t multiplier = 0x9e3779b97f4a7c15u;
     const unsigned char *p = key;
-    uint64_t hash = (uint64_t)(uintptr_t)place ^ (len * multiplier), word;
+    uint64_t hash = (uint64_t)(uintptr_t)topic_partition ^ (len * multiplier), word;
     for (; len >= 8; p += 8, len -= 8) {
         memcpy(&word, p, 8);
         hash = (hash ^ word) * multiplier;
@@ -42,8 +42,8 @@ static uint64_t hash_key(const void *place, const void *key, size_t len) {
 }
 
 static bool same_lane(const kca__lane_entry *a, const kca__lane_entry *b) {
-    return a->hash == b->hash && a->place == b->place && a->key_len == b->key_len &&
-           memcmp(a->key, b->key, a->key_len) == 0;
+    return a->hash == b->hash && a->topic_partition == b->topic_partition &&
+           a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
 }
 
 static void make_ready(kca__lanes *l, kca__lane_entry *e) {
@@ -62,7 +62,7 @@ void kca__lanes_add(kca__lanes *l, kca__lane_entry *e) {
         make_ready(l, e);
         return;
     }
-    e->hash = hash_key(e->place, e->key, e->key_len);
+    e->hash = hash_key(e->topic_partition, e->key, e->key_len);
     kca__lane_entry **bucket = &l->buckets[e->hash & l->mask];
     for (kca__lane_entry *head = *bucket; head; head = head->in_bucket) {
         if (!same_lane(head, e))

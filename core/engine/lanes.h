@@ -22,7 +22,7 @@ typedef enum kca__order { KCA__ORDER_KEY, KCA__ORDER_PARTITION, KCA__ORDER_NONE 
 
 typedef struct kca__lane_entry {
     /* set by the owner before kca__lanes_add */
-    const void *place; /* of the partition: equal keys of different ones are different lanes */
+    const void *topic_partition; /* equal keys of different ones are different lanes */
     const void *key;
     size_t key_len; /* 0: no key */
 

@@ -121,20 +121,21 @@ static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
         pthread_mutex_unlock(&c->lock);
         return 0;
     }
-    kca__engine_hold(&in->engine);
+    kca__engine_hold(in->engine);
     c->inbound = NULL;
     c->closing = in;
     pthread_mutex_unlock(&c->lock);
 
     int held = kca__inbound_close(in, deadline, out_failure);
+    kca__engine_counts counts = kca__engine_count(in->engine);
     pthread_mutex_lock(&c->lock);
-    add_counts(&c->counts, &in->engine.counts);
+    add_counts(&c->counts, &counts);
     if (c->closing == in)
         c->closing = NULL;
     c->running = false;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
-    kca__engine_release(&in->engine);
+    kca__engine_release(in->engine);
     return held;
 }
 
@@ -173,7 +174,7 @@ int kca__consumer_close(kca__consumer *c, int64_t deadline) {
             break;
     }
     in = c->inbound ? c->inbound : c->closing;
-    int out = running && c->running && in ? kca__inbound_out(in) : 0;
+    int out = running && c->running && in ? kca__engine_out(in->engine) : 0;
     bool left = c->running;
     pthread_mutex_unlock(&c->lock);
     if (running)
@@ -186,7 +187,7 @@ int kca__consumer_close(kca__consumer *c, int64_t deadline) {
 
 bool kca__consumer_is_handling(kca__consumer *c) {
     pthread_mutex_lock(&c->lock);
-    bool handling = c->inbound && kca__inbound_out(c->inbound) > 0;
+    bool handling = c->inbound && kca__engine_out(c->inbound->engine) > 0;
     pthread_mutex_unlock(&c->lock);
     return handling;
 }
@@ -241,9 +242,7 @@ static void tell_store(const kca__consumer *c, kca_delivery *d) {
         "consumer %s: the deduplication store did not take message %s at %s[%d] "
         "offset %lld",
         c->options->name, id, d->event.topic, d->event.partition, (long long)d->offset);
-    pthread_mutex_lock(&d->engine->lock);
-    kca__engine_fault_locked(d->engine, error, d->event.topic, d->event.partition, d->offset);
-    pthread_mutex_unlock(&d->engine->lock);
+    kca__engine_fault(d->engine, error, d->event.topic, d->event.partition, d->offset);
 }
 
 int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
@@ -348,11 +347,9 @@ kca_error *kca__consumer_why_ended(kca__consumer *c, uint64_t run_number) {
     kca_error *e = NULL;
     bool goes_on = false;
     if (c->inbound && c->run_number == run_number) {
-        kca__engine *engine = &c->inbound->engine;
-        pthread_mutex_lock(&engine->lock);
-        goes_on = !engine->stopping;
-        e = kca__error_copy(engine->failure);
-        pthread_mutex_unlock(&engine->lock);
+        /* In this order: a failure stops the engine, and must be seen when its stop is. */
+        goes_on = !kca__engine_is_stopping(c->inbound->engine);
+        e = kca__engine_failure(c->inbound->engine);
     }
     pthread_mutex_unlock(&c->lock);
     if (!e && !goes_on)
@@ -366,13 +363,9 @@ kca__engine_counts kca__consumer_count(kca__consumer *c) {
     pthread_mutex_lock(&c->lock);
     kca__engine_counts counts = c->counts;
     if (c->inbound) {
-        kca__engine *e = &c->inbound->engine;
-        pthread_mutex_lock(&e->lock);
-        add_counts(&counts, &e->counts);
-        counts.held = e->held;
-        counts.out = e->out;
-        counts.waiting = e->coming + e->condemned + e->writing;
-        pthread_mutex_unlock(&e->lock);
+        kca__engine_counts now = kca__engine_count(c->inbound->engine);
+        add_counts(&now, &counts);
+        counts = now;
     }
     pthread_mutex_unlock(&c->lock);
     return counts;
@@ -408,6 +401,6 @@ void kca__consumer_look(kca__consumer *c, kca__consumer_look_fn fn, void *user) 
     pthread_mutex_unlock(&c->lock);
     if (!in)
         return;
-    kca__engine_look(&in->engine, look_at, &(looking){in, fn, user});
+    kca__engine_look(in->engine, look_at, &(looking){in, fn, user});
     done_with(c);
 }

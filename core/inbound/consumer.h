@@ -65,7 +65,7 @@ void kca__consumer_stop(kca__consumer *c);
 bool kca__consumer_is_handling(kca__consumer *c);
 
 /* Pull form: joins; takes; leaves. See kca_consumer_queue and kca_queue_next. `run_number` is the
- * queue's; `hand` may be NULL, and keeps what it has when the consumer has stopped. */
+ * queue's; `returned` may be NULL, and keeps what it has when the consumer has stopped. */
 kca_error *kca__consumer_start_pulling(uint64_t *out_run_number, kca__consumer *c);
 int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca__returned *returned,
                        kca_event **out, int max, int timeout_ms);

@@ -20,8 +20,8 @@ static kca__dead_letter letter_of(const kca__inbound *in, const kca_delivery *d,
         .value_len = m->len,
         .headers = headers,
         .header_count = header_count,
-        .topic = d->partition->place->topic,
-        .partition = d->partition->place->number,
+        .topic = d->assigned->topic_partition->topic,
+        .partition = d->assigned->topic_partition->number,
         .offset = d->offset,
         .timestamp_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp_ms,
         .log_append_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME,
@@ -35,7 +35,10 @@ static kca__dead_letter letter_of(const kca__inbound *in, const kca_delivery *d,
 
 /* The publisher's answer. */
 static void on_written(void *user, kca_error *error) {
-    kca__engine_written(user, error, 0);
+    if (error)
+        kca__engine_letter_failed(user, error);
+    else
+        kca__engine_letter_stored(user);
 }
 
 /* With the next transaction, and so with the offset. One that is too large for its channel must not
@@ -48,7 +51,7 @@ static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca
     if (!record)
         return kca__error_memory();
     kca__held_records_add(&d->published, record);
-    kca__engine_written(d, NULL, 0);
+    kca__engine_letter_stored(d);
     return NULL;
 }
 
@@ -81,16 +84,16 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
 
 void kca__dead_letter_channel_send(kca__inbound *in) {
     kca_delivery *d;
-    while ((d = kca__engine_take_condemned(&in->engine))) {
+    while ((d = kca__engine_take_condemned(in->engine))) {
         kca_error *e = write_letter(in, d);
         if (!e)
             continue;
         if (e->code != KCA_ERROR_BUFFER_FULL) {
-            kca__engine_written(d, e, 0);
+            kca__engine_letter_failed(d, e);
             continue;
         }
         kca__error_free(e);
-        kca__engine_written(d, NULL, NO_ROOM_PAUSE_MS);
+        kca__engine_letter_postponed(d, NO_ROOM_PAUSE_MS);
         return;
     }
 }

@@ -18,17 +18,12 @@ static void tell(kca__inbound *in, const rd_kafka_message_t *m) {
     if (e->code != KCA_ERROR_MEMORY)
         e->rdkafka_code = m->err;
     kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_fault_locked(&in->engine, e, topic, m->rkt ? m->partition : -1, -1);
-    pthread_mutex_unlock(&in->engine.lock);
+    kca__engine_fault(in->engine, e, topic, m->rkt ? m->partition : -1, -1);
 }
 
 static void tell_end(kca__inbound *in, const rd_kafka_message_t *m) {
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_note_locked(&in->engine,
-                            kca__event_new_end(in->options->name, rd_kafka_topic_name(m->rkt),
-                                               m->partition, m->offset));
-    pthread_mutex_unlock(&in->engine.lock);
+    kca__engine_note(in->engine, kca__event_new_end(in->options->name, rd_kafka_topic_name(m->rkt),
+                                                    m->partition, m->offset));
 }
 
 static void end_by(kca__inbound *in, rd_kafka_resp_err_t err, const char *reason) {
@@ -38,9 +33,7 @@ static void end_by(kca__inbound *in, rd_kafka_resp_err_t err, const char *reason
         e->rdkafka_code = err;
         e->fatal = 1;
     }
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_fail_locked(&in->engine, e);
-    pthread_mutex_unlock(&in->engine.lock);
+    kca__engine_fail(in->engine, e);
 }
 
 static void end_by_fatal_error(kca__inbound *in) {
@@ -64,9 +57,7 @@ void kca__fetch_take_error(kca__inbound *in, const rd_kafka_message_t *m) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        pthread_mutex_lock(&in->engine.lock);
-        in->topic_unknown = true;
-        pthread_mutex_unlock(&in->engine.lock);
+        atomic_store(&in->topic_unknown, true);
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "%s: waiting for it",
                        rd_kafka_message_errstr(m));
         return;

@@ -16,6 +16,7 @@
 #define KCA_INBOUND_INBOUND_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 
 #include "engine/engine.h"
 #include "inbound/consumer_builder.h"
@@ -39,7 +40,7 @@ typedef struct kca__inbound_setup {
 } kca__inbound_setup;
 
 typedef struct kca__inbound {
-    kca__engine engine;
+    kca__engine *engine;
     kca__inbound_setup setup;
     const kca_consumer_builder *options; /* setup's */
     kca__log *log;
@@ -56,45 +57,27 @@ typedef struct kca__inbound {
     int64_t taken_bytes;
     pthread_t poller;
     bool has_poller;
-    bool watched;           /* somebody polls the notifier */
-    int64_t drain_deadline; /* guarded by the engine's lock, as the next */
-    bool topic_unknown;
-    kca__seek *seeks;       /* wait for the poller */
+    atomic_bool topic_unknown;
+    kca__seeks seeks;       /* wait for the poller */
+    int unsettled;          /* the poller's, when it has ended: deliveries left behind */
     int64_t next_look_ms;   /* the poller's: when to look for unknown topics */
     int64_t next_commit_ms; /* the poller's */
     int64_t stop_ms;        /* the poller's: when it saw the end, also one that nobody asked for */
 } kca__inbound;
 
-/* What a processor, or who pulls one event after another, brings back when it asks for the next:
- * its last delivery, to be settled by `verdict` (done == NULL: none), and the one before, whose
- * record is released already. */
-typedef struct kca__returned {
-    kca_delivery *done;
-    int verdict;
-    kca_delivery *spent;
-} kca__returned;
-
 /* Joins. */
 kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup);
 
 /* Up to `max` events: notes, which only the pull form has, or else deliveries, ready to be read.
- * Waits for the first until the deadline. 0: none came; -KCA_ERROR_STOPPED. `hand` may be NULL. */
+ * Waits for the first until the deadline. 0: none came; -KCA_ERROR_STOPPED. `returned` may be NULL.
+ */
 int kca__inbound_take(kca__inbound *in, kca__returned *returned, kca_event **out, int max,
                       int64_t deadline);
 
-/* Settles and gives back what it still has. */
-void kca__inbound_put_away(kca__inbound *in, kca__returned *returned);
-
-/* Likewise, when the delivery is of any adapter, which may have closed. */
-void kca__returned_settle(kca__returned *returned);
-
-/* Like kca_queue_next: deliveries, faults and rebalances as events. `hand` may be NULL, with
+/* Like kca_queue_next: deliveries, faults and rebalances as events. `returned` may be NULL, or have
  * a delivery of any adapter; nothing is left in it. */
 int kca__inbound_pull(kca__inbound *in, kca__returned *returned, kca_event **out, int max,
                       int timeout_ms);
-
-/* How many deliveries the application has. */
-int kca__inbound_out(kca__inbound *in);
 
 /* Begins the end; what is out is waited for until the deadline. Later calls can only shorten it. */
 void kca__inbound_stop(kca__inbound *in, int64_t deadline);
@@ -104,6 +87,10 @@ void kca__inbound_stop(kca__inbound *in, int64_t deadline);
 int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure);
 
 int kca__inbound_fd(kca__inbound *in);
+
+/* Sends a partition's records to the fetch queue, or leaves those of a paused one in its own queue,
+ * which is bounded. */
+void kca__inbound_forward(void *adapter, const char *topic, int partition, bool paused);
 
 /* See kca_consumer_pause and kca_consumer_resume. */
 kca_error *kca__inbound_set_paused(kca__inbound *in, const char *topic, int partition, bool paused);

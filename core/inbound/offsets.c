@@ -35,19 +35,19 @@ static bool commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
         if (!err && !p->err)
             continue;
         why = err ? err : p->err;
-        kca__engine_commit_failed(&in->engine, p->topic, p->partition);
+        kca__engine_commit_failed(in->engine, p->topic, p->partition);
     }
     if (why)
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "commit: %s",
                        rd_kafka_err2str(why));
     if (why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)
-        kca__engine_shorten_maps(&in->engine);
+        kca__engine_shorten_maps(in->engine);
     return why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
 }
 
 static void ask(kca__inbound *in) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-    kca__engine_collect_commits(&in->engine, add_commit, list);
+    kca__engine_collect_commits(in->engine, add_commit, list);
     if (list->cnt > 0) {
         rd_kafka_resp_err_t err =
             rd_kafka_commit_queue(in->client->rk, list, in->commit_answers, NULL, NULL);

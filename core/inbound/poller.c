@@ -33,14 +33,9 @@ static bool has_lost_topic(kca__inbound *in) {
 /* librdkafka looks for topics that did not exist, and for those that went, only at its slow
  * refresh; a question for all of them makes it look now, and the group take away what went. */
 static void look_for_topics(kca__inbound *in, int64_t now) {
-    bool lost = has_lost_topic(in);
-    pthread_mutex_lock(&in->engine.lock);
-    in->topic_unknown |= lost;
-    bool look = in->topic_unknown && now >= in->next_look_ms;
-    if (look)
-        in->topic_unknown = false;
-    pthread_mutex_unlock(&in->engine.lock);
-    if (!look)
+    if (has_lost_topic(in))
+        atomic_store(&in->topic_unknown, true);
+    if (now < in->next_look_ms || !atomic_exchange(&in->topic_unknown, false))
         return;
     in->next_look_ms = now + LOOK_MS;
     const struct rd_kafka_metadata *answer;
@@ -50,17 +45,14 @@ static void look_for_topics(kca__inbound *in, int64_t now) {
 
 /* True while the poller has to go on. */
 static bool is_needed(kca__inbound *in, bool *draining) {
-    const kca__engine *e = &in->engine;
-    pthread_mutex_lock(&in->engine.lock);
-    *draining = e->stopping;
-    if (*draining && in->stop_ms == 0)
+    kca__engine_rest rest = kca__engine_see_rest(in->engine);
+    *draining = rest.stopping;
+    if (!rest.stopping)
+        return true;
+    if (in->stop_ms == 0)
         in->stop_ms = kca__clock_ms();
-    bool letters = e->condemned + e->writing + e->coming_letters > 0 &&
-                   kca__clock_ms() < in->stop_ms + LETTERS_MS;
-    bool needed =
-        !*draining || ((e->out > 0 || letters) && kca__clock_left_ms(in->drain_deadline) != 0);
-    pthread_mutex_unlock(&in->engine.lock);
-    return needed;
+    bool letters = rest.letters > 0 && kca__clock_ms() < in->stop_ms + LETTERS_MS;
+    return (rest.out > 0 || letters) && kca__clock_left_ms(rest.drain_deadline) != 0;
 }
 
 static int least(int a, int b) {
@@ -73,8 +65,8 @@ static int tick_ms(const kca__inbound *in, bool draining) {
     int tick = TICK_MS;
     if (kca__consumer_builder_commits(in->options))
         tick = least(tick, kca__consumer_builder_commit_interval_ms(in->options));
-    if (in->engine.processing_timeout_ms > 0)
-        tick = least(tick, in->engine.processing_timeout_ms / 4 + 1);
+    if (in->setup.processing_timeout_ms > 0)
+        tick = least(tick, in->setup.processing_timeout_ms / 4 + 1);
     return tick;
 }
 
@@ -89,17 +81,12 @@ static void poll(kca__inbound *in, int64_t until_ms) {
 
 /* A transaction that has grown large; not while commits pause after one that was aborted. */
 static bool batch_is_due(kca__inbound *in) {
-    if (!in->transaction || in->transaction->aborts > 0)
-        return false;
-    pthread_mutex_lock(&in->engine.lock);
-    bool due = in->engine.batch.count >= KCA__BATCH_IS_DUE;
-    pthread_mutex_unlock(&in->engine.lock);
-    return due;
+    return in->transaction && in->transaction->aborts == 0 && kca__engine_batch_is_due(in->engine);
 }
 
 static void run_once(kca__inbound *in, int timeout_ms) {
     int64_t now = kca__clock_ms();
-    int64_t next = kca__engine_see_to_due(&in->engine, now, now + timeout_ms);
+    int64_t next = kca__engine_see_to_due(in->engine, now, now + timeout_ms);
     kca__dead_letter_channel_send(in);
     kca__seek_all(in);
     if (in->transaction)
@@ -115,17 +102,12 @@ static void run_once(kca__inbound *in, int timeout_ms) {
 }
 
 int64_t kca__inbound_clip_deadline(kca__inbound *in, int64_t end) {
-    pthread_mutex_lock(&in->engine.lock);
-    if (in->engine.stopping && in->drain_deadline < end)
-        end = in->drain_deadline;
-    pthread_mutex_unlock(&in->engine.lock);
-    return end;
+    int64_t stop = kca__engine_drain_deadline(in->engine);
+    return stop < end ? stop : end;
 }
 
 int kca__inbound_close_timeout_ms(kca__inbound *in) {
-    pthread_mutex_lock(&in->engine.lock);
-    int left = in->engine.stopping ? kca__clock_left_ms(in->drain_deadline) : -1;
-    pthread_mutex_unlock(&in->engine.lock);
+    int left = kca__clock_left_ms(kca__engine_drain_deadline(in->engine));
     if (left < 0 || left > CLOSE_MS)
         return CLOSE_MS;
     return left < LEAST_CLOSE_MS ? LEAST_CLOSE_MS : left;
@@ -160,7 +142,7 @@ void *kca__poller_run(void *argument) {
     while (is_needed(in, &draining))
         run_once(in, tick_ms(in, draining));
     leave(in);
-    kca__engine_shut(&in->engine);
+    in->unsettled = kca__engine_shut(in->engine);
     kca__seek_none(in);
     return NULL;
 }

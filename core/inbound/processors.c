@@ -23,7 +23,7 @@ static void *process(void *argument) {
             returned.verdict = verdict;
         }
     }
-    kca__inbound_put_away(p->inbound, &returned);
+    kca__engine_put_away(p->inbound->engine, &returned);
     return NULL;
 }
 

@@ -22,38 +22,17 @@ enum {
 /* ---- assignments ---- */
 
 static void fail(kca__inbound *in, kca_error *e) {
-    if (!e)
-        return;
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_fail_locked(&in->engine, e);
-    pthread_mutex_unlock(&in->engine.lock);
+    if (e)
+        kca__engine_fail(in->engine, e);
 }
 
 /* What is told beside the offsets would be handled, and what came of it published, once more. */
 static void end_without_offsets(kca__inbound *in) {
-    kca__engine *e = &in->engine;
-    pthread_mutex_lock(&e->lock);
-    if (!e->stopping)
-        kca__engine_fail_locked(
-            e, kca__error_new(KCA_ERROR_BROKER,
-                              "consumer %s: the group's committed offsets cannot be had, and "
-                              "exactly once does not go on without",
-                              in->options->name));
-    pthread_mutex_unlock(&e->lock);
-}
-
-/* Records bypass the main queue: see inbound.h. Before the assignment, so that none
- * gets there. Those of a paused partition stay where they are. */
-static void forward_records(kca__inbound *in, const rd_kafka_topic_partition_t *p) {
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(in->client->rk, p->topic, p->partition);
-    if (!queue)
-        return;
-    /* In one with the look, so that no pausing or resuming comes between. */
-    pthread_mutex_lock(&in->engine.lock);
-    bool paused = kca__engine_is_paused_locked(&in->engine, p->topic, p->partition);
-    rd_kafka_queue_forward(queue, paused ? NULL : in->fetch_queue);
-    pthread_mutex_unlock(&in->engine.lock);
-    rd_kafka_queue_destroy(queue);
+    kca__engine_fail_unless_stopping(
+        in->engine, kca__error_new(KCA_ERROR_BROKER,
+                                   "consumer %s: the group's committed offsets cannot be had, and "
+                                   "exactly once does not go on without",
+                                   in->options->name));
 }
 
 static bool add_to_engine(kca__inbound *in, rd_kafka_topic_partition_t *p,
@@ -65,7 +44,7 @@ static bool add_to_engine(kca__inbound *in, rd_kafka_topic_partition_t *p,
     bool known = found && found->offset >= 0;
     if (known)
         p->offset = found->offset; /* the one that the map goes with */
-    return kca__engine_assign(&in->engine, p->topic, p->partition, known ? found->offset : -1,
+    return kca__engine_assign(in->engine, p->topic, p->partition, known ? found->offset : -1,
                               known ? found->metadata : NULL, known ? found->metadata_size : 0);
 }
 
@@ -77,8 +56,11 @@ static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
         end_without_offsets(in);
     bool added = true;
     for (int i = 0; i < list->cnt && added; i++) {
-        added = add_to_engine(in, &list->elems[i], committed);
-        forward_records(in, &list->elems[i]);
+        rd_kafka_topic_partition_t *p = &list->elems[i];
+        added = add_to_engine(in, p, committed);
+        /* Records bypass the main queue, see inbound.h: before the assignment, so that none gets
+         * there. */
+        kca__engine_see_paused(in->engine, p->topic, p->partition, kca__inbound_forward, in);
     }
     kca__offsets_set_start(in, list, committed);
     if (committed)
@@ -102,7 +84,7 @@ static void check(kca__inbound *in, const char *what, rd_kafka_resp_err_t err,
 
 static void assign(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     rd_kafka_t *rk = in->client->rk;
-    kca__engine_await_fetch(&in->engine);
+    kca__engine_await_fetch(in->engine);
     fail(in, take_on(in, list));
     if (is_cooperative(rk))
         check(in, "assign", 0, rd_kafka_incremental_assign(rk, list));
@@ -117,9 +99,9 @@ static void drain(kca__inbound *in) {
     int64_t end = kca__clock_deadline(bound < LONGEST_DRAIN_MS ? bound : LONGEST_DRAIN_MS);
     while (kca__clock_left_ms(end = kca__inbound_clip_deadline(in, end)) != 0) {
         int64_t slice = kca__clock_deadline(DRAIN_SLICE_MS);
-        kca__engine_see_to_due(&in->engine, kca__clock_ms(), slice);
+        kca__engine_see_to_due(in->engine, kca__clock_ms(), slice);
         kca__dead_letter_channel_send(in);
-        if (kca__engine_await_drained(&in->engine, slice < end ? slice : end) == 0)
+        if (kca__engine_await_drained(in->engine, slice < end ? slice : end) == 0)
             return;
     }
 }
@@ -128,16 +110,16 @@ static void revoke(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     rd_kafka_t *rk = in->client->rk;
     bool lost = rd_kafka_assignment_lost(rk);
     for (int i = 0; i < list->cnt; i++)
-        kca__engine_begin_drain(&in->engine, list->elems[i].topic, list->elems[i].partition);
+        kca__engine_begin_drain(in->engine, list->elems[i].topic, list->elems[i].partition);
     if (!lost && list->cnt > 0) {
         drain(in);
         kca__offsets_commit(in, kca__inbound_close_timeout_ms(in));
     }
     for (int i = 0; i < list->cnt; i++) {
-        kca__engine_revoke(&in->engine, list->elems[i].topic, list->elems[i].partition);
-        kca__engine_disown(&in->engine, list->elems[i].topic, list->elems[i].partition);
+        kca__engine_revoke(in->engine, list->elems[i].topic, list->elems[i].partition);
+        kca__engine_disown(in->engine, list->elems[i].topic, list->elems[i].partition);
     }
-    kca__engine_sweep(&in->engine);
+    kca__engine_sweep(in->engine);
     if (is_cooperative(rk))
         check(in, "unassign", 0, rd_kafka_incremental_unassign(rk, list));
     else
@@ -154,9 +136,7 @@ static void tell(kca__inbound *in, int what, const rd_kafka_topic_partition_list
             note->release(note);
             note = NULL;
         }
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_note_locked(&in->engine, note);
-    pthread_mutex_unlock(&in->engine.lock);
+    kca__engine_note(in->engine, note);
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
@@ -252,7 +232,7 @@ static rd_kafka_resp_err_t seek(kca__inbound *in, rd_kafka_topic_partition_list_
 }
 
 static rd_kafka_resp_err_t go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
-    kca__engine *e = &in->engine;
+    kca__engine *e = in->engine;
     kca__engine_hold_fetch(e);
     for (int i = 0; i < list->cnt; i++)
         kca__engine_revoke(e, list->elems[i].topic, list->elems[i].partition);
@@ -332,7 +312,7 @@ static void read_again(kca__inbound *in, rd_kafka_topic_partition_list_t *list) 
 }
 
 void kca__rebalance_begin_again(kca__inbound *in) {
-    kca__engine *e = &in->engine;
+    kca__engine *e = in->engine;
     kca__engine_hold_fetch(e);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     kca__engine_look(e, add_place, list);
@@ -348,7 +328,7 @@ void kca__rebalance_begin_again(kca__inbound *in) {
 static void on_record(rd_kafka_t *rk, void *opaque) {
     (void)rk;
     kca__inbound *in = opaque;
-    kca__notifier_raise(&in->engine.notifier);
+    kca__engine_raise(in->engine);
 }
 
 void kca__rebalance_watch(kca__inbound *in) {

@@ -15,7 +15,7 @@ rd_kafka_resp_err_t kca__rebalance_go_to(kca__inbound *in, rd_kafka_topic_partit
 /* After a transaction was aborted: all partitions are read again from what is committed. */
 void kca__rebalance_begin_again(kca__inbound *in);
 
-/* From now on new records raise the engine's notifier. */
+/* From now on new records make the engine's descriptor readable. */
 void kca__rebalance_watch(kca__inbound *in);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { LOOK_UP_MS = 5000 };
 
-/* Freed by whoever of the two, asker and poller, is through with it last. */
+/* Two threads use it, the one that asks and the poller: the last one frees it. */
 struct kca__seek {
     kca__seek *next;
     char *topic;
@@ -18,9 +18,20 @@ struct kca__seek {
     int64_t to;
     bool is_time;
     bool done;
-    bool left; /* nobody waits for it any more */
+    bool left; /* the thread that asked has given up */
     kca_error *error;
 };
+
+void kca__seeks_init(kca__seeks *seeks) {
+    *seeks = (kca__seeks){0};
+    pthread_mutex_init(&seeks->lock, NULL);
+    kca__clock_condition_init(&seeks->done);
+}
+
+void kca__seeks_close(kca__seeks *seeks) {
+    pthread_cond_destroy(&seeks->done);
+    pthread_mutex_destroy(&seeks->lock);
+}
 
 static void free_seek(kca__seek *s) {
     kca__error_free(s->error);
@@ -44,56 +55,64 @@ static kca_error *has_stopped(const kca__inbound *in) {
     return kca__error_new(KCA_ERROR_STOPPED, "consumer %s has stopped", in->options->name);
 }
 
+/* False: the poller has ended. */
+static bool add(kca__seeks *seeks, kca__seek *s) {
+    pthread_mutex_lock(&seeks->lock);
+    bool open = !seeks->closed;
+    kca__seek **last = &seeks->first;
+    while (*last)
+        last = &(*last)->next;
+    if (open)
+        *last = s;
+    pthread_mutex_unlock(&seeks->lock);
+    return open;
+}
+
 kca_error *kca__seek_and_wait(kca__inbound *in, const char *topic, int partition, int64_t to,
                               bool is_time, int64_t deadline) {
-    kca__engine *e = &in->engine;
+    kca__seeks *seeks = &in->seeks;
     kca__seek *s = new_seek(topic, partition, to, is_time);
     if (!s)
         return kca__error_memory();
-    pthread_mutex_lock(&e->lock);
-    if (e->closed) {
-        pthread_mutex_unlock(&e->lock);
+    if (!add(seeks, s)) {
         free_seek(s);
         return has_stopped(in);
     }
-    kca__seek **last = &in->seeks;
-    while (*last)
-        last = &(*last)->next;
-    *last = s;
-    e->wake_poller(e->owner);
+    rd_kafka_queue_yield(in->main_queue);
+    pthread_mutex_lock(&seeks->lock);
     while (!s->done)
-        if (!kca__clock_wait(&e->settled, &e->lock, deadline))
+        if (!kca__clock_wait(&seeks->done, &seeks->lock, deadline))
             break;
     s->left = true;
     bool done = s->done;
     kca_error *error = s->error;
     s->error = NULL;
-    pthread_mutex_unlock(&e->lock);
+    pthread_mutex_unlock(&seeks->lock);
     if (!done)
         return kca__error_new(KCA_ERROR_TIMEOUT, "consumer %s: seek in %s: not done in time",
-                              e->consumer, topic);
+                              in->options->name, topic);
     free_seek(s);
     return error;
 }
 
 /* ---- the poller's ---- */
 
-static kca__seek *take(kca__inbound *in) {
-    pthread_mutex_lock(&in->engine.lock);
-    kca__seek *s = in->seeks;
+static kca__seek *take(kca__seeks *seeks) {
+    pthread_mutex_lock(&seeks->lock);
+    kca__seek *s = seeks->first;
     if (s)
-        in->seeks = s->next;
-    pthread_mutex_unlock(&in->engine.lock);
+        seeks->first = s->next;
+    pthread_mutex_unlock(&seeks->lock);
     return s;
 }
 
-static void answer(kca__inbound *in, kca__seek *s, kca_error *error) {
-    pthread_mutex_lock(&in->engine.lock);
+static void answer(kca__seeks *seeks, kca__seek *s, kca_error *error) {
+    pthread_mutex_lock(&seeks->lock);
     s->error = error;
     s->done = true;
     bool left = s->left;
-    pthread_cond_broadcast(&in->engine.settled);
-    pthread_mutex_unlock(&in->engine.lock);
+    pthread_cond_broadcast(&seeks->done);
+    pthread_mutex_unlock(&seeks->lock);
     if (left)
         free_seek(s);
 }
@@ -157,7 +176,7 @@ static kca_error *find_bounds(kca__inbound *in, const kca__seek *s,
 
 static kca_error *seek(kca__inbound *in, const kca__seek *s) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    kca__engine_look(&in->engine, choose, &(choice){s, list});
+    kca__engine_look(in->engine, choose, &(choice){s, list});
     kca_error *e = NULL;
     if (list->cnt == 0)
         e = s->partition < 0
@@ -181,12 +200,15 @@ static kca_error *seek(kca__inbound *in, const kca__seek *s) {
 
 void kca__seek_all(kca__inbound *in) {
     kca__seek *s;
-    while ((s = take(in)))
-        answer(in, s, seek(in, s));
+    while ((s = take(&in->seeks)))
+        answer(&in->seeks, s, seek(in, s));
 }
 
 void kca__seek_none(kca__inbound *in) {
+    pthread_mutex_lock(&in->seeks.lock);
+    in->seeks.closed = true;
+    pthread_mutex_unlock(&in->seeks.lock);
     kca__seek *s;
-    while ((s = take(in)))
-        answer(in, s, has_stopped(in));
+    while ((s = take(&in->seeks)))
+        answer(&in->seeks, s, has_stopped(in));
 }

@@ -85,9 +85,7 @@ void kca__transaction_serve(kca__transaction *t) {
 
 static void end_by(kca__inbound *in, kca_error *e) {
     kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_fail_locked(&in->engine, e);
-    pthread_mutex_unlock(&in->engine.lock);
+    kca__engine_fail(in->engine, e);
 }
 
 static bool is_fence(rd_kafka_resp_err_t code) {
@@ -114,13 +112,6 @@ void kca__transaction_end_by(kca__transaction *t, rd_kafka_error_t *error) {
     end_by(in, e);
 }
 
-static bool is_stopping(kca__inbound *in) {
-    pthread_mutex_lock(&in->engine.lock);
-    bool stopping = in->engine.stopping;
-    pthread_mutex_unlock(&in->engine.lock);
-    return stopping;
-}
-
 static bool may_help(const rd_kafka_error_t *error) {
     return rd_kafka_error_is_retriable(error) ||
            rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT;
@@ -131,7 +122,7 @@ rd_kafka_error_t *kca__transaction_retry(kca__transaction *t,
                                          int timeout_ms) {
     int64_t end = kca__clock_deadline(timeout_ms);
     for (bool stopping = false;;) {
-        if (!stopping && is_stopping(t->in)) {
+        if (!stopping && kca__engine_is_stopping(t->in->engine)) {
             int64_t sooner = kca__clock_deadline(kca__inbound_close_timeout_ms(t->in));
             end = sooner < end ? sooner : end;
             stopping = true;
@@ -149,7 +140,8 @@ static rd_kafka_error_t *initialise(kca__transaction *t) {
 
 bool kca__transaction_begin(kca__transaction *t) {
     rd_kafka_error_t *error;
-    while ((error = initialise(t)) && rd_kafka_error_is_retriable(error) && !is_stopping(t->in))
+    while ((error = initialise(t)) && rd_kafka_error_is_retriable(error) &&
+           !kca__engine_is_stopping(t->in->engine))
         rd_kafka_error_destroy(error);
     if (error && rd_kafka_error_is_retriable(error))
         rd_kafka_error_destroy(error);
@@ -173,7 +165,7 @@ bool kca__transaction_is_final(const rd_kafka_error_t *error) {
 }
 
 bool kca__transaction_begin_anew(kca__transaction *t, rd_kafka_error_t *error) {
-    if (kca__transaction_is_final(error) || is_stopping(t->in)) {
+    if (kca__transaction_is_final(error) || kca__engine_is_stopping(t->in->engine)) {
         kca__transaction_end_by(t, error);
         return false;
     }
@@ -194,9 +186,9 @@ bool kca__transaction_begin_anew(kca__transaction *t, rd_kafka_error_t *error) {
 
 kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kca_message *m,
                                     int type) {
-    kca__inbound *in = d->engine->owner;
-    const char *consumer = d->engine->consumer;
-    if (!d->engine->transactional)
+    const kca__inbound *in = kca__engine_owner(d->engine);
+    const char *consumer = in->options->name;
+    if (!in->options->transactional_id)
         return kca__error_new(KCA_ERROR_STATE,
                               "consumer %s: it has no transactional_id: publish through the bus",
                               consumer);

@@ -131,9 +131,7 @@ static void tell(kca__inbound *in, rd_kafka_error_t *error) {
         e->retriable = 1;
     }
     kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "%s", e->text);
-    pthread_mutex_lock(&in->engine.lock);
-    kca__engine_fault_locked(&in->engine, e, NULL, -1, -1);
-    pthread_mutex_unlock(&in->engine.lock);
+    kca__engine_fault(in->engine, e, NULL, -1, -1);
 }
 
 /* What makes it fail may last: the next one has time until then. */
@@ -174,7 +172,7 @@ void kca__transaction_commit(kca__transaction *t) {
     if (!t->ready)
         return;
     contents c = {rd_kafka_topic_partition_list_new(8), {0}};
-    if (!kca__engine_collect_transaction(&in->engine, add_offset, &c, &c.batch))
+    if (!kca__engine_collect_transaction(in->engine, add_offset, &c, &c.batch))
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
                        "transaction put off: more is finished ahead of the frontier than a commit "
                        "can tell");

@@ -6,7 +6,8 @@
 
 #include "base/error.h"
 #include "base/event.h"
-#include "engine/engine.h"
+/* Private: records are given in without a thread that fetches. */
+#include "engine/engine_private.h"
 #include "inbound/consumer_builder.h"
 #include "outbound/in_flight.h"
 #include "outbound/publisher_builder.h"
@@ -182,7 +183,7 @@ static void wake_poller(void *owner) {
 
 static void let_go(void *owner) {
     let_go_of++;
-    kca__engine_close(owner);
+    kca__engine_free(*(kca__engine **)owner);
 }
 
 static void accept_all(kca__engine *e, int partition, int count, int64_t first) {
@@ -208,10 +209,11 @@ static void note_commit(void *user, const char *topic, int partition, int64_t of
 static void write_letters(kca__engine *e) {
     kca_delivery *d;
     for (int n = 0; (d = kca__engine_take_condemned(e)); n++) {
-        kca_error *error = NULL;
         if (n % 2 == 0 && d->writes == 0)
-            error = kca__error_new(KCA_ERROR_NOT_STORED, "the broker is away");
-        kca__engine_written(d, error, 0);
+            kca__engine_letter_failed(d,
+                                      kca__error_new(KCA_ERROR_NOT_STORED, "the broker is away"));
+        else
+            kca__engine_letter_stored(d);
     }
 }
 
@@ -224,61 +226,64 @@ static void handle_all(kca__engine *e) {
         kca_delivery_explain(d, "NegativeAmount", "the amount is -3");
         if (n % 3 < 2)
             assert_true(kca__engine_settle(d, n % 3));
-        kca__engine_recycle(d);
+        kca__engine_give_back(d);
         pthread_mutex_lock(&e->lock);
     }
     pthread_mutex_unlock(&e->lock);
 }
 
 static void run_the_engine(void) {
-    kca__engine e;
+    kca__engine *e;
     int64_t commits[2] = {-1, -1};
     records = let_go_of = 0;
     kca__deduplication *deduplication = kca__deduplication_new(100);
-    if (!kca__engine_init(&e, "billing", 200)) {
+    const kca__engine_setup setup = {.consumer = "billing",
+                                     .capacity = 200,
+                                     .retry = {.max_attempts = 2},
+                                     .dead_letters = true,
+                                     .skip = true,
+                                     .deduplication = deduplication,
+                                     .owner = &e,
+                                     .wake_fetcher = wake_fetcher,
+                                     .wake_poller = wake_poller,
+                                     .release_record = release_record,
+                                     .let_go = let_go};
+    e = kca__engine_new(&setup);
+    if (!e) {
         assert_true(memory_failed);
         kca__deduplication_free(deduplication);
         return;
     }
-    e.skip = true;
-    e.owner = &e;
-    e.release_record = release_record;
-    e.wake_fetcher = wake_fetcher;
-    e.wake_poller = wake_poller;
-    e.retry.max_attempts = 2;
-    e.dead_letters = true;
-    e.deduplication = deduplication;
-    e.let_go = let_go;
     char map[KCA__OFFSET_MAP_SIZE];
     kca__offset_map_writer w;
     kca__offset_map_begin(&w, 100);
     kca__offset_map_add_open(&w, 100);
     kca__offset_map_finish(&w, 110, map);
-    bool assigned = kca__engine_assign(&e, "orders", 0, 100, map, strlen(map));
-    assigned &= kca__engine_assign(&e, "orders", 1, -1, NULL, 0);
+    bool assigned = kca__engine_assign(e, "orders", 0, 100, map, strlen(map));
+    assigned &= kca__engine_assign(e, "orders", 1, -1, NULL, 0);
     assert_true(assigned || memory_failed);
-    accept_all(&e, 0, 90, 100);
-    accept_all(&e, 1, 5, 100);
-    accept_all(&e, 1, 5, 0); /* begins anew */
-    for (int round = 0; round < 200 && e.held > 0; round++) {
-        handle_all(&e);
-        write_letters(&e);
-        kca__engine_see_to_due(&e, INT64_MAX - 1, INT64_MAX);
+    accept_all(e, 0, 90, 100);
+    accept_all(e, 1, 5, 100);
+    accept_all(e, 1, 5, 0); /* begins anew */
+    for (int round = 0; round < 200 && e->held > 0; round++) {
+        handle_all(e);
+        write_letters(e);
+        kca__engine_see_to_due(e, INT64_MAX - 1, INT64_MAX);
     }
-    kca__engine_collect_commits(&e, note_commit, commits);
+    kca__engine_collect_commits(e, note_commit, commits);
     if (!memory_failed) {
-        assert_null(e.failure);
+        assert_null(e->failure);
         assert_int_equal(commits[0], 190);
         assert_int_equal(commits[1], 5);
     }
     /* A partition that could not begin anew must not be read past in silence. */
-    if (assigned && !e.failure)
+    if (assigned && !e->failure)
         assert_int_equal(commits[1], 5);
-    if (e.failure)
-        assert_int_equal(e.failure->code, KCA_ERROR_MEMORY);
-    kca__engine_shut(&e);
+    if (e->failure)
+        assert_int_equal(e->failure->code, KCA_ERROR_MEMORY);
+    kca__engine_shut(e);
     assert_int_equal(records, 0);
-    kca__engine_release(&e);
+    kca__engine_release(e);
     assert_int_equal(let_go_of, 1);
     kca__deduplication_free(deduplication);
 }

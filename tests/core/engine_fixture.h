@@ -1,4 +1,7 @@
-/* An inbound engine whose records are only numbers, and whose time is what the test says. */
+/* An inbound engine whose records are only numbers, and whose time is what the test says.
+ *
+ * The engine's private header: to give records in without a thread that fetches, to take one
+ * delivery without waiting, and to hold the engine's counts against the tests' own. */
 #ifndef KCA_TESTS_ENGINE_FIXTURE_H
 #define KCA_TESTS_ENGINE_FIXTURE_H
 
@@ -10,7 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "engine/engine.h"
+#include "engine/engine_private.h"
 
 typedef struct record {
     int partition;
@@ -21,7 +24,7 @@ typedef struct record {
 } record;
 
 typedef struct fixture {
-    kca__engine engine;
+    kca__engine *engine;
     int let_go;
     int woken; /* the fetcher */
     int poller_woken;
@@ -54,43 +57,59 @@ static inline void wake_poller(void *owner) {
 static inline void let_go(void *owner) {
     fixture *f = owner;
     f->let_go++;
-    kca__engine_close(&f->engine);
+    kca__engine_free(f->engine);
 }
 
-static inline void open_engine(fixture *f, int capacity, bool skip) {
+/* Without retries, dead letters and processing times; ordered by key. */
+static inline kca__engine_setup plain_setup(int capacity, bool skip) {
+    return (kca__engine_setup){.consumer = "reader",
+                               .capacity = capacity,
+                               .retry = {.max_attempts = 1},
+                               .skip = skip,
+                               .clock_ms = simulated_clock,
+                               .wake_fetcher = wake_fetcher,
+                               .wake_poller = wake_poller,
+                               .release_record = release_record,
+                               .let_go = let_go};
+}
+
+static inline void open_engine_with(fixture *f, kca__engine_setup setup) {
     *f = (fixture){0};
     current = f;
     simulated_ms = 1000000;
-    assert_true(kca__engine_init(&f->engine, "reader", capacity));
-    f->engine.skip = skip;
-    f->engine.clock_ms = simulated_clock;
-    f->engine.release_record = release_record;
-    f->engine.wake_fetcher = wake_fetcher;
-    f->engine.wake_poller = wake_poller;
-    f->engine.let_go = let_go;
-    f->engine.owner = f;
+    setup.owner = f;
+    f->engine = kca__engine_new(&setup);
+    assert_non_null(f->engine);
+}
+
+static inline void open_engine(fixture *f, int capacity, bool skip) {
+    open_engine_with(f, plain_setup(capacity, skip));
 }
 
 static inline void close_engine(fixture *f) {
-    kca__engine_shut(&f->engine);
-    kca__engine_release(&f->engine);
+    kca__engine_shut(f->engine);
+    kca__engine_release(f->engine);
     assert_int_equal(f->let_go, 1);
     assert_int_equal(f->live, 0);
 }
 
 static inline void assign(fixture *f, int partition) {
-    assert_true(kca__engine_assign(&f->engine, "things", partition, -1, NULL, 0));
+    assert_true(kca__engine_assign(f->engine, "things", partition, -1, NULL, 0));
 }
 
 static inline void forget(fixture *f, int partition) {
-    kca__engine_revoke(&f->engine, "things", partition);
-    kca__engine_sweep(&f->engine);
+    kca__engine_revoke(f->engine, "things", partition);
+    kca__engine_sweep(f->engine);
+}
+
+static inline void note_paused(void *user, const char *topic, int partition, bool paused) {
+    (void)topic, (void)partition;
+    *(bool *)user = paused;
 }
 
 static inline bool is_paused(fixture *f, int partition) {
-    pthread_mutex_lock(&f->engine.lock);
-    bool paused = kca__engine_is_paused_locked(&f->engine, "things", partition);
-    pthread_mutex_unlock(&f->engine.lock);
+    bool paused = false;
+    kca__engine_see_paused(f->engine, "things", partition, note_paused, &paused);
     return paused;
 }
 
@@ -110,9 +129,9 @@ static inline void accept_record(fixture *f, record *r) {
                                 .offset = r->offset,
                                 .key = r->key < 0 ? NULL : r->key_text,
                                 .key_len = r->key < 0 ? 0 : strlen(r->key_text)};
-    pthread_mutex_lock(&f->engine.lock);
-    kca__engine_accept_locked(&f->engine, &came, 1);
-    pthread_mutex_unlock(&f->engine.lock);
+    pthread_mutex_lock(&f->engine->lock);
+    kca__engine_accept_locked(f->engine, &came, 1);
+    pthread_mutex_unlock(&f->engine->lock);
 }
 
 static inline void accept(fixture *f, int partition, int64_t offset, int key) {
@@ -120,9 +139,9 @@ static inline void accept(fixture *f, int partition, int64_t offset, int key) {
 }
 
 static inline kca_delivery *take(fixture *f) {
-    pthread_mutex_lock(&f->engine.lock);
-    kca_delivery *d = kca__engine_take_locked(&f->engine);
-    pthread_mutex_unlock(&f->engine.lock);
+    pthread_mutex_lock(&f->engine->lock);
+    kca_delivery *d = kca__engine_take_locked(f->engine);
+    pthread_mutex_unlock(&f->engine->lock);
     if (d)
         kca__message_init_inbound(&d->message);
     return d;
@@ -137,13 +156,13 @@ static inline kca_delivery *take_offset(fixture *f, int64_t offset) {
 
 static inline void finish(kca_delivery *d, int verdict) {
     assert_true(kca__engine_settle(d, verdict));
-    kca__engine_recycle(d);
+    kca__engine_give_back(d);
 }
 
 /* Lets time pass and what is due happen. */
 static inline void pass_ms(fixture *f, int64_t ms) {
     simulated_ms += ms;
-    kca__engine_see_to_due(&f->engine, simulated_ms, simulated_ms + 1000);
+    kca__engine_see_to_due(f->engine, simulated_ms, simulated_ms + 1000);
 }
 
 enum { NOTHING = -1 };
@@ -167,7 +186,7 @@ static inline void note_commit(void *user, const char *topic, int partition, int
  * KCA__OFFSET_MAP_SIZE. */
 static inline int64_t commit_with(fixture *f, char *map) {
     noted_commit c = {NOTHING, ""};
-    kca__engine_collect_commits(&f->engine, note_commit, &c);
+    kca__engine_collect_commits(f->engine, note_commit, &c);
     if (map)
         snprintf(map, KCA__OFFSET_MAP_SIZE, "%s", c.map);
     return c.offset;

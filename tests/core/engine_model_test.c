@@ -162,13 +162,13 @@ static void fail_commit(void *user, const char *topic, int partition, int64_t of
 static void commit_all(model *m) {
     bool failed[PARTITIONS] = {false};
     if (pick(m, 5) > 0) {
-        kca__engine_collect_commits(&m->f.engine, check_commit, m);
+        kca__engine_collect_commits(m->f.engine, check_commit, m);
         return;
     }
-    kca__engine_collect_commits(&m->f.engine, fail_commit, failed);
+    kca__engine_collect_commits(m->f.engine, fail_commit, failed);
     for (int i = 0; i < PARTITIONS; i++)
         if (failed[i])
-            kca__engine_commit_failed(&m->f.engine, "things", i);
+            kca__engine_commit_failed(m->f.engine, "things", i);
 }
 
 /* ---- assignments ---- */
@@ -191,7 +191,7 @@ static void assign_place(model *m, int number) {
     kca__offset_map_clear(&map);
     p->next = p->committed < 0 ? 0 : index_at(p, p->committed);
     assert_true(
-        kca__engine_assign(&m->f.engine, "things", number, p->committed, p->map, strlen(p->map)));
+        kca__engine_assign(m->f.engine, "things", number, p->committed, p->map, strlen(p->map)));
 }
 
 static void rebalance(model *m) {
@@ -202,7 +202,7 @@ static void rebalance(model *m) {
             finish_elsewhere(m, p);
         assign_place(m, number);
     } else if (!p->revoked && pick(m, 4) > 0) {
-        kca__engine_begin_drain(&m->f.engine, "things", number);
+        kca__engine_begin_drain(m->f.engine, "things", number);
         p->revoked = true;
     } else {
         if (p->revoked) /* else it was lost */
@@ -224,16 +224,16 @@ static void seek(model *m) {
     p->sought = true;
     for (int i = 0; i < p->next; i++)
         p->entries[i].done = true;
-    assert_true(kca__engine_assign(&m->f.engine, "things", number, -1, NULL, 0));
+    assert_true(kca__engine_assign(m->f.engine, "things", number, -1, NULL, 0));
 }
 
-static void ignore_place(void *user, const char *topic, int partition) {
-    (void)user, (void)topic, (void)partition;
+static void ignore_pause(void *user, const char *topic, int partition, bool paused) {
+    (void)user, (void)topic, (void)partition, (void)paused;
 }
 
 static void pause_or_resume(model *m, bool paused) {
     int number = (int)pick(m, PARTITIONS + 1) - 1;
-    kca__engine_set_paused(&m->f.engine, "things", number, paused, ignore_place, NULL);
+    kca__engine_set_paused(m->f.engine, "things", number, paused, ignore_pause, NULL);
 }
 
 /* ---- records ---- */
@@ -241,7 +241,7 @@ static void pause_or_resume(model *m, bool paused) {
 static void fetch(model *m) {
     place *p = &m->places[pick(m, PARTITIONS)];
     int number = (int)(p - m->places);
-    int room = kca__engine_room_locked(&m->f.engine);
+    int room = kca__engine_room_locked(m->f.engine);
     int count = (int)pick(m, 8);
     if (!p->assigned)
         return;
@@ -318,7 +318,7 @@ static void note_failure(model *m, const held *h, int attempt, bool rejected, bo
     if (!again && !m->dead_letters && m->skip)
         note_done(m, h);
     if (!again && !m->dead_letters && !m->skip)
-        check(m->f.engine.failure != NULL || stopping);
+        check(m->f.engine->failure != NULL || stopping);
 }
 
 static void settle_one(model *m) {
@@ -329,7 +329,7 @@ static void settle_one(model *m) {
     held *h = &m->out[pick(m, (uint64_t)m->out_count)];
     int verdict = verdicts[pick(m, 7)];
     int attempt = h->delivery->attempt;
-    bool stopping = m->f.engine.stopping;
+    bool stopping = m->f.engine->stopping;
     bool counted = kca__engine_settle(h->delivery, verdict);
     check(counted == (!h->settled && is_current(m, h)));
     h->settled = h->is_back = true;
@@ -342,9 +342,9 @@ static void settle_one(model *m) {
 static void free_at(model *m, int i) {
     held h = m->out[i];
     int attempt = h.delivery->attempt;
-    bool stopping = m->f.engine.stopping;
+    bool stopping = m->f.engine->stopping;
     m->out[i] = m->out[--m->out_count];
-    kca__engine_recycle(h.delivery);
+    kca__engine_give_back(h.delivery);
     if (!h.settled && is_current(m, &h))
         note_failure(m, &h, attempt, false, stopping);
 }
@@ -355,7 +355,7 @@ static void free_one(model *m) {
 }
 
 static void pass_time(model *m, int64_t ms) {
-    bool stopping = m->f.engine.stopping;
+    bool stopping = m->f.engine->stopping;
     pass_ms(&m->f, ms);
     for (int i = 0; i < m->out_count; i++) {
         held *h = &m->out[i];
@@ -371,7 +371,7 @@ static void pass_time(model *m, int64_t ms) {
 
 static void begin_letter(model *m) {
     kca_delivery *d =
-        m->writing_count < MOST_WRITING ? kca__engine_take_condemned(&m->f.engine) : NULL;
+        m->writing_count < MOST_WRITING ? kca__engine_take_condemned(m->f.engine) : NULL;
     if (!d)
         return;
     check(m->dead_letters);
@@ -388,11 +388,11 @@ static void answer_letter(model *m, bool stored) {
         if (is_current(m, &h))
             note_done(m, &h);
         m->stored++;
-        kca__engine_written(h.delivery, NULL, 0);
+        kca__engine_letter_stored(h.delivery);
     } else if (pick(m, 2) == 0) {
-        kca__engine_written(h.delivery, NULL, 20);
+        kca__engine_letter_postponed(h.delivery, 20);
     } else {
-        kca__engine_written(h.delivery, kca__error_new(KCA_ERROR_NOT_STORED, "away"), 0);
+        kca__engine_letter_failed(h.delivery, kca__error_new(KCA_ERROR_NOT_STORED, "away"));
     }
 }
 
@@ -400,19 +400,19 @@ static void answer_letter(model *m, bool stored) {
 
 static void begin_life(model *m) {
     int64_t now = simulated_ms;
-    open_engine(&m->f, m->capacity, m->skip);
+    kca__engine_setup setup = plain_setup(m->capacity, m->skip);
+    setup.order = m->order;
+    setup.dead_letters = m->dead_letters;
+    setup.abandon = m->abandon;
+    setup.processing_timeout_ms = m->timeout_ms;
+    setup.retry = (kca__retry_plan){.max_attempts = m->max_attempts,
+                                    .backoff_ms = 50,
+                                    .backoff_max_ms = 400,
+                                    .multiplier = 2,
+                                    .jitter_percent = 30};
+    open_engine_with(&m->f, setup);
     simulated_ms = now;
-    kca__engine *e = &m->f.engine;
-    e->order = m->order;
-    e->dead_letters = m->dead_letters;
-    e->abandon = m->abandon;
-    e->processing_timeout_ms = m->timeout_ms;
-    e->retry = (kca__retry_plan){.max_attempts = m->max_attempts,
-                                 .backoff_ms = 50,
-                                 .backoff_max_ms = 400,
-                                 .multiplier = 2,
-                                 .jitter_percent = 30};
-    e->random = m->random | 1;
+    m->f.engine->random = m->random | 1;
 }
 
 /* What the application and the publisher still have outlives the engine's end. */
@@ -420,13 +420,13 @@ static void end_life(model *m) {
     int unsettled = 0;
     for (int i = 0; i < m->out_count; i++)
         unsettled += m->out[i].delivery->state == KCA__DELIVERY_OUT;
-    check(kca__engine_shut(&m->f.engine) == unsettled);
+    check(kca__engine_shut(m->f.engine) == unsettled);
     check(take(&m->f) == NULL);
     for (int i = 0; i < PARTITIONS; i++) {
         m->places[i].assigned = m->places[i].revoked = false;
         m->places[i].assignment++;
     }
-    kca__engine_release(&m->f.engine);
+    kca__engine_release(m->f.engine);
     while (m->out_count > 0)
         free_at(m, m->out_count - 1);
     while (m->writing_count > 0)
@@ -442,7 +442,7 @@ static void crash(model *m) {
 
 /* Finishes some of what is out, commits, and begins again. */
 static void stop_and_start(model *m) {
-    kca__engine_stop(&m->f.engine);
+    kca__engine_stop(m->f.engine, KCA__CLOCK_NEVER);
     for (int i = (int)pick(m, 8); i > 0; i--) {
         settle_one(m);
         free_one(m);
@@ -455,7 +455,7 @@ static void stop_and_start(model *m) {
 }
 
 static void check_counts(model *m) {
-    const kca__engine *e = &m->f.engine;
+    const kca__engine *e = m->f.engine;
     int out = 0;
     for (int i = 0; i < m->out_count; i++)
         out += !m->out[i].settled && is_current(m, &m->out[i]);
@@ -463,8 +463,8 @@ static void check_counts(model *m) {
     check(e->writing == m->writing_count);
     check(e->held >= m->f.live || m->f.live == 0);
     check(e->holders == 1 + m->out_count + m->writing_count);
-    for (const kca__partition *p = e->partitions.first; p; p = p->next)
-        check(!p->revoked || p->held > 0);
+    for (const kca__assigned *a = e->assigned.first; a; a = a->next)
+        check(!a->revoked || a->held > 0);
 }
 
 /* ---- schedules ---- */
@@ -522,7 +522,7 @@ static void step(model *m) {
     default:
         take_one(m);
     }
-    if (m->f.engine.failure) /* policy stop: somebody starts it again */
+    if (m->f.engine->failure) /* policy stop: somebody starts it again */
         stop_and_start(m);
     check_counts(m);
 }
@@ -535,7 +535,7 @@ static bool all_is_finished(const model *m) {
             if (!m->places[i].entries[j].done)
                 return false;
     }
-    return m->f.engine.held == 0;
+    return m->f.engine->held == 0;
 }
 
 /* All that is left is handled well: nothing may be stuck. */
@@ -555,7 +555,7 @@ static void handle_the_rest(model *m) {
             free_at(m, m->out_count - 1);
         }
     }
-    kca__engine_collect_commits(&m->f.engine, check_commit, m);
+    kca__engine_collect_commits(m->f.engine, check_commit, m);
     for (int i = 0; i < PARTITIONS; i++) {
         const place *p = &m->places[i];
         check(p->count == 0 || p->committed == p->entries[p->count - 1].offset + 1);

@@ -3,8 +3,9 @@
 
 static void test_order_by_partition_has_one_delivery_of_it_out_at_a_time(void **state) {
     fixture f;
-    open_engine(&f, 10, false);
-    f.engine.order = KCA__ORDER_PARTITION;
+    kca__engine_setup setup = plain_setup(10, false);
+    setup.order = KCA__ORDER_PARTITION;
+    open_engine_with(&f, setup);
     assign(&f, 0);
     assign(&f, 1);
     accept(&f, 0, 0, 1);
@@ -22,8 +23,9 @@ static void test_order_by_partition_has_one_delivery_of_it_out_at_a_time(void **
 
 static void test_without_order_equal_keys_run_side_by_side(void **state) {
     fixture f;
-    open_engine(&f, 10, false);
-    f.engine.order = KCA__ORDER_NONE;
+    kca__engine_setup setup = plain_setup(10, false);
+    setup.order = KCA__ORDER_NONE;
+    open_engine_with(&f, setup);
     assign(&f, 0);
     for (int i = 0; i < 3; i++)
         accept(&f, 0, i, 1);
@@ -43,14 +45,14 @@ static void test_a_key_waits_for_its_handler_of_an_earlier_assignment(void **sta
     assign(&f, 0);
     accept(&f, 0, 5, 1);
     kca_delivery *late = take_offset(&f, 5);
-    kca__engine_begin_drain(&f.engine, "things", 0);
+    kca__engine_begin_drain(f.engine, "things", 0);
     forget(&f, 0);
     assign(&f, 0);
     accept(&f, 0, 5, 1);
     accept(&f, 0, 6, 2);
     finish(take_offset(&f, 6), KCA_DONE);
     assert_null(take(&f));
-    kca__engine_recycle(late);
+    kca__engine_give_back(late);
     finish(take_offset(&f, 5), KCA_DONE);
     assert_int_equal(commit(&f), 7);
     close_engine(&f);
@@ -70,16 +72,16 @@ static void test_a_restart_does_not_repeat_what_was_finished_ahead_of_a_slow_rec
         finish(take_offset(&f, i), KCA_DONE);
     assert_int_equal(commit_with(&f, map), 0);
     assert_in_range(strlen(map), 1, 40);
-    kca__engine_shut(&f.engine); /* the process dies */
-    kca__engine_recycle(slow);
+    kca__engine_shut(f.engine); /* the process dies */
+    kca__engine_give_back(slow);
     close_engine(&f);
 
     open_engine(&f, 5000, false);
-    assert_true(kca__engine_assign(&f.engine, "things", 0, 0, map, strlen(map)));
+    assert_true(kca__engine_assign(f.engine, "things", 0, 0, map, strlen(map)));
     for (int i = 0; i < 4000; i++)
         accept(&f, 0, i, i);
     assert_int_equal(f.live, 101);
-    assert_int_equal(f.engine.counts.finished_before, 3899);
+    assert_int_equal(f.engine->counts.finished_before, 3899);
     finish(take_offset(&f, 0), KCA_DONE);
     assert_int_equal(commit(&f), 3900);
     finish(take_offset(&f, 3900), KCA_DONE);
@@ -93,16 +95,16 @@ static void test_what_was_finished_before_is_told_again_at_the_next_commit(void 
     for (int life = 0; life < 3; life++) {
         open_engine(&f, 10, false);
         assert_true(
-            kca__engine_assign(&f.engine, "things", 0, life ? 0 : -1, map, life ? strlen(map) : 0));
+            kca__engine_assign(f.engine, "things", 0, life ? 0 : -1, map, life ? strlen(map) : 0));
         for (int i = 0; i < 6; i++)
             accept(&f, 0, i, i);
         kca_delivery *slow = take_offset(&f, 0);
         finish(take_offset(&f, life * 2 + 1), KCA_DONE);
         finish(take_offset(&f, life * 2 + 2), KCA_DONE);
-        assert_int_equal(f.engine.counts.finished_before, life * 2);
+        assert_int_equal(f.engine->counts.finished_before, life * 2);
         assert_int_equal(commit_with(&f, map), 0);
-        kca__engine_shut(&f.engine);
-        kca__engine_recycle(slow);
+        kca__engine_shut(f.engine);
+        kca__engine_give_back(slow);
         close_engine(&f);
         if (life == 1)
             break;
@@ -117,7 +119,7 @@ static void test_a_map_is_of_no_use_when_the_records_begin_below_it(void **state
     kca__offset_map_add_open(&w, 100);
     kca__offset_map_finish(&w, 110, map);
     open_engine(&f, 300, false);
-    assert_true(kca__engine_assign(&f.engine, "things", 0, 100, map, strlen(map)));
+    assert_true(kca__engine_assign(f.engine, "things", 0, 100, map, strlen(map)));
     for (int i = 0; i < 120; i++) /* the topic was made anew */
         accept(&f, 0, i, i);
     assert_int_equal(f.live, 120);
@@ -129,7 +131,7 @@ static void test_metadata_of_other_clients_means_nothing(void **state) {
     for (int i = 0; i < 5; i++) {
         fixture f;
         open_engine(&f, 10, false);
-        assert_true(kca__engine_assign(&f.engine, "things", 0, 5, texts[i], strlen(texts[i])));
+        assert_true(kca__engine_assign(f.engine, "things", 0, 5, texts[i], strlen(texts[i])));
         accept(&f, 0, 5, 1);
         finish(take_offset(&f, 5), KCA_DONE);
         assert_int_equal(commit(&f), 6);
@@ -159,14 +161,15 @@ static void test_finished_work_alone_is_committed_too(void **state) {
 
 /* ---- pausing ---- */
 
-static void count_place(void *user, const char *topic, int partition) {
+static void count_partition(void *user, const char *topic, int partition, bool paused) {
+    (void)paused;
     assert_string_equal(topic, "things");
     ((int *)user)[partition]++;
 }
 
 static void set_paused(fixture *f, const char *topic, int partition, bool paused, int *changed) {
     int none[4] = {0};
-    assert_true(kca__engine_set_paused(&f->engine, topic, partition, paused, count_place,
+    assert_true(kca__engine_set_paused(f->engine, topic, partition, paused, count_partition,
                                        changed ? changed : none));
 }
 
@@ -202,18 +205,18 @@ static void test_a_paused_partition_takes_no_room_from_the_others(void **state) 
     assign(&f, 1);
     accept(&f, 0, 0, 1);
     accept(&f, 0, 1, 2);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 2);
+    assert_int_equal(kca__engine_room_locked(f.engine), 2);
     set_paused(&f, "things", 0, true, NULL);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 4);
+    assert_int_equal(kca__engine_room_locked(f.engine), 4);
     accept(&f, 0, 2, 3); /* was on its way */
-    assert_int_equal(kca__engine_room_locked(&f.engine), 4);
+    assert_int_equal(kca__engine_room_locked(f.engine), 4);
     accept(&f, 1, 0, 1);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 3);
+    assert_int_equal(kca__engine_room_locked(f.engine), 3);
     set_paused(&f, "things", 0, false, NULL);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 0);
+    assert_int_equal(kca__engine_room_locked(f.engine), 0);
     for (int i = 0; i < 4; i++)
         finish(take(&f), KCA_DONE);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 4);
+    assert_int_equal(kca__engine_room_locked(f.engine), 4);
     close_engine(&f);
 }
 
@@ -221,17 +224,17 @@ static void test_a_paused_partition_takes_no_room_from_the_others(void **state) 
 static void test_pausing_a_partition_that_filled_the_room_wakes_who_polls(void **state) {
     fixture f;
     open_engine(&f, 2, false);
-    assert_in_range(kca__notifier_fd(&f.engine.notifier), 0, 1000000);
+    assert_in_range(kca__notifier_fd(&f.engine->notifier), 0, 1000000);
     assign(&f, 0);
     assign(&f, 1);
     accept(&f, 0, 0, 1);
     accept(&f, 0, 1, 2);
     kca_delivery *kept[] = {take(&f), take(&f)};
-    kca__notifier_clear(&f.engine.notifier);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 0);
+    kca__notifier_clear(&f.engine->notifier);
+    assert_int_equal(kca__engine_room_locked(f.engine), 0);
     set_paused(&f, "things", 0, true, NULL);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 2);
-    assert_int_equal(atomic_load(&f.engine.notifier.raised), 1);
+    assert_int_equal(kca__engine_room_locked(f.engine), 2);
+    assert_int_equal(atomic_load(&f.engine->notifier.raised), 1);
     finish(kept[0], KCA_DONE);
     finish(kept[1], KCA_DONE);
     close_engine(&f);
@@ -244,17 +247,17 @@ static void test_a_partition_stays_paused_when_it_goes_and_comes_back(void **sta
     accept(&f, 0, 0, 1);
     set_paused(&f, "things", 0, true, NULL);
     assert_null(take(&f));
-    kca__engine_begin_drain(&f.engine, "things", 0);
+    kca__engine_begin_drain(f.engine, "things", 0);
     forget(&f, 0);
     assert_int_equal(f.live, 0);
     assign(&f, 0);
     assert_true(is_paused(&f, 0));
     accept(&f, 0, 0, 1);
     assert_null(take(&f));
-    assert_int_equal(kca__engine_room_locked(&f.engine), 10);
+    assert_int_equal(kca__engine_room_locked(f.engine), 10);
     set_paused(&f, "things", 0, false, NULL);
     finish(take_offset(&f, 0), KCA_DONE);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 10);
+    assert_int_equal(kca__engine_room_locked(f.engine), 10);
     close_engine(&f);
 }
 
@@ -279,8 +282,9 @@ static void test_all_partitions_are_paused_at_once(void **state) {
 
 static void test_a_retry_of_a_paused_partition_waits_for_its_resumption(void **state) {
     fixture f;
-    open_engine(&f, 10, false);
-    f.engine.retry = (kca__retry_plan){.max_attempts = 2, .multiplier = 1};
+    kca__engine_setup setup = plain_setup(10, false);
+    setup.retry = (kca__retry_plan){.max_attempts = 2, .multiplier = 1};
+    open_engine_with(&f, setup);
     assign(&f, 0);
     accept(&f, 0, 0, 1);
     kca_delivery *d = take(&f);
@@ -304,9 +308,9 @@ static void test_a_look_tells_where_each_partition_stands(void **state) {
     fixture f;
     kca__partition_look looks[2];
     open_engine(&f, 10, false);
-    assert_true(kca__engine_assign(&f.engine, "things", 0, 40, "", 0));
+    assert_true(kca__engine_assign(f.engine, "things", 0, 40, "", 0));
     assign(&f, 1);
-    kca__engine_look(&f.engine, note_look, looks);
+    kca__engine_look(f.engine, note_look, looks);
     assert_int_equal(looks[0].frontier, 40);
     assert_int_equal(looks[0].committed, 40);
     assert_int_equal(looks[1].frontier, -1);
@@ -315,7 +319,7 @@ static void test_a_look_tells_where_each_partition_stands(void **state) {
     finish(take(&f), KCA_DONE);
     kca_delivery *d = take(&f);
     assert_int_equal(commit(&f), 43);
-    kca__engine_look(&f.engine, note_look, looks);
+    kca__engine_look(f.engine, note_look, looks);
     assert_int_equal(looks[0].frontier, 43);
     assert_int_equal(looks[0].committed, 43);
     assert_int_equal(looks[0].end, 44);

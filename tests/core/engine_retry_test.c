@@ -1,16 +1,31 @@
 /* What becomes of deliveries that failed: one rule in each test. */
 #include "engine_fixture.h"
 
-static void open_retrying(fixture *f, int max_attempts, bool dead_letters) {
-    open_engine(f, 10, false);
-    f->engine.retry = (kca__retry_plan){
+static kca__engine_setup retrying_setup(int max_attempts, bool dead_letters) {
+    kca__engine_setup setup = plain_setup(10, false);
+    setup.retry = (kca__retry_plan){
         .max_attempts = max_attempts, .backoff_ms = 100, .backoff_max_ms = 1000, .multiplier = 2};
-    f->engine.dead_letters = dead_letters;
+    setup.dead_letters = dead_letters;
+    return setup;
+}
+
+static void open_with(fixture *f, kca__engine_setup setup) {
+    open_engine_with(f, setup);
     assign(f, 0);
 }
 
+static void open_retrying(fixture *f, int max_attempts, bool dead_letters) {
+    open_with(f, retrying_setup(max_attempts, dead_letters));
+}
+
+static void open_timed(fixture *f, int max_attempts, bool dead_letters) {
+    kca__engine_setup setup = retrying_setup(max_attempts, dead_letters);
+    setup.processing_timeout_ms = 50;
+    open_with(f, setup);
+}
+
 static kca_delivery *condemned(fixture *f) {
-    return kca__engine_take_condemned(&f->engine);
+    return kca__engine_take_condemned(f->engine);
 }
 
 static void fail_with(kca_delivery *d, const char *name) {
@@ -42,9 +57,9 @@ static void test_a_failed_delivery_comes_again_after_its_pause(void **state) {
     assert_int_equal(commit(&f), NOTHING);
     finish(d, KCA_DONE);
     assert_int_equal(commit(&f), 6);
-    assert_int_equal(f.engine.counts.retried, 2);
-    assert_int_equal(f.engine.counts.failed, 2);
-    assert_int_equal(f.engine.counts.handled, 1);
+    assert_int_equal(f.engine->counts.retried, 2);
+    assert_int_equal(f.engine->counts.failed, 2);
+    assert_int_equal(f.engine->counts.handled, 1);
     close_engine(&f);
 }
 
@@ -72,7 +87,7 @@ static void test_a_delivery_whose_record_goes_on_is_put_away_under_the_lock(void
     kca_delivery *d = take_offset(&f, 0);
     assert_true(kca__engine_settle(d, KCA_FAILED));
     assert_false(kca__engine_has_ended(d));
-    kca__engine_recycle(d);
+    kca__engine_give_back(d);
     pass_ms(&f, 100);
     finish(take_offset(&f, 0), KCA_DONE);
     close_engine(&f);
@@ -91,19 +106,18 @@ static void test_a_retry_does_not_wait_for_the_failed_delivery_to_be_freed(void 
         assert_false(kca__engine_settle(kept[i], KCA_DONE));
         pass_ms(&f, 500);
     }
-    kca__engine_written(condemned(&f), NULL, 0);
+    kca__engine_letter_stored(condemned(&f));
     assert_int_equal(commit(&f), 1);
     assert_int_equal(f.live, 1); /* what is kept stays readable */
     for (int i = 0; i < 3; i++)
-        kca__engine_recycle(kept[i]);
+        kca__engine_give_back(kept[i]);
     assert_int_equal(f.live, 0);
     close_engine(&f);
 }
 
 static void test_settling_a_late_delivery_tells_that_its_handler_is_back(void **state) {
     fixture f;
-    open_retrying(&f, 2, false);
-    f.engine.processing_timeout_ms = 50;
+    open_timed(&f, 2, false);
     accept(&f, 0, 0, 1);
     kca_delivery *late = take(&f);
     pass_ms(&f, 50);
@@ -112,7 +126,7 @@ static void test_settling_a_late_delivery_tells_that_its_handler_is_back(void **
     assert_false(kca__engine_settle(late, KCA_DONE));
     pass_ms(&f, 0);
     finish(take_offset(&f, 0), KCA_DONE);
-    kca__engine_recycle(late);
+    kca__engine_give_back(late);
     close_engine(&f);
 }
 
@@ -123,8 +137,8 @@ static void test_the_last_attempt_stops_the_consumer_and_says_which_it_was(void 
     fail_with(take(&f), "NegativeAmount");
     pass_ms(&f, 100);
     fail_with(take(&f), "NegativeAmount");
-    assert_non_null(strstr(f.engine.failure->text, "failed at things[0] offset 0, NegativeAmount "
-                                                   "(the last attempt): the amount is -3"));
+    assert_non_null(strstr(f.engine->failure->text, "failed at things[0] offset 0, NegativeAmount "
+                                                    "(the last attempt): the amount is -3"));
     assert_int_equal(commit(&f), NOTHING);
     close_engine(&f);
 }
@@ -132,13 +146,14 @@ static void test_the_last_attempt_stops_the_consumer_and_says_which_it_was(void 
 static void test_an_error_of_the_list_is_not_tried_again(void **state) {
     fixture f;
     char *names[] = {"Broken", "NegativeAmount"};
-    open_retrying(&f, 5, true);
-    f.engine.retry.rejected_errors = names;
-    f.engine.retry.rejected_count = 2;
+    kca__engine_setup setup = retrying_setup(5, true);
+    setup.retry.rejected_errors = names;
+    setup.retry.rejected_count = 2;
+    open_with(&f, setup);
     accept(&f, 0, 0, 1);
     fail_with(take(&f), "NegativeAmount");
-    assert_int_equal(f.engine.condemned, 1);
-    assert_int_equal(f.engine.counts.retried, 0);
+    assert_int_equal(f.engine->condemned, 1);
+    assert_int_equal(f.engine->counts.retried, 0);
     close_engine(&f);
 }
 
@@ -150,11 +165,11 @@ static void test_a_retry_that_the_end_comes_before_is_not_settled(void **state) 
     accept(&f, 0, 1, 2);
     kca_delivery *late = take_offset(&f, 0);
     finish(take_offset(&f, 1), KCA_FAILED);
-    kca__engine_stop(&f.engine);
+    kca__engine_stop(f.engine, KCA__CLOCK_NEVER);
     finish(late, KCA_FAILED);
-    assert_int_equal(f.engine.condemned, 0);
+    assert_int_equal(f.engine->condemned, 0);
     assert_int_equal(commit(&f), NOTHING);
-    assert_int_equal(kca__engine_shut(&f.engine), 0);
+    assert_int_equal(kca__engine_shut(f.engine), 0);
     assert_int_equal(f.live, 0);
     close_engine(&f);
 }
@@ -193,10 +208,10 @@ static void test_a_rejected_delivery_is_dead_lettered_at_once(void **state) {
     assert_string_equal(d->failure_name, "NegativeAmount");
     assert_string_equal(d->failure_text, "the amount is -3");
     assert_int_equal(commit(&f), NOTHING);
-    kca__engine_written(d, NULL, 0);
+    kca__engine_letter_stored(d);
     assert_int_equal(commit(&f), 8);
-    assert_int_equal(f.engine.counts.rejected, 1);
-    assert_int_equal(f.engine.counts.dead_lettered, 1);
+    assert_int_equal(f.engine->counts.rejected, 1);
+    assert_int_equal(f.engine->counts.dead_lettered, 1);
     assert_int_equal(f.live, 0);
     close_engine(&f);
 }
@@ -211,7 +226,7 @@ static void test_the_last_failed_attempt_is_dead_lettered_with_its_reason(void *
     kca_delivery *d = condemned(&f);
     assert_int_equal(d->attempt, 2);
     assert_string_equal(d->failure_name, "Second");
-    kca__engine_written(d, NULL, 0);
+    kca__engine_letter_stored(d);
     close_engine(&f);
 }
 
@@ -225,7 +240,7 @@ static void test_a_dead_letter_under_way_blocks_its_key_only(void **state) {
     kca_delivery *writing = condemned(&f);
     finish(take_offset(&f, 2), KCA_DONE);
     assert_null(take(&f));
-    kca__engine_written(writing, NULL, 0);
+    kca__engine_letter_stored(writing);
     finish(take_offset(&f, 1), KCA_DONE);
     assert_int_equal(commit(&f), 3);
     close_engine(&f);
@@ -242,20 +257,20 @@ static void test_a_dead_letter_that_is_not_stored_is_written_again_with_a_fault_
     for (int n = 1; n <= 20; n++) {
         kca_delivery *d = condemned(&f);
         assert_non_null(d);
-        kca__engine_written(d, kca__error_new(KCA_ERROR_NOT_STORED, "the broker is away"), 0);
-        assert_int_equal(f.engine.notes.count, n);
+        kca__engine_letter_failed(d, kca__error_new(KCA_ERROR_NOT_STORED, "the broker is away"));
+        assert_int_equal(f.engine->notes.count, n);
         assert_int_equal(commit(&f), NOTHING);
         pass_ms(&f, pause - 1);
         assert_null(condemned(&f));
         pass_ms(&f, 1);
         pause = pause * 2 < 10000 ? pause * 2 : 10000;
     }
-    assert_string_equal(f.engine.notes.first->error->text,
+    assert_string_equal(f.engine->notes.first->error->text,
                         "consumer reader: the dead letter of things[0] offset 0 is not stored: the "
                         "broker is away");
-    assert_int_equal(f.engine.notes.first->error->code, KCA_ERROR_NOT_STORED);
-    assert_int_equal(f.engine.notes.first->offset, 0);
-    kca__engine_written(condemned(&f), NULL, 0);
+    assert_int_equal(f.engine->notes.first->error->code, KCA_ERROR_NOT_STORED);
+    assert_int_equal(f.engine->notes.first->offset, 0);
+    kca__engine_letter_stored(condemned(&f));
     assert_int_equal(commit(&f), 1);
     close_engine(&f);
 }
@@ -265,13 +280,13 @@ static void test_a_dead_letter_without_room_is_written_later_without_a_fault(voi
     open_retrying(&f, 1, true);
     accept(&f, 0, 0, 1);
     finish(take(&f), KCA_FAILED);
-    kca__engine_written(condemned(&f), NULL, 20);
-    assert_int_equal(f.engine.notes.count, 0);
+    kca__engine_letter_postponed(condemned(&f), 20);
+    assert_int_equal(f.engine->notes.count, 0);
     assert_int_equal(commit(&f), NOTHING);
     assert_null(condemned(&f));
-    kca__engine_stop(&f.engine); /* a stop does not give it up */
+    kca__engine_stop(f.engine, KCA__CLOCK_NEVER); /* a stop does not give it up */
     pass_ms(&f, 20);
-    kca__engine_written(condemned(&f), NULL, 0);
+    kca__engine_letter_stored(condemned(&f));
     assert_int_equal(commit(&f), 1);
     close_engine(&f);
 }
@@ -282,8 +297,8 @@ static void test_a_dead_letter_that_is_not_stored_at_the_end_comes_again(void **
     accept(&f, 0, 0, 1);
     finish(take(&f), KCA_FAILED);
     kca_delivery *d = condemned(&f);
-    kca__engine_stop(&f.engine);
-    kca__engine_written(d, kca__error_new(KCA_ERROR_NOT_STORED, "the broker is away"), 0);
+    kca__engine_stop(f.engine, KCA__CLOCK_NEVER);
+    kca__engine_letter_failed(d, kca__error_new(KCA_ERROR_NOT_STORED, "the broker is away"));
     assert_int_equal(commit(&f), NOTHING);
     assert_int_equal(f.live, 0);
     close_engine(&f);
@@ -296,10 +311,10 @@ static void test_an_engine_lives_until_its_dead_letters_are_answered(void **stat
     accept(&f, 0, 0, 1);
     finish(take(&f), KCA_FAILED);
     kca_delivery *d = condemned(&f);
-    kca__engine_shut(&f.engine);
-    kca__engine_release(&f.engine);
+    kca__engine_shut(f.engine);
+    kca__engine_release(f.engine);
     assert_int_equal(f.let_go, 0);
-    kca__engine_written(d, NULL, 0);
+    kca__engine_letter_stored(d);
     assert_int_equal(f.let_go, 1);
     assert_int_equal(f.live, 0);
 }
@@ -312,14 +327,14 @@ static void test_a_dead_letter_of_a_partition_that_went_moves_nothing(void **sta
     finish(take(&f), KCA_FAILED);
     finish(take(&f), KCA_FAILED);
     kca_delivery *writing = condemned(&f);
-    kca__engine_begin_drain(&f.engine, "things", 0);
-    assert_int_equal(kca__engine_await_drained(&f.engine, kca__clock_ms()), 1);
+    kca__engine_begin_drain(f.engine, "things", 0);
+    assert_int_equal(kca__engine_await_drained(f.engine, kca__clock_ms()), 1);
     forget(&f, 0);
-    assert_int_equal(f.engine.condemned, 0);
+    assert_int_equal(f.engine->condemned, 0);
     assign(&f, 0);
-    kca__engine_written(writing, NULL, 0);
+    kca__engine_letter_stored(writing);
     assert_int_equal(commit(&f), NOTHING);
-    assert_int_equal(f.engine.counts.dead_lettered, 0);
+    assert_int_equal(f.engine->counts.dead_lettered, 0);
     close_engine(&f);
 }
 
@@ -328,40 +343,40 @@ static void test_a_dead_letter_of_a_partition_that_went_moves_nothing(void **sta
 /* Fault 1 of Gomes: a message whose handler timed out was neither dead-lettered nor redelivered. */
 static void test_a_late_delivery_is_tried_again_once_its_handler_is_back(void **state) {
     fixture f;
-    open_retrying(&f, 2, true);
-    f.engine.processing_timeout_ms = 50;
+    open_timed(&f, 2, true);
     accept(&f, 0, 0, 1);
     accept(&f, 0, 1, 1);
     kca_delivery *late = take(&f);
     pass_ms(&f, 50);
-    assert_int_equal(f.engine.counts.timed_out, 1);
+    assert_int_equal(f.engine->counts.timed_out, 1);
     pass_ms(&f, 1000);
     assert_null(take(&f));
     assert_false(kca__engine_settle(late, KCA_DONE));
-    kca__engine_recycle(late);
+    kca__engine_give_back(late);
     pass_ms(&f, 0);
     kca_delivery *again = take_offset(&f, 0);
     assert_int_equal(again->attempt, 2);
     pass_ms(&f, 50);
-    kca__engine_recycle(again);
+    kca__engine_give_back(again);
     kca_delivery *dead = condemned(&f);
     assert_string_equal(dead->failure_name, "timeout");
     assert_non_null(strstr(dead->failure_text, "processing time, 50 ms"));
-    kca__engine_written(dead, NULL, 0);
+    kca__engine_letter_stored(dead);
     finish(take_offset(&f, 1), KCA_DONE);
     assert_int_equal(commit(&f), 2);
     close_engine(&f);
 }
 
-static void open_abandoning(fixture *f, int max_attempts) {
-    open_retrying(f, max_attempts, true);
-    f->engine.processing_timeout_ms = 50;
-    f->engine.abandon = true;
+static kca__engine_setup abandoning_setup(int max_attempts) {
+    kca__engine_setup setup = retrying_setup(max_attempts, true);
+    setup.processing_timeout_ms = 50;
+    setup.abandon = true;
+    return setup;
 }
 
 static void test_an_abandoned_delivery_is_tried_again_beside_its_late_handler(void **state) {
     fixture f;
-    open_abandoning(&f, 2);
+    open_with(&f, abandoning_setup(2));
     accept(&f, 0, 0, 1);
     accept(&f, 0, 1, 1);
     kca_delivery *late = take(&f);
@@ -377,7 +392,7 @@ static void test_an_abandoned_delivery_is_tried_again_beside_its_late_handler(vo
     assert_int_equal(commit(&f), 1);
     assert_false(kca__engine_settle(late, KCA_FAILED));
     assert_int_equal(f.live, 2); /* what the late handler has stays readable */
-    kca__engine_recycle(late);
+    kca__engine_give_back(late);
     assert_int_equal(f.live, 1);
     finish(next, KCA_DONE);
     assert_int_equal(commit(&f), 2);
@@ -386,7 +401,7 @@ static void test_an_abandoned_delivery_is_tried_again_beside_its_late_handler(vo
 
 static void test_an_abandoned_delivery_is_dead_lettered_while_its_handlers_hang(void **state) {
     fixture f;
-    open_abandoning(&f, 2);
+    open_with(&f, abandoning_setup(2));
     accept(&f, 0, 0, 1);
     kca_delivery *first = take(&f);
     pass_ms(&f, 50);
@@ -395,20 +410,21 @@ static void test_an_abandoned_delivery_is_dead_lettered_while_its_handlers_hang(
     pass_ms(&f, 50);
     kca_delivery *dead = condemned(&f);
     assert_non_null(dead);
-    kca__engine_recycle(second);
+    kca__engine_give_back(second);
     assert_ptr_equal(dead->record, first->record);
-    kca__engine_written(dead, NULL, 0);
+    kca__engine_letter_stored(dead);
     assert_int_equal(commit(&f), 1);
     assert_int_equal(f.live, 1);
-    kca__engine_recycle(first);
+    kca__engine_give_back(first);
     assert_int_equal(f.live, 0);
     close_engine(&f);
 }
 
 static void test_late_handlers_hold_room_until_they_are_back(void **state) {
     fixture f;
-    open_abandoning(&f, 0);
-    f.engine.capacity = 2;
+    kca__engine_setup setup = abandoning_setup(0);
+    setup.capacity = 2;
+    open_with(&f, setup);
     accept(&f, 0, 0, 1);
     kca_delivery *late[3];
     for (int i = 0; i < 3; i++) {
@@ -417,10 +433,10 @@ static void test_late_handlers_hold_room_until_they_are_back(void **state) {
         pass_ms(&f, 50);
         pass_ms(&f, 1200);
     }
-    assert_int_equal(kca__engine_room_locked(&f.engine), 0);
+    assert_int_equal(kca__engine_room_locked(f.engine), 0);
     for (int i = 0; i < 3; i++)
-        kca__engine_recycle(late[i]);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 1);
+        kca__engine_give_back(late[i]);
+    assert_int_equal(kca__engine_room_locked(f.engine), 1);
     finish(take(&f), KCA_DONE);
     close_engine(&f);
 }
@@ -433,16 +449,17 @@ static void test_a_duplicate_is_settled_as_done_and_counted(void **state) {
     accept(&f, 0, 0, 1);
     finish(take(&f), KCA_DUPLICATE);
     assert_int_equal(commit(&f), 1);
-    assert_int_equal(f.engine.counts.duplicates, 1);
-    assert_int_equal(f.engine.counts.handled, 0);
+    assert_int_equal(f.engine->counts.duplicates, 1);
+    assert_int_equal(f.engine->counts.handled, 0);
     close_engine(&f);
 }
 
 static void test_an_id_is_remembered_when_its_message_is_done(void **state) {
     fixture f;
-    open_retrying(&f, 2, true);
     kca__deduplication *memory = kca__deduplication_new(10);
-    f.engine.deduplication = memory;
+    kca__engine_setup setup = retrying_setup(2, true);
+    setup.deduplication = memory;
+    open_with(&f, setup);
     accept(&f, 0, 0, 1);
     kca_delivery *d = take(&f);
     d->message.texts[KCA__TEXT_MESSAGE_ID] = "id-1";

@@ -56,7 +56,7 @@ static void test_a_commit_that_failed_is_tried_again(void **state) {
     accept(&f, 0, 5, 1);
     finish(take(&f), KCA_DONE);
     assert_int_equal(commit(&f), 6);
-    kca__engine_commit_failed(&f.engine, "things", 0);
+    kca__engine_commit_failed(f.engine, "things", 0);
     assert_int_equal(commit(&f), 6);
     close_engine(&f);
 }
@@ -73,11 +73,11 @@ static void test_a_failure_ends_the_engine_and_commits_nothing_beyond(void **sta
     finish(bad, KCA_REJECTED);
     assert_null(take(&f));
     assert_int_equal(commit(&f), 1);
-    assert_string_equal(f.engine.failure->text,
+    assert_string_equal(f.engine->failure->text,
                         "consumer reader: a message without a name was rejected at things[0] "
                         "offset 1, NegativeAmount: the amount is -3");
-    assert_int_equal(f.engine.failure->code, KCA_ERROR_HANDLER);
-    assert_int_equal(f.engine.notes.count, 1);
+    assert_int_equal(f.engine->failure->code, KCA_ERROR_HANDLER);
+    assert_int_equal(f.engine->notes.count, 1);
     close_engine(&f);
 }
 
@@ -89,11 +89,11 @@ static void test_the_policy_skip_passes_a_failure_with_a_fault(void **state) {
     accept(&f, 0, 1, 1);
     finish(take(&f), KCA_FAILED);
     assert_int_equal(commit(&f), 1);
-    assert_int_equal(f.engine.notes.count, 1);
-    assert_int_equal(f.engine.notes.first->offset, 0);
+    assert_int_equal(f.engine->notes.count, 1);
+    assert_int_equal(f.engine->notes.first->offset, 0);
     finish(take_offset(&f, 1), KCA_DONE);
-    assert_int_equal(f.engine.counts.skipped, 1);
-    assert_int_equal(f.engine.counts.handled, 1);
+    assert_int_equal(f.engine->counts.skipped, 1);
+    assert_int_equal(f.engine->counts.handled, 1);
     close_engine(&f);
 }
 
@@ -102,8 +102,8 @@ static void test_a_delivery_freed_without_being_settled_counts_as_failed(void **
     open_engine(&f, 10, false);
     assign(&f, 0);
     accept(&f, 0, 0, 1);
-    kca__engine_recycle(take(&f));
-    assert_non_null(strstr(f.engine.failure->text, "freed without being settled"));
+    kca__engine_give_back(take(&f));
+    assert_non_null(strstr(f.engine->failure->text, "freed without being settled"));
     assert_int_equal(commit(&f), NOTHING);
     close_engine(&f);
 }
@@ -116,28 +116,29 @@ static void test_settling_counts_once(void **state) {
     kca_delivery *d = take(&f);
     assert_true(kca__engine_settle(d, KCA_DONE));
     assert_false(kca__engine_settle(d, KCA_FAILED));
-    kca__engine_recycle(d);
-    assert_null(f.engine.failure);
-    assert_int_equal(f.engine.counts.handled, 1);
+    kca__engine_give_back(d);
+    assert_null(f.engine->failure);
+    assert_int_equal(f.engine->counts.handled, 1);
     close_engine(&f);
 }
 
 static void test_what_expires_counts_as_failed_and_keeps_its_lane_until_it_is_back(void **state) {
     fixture f;
-    open_engine(&f, 10, true);
-    f.engine.processing_timeout_ms = 1000;
+    kca__engine_setup setup = plain_setup(10, true);
+    setup.processing_timeout_ms = 1000;
+    open_engine_with(&f, setup);
     assign(&f, 0);
     accept(&f, 0, 0, 1);
     accept(&f, 0, 1, 1);
     kca_delivery *slow = take(&f);
     simulated_ms = slow->deadline_ms - 1;
-    assert_int_equal(kca__engine_see_to_due(&f.engine, simulated_ms, INT64_MAX), slow->deadline_ms);
-    assert_int_equal(f.engine.counts.failed, 0);
-    assert_true(kca__engine_see_to_due(&f.engine, slow->deadline_ms, INT64_MAX) == INT64_MAX);
-    assert_int_equal(f.engine.counts.failed, 1);
+    assert_int_equal(kca__engine_see_to_due(f.engine, simulated_ms, INT64_MAX), slow->deadline_ms);
+    assert_int_equal(f.engine->counts.failed, 0);
+    assert_true(kca__engine_see_to_due(f.engine, slow->deadline_ms, INT64_MAX) == INT64_MAX);
+    assert_int_equal(f.engine->counts.failed, 1);
     assert_int_equal(commit(&f), 1);
     assert_null(take(&f));
-    kca__engine_recycle(slow);
+    kca__engine_give_back(slow);
     finish(take_offset(&f, 1), KCA_DONE);
     close_engine(&f);
 }
@@ -149,17 +150,17 @@ static void test_a_revoked_partition_is_drained_and_then_forgotten(void **state)
     for (int i = 0; i < 4; i++)
         accept(&f, 0, i, i);
     kca_delivery *in_time = take(&f), *late = take(&f);
-    kca__engine_begin_drain(&f.engine, "things", 0);
+    kca__engine_begin_drain(f.engine, "things", 0);
     assert_null(take(&f));
-    assert_int_equal(kca__engine_await_drained(&f.engine, kca__clock_ms()), 2);
+    assert_int_equal(kca__engine_await_drained(f.engine, kca__clock_ms()), 2);
     finish(in_time, KCA_DONE);
-    assert_int_equal(kca__engine_await_drained(&f.engine, kca__clock_ms()), 1);
+    assert_int_equal(kca__engine_await_drained(f.engine, kca__clock_ms()), 1);
     assert_int_equal(commit(&f), 1);
     forget(&f, 0);
-    assert_int_equal(f.engine.held, 1);
-    assert_int_equal(f.engine.out, 0);
+    assert_int_equal(f.engine->held, 1);
+    assert_int_equal(f.engine->out, 0);
     assert_false(kca__engine_settle(late, KCA_DONE));
-    kca__engine_recycle(late);
+    kca__engine_give_back(late);
     assert_int_equal(commit(&f), NOTHING);
     close_engine(&f);
 }
@@ -183,7 +184,7 @@ static void test_a_partition_whose_offsets_go_back_begins_anew(void **state) {
     accept(&f, 0, 0, 1);
     assert_null(take(&f)); /* its key's last handler still runs */
     assert_false(kca__engine_settle(old, KCA_DONE));
-    kca__engine_recycle(old);
+    kca__engine_give_back(old);
     finish(take_offset(&f, 0), KCA_DONE);
     assert_int_equal(commit(&f), 1);
     close_engine(&f);
@@ -196,10 +197,10 @@ static void test_nothing_of_a_partition_that_goes_is_given_out_when_its_offsets_
     assign(&f, 0);
     accept(&f, 0, 100, 1);
     kca_delivery *old = take_offset(&f, 100);
-    kca__engine_begin_drain(&f.engine, "things", 0);
+    kca__engine_begin_drain(f.engine, "things", 0);
     accept(&f, 0, 0, 1);
     assert_null(take(&f));
-    kca__engine_recycle(old);
+    kca__engine_give_back(old);
     close_engine(&f);
 }
 
@@ -212,8 +213,8 @@ static void test_a_withdrawn_delivery_counts_as_nothing(void **state) {
     kca__engine_withdraw(take_offset(&f, 0));
     finish(take_offset(&f, 1), KCA_DONE);
     assert_int_equal(commit(&f), 0);
-    assert_int_equal(f.engine.counts.failed, 0);
-    assert_int_equal(f.engine.out, 0);
+    assert_int_equal(f.engine->counts.failed, 0);
+    assert_int_equal(f.engine->out, 0);
     close_engine(&f);
 }
 
@@ -223,12 +224,12 @@ static void test_a_full_engine_has_no_room_until_a_delivery_is_back(void **state
     assign(&f, 0);
     accept(&f, 0, 0, 1);
     accept(&f, 0, 1, 1);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 0);
+    assert_int_equal(kca__engine_room_locked(f.engine), 0);
     kca_delivery *d = take(&f);
     assert_true(kca__engine_settle(d, KCA_DONE));
-    assert_int_equal(kca__engine_room_locked(&f.engine), 0);
-    kca__engine_recycle(d);
-    assert_int_equal(kca__engine_room_locked(&f.engine), 1);
+    assert_int_equal(kca__engine_room_locked(f.engine), 0);
+    kca__engine_give_back(d);
+    assert_int_equal(kca__engine_room_locked(f.engine), 1);
     close_engine(&f);
 }
 
@@ -239,11 +240,11 @@ static void test_an_engine_lives_until_the_last_delivery_is_back(void **state) {
     for (int i = 0; i < 4; i++)
         accept(&f, 0, i, 1);
     kca_delivery *d = take(&f);
-    assert_int_equal(kca__engine_shut(&f.engine), 1);
+    assert_int_equal(kca__engine_shut(f.engine), 1);
     assert_int_equal(f.live, 1);
-    kca__engine_release(&f.engine);
+    kca__engine_release(f.engine);
     assert_int_equal(f.let_go, 0);
-    kca__engine_recycle(d);
+    kca__engine_give_back(d);
     assert_int_equal(f.let_go, 1);
     assert_int_equal(f.live, 0);
 }
@@ -257,24 +258,24 @@ static void test_the_end_tells_of_unsettled_deliveries_whose_partition_has_gone(
         accept(&f, 0, i, i);
     kca_delivery *a = take(&f), *b = take(&f), *settled = take(&f);
     assert_true(kca__engine_settle(settled, KCA_DONE));
-    kca__engine_begin_drain(&f.engine, "things", 0);
+    kca__engine_begin_drain(f.engine, "things", 0);
     forget(&f, 0);
-    assert_int_equal(kca__engine_shut(&f.engine), 2);
-    kca__engine_recycle(a);
-    kca__engine_recycle(b);
-    kca__engine_recycle(settled);
+    assert_int_equal(kca__engine_shut(f.engine), 2);
+    kca__engine_give_back(a);
+    kca__engine_give_back(b);
+    kca__engine_give_back(settled);
     close_engine(&f);
 }
 
 static void test_only_the_newest_faults_are_kept(void **state) {
     fixture f;
     open_engine(&f, 10, true);
-    pthread_mutex_lock(&f.engine.lock);
+    pthread_mutex_lock(&f.engine->lock);
     for (int i = 0; i < KCA__EVENT_QUEUE_NOTES + 5; i++)
-        kca__engine_fault_locked(&f.engine, kca__error_new(KCA_ERROR_BROKER, "%d", i), "t", 0, i);
-    pthread_mutex_unlock(&f.engine.lock);
-    assert_int_equal(f.engine.notes.count, KCA__EVENT_QUEUE_NOTES);
-    assert_int_equal(f.engine.notes.first->offset, 5);
+        kca__engine_fault_locked(f.engine, kca__error_new(KCA_ERROR_BROKER, "%d", i), "t", 0, i);
+    pthread_mutex_unlock(&f.engine->lock);
+    assert_int_equal(f.engine->notes.count, KCA__EVENT_QUEUE_NOTES);
+    assert_int_equal(f.engine->notes.first->offset, 5);
     close_engine(&f);
 }
 
@@ -282,7 +283,7 @@ static void test_only_the_newest_faults_are_kept(void **state) {
 
 static void *assign_after_the_burst(void *argument) {
     fixture *f = argument;
-    kca__engine_await_fetch(&f->engine);
+    kca__engine_await_fetch(f->engine);
     assign(f, 0);
     return NULL;
 }
@@ -292,22 +293,22 @@ static void test_a_burst_of_the_last_assignment_does_not_move_the_next_ones_fron
     pthread_t poller;
     open_engine(&f, 10, false);
     assign(&f, 0);
-    f.engine.fetching = true;
+    f.engine->fetching = true;
     record *on_its_way = new_record(&f, 0, 100, 1);
-    kca__engine_begin_drain(&f.engine, "things", 0);
+    kca__engine_begin_drain(f.engine, "things", 0);
     forget(&f, 0);
     pthread_create(&poller, NULL, assign_after_the_burst, &f);
-    pthread_mutex_lock(&f.engine.lock);
+    pthread_mutex_lock(&f.engine->lock);
     while (!f.woken) {
-        pthread_mutex_unlock(&f.engine.lock);
+        pthread_mutex_unlock(&f.engine->lock);
         poll(NULL, 0, 1);
-        pthread_mutex_lock(&f.engine.lock);
+        pthread_mutex_lock(&f.engine->lock);
     }
-    pthread_mutex_unlock(&f.engine.lock);
+    pthread_mutex_unlock(&f.engine->lock);
     accept_record(&f, on_its_way);
-    pthread_mutex_lock(&f.engine.lock);
-    kca__engine_end_fetch_locked(&f.engine);
-    pthread_mutex_unlock(&f.engine.lock);
+    pthread_mutex_lock(&f.engine->lock);
+    kca__engine_end_fetch_locked(f.engine);
+    pthread_mutex_unlock(&f.engine->lock);
     pthread_join(poller, NULL);
     assert_null(take(&f));
     assert_int_equal(f.live, 0);

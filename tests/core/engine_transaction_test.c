@@ -2,10 +2,10 @@
 #include "engine_fixture.h"
 
 static void open_transactional(fixture *f) {
-    open_engine(f, 10, false);
-    f->engine.transactional = true;
-    f->engine.retry = (kca__retry_plan){.max_attempts = 2, .backoff_ms = 100, .multiplier = 1};
-    f->engine.retry.backoff_max_ms = 100;
+    kca__engine_setup setup = plain_setup(10, false);
+    setup.retry = (kca__retry_plan){
+        .max_attempts = 2, .backoff_ms = 100, .backoff_max_ms = 100, .multiplier = 1};
+    open_engine_with(f, setup);
     assign(f, 0);
     assign(f, 1);
 }
@@ -30,7 +30,7 @@ static void count_offset(void *user, const char *topic, int partition, int64_t o
 
 static contents collect(fixture *f) {
     contents c = {0};
-    assert_true(kca__engine_collect_transaction(&f->engine, count_offset, &c, &c.batch));
+    assert_true(kca__engine_collect_transaction(f->engine, count_offset, &c, &c.batch));
     return c;
 }
 
@@ -83,11 +83,11 @@ static void test_what_a_partition_published_that_has_gone_does_not_go_out(void *
     kca_delivery *gone = take(&f), *stays = take(&f);
     publish(gone, "gone");
     publish(stays, "stays");
-    kca__engine_begin_drain(&f.engine, "things", 0);
+    kca__engine_begin_drain(f.engine, "things", 0);
     finish(stays, KCA_DONE);
     finish(gone, KCA_DONE);
     forget(&f, 0);
-    kca__engine_disown(&f.engine, "things", 0);
+    kca__engine_disown(f.engine, "things", 0);
     contents c = collect(&f);
     assert_int_equal(c.partitions, 1);
     must_hold(c, "stays");
@@ -113,21 +113,21 @@ static void test_what_was_published_before_a_seek_goes_out(void **state) {
 static void test_a_full_transaction_comes_first(void **state) {
     fixture f;
     open_transactional(&f);
-    assert_in_range(kca__notifier_fd(&f.engine.notifier), 0, 1000000);
+    assert_in_range(kca__notifier_fd(&f.engine->notifier), 0, 1000000);
     accept(&f, 0, 0, 1);
     accept(&f, 0, 1, 2);
     kca_delivery *d = take_offset(&f, 0);
     for (int i = 0; i < 10000; i++)
         publish(d, "many");
-    kca__notifier_clear(&f.engine.notifier);
+    kca__notifier_clear(&f.engine->notifier);
     finish(d, KCA_DONE);
     assert_true(f.poller_woken > 0);
     assert_null(take(&f));
-    assert_int_equal(atomic_load(&f.engine.notifier.raised), 0);
+    assert_int_equal(atomic_load(&f.engine->notifier.raised), 0);
     contents c = collect(&f);
     assert_int_equal(c.batch.count, 10000);
     kca__held_records_free(c.batch.first);
-    assert_int_equal(atomic_load(&f.engine.notifier.raised), 1);
+    assert_int_equal(atomic_load(&f.engine->notifier.raised), 1);
     finish(take_offset(&f, 1), KCA_DONE);
     close_engine(&f);
 }

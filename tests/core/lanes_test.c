@@ -7,16 +7,17 @@
 
 enum { MANY = 3000 };
 
-static const char first_place, second_place;
+static const char first_partition, second_partition;
 
-static kca__lane_entry entry(const void *place, const char *key) {
-    return (kca__lane_entry){.place = place, .key = key, .key_len = key ? strlen(key) : 0};
+static kca__lane_entry entry(const void *topic_partition, const char *key) {
+    return (kca__lane_entry){
+        .topic_partition = topic_partition, .key = key, .key_len = key ? strlen(key) : 0};
 }
 
 static void test_entries_of_one_key_leave_one_after_another(void **state) {
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
-    kca__lane_entry a = entry(&first_place, "k"), b = a, c = a;
+    kca__lane_entry a = entry(&first_partition, "k"), b = a, c = a;
     kca__lanes_add(&l, &a);
     kca__lanes_add(&l, &b);
     kca__lanes_add(&l, &c);
@@ -35,7 +36,7 @@ static void test_entries_of_one_key_leave_one_after_another(void **state) {
 static void test_an_entry_that_comes_while_its_key_is_out_waits(void **state) {
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
-    kca__lane_entry a = entry(&first_place, "k"), b = a;
+    kca__lane_entry a = entry(&first_partition, "k"), b = a;
     kca__lanes_add(&l, &a);
     assert_ptr_equal(kca__lanes_take(&l), &a);
     kca__lanes_add(&l, &b);
@@ -49,7 +50,7 @@ static void test_an_entry_that_comes_while_its_key_is_out_waits(void **state) {
 static void test_equal_keys_of_two_partitions_go_side_by_side(void **state) {
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
-    kca__lane_entry a = entry(&first_place, "k"), b = entry(&second_place, "k");
+    kca__lane_entry a = entry(&first_partition, "k"), b = entry(&second_partition, "k");
     kca__lanes_add(&l, &a);
     kca__lanes_add(&l, &b);
     assert_ptr_equal(kca__lanes_take(&l), &a);
@@ -60,7 +61,7 @@ static void test_equal_keys_of_two_partitions_go_side_by_side(void **state) {
 static void test_entries_without_a_key_go_side_by_side(void **state) {
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
-    kca__lane_entry a = entry(&first_place, NULL), b = a;
+    kca__lane_entry a = entry(&first_partition, NULL), b = a;
     kca__lanes_add(&l, &a);
     kca__lanes_add(&l, &b);
     assert_ptr_equal(kca__lanes_take(&l), &a);
@@ -73,7 +74,7 @@ static void test_entries_without_a_key_go_side_by_side(void **state) {
 static void test_what_is_ready_longest_leaves_first(void **state) {
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
-    kca__lane_entry a = entry(&first_place, "a"), a2 = a, b = entry(&first_place, "b");
+    kca__lane_entry a = entry(&first_partition, "a"), a2 = a, b = entry(&first_partition, "b");
     kca__lanes_add(&l, &a);
     kca__lanes_add(&l, &a2);
     assert_ptr_equal(kca__lanes_take(&l), &a);
@@ -93,8 +94,9 @@ static void test_many_keys_share_few_buckets(void **state) {
     for (int i = 0; i < MANY; i++) {
         memcpy(keys[i], &i, sizeof i);
         for (int j = 0; j < 2; j++)
-            entries[2 * i + j] = (kca__lane_entry){
-                .place = &first_place, .key = keys[i], .key_len = (size_t)(4 + i % 20)};
+            entries[2 * i + j] = (kca__lane_entry){.topic_partition = &first_partition,
+                                                   .key = keys[i],
+                                                   .key_len = (size_t)(4 + i % 20)};
     }
     for (int i = 0; i < MANY * 2; i++)
         kca__lanes_add(&l, &entries[i]);
@@ -116,9 +118,9 @@ static void test_many_keys_share_few_buckets(void **state) {
 static void test_keys_are_compared_whole(void **state) {
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
-    kca__lane_entry a = {.place = &first_place, .key = "a\0b", .key_len = 3};
-    kca__lane_entry b = {.place = &first_place, .key = "a\0c", .key_len = 3};
-    kca__lane_entry c = {.place = &first_place, .key = "a\0", .key_len = 2};
+    kca__lane_entry a = {.topic_partition = &first_partition, .key = "a\0b", .key_len = 3};
+    kca__lane_entry b = {.topic_partition = &first_partition, .key = "a\0c", .key_len = 3};
+    kca__lane_entry c = {.topic_partition = &first_partition, .key = "a\0", .key_len = 2};
     kca__lanes_add(&l, &a);
     kca__lanes_add(&l, &b);
     kca__lanes_add(&l, &c);
@@ -129,7 +131,7 @@ static void test_keys_are_compared_whole(void **state) {
 static void test_an_entry_that_is_put_back_is_still_the_first_of_its_lane(void **state) {
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
-    kca__lane_entry a = entry(&first_place, "k"), a2 = a, none = entry(&first_place, NULL);
+    kca__lane_entry a = entry(&first_partition, "k"), a2 = a, none = entry(&first_partition, NULL);
     kca__lanes_add(&l, &a);
     kca__lanes_add(&l, &a2);
     kca__lanes_add(&l, &none);
@@ -148,7 +150,7 @@ static void test_an_entry_that_is_put_back_is_still_the_first_of_its_lane(void *
 static void test_another_entry_takes_the_place_of_one_that_is_out(void **state) {
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
-    kca__lane_entry a = entry(&first_place, "k"), a2 = a, by;
+    kca__lane_entry a = entry(&first_partition, "k"), a2 = a, by;
     kca__lanes_add(&l, &a);
     kca__lanes_add(&l, &a2);
     assert_ptr_equal(kca__lanes_take(&l), &a);
@@ -165,7 +167,7 @@ static void test_another_entry_takes_the_place_of_one_that_is_out(void **state) 
 static void test_lanes_that_are_cleared_are_as_new(void **state) {
     kca__lanes l;
     assert_true(kca__lanes_init(&l, 4));
-    kca__lane_entry a = entry(&first_place, "k"), b = a;
+    kca__lane_entry a = entry(&first_partition, "k"), b = a;
     kca__lanes_add(&l, &a);
     kca__lanes_clear(&l);
     assert_null(kca__lanes_take(&l));

@@ -1,0 +1,301 @@
+/* Records come, and deliveries are given out. Part of the inbound engine. */
+#include "engine/engine_private.h"
+
+#include "base/error.h"
+#include "base/generation.h"
+
+#include <stdlib.h>
+
+enum {
+    MOST_IN_BATCH = 10000, /* records published: then a transaction has to come first */
+    BURST = 64,            /* records fetched at a time: the others wait for the last of them */
+    LONGEST_FETCH_MS = 1000,
+    NAP_MS = 1 /* the shortest: handlers of a full engine may take microseconds each */
+};
+
+/* ---- records ---- */
+
+int kca__engine_room_locked(const kca__engine *e) {
+    int room = e->setup.capacity - (e->held - e->exempt);
+    return e->stopping || room < 0 ? 0 : room;
+}
+
+static void release_event(kca_event *event) {
+    kca__engine_give_back((kca_delivery *)event);
+}
+
+kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
+    kca_delivery *d = e->free;
+    if (d) {
+        e->free = d->next;
+    } else {
+        d = calloc(1, sizeof *d);
+        if (!d)
+            return NULL;
+        d->all_next = e->all;
+        e->all = d;
+        d->engine = e;
+        d->event.type = KCA_EVENT_DELIVERY;
+        d->event.release = release_event;
+        d->event.generation = kca__generation();
+    }
+    d->sharing = d;
+    d->fate = KCA__FATE_NONE;
+    d->shared = false;
+    d->attempt = d->writes = 0;
+    return d;
+}
+
+/* A partition begins anew when its offsets go back: its topic was made again, or its end was cut
+ * off. */
+static kca__assigned *begin_anew_locked(kca__engine *e, kca__assigned *a,
+                                        const kca__inbound_record *r) {
+    bool draining = a->draining;
+    kca__engine_revoke_locked(e, a);
+    kca__engine_sweep_locked(e);
+    a = kca__assigned_list_add(&e->assigned, r->topic, r->partition);
+    if (a)
+        a->draining = draining;
+    else
+        kca__engine_fail_locked(e, kca__error_memory());
+    return a;
+}
+
+static kca__assigned *assigned_of_locked(kca__engine *e, const kca__inbound_record *r) {
+    kca__assigned *a = kca__assigned_list_find(&e->assigned, r->topic, r->partition);
+    if (!a)
+        return NULL;
+    if (r->offset <= a->last_offset)
+        return begin_anew_locked(e, a, r);
+    /* What was finished is known of these very offsets only: not when they begin elsewhere. */
+    if (a->last_offset < 0 && r->offset < a->base)
+        kca__offset_map_clear(&a->known);
+    if (a->begin < 0)
+        a->begin = r->offset;
+    return a;
+}
+
+static void set_lane(kca_delivery *d, kca__order order, const kca__inbound_record *r) {
+    const kca__topic_partition *tp = d->assigned->topic_partition;
+    d->lane.topic_partition = tp;
+    d->lane.key = order == KCA__ORDER_PARTITION ? &tp->number : r->key;
+    d->lane.key_len = order == KCA__ORDER_KEY         ? r->key_len
+                      : order == KCA__ORDER_PARTITION ? sizeof tp->number
+                                                      : 0;
+}
+
+/* False: the record was not taken over. */
+static bool accept_one_locked(kca__engine *e, const kca__inbound_record *r) {
+    kca__assigned *a = assigned_of_locked(e, r);
+    if (!a)
+        return false;
+    if (kca__offset_map_has(&a->known, r->offset)) {
+        a->last_offset = r->offset;
+        kca__frontier_pass(&a->frontier, r->offset);
+        e->counts.finished_before++;
+        return false;
+    }
+    kca_delivery *d = kca__engine_new_delivery_locked(e);
+    if (!d) {
+        kca__engine_fail_locked(e, kca__error_memory());
+        return false;
+    }
+    a->last_offset = r->offset;
+    a->held++;
+    e->held++;
+    e->exempt += a->topic_partition->paused;
+    kca__frontier_add(&a->frontier, &d->frontier, r->offset);
+    d->assigned = a;
+    d->record = r->record;
+    d->offset = r->offset;
+    d->state = KCA__DELIVERY_WAITING;
+    d->in_lane = true;
+    set_lane(d, e->setup.order, r);
+    kca__lanes_add(&e->lanes, &d->lane);
+    return true;
+}
+
+void kca__engine_accept_locked(kca__engine *e, kca__inbound_record *records, int count) {
+    for (int i = 0; i < count; i++)
+        if (e->stopping || !accept_one_locked(e, &records[i]))
+            e->setup.release_record(records[i].record);
+}
+
+/* ---- giving out ---- */
+
+static void give_out_locked(kca__engine *e, kca_delivery *d) {
+    int timeout_ms = e->setup.processing_timeout_ms;
+    d->state = KCA__DELIVERY_OUT;
+    d->attempt++;
+    d->deadline_ms = timeout_ms > 0 ? e->setup.clock_ms() + timeout_ms : KCA__CLOCK_NEVER;
+    d->next = NULL;
+    d->previous = e->out_last;
+    *(e->out_last ? &e->out_last->next : &e->out_first) = d;
+    e->out_last = d;
+    e->out++;
+    e->holders++;
+    d->assigned->out++;
+}
+
+/* Its turn has come, but nothing of its partition is given out now. */
+static void park_locked(kca_delivery *d) {
+    kca__assigned *a = d->assigned;
+    d->next = NULL;
+    *(a->parked_last ? &a->parked_last->next : &a->parked_first) = d;
+    a->parked_last = d;
+}
+
+bool kca__engine_has_ready_locked(const kca__engine *e) {
+    return e->lanes.ready_count > 0 && e->batch.count < MOST_IN_BATCH;
+}
+
+kca_delivery *kca__engine_take_locked(kca__engine *e) {
+    if (e->stopping || !kca__engine_has_ready_locked(e))
+        return NULL;
+    kca__lane_entry *entry;
+    while ((entry = kca__lanes_take(&e->lanes))) {
+        kca_delivery *d = kca__delivery_of_lane(entry);
+        const kca__assigned *a = d->assigned;
+        if (a->revoked) {
+            kca__engine_drop_locked(e, d);
+        } else if (a->draining || a->topic_partition->paused) {
+            park_locked(d);
+        } else {
+            give_out_locked(e, d);
+            return d;
+        }
+    }
+    return NULL;
+}
+
+static int take_notes_locked(kca__engine *e, kca_event **out, int max) {
+    int count = 0;
+    while (count < max && (out[count] = kca__event_list_take(&e->notes)))
+        count++;
+    return count;
+}
+
+static int take_ready_locked(kca__engine *e, kca_event **out, int max) {
+    int count = take_notes_locked(e, out, max);
+    if (count > 0)
+        return count;
+    kca_delivery *d;
+    while (count < max && (d = kca__engine_take_locked(e)))
+        out[count++] = &d->event;
+    return count;
+}
+
+/* ---- waiting ---- */
+
+void kca__engine_end_fetch_locked(kca__engine *e) {
+    e->fetching = false;
+    e->may_nap = true;
+    e->fetches++;
+    pthread_cond_broadcast(&e->settled);
+}
+
+/* This thread fetches, with the lock given up meanwhile, and the others go on. */
+static void fetch_burst_locked(kca__engine *e, int64_t deadline) {
+    kca__inbound_record records[BURST];
+    int room = kca__engine_room_locked(e);
+    e->fetching = true;
+    pthread_mutex_unlock(&e->lock);
+    int left = kca__clock_left_ms(deadline);
+    int count = e->setup.fetch(e->setup.owner, records, room < BURST ? room : BURST,
+                               left < 0 || left > LONGEST_FETCH_MS ? LONGEST_FETCH_MS : left);
+    pthread_mutex_lock(&e->lock);
+    kca__engine_accept_locked(e, records, count);
+    kca__engine_end_fetch_locked(e);
+}
+
+/* One step towards something to take; false when the deadline is over. */
+static bool wait_for_work_locked(kca__engine *e, int64_t deadline) {
+    if (!e->fetching && !e->fetch_held && kca__engine_room_locked(e) > 0) {
+        fetch_burst_locked(e, deadline);
+        return kca__clock_left_ms(deadline) != 0;
+    }
+    /* Full: handlers may make room faster than a thread is woken for each record, so one naps. When
+     * nothing changed meanwhile, it waits to be woken. */
+    bool nap = e->may_nap && !e->fetching;
+    e->may_nap &= !nap;
+    e->napping |= nap;
+    e->idle++;
+    int64_t soon = kca__clock_deadline(NAP_MS);
+    bool in_time = kca__clock_wait(&e->work, &e->lock, nap && soon < deadline ? soon : deadline);
+    e->idle--;
+    e->waking = false;
+    e->napping &= !nap;
+    return in_time || (nap && kca__clock_left_ms(deadline) != 0);
+}
+
+/* ---- taking ---- */
+
+/* Frees the delivery before the last, whose record is released, and settles the last. */
+static void put_away_locked(kca__engine *e, kca__returned *returned) {
+    if (returned->spent) {
+        kca__engine_free_delivery_locked(e, returned->spent);
+        e->holders--;
+        returned->spent = NULL;
+    }
+    if (returned->done)
+        kca__engine_settle_locked(e, returned->done, returned->verdict);
+}
+
+/* After put_away_locked, without the lock: the record of the last delivery is released, its place
+ * is freed at the next lock. A delivery that has more to come is given back at once. */
+static void release_done(kca__returned *returned) {
+    kca_delivery *d = returned->done;
+    returned->done = NULL;
+    if (!kca__engine_has_ended(d)) {
+        kca__engine_give_back(d);
+        return;
+    }
+    kca__engine_release_record(d);
+    returned->spent = d;
+}
+
+int kca__engine_take(kca__engine *e, kca__returned *returned, kca_event **out, int max,
+                     int64_t deadline) {
+    pthread_mutex_lock(&e->lock);
+    put_away_locked(e, returned);
+    int count = take_ready_locked(e, out, max);
+    if (count == 0 && returned->done) {
+        /* Before waiting, nothing is kept: the record's memory, its place in the bounded queue. */
+        pthread_mutex_unlock(&e->lock);
+        release_done(returned);
+        pthread_mutex_lock(&e->lock);
+        put_away_locked(e, returned);
+        count = take_ready_locked(e, out, max);
+    }
+    for (bool in_time = true; count == 0 && !e->stopping && in_time;) {
+        in_time = wait_for_work_locked(e, deadline);
+        count = take_ready_locked(e, out, max);
+    }
+    if (count == 0 && e->stopping)
+        count = -KCA_ERROR_STOPPED;
+    kca__engine_wake_locked(e);
+    pthread_mutex_unlock(&e->lock);
+
+    if (returned->done)
+        release_done(returned);
+    return count;
+}
+
+void kca__engine_put_away(kca__engine *e, kca__returned *returned) {
+    while (returned->done || returned->spent) {
+        pthread_mutex_lock(&e->lock);
+        put_away_locked(e, returned);
+        pthread_mutex_unlock(&e->lock);
+        if (returned->done)
+            release_done(returned);
+    }
+}
+
+void kca__returned_settle(kca__returned *returned) {
+    kca_delivery *d = returned->done;
+    returned->done = NULL;
+    if (!d)
+        return;
+    kca__engine_settle(d, returned->verdict);
+    kca__engine_give_back(d);
+}
