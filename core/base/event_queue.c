@@ -47,15 +47,15 @@ void kca__event_queue_close(kca__event_queue *q) {
     pthread_mutex_destroy(&q->lock);
 }
 
-/* With the lock held: something is there now. */
-static void announce(kca__event_queue *q) {
+/* Something is there now. */
+static void announce_locked(kca__event_queue *q) {
     kca__notifier_raise(&q->notifier);
     if (q->waiting > 0)
         pthread_cond_signal(&q->arrived);
 }
 
-/* With the lock held: who serves the source looks whether something is there. */
-static void wake_server(kca__event_queue *q) {
+/* A thread that serves the source looks whether something is there. */
+static void wake_server_locked(kca__event_queue *q) {
     if (q->serving > 0 && q->source.owner)
         q->source.wake(q->source.owner);
 }
@@ -67,7 +67,7 @@ void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receip
     *q->receipts.end = receipts->first;
     q->receipts.end = receipts->end;
     q->receipts.count += receipts->count;
-    announce(q);
+    announce_locked(q);
     pthread_mutex_unlock(&q->lock);
     kca__event_list_init(receipts);
 }
@@ -75,7 +75,7 @@ void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receip
 void kca__event_queue_push_refusals(kca__event_queue *q, kca__event_list *receipts) {
     kca__event_queue_push_receipts(q, receipts);
     pthread_mutex_lock(&q->lock);
-    wake_server(q);
+    wake_server_locked(q);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -86,15 +86,14 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
     kca_event *oldest =
         q->notes.count >= KCA__EVENT_QUEUE_NOTES ? kca__event_list_take(&q->notes) : NULL;
     kca__event_list_add(&q->notes, e);
-    announce(q);
-    wake_server(q);
+    announce_locked(q);
+    wake_server_locked(q);
     pthread_mutex_unlock(&q->lock);
     if (oldest)
         oldest->release(oldest);
 }
 
-/* With the lock held. */
-static int take_now(kca__event_queue *q, kca_event **out, int max) {
+static int take_now_locked(kca__event_queue *q, kca_event **out, int max) {
     int count = 0;
     kca_event *e;
     while (count < max &&
@@ -107,8 +106,8 @@ static int take_now(kca__event_queue *q, kca_event **out, int max) {
     return count;
 }
 
-/* With the lock held, given up meanwhile. */
-static void serve_source(kca__event_queue *q, int timeout_ms) {
+/* The lock is given up meanwhile. */
+static void serve_source_locked(kca__event_queue *q, int timeout_ms) {
     kca__event_source source = q->source;
     q->serving++;
     pthread_mutex_unlock(&q->lock);
@@ -130,8 +129,8 @@ void kca__event_queue_set_source(kca__event_queue *q, kca__event_source source) 
     pthread_mutex_unlock(&q->lock);
 }
 
-/* With the lock held. False when the deadline is over. */
-static bool wait_for_event(kca__event_queue *q, int64_t deadline) {
+/* False when the deadline is over. */
+static bool wait_for_event_locked(kca__event_queue *q, int64_t deadline) {
     if (!q->source.owner || kca__notifier_is_watched(&q->notifier)) {
         q->waiting++;
         bool in_time = kca__clock_wait(&q->arrived, &q->lock, deadline);
@@ -139,18 +138,18 @@ static bool wait_for_event(kca__event_queue *q, int64_t deadline) {
         return in_time;
     }
     int left = kca__clock_left_ms(deadline);
-    serve_source(q, left < 0 || left > SERVE_MS ? SERVE_MS : left);
+    serve_source_locked(q, left < 0 || left > SERVE_MS ? SERVE_MS : left);
     return left != 0;
 }
 
 int kca__event_queue_take(kca__event_queue *q, kca_event **out, int max, int timeout_ms) {
     pthread_mutex_lock(&q->lock);
-    int count = take_now(q, out, max);
+    int count = take_now_locked(q, out, max);
     if (count == 0) {
         int64_t deadline = kca__clock_deadline(timeout_ms);
         for (bool in_time = true; count == 0 && in_time;) {
-            in_time = wait_for_event(q, deadline);
-            count = take_now(q, out, max);
+            in_time = wait_for_event_locked(q, deadline);
+            count = take_now_locked(q, out, max);
         }
     }
     pthread_mutex_unlock(&q->lock);

@@ -46,8 +46,8 @@ static kca_error *not_possible(const kca__consumer *c, const char *why) {
     return kca__error_new(KCA_ERROR_STATE, "consumer %s: %s", c->options->name, why);
 }
 
-/* With the lock held: nothing runs, the system is started, the setters were right. */
-static kca_error *check_idle(const kca__consumer *c) {
+/* Nothing runs, the system is started, the setters were right. */
+static kca_error *check_idle_locked(const kca__consumer *c) {
     if (c->error)
         return kca__error_copy(c->error);
     if (!c->open)
@@ -58,9 +58,8 @@ static kca_error *check_idle(const kca__consumer *c) {
     return NULL;
 }
 
-/* With the lock held. */
-static kca_error *join(kca__consumer *c, kca__event_queue *note_queue) {
-    kca_error *e = check_idle(c);
+static kca_error *join_locked(kca__consumer *c, kca__event_queue *note_queue) {
+    kca_error *e = check_idle_locked(c);
     if (e)
         return e;
     c->setup.hold(c->setup.user);
@@ -78,8 +77,8 @@ static kca_error *join(kca__consumer *c, kca__event_queue *note_queue) {
     return kca__inbound_open(&c->inbound, &setup);
 }
 
-/* With the lock held: the inbound, kept from being closed until done_with. */
-static kca__inbound *use(kca__consumer *c) {
+/* The inbound, kept from being closed until done_with. */
+static kca__inbound *use_locked(kca__consumer *c) {
     if (c->inbound)
         c->users++;
     return c->inbound;
@@ -201,13 +200,13 @@ void kca__consumer_stop(kca__consumer *c) {
 
 kca_error *kca__consumer_run(kca__consumer *c) {
     pthread_mutex_lock(&c->lock);
-    kca_error *e = join(c, c->setup.events);
+    kca_error *e = join_locked(c, c->setup.events);
     if (e) {
         pthread_mutex_unlock(&c->lock);
         return e;
     }
     c->running = true;
-    kca__inbound *in = use(c);
+    kca__inbound *in = use_locked(c);
     int processors = c->processors;
     pthread_mutex_unlock(&c->lock);
 
@@ -275,7 +274,7 @@ int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
 /* The running inbound, kept until done_with; else an error. */
 static kca_error *use_running(kca__inbound **out, kca__consumer *c) {
     pthread_mutex_lock(&c->lock);
-    *out = use(c);
+    *out = use_locked(c);
     pthread_mutex_unlock(&c->lock);
     return *out ? NULL : not_possible(c, "it does not run");
 }
@@ -306,7 +305,7 @@ kca_error *kca__consumer_seek(kca__consumer *c, const char *topic, int partition
 
 kca_error *kca__consumer_start_pulling(uint64_t *out_run_number, kca__consumer *c) {
     pthread_mutex_lock(&c->lock);
-    kca_error *e = join(c, NULL);
+    kca_error *e = join_locked(c, NULL);
     *out_run_number = c->run_number;
     pthread_mutex_unlock(&c->lock);
     return e;
@@ -326,7 +325,7 @@ void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number) {
 int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca__returned *returned,
                        kca_event **out, int max, int timeout_ms) {
     pthread_mutex_lock(&c->lock);
-    kca__inbound *in = c->run_number == run_number ? use(c) : NULL;
+    kca__inbound *in = c->run_number == run_number ? use_locked(c) : NULL;
     pthread_mutex_unlock(&c->lock);
     if (!in)
         return -KCA_ERROR_STOPPED;
@@ -397,7 +396,7 @@ static void look_at(void *user, const kca__partition_look *look) {
 
 void kca__consumer_look(kca__consumer *c, kca__consumer_look_fn fn, void *user) {
     pthread_mutex_lock(&c->lock);
-    kca__inbound *in = use(c);
+    kca__inbound *in = use_locked(c);
     pthread_mutex_unlock(&c->lock);
     if (!in)
         return;

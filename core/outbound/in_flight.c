@@ -49,8 +49,7 @@ kca__in_flight *kca__in_flight_new(const char *topic, int messages, size_t bytes
     return o;
 }
 
-/* Takes the lock held by the caller with it. */
-static void unlock_and_let_go(kca__in_flight *o) {
+static void release_and_unlock(kca__in_flight *o) {
     bool last = --o->holders == 0;
     pthread_mutex_unlock(&o->lock);
     if (!last)
@@ -68,7 +67,7 @@ void kca__in_flight_release(kca__in_flight *o) {
     if (!o)
         return;
     pthread_mutex_lock(&o->lock);
-    unlock_and_let_go(o);
+    release_and_unlock(o);
 }
 
 void kca__in_flight_open(kca__in_flight *o) {
@@ -93,7 +92,7 @@ bool kca__in_flight_enter(kca__in_flight *o) {
     return open;
 }
 
-/* Without the lock: each publish ends here. So who waits for it has to look. */
+/* Without the lock: each publish ends here. So a thread that waits for it has to look. */
 void kca__in_flight_leave(kca__in_flight *o) {
     atomic_fetch_sub(&o->visitors, 1);
 }
@@ -104,14 +103,12 @@ void kca__in_flight_wait_left(kca__in_flight *o) {
         nanosleep(&pause, NULL);
 }
 
-/* With the lock held. */
-static void announce(kca__in_flight *o) {
+static void announce_locked(kca__in_flight *o) {
     if (o->waiting > 0)
         pthread_cond_broadcast(&o->changed);
 }
 
-/* With the lock held. */
-static void free_slot(kca__slot *slot) {
+static void free_slot_locked(kca__slot *slot) {
     kca__in_flight *o = slot->in_flight;
     slot->receipt.next = o->free;
     o->free = &slot->receipt;
@@ -125,26 +122,25 @@ static void release_receipt(kca_event *e) {
     e->error = NULL;
     pthread_mutex_lock(&o->lock);
     o->counts.receipts--;
-    free_slot(slot);
-    announce(o);
-    unlock_and_let_go(o);
+    free_slot_locked(slot);
+    announce_locked(o);
+    release_and_unlock(o);
 }
 
-/* With the lock held. A message larger than the whole buffer goes when nothing else is under way.
- */
-static bool has_room(const kca__in_flight *o, size_t bytes) {
+/* A message larger than the whole buffer goes when nothing else is under way. */
+static bool has_room_locked(const kca__in_flight *o, size_t bytes) {
     return (o->free || o->used < o->capacity) &&
            (o->bytes == 0 || o->bytes + bytes <= o->byte_capacity);
 }
 
-static kca__in_flight_fill filled_by(const kca__in_flight *o) {
+static kca__in_flight_fill filled_by_locked(const kca__in_flight *o) {
     return o->counts.receipts > o->counts.unanswered ? KCA__FILLED_BY_RECEIPTS
                                                      : KCA__FILLED_BY_MESSAGES;
 }
 
 kca__in_flight_fill kca__in_flight_filled_by(kca__in_flight *o) {
     pthread_mutex_lock(&o->lock);
-    kca__in_flight_fill fill = filled_by(o);
+    kca__in_flight_fill fill = filled_by_locked(o);
     pthread_mutex_unlock(&o->lock);
     return fill;
 }
@@ -152,7 +148,7 @@ kca__in_flight_fill kca__in_flight_filled_by(kca__in_flight *o) {
 kca_error *kca__in_flight_full(kca__in_flight *o, int timeout_ms) {
     kca_error *e;
     pthread_mutex_lock(&o->lock);
-    if (filled_by(o) == KCA__FILLED_BY_RECEIPTS)
+    if (filled_by_locked(o) == KCA__FILLED_BY_RECEIPTS)
         e = kca__error_new(
             KCA_ERROR_BUFFER_FULL,
             "publisher %s: no room after %d ms: %d receipts wait to be read from the "
@@ -173,15 +169,14 @@ kca_error *kca__in_flight_full(kca__in_flight *o, int timeout_ms) {
 void kca__in_flight_wait_for_room(kca__in_flight *o, size_t bytes, int64_t deadline) {
     pthread_mutex_lock(&o->lock);
     o->waiting++;
-    while (o->open && !has_room(o, bytes))
+    while (o->open && !has_room_locked(o, bytes))
         if (!kca__clock_wait(&o->changed, &o->lock, deadline))
             break;
     o->waiting--;
     pthread_mutex_unlock(&o->lock);
 }
 
-/* With the lock held. */
-static kca__slot *take_slot(kca__in_flight *o) {
+static kca__slot *take_slot_locked(kca__in_flight *o) {
     if (o->free) {
         kca__slot *slot = (kca__slot *)o->free;
         o->free = slot->receipt.next;
@@ -211,8 +206,8 @@ kca_error *kca__in_flight_take(kca__slot **out, kca__in_flight *o, size_t bytes)
     pthread_mutex_lock(&o->lock);
     if (!o->open)
         e = kca__error_new(KCA_ERROR_STATE, "publisher %s: the system is not started", o->topic);
-    if (!e && has_room(o, bytes)) {
-        *out = clean(take_slot(o), bytes);
+    if (!e && has_room_locked(o, bytes)) {
+        *out = clean(take_slot_locked(o), bytes);
         atomic_fetch_add(&o->visitors, 1);
         o->bytes += bytes;
         o->counts.unanswered++;
@@ -226,8 +221,8 @@ void kca__in_flight_give_back(kca__slot *slot) {
     pthread_mutex_lock(&o->lock);
     o->bytes -= slot->bytes;
     o->counts.unanswered--;
-    free_slot(slot);
-    announce(o);
+    free_slot_locked(slot);
+    announce_locked(o);
     pthread_mutex_unlock(&o->lock);
 }
 
@@ -236,12 +231,12 @@ void kca__in_flight_begin_answers(kca__in_flight *o) {
 }
 
 void kca__in_flight_end_answers(kca__in_flight *o) {
-    announce(o);
+    announce_locked(o);
     pthread_mutex_unlock(&o->lock);
 }
 
-void kca__in_flight_answer(kca__slot *slot, kca_error *error, int partition, int64_t offset,
-                           kca__event_list *receipts) {
+void kca__in_flight_answer_locked(kca__slot *slot, kca_error *error, int partition, int64_t offset,
+                                  kca__event_list *receipts) {
     kca__in_flight *o = slot->in_flight;
     o->bytes -= slot->bytes;
     o->counts.unanswered--;
@@ -252,7 +247,7 @@ void kca__in_flight_answer(kca__slot *slot, kca_error *error, int partition, int
         o->counts.stored++;
     if (slot->answer || slot->receipt.token == 0) {
         kca__error_free(error);
-        free_slot(slot);
+        free_slot_locked(slot);
         return;
     }
     slot->receipt.error = error;

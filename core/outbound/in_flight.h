@@ -85,13 +85,13 @@ kca_error *kca__in_flight_full(kca__in_flight *o, int timeout_ms);
 /* The message was not accepted after all. */
 void kca__in_flight_give_back(kca__slot *slot);
 
-/* Answers come in batches: begin, answer for each of the in_flight' slots, end. */
+/* Answers come in batches: begin, which takes the lock, answer for each slot, end. */
 void kca__in_flight_begin_answers(kca__in_flight *o);
 
 /* The message of this slot was answered: counts it, and adds a receipt to `receipts` if one was
  * asked for; else the slot is free again. Takes `error`. */
-void kca__in_flight_answer(kca__slot *slot, kca_error *error, int partition, int64_t offset,
-                           kca__event_list *receipts);
+void kca__in_flight_answer_locked(kca__slot *slot, kca_error *error, int partition, int64_t offset,
+                                  kca__event_list *receipts);
 void kca__in_flight_end_answers(kca__in_flight *o);
 
 /* Waits until nothing is unanswered; gives how many are. */

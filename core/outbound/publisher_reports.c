@@ -66,7 +66,7 @@ typedef struct reports {
     kca__in_flight *locked;
 } reports;
 
-static void take_report(kca__producer *producer, const rd_kafka_message_t *m, reports *r) {
+static void take_report_locked(kca__producer *producer, const rd_kafka_message_t *m, reports *r) {
     kca__slot *slot = m->_private;
     kca__answer *answer = slot->answer;
     telling told = {slot->written, slot->user, NULL};
@@ -74,7 +74,8 @@ static void take_report(kca__producer *producer, const rd_kafka_message_t *m, re
     if (error && !answer && !told.written && slot->receipt.token == 0)
         tell_fault(producer, error, rd_kafka_topic_name(m->rkt), m->partition);
     kca_error *copy = answer || told.written ? kca__error_copy(error) : NULL;
-    kca__in_flight_answer(slot, error, m->partition, m->offset < 0 ? -1 : m->offset, &r->receipts);
+    kca__in_flight_answer_locked(slot, error, m->partition, m->offset < 0 ? -1 : m->offset,
+                                 &r->receipts);
     if (answer) {
         pthread_mutex_lock(&producer->lock);
         answer->error = copy;
@@ -113,7 +114,7 @@ void kca__publisher_take_reports(kca__producer *producer, rd_kafka_event_t *even
     while ((m = rd_kafka_event_message_next(event))) {
         stored |= !m->err;
         lock_in_flight(&r, ((kca__slot *)m->_private)->in_flight);
-        take_report(producer, m, &r);
+        take_report_locked(producer, m, &r);
         if (r.telling_count == MOST_TELLINGS)
             tell(&r);
     }
@@ -130,7 +131,7 @@ void kca__publisher_report_refusal(kca__producer *producer, kca__slot *slot, kca
     const char *topic = slot->receipt.topic;
     kca_error *fault = slot->receipt.token == 0 ? kca__error_copy(error) : NULL;
     kca__in_flight_begin_answers(in_flight);
-    kca__in_flight_answer(slot, error, -1, -1, &receipts);
+    kca__in_flight_answer_locked(slot, error, -1, -1, &receipts);
     kca__in_flight_end_answers(in_flight);
     kca__event_queue_push_refusals(producer->receipts, &receipts);
     if (fault)

@@ -150,8 +150,8 @@ static void add_handlers(cJSON *list, const kca__handlers *h) {
         cJSON_AddItemToArray(list, cJSON_CreateString("*"));
 }
 
-/* With the lock held; steady: it neither starts nor shuts down meanwhile. */
-static cJSON *endpoints(kca__system *s, bool steady) {
+/* Steady: it neither starts nor shuts down meanwhile. */
+static cJSON *endpoints_locked(kca__system *s, bool steady) {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "version", KCA_VERSION);
     cJSON_AddStringToObject(root, "librdkafka", rd_kafka_version_str());
@@ -254,7 +254,7 @@ kca_error *kca__system_describe(char **out, kca__system *s, int format) {
      */
     bool steady = pthread_mutex_trylock(&s->lifecycle_lock) == 0;
     pthread_mutex_lock(&s->lock);
-    cJSON *root = endpoints(s, steady);
+    cJSON *root = endpoints_locked(s, steady);
     pthread_mutex_unlock(&s->lock);
     if (steady)
         pthread_mutex_unlock(&s->lifecycle_lock);

@@ -102,21 +102,21 @@ kca_error *kca__system_check_process(const kca__system *s) {
 
 /* ---- declarations ---- */
 
-kca_connection *kca__system_find_connection(const kca__system *s, const char *name) {
+kca_connection *kca__system_find_connection_locked(const kca__system *s, const char *name) {
     for (int i = 0; i < s->connection_count; i++)
         if (strcmp(s->connections[i]->name, name) == 0)
             return s->connections[i];
     return NULL;
 }
 
-static kca__publisher *find_publisher(const kca__system *s, const char *channel) {
+static kca__publisher *find_publisher_locked(const kca__system *s, const char *channel) {
     for (int i = 0; i < s->publisher_count; i++)
         if (strcmp(s->publishers[i]->options->topic, channel) == 0)
             return s->publishers[i];
     return NULL;
 }
 
-static kca__consumer *find_consumer(const kca__system *s, const char *name) {
+static kca__consumer *find_consumer_locked(const kca__system *s, const char *name) {
     for (int i = 0; i < s->consumer_count; i++)
         if (strcmp(s->consumers[i]->options->name, name) == 0)
             return s->consumers[i];
@@ -125,19 +125,20 @@ static kca__consumer *find_consumer(const kca__system *s, const char *name) {
 
 kca__publisher *kca__system_find_publisher(kca__system *s, const char *channel) {
     pthread_mutex_lock(&s->lock);
-    kca__publisher *p = find_publisher(s, channel);
+    kca__publisher *p = find_publisher_locked(s, channel);
     pthread_mutex_unlock(&s->lock);
     return p;
 }
 
 kca__consumer *kca__system_find_consumer(kca__system *s, const char *name) {
     pthread_mutex_lock(&s->lock);
-    kca__consumer *c = find_consumer(s, name);
+    kca__consumer *c = find_consumer_locked(s, name);
     pthread_mutex_unlock(&s->lock);
     return c;
 }
 
-static kca_error *check_not_started(const kca__system *s, const char *kind, const char *name) {
+static kca_error *check_not_started_locked(const kca__system *s, const char *kind,
+                                           const char *name) {
     if (!s->started)
         return NULL;
     return kca__error_new(KCA_ERROR_STATE, "%s %s: the system is started: declare it before start",
@@ -176,11 +177,11 @@ static bool add_secrets(kca__system *s, const kca_connection *c) {
     return added;
 }
 
-static kca_error *add_connection(kca__system *s, const kca_connection *c) {
+static kca_error *add_connection_locked(kca__system *s, const kca_connection *c) {
     kca_error *e = kca__error_copy(c->error);
     if (!e)
-        e = check_not_started(s, "connection", c->name);
-    if (!e && kca__system_find_connection(s, c->name))
+        e = check_not_started_locked(s, "connection", c->name);
+    if (!e && kca__system_find_connection_locked(s, c->name))
         e = kca__error_new(KCA_ERROR_DUPLICATE, "connection %s is there already", c->name);
     kca_connection *copy = NULL;
     if (!e)
@@ -198,16 +199,16 @@ static kca_error *add_connection(kca__system *s, const kca_connection *c) {
 
 kca_error *kca__system_add_connection(kca__system *s, const kca_connection *c) {
     lock_for_adding(s);
-    kca_error *e = add_connection(s, c);
+    kca_error *e = add_connection_locked(s, c);
     unlock_after_adding(s);
     return e;
 }
 
-static kca_error *add_publisher(kca__system *s, const kca_publisher_builder *b) {
+static kca_error *add_publisher_locked(kca__system *s, const kca_publisher_builder *b) {
     kca_error *e = kca__publisher_builder_check(b);
     if (!e)
-        e = check_not_started(s, "publisher", b->topic);
-    if (!e && find_publisher(s, b->topic))
+        e = check_not_started_locked(s, "publisher", b->topic);
+    if (!e && find_publisher_locked(s, b->topic))
         e = kca__error_new(KCA_ERROR_DUPLICATE, "publisher %s is there already", b->topic);
     kca_publisher_builder *options = NULL;
     if (!e)
@@ -224,7 +225,7 @@ static kca_error *add_publisher(kca__system *s, const kca_publisher_builder *b) 
 
 kca_error *kca__system_add_publisher(kca__system *s, const kca_publisher_builder *b) {
     lock_for_adding(s);
-    kca_error *e = add_publisher(s, b);
+    kca_error *e = add_publisher_locked(s, b);
     unlock_after_adding(s);
     return e;
 }
@@ -237,11 +238,11 @@ static void release_system(void *user) {
     kca__system_release(user);
 }
 
-static kca_error *add_consumer(kca__system *s, const kca_consumer_builder *b) {
+static kca_error *add_consumer_locked(kca__system *s, const kca_consumer_builder *b) {
     kca_error *e = kca__consumer_builder_check(b);
     if (!e)
-        e = check_not_started(s, "consumer", b->name);
-    if (!e && find_consumer(s, b->name))
+        e = check_not_started_locked(s, "consumer", b->name);
+    if (!e && find_consumer_locked(s, b->name))
         e = kca__error_new(KCA_ERROR_DUPLICATE, "consumer %s is there already", b->name);
     kca_consumer_builder *options = NULL;
     if (!e)
@@ -264,7 +265,7 @@ static kca_error *add_consumer(kca__system *s, const kca_consumer_builder *b) {
 
 kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *b) {
     lock_for_adding(s);
-    kca_error *e = add_consumer(s, b);
+    kca_error *e = add_consumer_locked(s, b);
     unlock_after_adding(s);
     return e;
 }
@@ -272,7 +273,7 @@ kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *
 kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler_fn fn, void *user,
                                    kca_free_fn free_user) {
     lock_for_adding(s);
-    kca_error *e = check_not_started(s, "handler", name);
+    kca_error *e = check_not_started_locked(s, "handler", name);
     if (!e)
         e = kca__handlers_add(&s->handlers, name, fn, user, free_user);
     unlock_after_adding(s);
@@ -285,7 +286,7 @@ kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,
                                          void *user, kca_free_fn free_user) {
     lock_for_adding(s);
-    kca_error *e = check_not_started(s, "event handler", "");
+    kca_error *e = check_not_started_locked(s, "event handler", "");
     kca__event_handler *handler = &s->event_handlers[event_type];
     kca__event_handler old = *handler;
     if (!e)
@@ -300,7 +301,7 @@ kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_eve
 
 kca_error *kca__system_set_interrupt(kca__system *s, kca__interrupt interrupt) {
     lock_for_adding(s);
-    kca_error *e = check_not_started(s, "interrupt", "");
+    kca_error *e = check_not_started_locked(s, "interrupt", "");
     kca__interrupt old = interrupt;
     if (!e) {
         old = s->interrupt;
@@ -320,8 +321,8 @@ const kca__event_handler *kca__system_event_handler(const kca__system *s, int ev
 kca_error *kca__system_set_deduplication_store(kca__system *s, const char *consumer,
                                                kca__deduplication_store store) {
     lock_for_adding(s);
-    kca_error *e = check_not_started(s, "deduplication store of consumer", consumer);
-    kca__consumer *c = find_consumer(s, consumer);
+    kca_error *e = check_not_started_locked(s, "deduplication store of consumer", consumer);
+    kca__consumer *c = find_consumer_locked(s, consumer);
     if (!e && !c)
         e = kca__error_new(KCA_ERROR_NOT_FOUND, "consumer %s is not declared", consumer);
     if (!e && c->options->transactional_id)

@@ -74,8 +74,8 @@ kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler
 kca_error *kca__system_start(kca__system *s, int timeout_ms);
 kca_error *kca__system_shutdown(kca__system *s, int timeout_ms);
 
-/* NULL: none of that name. The first wants one of the locks held. */
-kca_connection *kca__system_find_connection(const kca__system *s, const char *name);
+/* NULL: none of that name. For the first, either of the locks. */
+kca_connection *kca__system_find_connection_locked(const kca__system *s, const char *name);
 kca__publisher *kca__system_find_publisher(kca__system *s, const char *channel);
 kca__consumer *kca__system_find_consumer(kca__system *s, const char *name);
 

@@ -1,4 +1,4 @@
-/* Start and shutdown of a system. */
+/* Start and shutdown of a system. All of it runs under the lifecycle lock. */
 #include "system/system.h"
 
 #include "base/error.h"
@@ -54,12 +54,12 @@ static int largest_bytes(const kca__system *s, const char *connection) {
 static kca_error *resolve_connections(kca__system *s) {
     for (int i = 0; i < s->publisher_count; i++) {
         kca__publisher *p = s->publishers[i];
-        if (!(p->connection = kca__system_find_connection(s, p->options->connection)))
+        if (!(p->connection = kca__system_find_connection_locked(s, p->options->connection)))
             return unknown_connection("publisher", p->options->topic, p->options->connection);
     }
     for (int i = 0; i < s->consumer_count; i++) {
         kca__consumer *c = s->consumers[i];
-        if (!(c->connection = kca__system_find_connection(s, c->options->connection)))
+        if (!(c->connection = kca__system_find_connection_locked(s, c->options->connection)))
             return unknown_connection("consumer", c->options->name, c->options->connection);
         if (s->handlers.count == 0)
             return kca__error_new(KCA_ERROR_STATE,

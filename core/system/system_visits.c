@@ -26,12 +26,12 @@ void kca__system_await_visits(kca__system *s) {
     pthread_mutex_unlock(&s->lock);
 }
 
-/* With the lock held; `what` begins the error. */
-static kca_error *find_connection(kca_connection **out, const kca__system *s, const char *what,
-                                  const char *topic, const char *name) {
+/* `what` begins the error. */
+static kca_error *find_connection_locked(kca_connection **out, const kca__system *s,
+                                         const char *what, const char *topic, const char *name) {
     if (!s->open)
         return kca__error_new(KCA_ERROR_STATE, "%s%s: the system is not started", what, topic);
-    *out = kca__system_find_connection(s, name);
+    *out = kca__system_find_connection_locked(s, name);
     if (*out)
         return NULL;
     return kca__error_new(KCA_ERROR_NOT_FOUND, "%s%s: connection %s is not declared", what, topic,
@@ -41,7 +41,7 @@ static kca_error *find_connection(kca_connection **out, const kca__system *s, co
 static kca_error *visit_begin(kca_connection **out, kca__system *s, const char *what,
                               const char *topic, const char *connection) {
     pthread_mutex_lock(&s->lock);
-    kca_error *e = find_connection(out, s, what, topic, connection);
+    kca_error *e = find_connection_locked(out, s, what, topic, connection);
     s->visits += !e;
     pthread_mutex_unlock(&s->lock);
     if (!e)

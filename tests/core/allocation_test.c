@@ -319,7 +319,8 @@ static void fill_an_outbox(void) {
     slot->answer = NULL;
     slot->receipt.token = 1;
     kca__in_flight_begin_answers(o);
-    kca__in_flight_answer(slot, kca__error_new(KCA_ERROR_NOT_STORED, "gone"), 0, 0, &receipts);
+    kca__in_flight_answer_locked(slot, kca__error_new(KCA_ERROR_NOT_STORED, "gone"), 0, 0,
+                                 &receipts);
     kca__in_flight_end_answers(o);
     kca__in_flight_leave(o);
     kca_error_free(kca__in_flight_full(o, 0));

@@ -22,7 +22,7 @@ static kca_event *answer(kca__in_flight *o, kca__slot *slot, kca_error *error) {
     kca__event_list receipts;
     kca__event_list_init(&receipts);
     kca__in_flight_begin_answers(o);
-    kca__in_flight_answer(slot, error, 3, 77, &receipts);
+    kca__in_flight_answer_locked(slot, error, 3, 77, &receipts);
     kca__in_flight_end_answers(o);
     kca__in_flight_leave(o);
     return receipts.first;
@@ -189,7 +189,7 @@ static void *answer_and_stay(void *argument) {
     kca__event_list receipts;
     kca__event_list_init(&receipts);
     kca__in_flight_begin_answers(w->in_flight);
-    kca__in_flight_answer(w->slot, NULL, 0, 0, &receipts);
+    kca__in_flight_answer_locked(w->slot, NULL, 0, 0, &receipts);
     kca__in_flight_end_answers(w->in_flight);
     kca__in_flight_wait_answered(w->in_flight, kca__clock_deadline(50));
     atomic_store(&w->done, 1);
