@@ -73,7 +73,7 @@ void kca__envelope_clear(kca__envelope *e) {
 
 static void put_base64(kca__sink *out, const void *bytes, size_t len) {
     kca__sink_put(out, "\"", 1);
-    kca__base64_write(out, bytes, len);
+    kca__base64_write(out, &kca__base64_standard, bytes, len);
     kca__sink_put(out, "\"", 1);
 }
 

@@ -171,7 +171,7 @@ static bool take_payload(kca__dead_letter *out, char **room, const member *m, co
     char *text = *room;
     out->value = take_string(room, m->value, &out->value_len);
     return kind == KCA__PAYLOAD_TEXT ||
-           kca__base64_read(text, &out->value_len, text, out->value_len);
+           kca__base64_read(text, &out->value_len, &kca__base64_standard, text, out->value_len);
 }
 
 /* ---- all of it ---- */

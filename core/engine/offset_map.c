@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base64url.h"
+#include "base/base64.h"
 
 enum {
     RUNS = 'r',
@@ -114,9 +114,11 @@ static void write_text(char *out, int64_t base, char encoding, const unsigned ch
     for (int i = 0; i < CHECKSUM; i++)
         bytes[i] = (unsigned char)(sum >> (24 - 8 * i));
     memcpy(bytes + CHECKSUM, payload, len);
-    memcpy(out, magic, HEAD - 1);
-    out[HEAD - 1] = encoding;
-    kca__base64url_write(out + HEAD, bytes, CHECKSUM + len);
+    kca__sink to = {.data = out};
+    kca__sink_put(&to, magic, HEAD - 1);
+    kca__sink_put(&to, &encoding, 1);
+    kca__base64_write(&to, &kca__base64_url, bytes, CHECKSUM + len);
+    kca__sink_put(&to, "", 1);
 }
 
 int64_t kca__offset_map_finish(kca__offset_map_writer *w, int64_t end,
@@ -210,8 +212,9 @@ static size_t read_text(unsigned char bytes[CHECKSUM + KCA__OFFSET_MAP_BYTES], c
                         size_t len, int64_t base) {
     if (!text || len < HEAD || len >= KCA__OFFSET_MAP_SIZE || memcmp(text, magic, HEAD - 1) != 0)
         return 0;
-    size_t count = (len - HEAD) * 3 / 4;
-    if (count <= CHECKSUM || !kca__base64url_read(bytes, text + HEAD, len - HEAD))
+    size_t count;
+    if (!kca__base64_read(bytes, &count, &kca__base64_url, text + HEAD, len - HEAD) ||
+        count <= CHECKSUM)
         return 0;
     uint32_t sum = 0;
     for (int i = 0; i < CHECKSUM; i++)

@@ -6,7 +6,7 @@
 
 #include "failing_memory.h"
 
-#include "base/base64url.h"
+#include "base/base64.h"
 #include "engine/offset_map.h"
 
 enum {
@@ -368,8 +368,10 @@ static size_t forge(char *text, int64_t base, char encoding, const unsigned char
     memcpy(bytes + 4, payload, len);
     memcpy(text, "kca1:", 5);
     text[5] = encoding;
-    kca__base64url_write(text + 6, bytes, 4 + len);
-    return strlen(text);
+    kca__sink to = {.data = text, .len = 6};
+    kca__base64_write(&to, &kca__base64_url, bytes, 4 + len);
+    text[to.len] = '\0';
+    return to.len;
 }
 
 static void assert_forgery_empty(int64_t base, char encoding, const void *payload, size_t len) {
