@@ -171,10 +171,10 @@ def how(results: Results) -> str:
         f"to end: linger 0, from just before publish to the handler, each round several runs of "
         f"{results['end_to_end']:,} messages. CPU is user + system of the whole client process. In Python the payload "
         "is a dict, with orjson, and raw is the client that is named, with ids and headers made for each message; a "
-        "fifth of the messages. In OpenResty nginx has one worker; wrk POSTs over 400 connections, and a second one GETs a "
-        "constant over one connection meanwhile, whose latency is that of other requests; raw reads bodies and answers of "
-        "the same sizes. Both Kafka clients there have their own default settings, acks 1, on Kafka 3.9.1, which "
-        "lua-resty-kafka still can talk to."
+        "fifth of the messages. In OpenResty nginx has one worker; wrk POSTs over 400 connections, and a second one "
+        "GETs a constant over one connection meanwhile, whose latency is that of other requests; raw reads bodies and "
+        "answers of the same sizes. Both Kafka clients there have their own default settings, acks 1, on Kafka 3.9.1, "
+        "which lua-resty-kafka still can talk to."
     )
 
 
@@ -204,8 +204,14 @@ PANELS = (
     (Row("one-key", "cpu_us_per_message", "Consume, 1 key", 1.5), "CPU per message, µs"),
     (Row("end-to-end", "p99_us", "End to end, 1,000 messages/s", 1.2), "latency p99, µs"),
     (Row("slow-large", "peak_mb", "Slow handler over a backlog"), "peak memory, MB"),
-    (Row("openresty-fire", "us_per_request", "nginx gateway, no wait; raw: without Kafka", 1.25), "time per request, µs"),
-    (Row("openresty-publish", "us_per_request", "nginx gateway, waits; raw: without Kafka", 2.0), "time per request, µs"),
+    (
+        Row("openresty-fire", "us_per_request", "nginx gateway, no wait; raw: without Kafka", 1.25),
+        "time per request, µs",
+    ),
+    (
+        Row("openresty-publish", "us_per_request", "nginx gateway, waits; raw: without Kafka", 2.0),
+        "time per request, µs",
+    ),
     (Row("openresty-client", "loop_us_per_message", "nginx; raw: lua-resty-kafka", 0.6), "event loop per message, µs"),
 )
 COLOURS = {"raw": "#8b98a9", "kca": "#0b7a75", "kca-4": "#3f9d98", "kca-16": "#83c3bf", "raw-default": "#cdd5df"}

@@ -1,5 +1,5 @@
-"""wrk against the gateway of examples/openresty in a worker of its own: `fire`, the receipt is counted later; `publish`,
-the answer waits for it; `plain-fire` and `plain-publish`, answers of the same sizes without Kafka.
+"""wrk against the gateway of examples/openresty in a worker of its own: `fire`, the receipt is counted later;
+`publish`, the answer waits for it; `plain-fire` and `plain-publish`, answers of the same sizes without Kafka.
 
 A second wrk asks for something else meanwhile, one request at a time.
 """

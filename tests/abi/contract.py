@@ -106,9 +106,7 @@ def parse(text: str) -> Contract:
             contract.typedefs[node.name] = _text(node.type)
         elif isinstance(node, c_ast.Decl) and isinstance(node.type, c_ast.FuncDecl):
             parameters = _parameters(node.type)
-            contract.functions[node.name] = Function(
-                node.name, _text(node.type.type), parameters, node.coord.line
-            )
+            contract.functions[node.name] = Function(node.name, _text(node.type.type), parameters, node.coord.line)
         elif isinstance(node, c_ast.Decl) and isinstance(node.type, c_ast.Enum):
             _take_enum(contract, node.type)
             if node.type.name or node.name:

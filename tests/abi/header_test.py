@@ -119,9 +119,7 @@ class Readers(surroundings.TestCase):
         for language in ("python", "lua"):
             with self.subTest(language=language):
                 wrapper = self.scratch / f"{language}_wrap.c"
-                said = self.succeeds(
-                    "swig", f"-{language}", "-Wall", f"-I{ABI}", "-o", wrapper, interface
-                )
+                said = self.succeeds("swig", f"-{language}", "-Wall", f"-I{ABI}", "-o", wrapper, interface)
                 self.assertNotIn("Error", said)
                 self.assertIn("kca_bus_publish", wrapper.read_text(encoding="utf-8"))
 

@@ -75,9 +75,7 @@ class Install(surroundings.TestCase):
         self.assertIn("kca 0.1.0, ABI 1, librdkafka 2", self.succeeds(binary, env=env))
 
     def test_the_files(self) -> None:
-        self.assertEqual(
-            sorted(path.name for path in (self.prefix / "include").iterdir()), ["kca.h", "kca_abi.h"]
-        )
+        self.assertEqual(sorted(path.name for path in (self.prefix / "include").iterdir()), ["kca.h", "kca_abi.h"])
         names = {path.name for path in self.libdir().iterdir()}
         self.assertLessEqual({"libkca.so", "libkca.so.1", "libkca.a"}, names)
         for link in ("libkca.so", "libkca.so.1"):

@@ -16,18 +16,18 @@ from surroundings import CC, CC_FLAGS, HEADER, LIBRARY
 
 # What the program has besides NULL, by type. Deliveries need a broker: other tests have them.
 OBJECTS = {
-    "connection": "assert_ok(kca_connection_new(&o, \"shop\", \"embedded://\"));",
-    "publisher_builder": "assert_ok(kca_publisher_builder_new(&o, \"shop\", \"orders\"));",
-    "consumer_builder": "assert_ok(kca_consumer_builder_new(&o, \"shop\", \"orders\", \"invoices\"));",
+    "connection": 'assert_ok(kca_connection_new(&o, "shop", "embedded://"));',
+    "publisher_builder": 'assert_ok(kca_publisher_builder_new(&o, "shop", "orders"));',
+    "consumer_builder": 'assert_ok(kca_consumer_builder_new(&o, "shop", "orders", "invoices"));',
     "system": "assert_ok(kca_system_new(&o)); declare(o);",
-    "bus": "kca_system *s = new_system(); assert_ok(kca_system_event_bus(s, \"orders\", &o)); kca_system_free(s);",
-    "consumer": "kca_system *s = new_system(); assert_ok(kca_system_consumer(s, \"invoices\", &o)); kca_system_free(s);",
+    "bus": 'kca_system *s = new_system(); assert_ok(kca_system_event_bus(s, "orders", &o)); kca_system_free(s);',
+    "consumer": 'kca_system *s = new_system(); assert_ok(kca_system_consumer(s, "invoices", &o)); kca_system_free(s);',
     "queue": "kca_system *s = new_system(); assert_ok(kca_system_queue(s, &o)); kca_system_free(s);",
-    "message": "assert_ok(kca_message_new(&o, \"OrderPlaced\"));",
-    "redrive": "assert_ok(kca_redrive_new(&o, \"shop\", \"orders.dead\"));",
+    "message": 'assert_ok(kca_message_new(&o, "OrderPlaced"));',
+    "redrive": 'assert_ok(kca_redrive_new(&o, "shop", "orders.dead"));',
     "wake_socket": "assert_ok(kca_wake_socket_new(&o));",
     "event": "o = new_log();",
-    "error": "o = kca_connection_new(NULL, \"\", \"\");",
+    "error": 'o = kca_connection_new(NULL, "", "");',
 }
 ORDER = ("connection", "publisher_builder", "consumer_builder", "system", "bus", "consumer", "queue",
          "message", "redrive", "wake_socket", "event", "error")  # fmt: skip
@@ -198,9 +198,7 @@ class Call:
     def text(self) -> str:
         """A block of statements."""
         f = self.function
-        arguments = [
-            self._argument(i, p, g) for i, (p, g) in enumerate(zip(f.parameters, self.given, strict=True))
-        ]
+        arguments = [self._argument(i, p, g) for i, (p, g) in enumerate(zip(f.parameters, self.given, strict=True))]
         call = f"{f.name}({', '.join(arguments)})"
         gone = bool(f.parameters) and not self.given[0] and _object_of(f.parameters[0].type)
         if f.returns == "kca_error *":

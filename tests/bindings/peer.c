@@ -1,8 +1,11 @@
 /*
  * The peer of the cross test in C; peer.py and peer.lua do the same.
  *
- *     peer publish BOOTSTRAP TOPIC NAME MESSAGE_ID CORRELATION_ID SENDER TRACEPARENT TRACESTATE PAYLOAD
- *     peer handle BOOTSTRAP TOPIC GROUP COUNT     a line for each: the same fields with tabs, the payload in hex
+ *     peer publish BOOTSTRAP TOPIC NAME MESSAGE_ID CORRELATION_ID SENDER TRACEPARENT TRACESTATE \
+ *                  PAYLOAD
+ *     peer handle BOOTSTRAP TOPIC GROUP COUNT
+ *
+ * `handle` prints a line for each: the fields of `publish` with tabs, the payload in hex.
  */
 #include <kca.h>
 #include <stdio.h>
@@ -67,8 +70,8 @@ static int handle_one(kca_delivery *d, void *user) {
     peer *p = user;
     const kca_message *m = kca_delivery_message(d);
     printf("%s\t%s\t%s\t%s\t%s\t%s\t", kca_message_name(m), kca_message_message_id(m),
-           kca_message_correlation_id(m), kca_message_header(m, "sender"), kca_message_traceparent(m),
-           kca_message_tracestate(m));
+           kca_message_correlation_id(m), kca_message_header(m, "sender"),
+           kca_message_traceparent(m), kca_message_tracestate(m));
     const unsigned char *payload = kca_message_payload(m);
     for (size_t i = 0; i < kca_message_payload_len(m); i++)
         printf("%02x", payload[i]);

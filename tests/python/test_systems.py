@@ -22,7 +22,8 @@ OTHERWISE = {
     "kca_message_reset",  # publish
     "kca_message_set_header",  # as a binary one, which may be empty
     "kca_rdkafka_version",
-    "kca_wake_socket_new", "kca_wake_socket_path", "kca_wake_socket_accept", "kca_wake_socket_watch", "kca_wake_socket_wake",  # asyncio has fds
+    "kca_wake_socket_new", "kca_wake_socket_path", "kca_wake_socket_accept", "kca_wake_socket_watch",
+    "kca_wake_socket_wake",  # asyncio has fds
 }  # fmt: skip
 
 
