@@ -59,7 +59,7 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
     kca__publisher *channel = in->setup.dead_letters;
     kca__header *headers;
     int count;
-    if (!kca__record_headers(&headers, &count, d->record))
+    if (!kca__record_headers(&headers, &count, d->record, NULL, 0))
         return kca__error_memory();
     kca__dead_letter letter = letter_of(in, d, headers, count);
     kca__dead_letter_record record;

@@ -6,6 +6,7 @@
 #include "inbound/fetch.h"
 #include "inbound/poller.h"
 #include "inbound/rebalance.h"
+#include "kafka/record_headers.h"
 #include "message/translator.h"
 
 #include <stdlib.h>
@@ -33,24 +34,11 @@ static void wake_poller(void *owner) {
 
 /* The record's headers as the translator reads them; false when memory is out. */
 static bool read_headers(kca_delivery *d, kca__record *out, const rd_kafka_message_t *m) {
-    rd_kafka_headers_t *headers;
-    out->headers = d->headers;
-    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return true;
-    size_t count = rd_kafka_header_cnt(headers);
-    if (count > KCA__DELIVERY_HEADERS) {
-        d->more_headers = malloc(count * sizeof *d->more_headers);
-        if (!d->more_headers)
-            return false;
-        out->headers = d->more_headers;
-    }
-    for (size_t i = 0; i < count; i++) {
-        kca__header *h = &out->headers[i];
-        const void *value = NULL;
-        rd_kafka_header_get_all(headers, i, &h->name, &value, &h->value_len);
-        h->value = value;
-    }
-    out->header_count = (int)count;
+    if (!kca__record_headers(&out->headers, &out->header_count, m, d->headers,
+                             KCA__DELIVERY_HEADERS))
+        return false;
+    if (out->headers != d->headers)
+        d->more_headers = out->headers;
     return true;
 }
 

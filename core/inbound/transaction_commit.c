@@ -6,39 +6,23 @@
 #include "inbound/offsets.h"
 #include "inbound/poller.h"
 #include "inbound/rebalance.h"
+#include "kafka/produce.h"
+#include "kafka/record_headers.h"
 
 enum { SLICE_MS = 5000, ROOM_MS = 10, MOST_PAUSE_MS = 30000, ABORT_MS = 120000 };
 
 /* ---- filling ---- */
 
-static rd_kafka_headers_t *headers_of(const kca__record *r) {
-    rd_kafka_headers_t *list = rd_kafka_headers_new((size_t)r->header_count);
-    for (int i = 0; i < r->header_count; i++)
-        rd_kafka_header_add(list, r->headers[i].name, -1, r->headers[i].value,
-                            (ssize_t)r->headers[i].value_len);
-    return list;
-}
-
 static rd_kafka_error_t *produce_once(kca__transaction *t, const kca__held_record *held) {
     const kca__record *r = &held->record;
-    rd_kafka_headers_t *headers = headers_of(r);
-    rd_kafka_vu_t fields[5];
-    fields[0].vtype = RD_KAFKA_VTYPE_TOPIC;
-    fields[0].u.cstr = held->topic;
-    fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-    fields[1].u.i = RD_KAFKA_MSG_F_COPY;
-    fields[2].vtype = RD_KAFKA_VTYPE_VALUE;
-    fields[2].u.mem.ptr = (void *)(uintptr_t)r->value;
-    fields[2].u.mem.size = r->value_len;
-    fields[3].vtype = RD_KAFKA_VTYPE_KEY;
-    fields[3].u.mem.ptr = (void *)(uintptr_t)r->key;
-    fields[3].u.mem.size = r->key_len;
-    fields[4].vtype = RD_KAFKA_VTYPE_HEADERS;
-    fields[4].u.headers = headers;
-    rd_kafka_error_t *error = rd_kafka_produceva(t->client->rk, fields, 5);
-    if (error)
-        rd_kafka_headers_destroy(headers);
-    return error;
+    const kca__parcel parcel = {.topic_name = held->topic,
+                                .partition = RD_KAFKA_PARTITION_UA,
+                                .key = r->key,
+                                .key_len = r->key_len,
+                                .value = r->value,
+                                .value_len = r->value_len,
+                                .headers = kca__record_headers_new(r->headers, r->header_count)};
+    return kca__produce(t->client->rk, &parcel);
 }
 
 static rd_kafka_error_t *produce(kca__transaction *t, const kca__held_record *held) {

@@ -2,15 +2,16 @@
 
 #include <stdlib.h>
 
-bool kca__record_headers(kca__header **out, int *out_count, const rd_kafka_message_t *m) {
+bool kca__record_headers(kca__header **out, int *out_count, const rd_kafka_message_t *m,
+                         kca__header *room, int room_count) {
     rd_kafka_headers_t *headers;
-    *out = NULL;
+    *out = room;
     *out_count = 0;
     if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return true;
     size_t count = rd_kafka_header_cnt(headers);
-    kca__header *all = malloc((count + 1) * sizeof *all);
-    if (!all)
+    kca__header *all = count > (size_t)room_count ? malloc(count * sizeof *all) : room;
+    if (!all && count > 0)
         return false;
     for (size_t i = 0; i < count; i++) {
         const void *value = NULL;
@@ -20,4 +21,16 @@ bool kca__record_headers(kca__header **out, int *out_count, const rd_kafka_messa
     *out = all;
     *out_count = (int)count;
     return true;
+}
+
+rd_kafka_headers_t *kca__record_headers_new(const kca__header *headers, int count) {
+    rd_kafka_headers_t *list = rd_kafka_headers_new((size_t)count);
+    kca__record_headers_add(list, headers, count);
+    return list;
+}
+
+void kca__record_headers_add(rd_kafka_headers_t *list, const kca__header *headers, int count) {
+    for (int i = 0; i < count; i++)
+        rd_kafka_header_add(list, headers[i].name, -1, headers[i].value,
+                            (ssize_t)headers[i].value_len);
 }

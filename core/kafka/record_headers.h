@@ -1,4 +1,4 @@
-/* The headers of a librdkafka record, as kca's modules see them. */
+/* Headers between librdkafka's records and kca's modules. */
 #ifndef KCA_KAFKA_RECORD_HEADERS_H
 #define KCA_KAFKA_RECORD_HEADERS_H
 
@@ -7,8 +7,15 @@
 
 #include "message/message.h"
 
-/* All of them as they are, borrowed from the record; the list is freed with free(). False when
- * memory is out. */
-bool kca__record_headers(kca__header **out, int *out_count, const rd_kafka_message_t *m);
+/* All headers of `m`, borrowed from it. They stand in `room`, or, when it is too small for them, in
+ * a list that the caller frees with free(). False when memory is out. */
+bool kca__record_headers(kca__header **out, int *out_count, const rd_kafka_message_t *m,
+                         kca__header *room, int room_count);
+
+/* A list with copies of these headers. */
+rd_kafka_headers_t *kca__record_headers_new(const kca__header *headers, int count);
+
+/* Copies headers to the end of a list. */
+void kca__record_headers_add(rd_kafka_headers_t *list, const kca__header *headers, int count);
 
 #endif

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "kafka/produce.h"
+#include "kafka/record_headers.h"
 #include "message/trace_context.h"
 
 #include <stdlib.h>
@@ -117,12 +119,6 @@ int kca__publisher_close(kca__publisher *p, int64_t deadline) {
     return left;
 }
 
-static void add_headers(rd_kafka_headers_t *list, const kca__header *headers, int count) {
-    for (int i = 0; i < count; i++)
-        rd_kafka_header_add(list, headers[i].name, -1, headers[i].value,
-                            (ssize_t)headers[i].value_len);
-}
-
 static int refusal_code(rd_kafka_resp_err_t code) {
     switch (code) {
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
@@ -160,32 +156,7 @@ static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_
     return e;
 }
 
-/* Hands a record to librdkafka, which copies it, and takes `headers` unless it refuses. */
-static rd_kafka_error_t *hand_over(kca__publisher *p, const void *key, size_t key_len,
-                                   const void *value, size_t value_len, rd_kafka_headers_t *headers,
-                                   kca__slot *slot) {
-    rd_kafka_vu_t fields[6];
-    fields[0].vtype = RD_KAFKA_VTYPE_RKT;
-    fields[0].u.rkt = p->topic;
-    fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-    fields[1].u.i = RD_KAFKA_MSG_F_COPY;
-    fields[2].vtype = RD_KAFKA_VTYPE_OPAQUE;
-    fields[2].u.ptr = slot;
-    fields[3].vtype = RD_KAFKA_VTYPE_VALUE;
-    fields[3].u.mem.ptr = (void *)(uintptr_t)value;
-    fields[3].u.mem.size = value_len;
-    fields[4].vtype = RD_KAFKA_VTYPE_KEY;
-    fields[4].u.mem.ptr = (void *)(uintptr_t)key;
-    fields[4].u.mem.size = key_len;
-    fields[5].vtype = RD_KAFKA_VTYPE_HEADERS;
-    fields[5].u.headers = headers;
-    rd_kafka_error_t *error = rd_kafka_produceva(p->producer->client->rk, fields, 6);
-    if (error)
-        rd_kafka_headers_destroy(headers);
-    return error;
-}
-
-/* Hands the message's record to librdkafka. */
+/* Gives librdkafka the message's record. */
 static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot) {
     const kca__channel_defaults defaults = {
         .channel = p->options->topic,
@@ -197,15 +168,20 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     kca__wire wire;
     kca__translator_write(&wire, m, &defaults, kca__clock_unix_coarse_ms());
 
-    /* A list of our own: given one by one, librdkafka below 2.12 frees them twice when it refuses
-     * the record. */
     rd_kafka_headers_t *headers =
         rd_kafka_headers_new((size_t)wire.header_count + (size_t)m->header_count);
-    add_headers(headers, wire.headers, wire.header_count);
-    add_headers(headers, m->headers, m->header_count);
+    kca__record_headers_add(headers, wire.headers, wire.header_count);
+    kca__record_headers_add(headers, m->headers, m->header_count);
 
-    rd_kafka_error_t *error =
-        hand_over(p, wire.key, wire.key_len, m->payload, m->payload_len, headers, slot);
+    const kca__parcel parcel = {.topic = p->topic,
+                                .partition = RD_KAFKA_PARTITION_UA,
+                                .key = wire.key,
+                                .key_len = wire.key_len,
+                                .value = m->payload,
+                                .value_len = m->payload_len,
+                                .headers = headers,
+                                .opaque = slot};
+    rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
     return error ? refused(p, m->payload_len, error) : NULL;
 }
 
@@ -252,10 +228,15 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__wr
         return e ? e : kca__in_flight_full(p->in_flight, 0);
     slot->written = fn;
     slot->user = user;
-    rd_kafka_headers_t *headers = rd_kafka_headers_new((size_t)r->header_count);
-    add_headers(headers, r->headers, r->header_count);
-    rd_kafka_error_t *error =
-        hand_over(p, r->key, r->key_len, r->value, r->value_len, headers, slot);
+    const kca__parcel parcel = {.topic = p->topic,
+                                .partition = RD_KAFKA_PARTITION_UA,
+                                .key = r->key,
+                                .key_len = r->key_len,
+                                .value = r->value,
+                                .value_len = r->value_len,
+                                .headers = kca__record_headers_new(r->headers, r->header_count),
+                                .opaque = slot};
+    rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
     if (error) {
         e = refused(p, r->value_len, error);
         kca__in_flight_give_back(slot);

@@ -68,7 +68,7 @@ static int read_letter(kca__redrive_letter *letter) {
     const rd_kafka_message_t *m = letter->record;
     kca__record record = {
         .key = m->key, .key_len = m->key_len, .value = m->payload, .value_len = m->len};
-    if (!kca__record_headers(&record.headers, &record.header_count, m))
+    if (!kca__record_headers(&record.headers, &record.header_count, m, NULL, 0))
         return KCA__DEAD_LETTER_NO_MEMORY;
     int format = kca__dead_letter_read(&letter->reading, &record);
     free(record.headers);

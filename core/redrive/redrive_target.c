@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "kafka/produce.h"
+#include "kafka/record_headers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,9 +138,8 @@ static rd_kafka_headers_t *headers_of(const kca__dead_letter *d, int redrives) {
     int len = snprintf(text, sizeof text, "%d", redrives);
     rd_kafka_headers_t *list = rd_kafka_headers_new((size_t)d->header_count + 1);
     for (int i = 0; i < d->header_count; i++) {
-        const kca__header *h = &d->headers[i];
-        if (strcmp(h->name, KCA__REDRIVES) != 0)
-            rd_kafka_header_add(list, h->name, -1, h->value, (ssize_t)h->value_len);
+        if (strcmp(d->headers[i].name, KCA__REDRIVES) != 0)
+            kca__record_headers_add(list, &d->headers[i], 1);
     }
     rd_kafka_header_add(list, KCA__REDRIVES, -1, text, len);
     return list;
@@ -154,23 +155,19 @@ static int partition_of(const kca__redrive_topic *topic, const kca__dead_letter 
 /* Hands the failed record to the producer, which copies it. */
 static void hand_over(kca__redrive_run *run, kca__redrive_letter *letter) {
     const kca__dead_letter *d = &letter->reading.letter;
-    rd_kafka_headers_t *headers = headers_of(d, letter->redrives + 1);
-    const rd_kafka_vu_t fields[] = {
-        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = letter->target->handle},
-        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition_of(letter->target, d)},
-        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = letter},
-        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)d->value, d->value_len}},
-        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)d->key, d->key_len}},
-        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-    };
-    rd_kafka_error_t *error =
-        rd_kafka_produceva(run->writer->rk, fields, sizeof fields / sizeof *fields);
+    const kca__parcel parcel = {.topic = letter->target->handle,
+                                .partition = partition_of(letter->target, d),
+                                .key = d->key,
+                                .key_len = d->key_len,
+                                .value = d->value,
+                                .value_len = d->value_len,
+                                .headers = headers_of(d, letter->redrives + 1),
+                                .opaque = letter};
+    rd_kafka_error_t *error = kca__produce(run->writer->rk, &parcel);
     if (!error) {
         run->under_way++;
         return;
     }
-    rd_kafka_headers_destroy(headers);
     not_stored(run, letter, rd_kafka_error_code(error));
     rd_kafka_error_destroy(error);
 }

@@ -1,0 +1,36 @@
+#include "kafka/produce.h"
+
+#include <stdint.h>
+
+enum { FIELDS = 7 };
+
+/* The headers go as a list of our own, see KCA__QUIRK_HEADERS_FREED_TWICE: a record that librdkafka
+ * refuses leaves such a list to us. */
+rd_kafka_error_t *kca__produce(rd_kafka_t *rk, const kca__parcel *parcel) {
+    rd_kafka_vu_t fields[FIELDS];
+    if (parcel->topic) {
+        fields[0].vtype = RD_KAFKA_VTYPE_RKT;
+        fields[0].u.rkt = parcel->topic;
+    } else {
+        fields[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+        fields[0].u.cstr = parcel->topic_name;
+    }
+    fields[1].vtype = RD_KAFKA_VTYPE_PARTITION;
+    fields[1].u.i32 = parcel->partition;
+    fields[2].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    fields[2].u.i = RD_KAFKA_MSG_F_COPY;
+    fields[3].vtype = RD_KAFKA_VTYPE_OPAQUE;
+    fields[3].u.ptr = parcel->opaque;
+    fields[4].vtype = RD_KAFKA_VTYPE_VALUE;
+    fields[4].u.mem.ptr = (void *)(uintptr_t)parcel->value;
+    fields[4].u.mem.size = parcel->value_len;
+    fields[5].vtype = RD_KAFKA_VTYPE_KEY;
+    fields[5].u.mem.ptr = (void *)(uintptr_t)parcel->key;
+    fields[5].u.mem.size = parcel->key_len;
+    fields[6].vtype = RD_KAFKA_VTYPE_HEADERS;
+    fields[6].u.headers = parcel->headers;
+    rd_kafka_error_t *error = rd_kafka_produceva(rk, fields, FIELDS);
+    if (error)
+        rd_kafka_headers_destroy(parcel->headers);
+    return error;
+}
