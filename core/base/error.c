@@ -1,6 +1,5 @@
 #include "base/error.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +12,11 @@ void kca__error_one_line(char *text) {
             *p = ' ';
 }
 
-kca_error *kca__error_new(int code, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    int len = vsnprintf(NULL, 0, format, args);
-    va_end(args);
+kca_error *kca__error_new_from(int code, const char *format, va_list args) {
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
     if (len < 0)
         return &out_of_memory;
 
@@ -25,12 +24,27 @@ kca_error *kca__error_new(int code, const char *format, ...) {
     if (!e)
         return &out_of_memory;
     char *text = (char *)(e + 1);
-    va_start(args, format);
     vsnprintf(text, (size_t)len + 1, format, args);
-    va_end(args);
     kca__error_one_line(text);
     e->code = code;
     e->text = text;
+    return e;
+}
+
+kca_error *kca__error_new(int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    kca_error *e = kca__error_new_from(code, format, args);
+    va_end(args);
+    return e;
+}
+
+kca_error *kca__error_mark(kca_error *e, int rdkafka_code, int marks) {
+    if (e->code == KCA_ERROR_MEMORY)
+        return e;
+    e->rdkafka_code = rdkafka_code;
+    e->retriable = (marks & KCA__RETRIABLE) != 0;
+    e->fatal = (marks & KCA__FATAL) != 0;
     return e;
 }
 

@@ -2,6 +2,8 @@
 #ifndef KCA_BASE_ERROR_H
 #define KCA_BASE_ERROR_H
 
+#include <stdarg.h>
+
 #include "kca.h"
 
 struct kca_error {
@@ -17,7 +19,18 @@ struct kca_error {
  */
 kca_error *kca__error_new(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ... with the arguments already taken. */
+kca_error *kca__error_new_from(int code, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 kca_error *kca__error_memory(void);
+
+/* What else an error tells, for kca__error_mark. */
+enum { KCA__RETRIABLE = 1, KCA__FATAL = 2 };
+
+/* Gives a new error the code of librdkafka that it comes of, 0 for none, and its marks. One of
+ * KCA_ERROR_MEMORY, which may be the static one, stays as it is. Gives `e`. */
+kca_error *kca__error_mark(kca_error *e, int rdkafka_code, int marks);
 
 void kca__error_free(kca_error *e);
 

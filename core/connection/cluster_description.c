@@ -6,8 +6,8 @@
  */
 #include "connection/cluster_description.h"
 
-#include "base/error.h"
 #include "base/interrupt.h"
+#include "kafka/kafka_error.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -50,23 +50,18 @@ static bool is_final(rd_kafka_resp_err_t err) {
 static kca_error *refused(asking *a, rd_kafka_resp_err_t err, const char *what, const char *name) {
     char trouble[512];
     kca__client_trouble(a->client, trouble);
-    bool missing =
-        err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    bool missing = kca__error_is_missing_topic(err);
     int code = missing         ? KCA_ERROR_NOT_FOUND
                : is_final(err) ? KCA_ERROR_AUTHORIZATION
                                : KCA_ERROR_TIMEOUT;
     if (atomic_load(a->leaving))
         code = KCA_ERROR_STOPPED;
-    kca_error *e = kca__error_new(code, "%s: %s%s: %s%s%s%s", a->who, what, name,
-                                  missing                     ? "it does not exist"
-                                  : code == KCA_ERROR_STOPPED ? "the system shuts down"
-                                                              : rd_kafka_err2str(err),
-                                  *trouble ? " (" : "", trouble, *trouble ? ")" : "");
-    if (e->code != KCA_ERROR_MEMORY) {
-        e->rdkafka_code = err;
-        e->retriable = code == KCA_ERROR_TIMEOUT;
-    }
-    return e;
+    return kca__error_from_kafka(code, err, code == KCA_ERROR_TIMEOUT ? KCA__RETRIABLE : 0,
+                                 "%s: %s%s: %s%s%s%s", a->who, what, name,
+                                 missing                     ? "it does not exist"
+                                 : code == KCA_ERROR_STOPPED ? "the system shuts down"
+                                                             : rd_kafka_err2str(err),
+                                 *trouble ? " (" : "", trouble, *trouble ? ")" : "");
 }
 
 typedef rd_kafka_resp_err_t (*question)(asking *a, void *about, int timeout_ms);

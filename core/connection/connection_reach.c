@@ -46,9 +46,7 @@ static kca_error *other_error(const kca_connection *c, const char *trouble, bool
                                   c->name, c->hosts, kca__connection_protocol(c),
                                   *trouble ? " (" : ": check the listener's protocol", trouble,
                                   *trouble ? ")" : "");
-    if (e->code != KCA_ERROR_MEMORY)
-        e->retriable = 1;
-    return e;
+    return kca__error_mark(e, 0, KCA__RETRIABLE);
 }
 
 /* One question to the cluster; NULL when it answered. */

@@ -245,10 +245,7 @@ static void tell_of_write_locked(kca__engine *e, const kca_delivery *d, const kc
     kca_error *told = kca__error_new(
         error->code, "consumer %s: the dead letter of %s[%d] offset %lld is not stored: %s",
         e->consumer, tp->topic, tp->number, (long long)d->offset, error->text);
-    if (told->code != KCA_ERROR_MEMORY) {
-        told->rdkafka_code = error->rdkafka_code;
-        told->retriable = 1;
-    }
+    kca__error_mark(told, error->rdkafka_code, KCA__RETRIABLE);
     kca__engine_fault_locked(e, told, tp->topic, tp->number, d->offset);
 }
 

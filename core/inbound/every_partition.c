@@ -1,6 +1,6 @@
 #include "inbound/every_partition.h"
 
-#include "base/error.h"
+#include "kafka/kafka_error.h"
 
 enum { ANSWER_MS = 5000 };
 
@@ -25,8 +25,7 @@ kca_error *kca__every_partition_find(rd_kafka_topic_partition_list_t *list, rd_k
                                      const kca_consumer_builder *options) {
     for (int i = 0; i < options->topic_count; i++) {
         rd_kafka_resp_err_t err = add_all(list, rk, options->topics[i]);
-        bool missing = err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                       err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+        bool missing = kca__error_is_missing_topic(err);
         if (err)
             return kca__error_new(missing ? KCA_ERROR_NOT_FOUND : KCA_ERROR_BROKER,
                                   "consumer %s: topic %s: %s", options->name, options->topics[i],

@@ -1,6 +1,6 @@
 #include "inbound/fetch.h"
 
-#include "base/error.h"
+#include "kafka/kafka_error.h"
 
 enum { NUDGE_BYTES = 2 * 1024 * 1024 };
 
@@ -12,11 +12,9 @@ static void tell(kca__inbound *in, const rd_kafka_message_t *m) {
                        m->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
                    ? KCA_ERROR_AUTHORIZATION
                    : KCA_ERROR_BROKER;
-    kca_error *e =
-        kca__error_new(code, "consumer %s: %s%s%s: %s", in->options->name, topic,
-                       *topic ? ": " : "", rd_kafka_err2name(m->err), rd_kafka_message_errstr(m));
-    if (e->code != KCA_ERROR_MEMORY)
-        e->rdkafka_code = m->err;
+    kca_error *e = kca__error_from_kafka(code, m->err, 0, "consumer %s: %s%s%s: %s",
+                                         in->options->name, topic, *topic ? ": " : "",
+                                         rd_kafka_err2name(m->err), rd_kafka_message_errstr(m));
     kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);
     kca__engine_fault(in->engine, e, topic, m->rkt ? m->partition : -1, -1);
 }
@@ -27,12 +25,8 @@ static void tell_end(kca__inbound *in, const rd_kafka_message_t *m) {
 }
 
 static void end_by(kca__inbound *in, rd_kafka_resp_err_t err, const char *reason) {
-    kca_error *e = kca__error_new(KCA_ERROR_BROKER, "consumer %s: %s: %s", in->options->name,
-                                  rd_kafka_err2name(err), reason);
-    if (e->code != KCA_ERROR_MEMORY) {
-        e->rdkafka_code = err;
-        e->fatal = 1;
-    }
+    kca_error *e = kca__error_from_kafka(KCA_ERROR_BROKER, err, KCA__FATAL, "consumer %s: %s: %s",
+                                         in->options->name, rd_kafka_err2name(err), reason);
     kca__engine_fail(in->engine, e);
 }
 

@@ -1,9 +1,9 @@
 #include "inbound/seek.h"
 
-#include "base/error.h"
 #include "base/text.h"
 #include "inbound/inbound.h"
 #include "inbound/rebalance.h"
+#include "kafka/kafka_error.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,13 +118,9 @@ static void answer(kca__seeks *seeks, kca__seek *s, kca_error *error) {
 }
 
 static kca_error *seek_error(const kca__inbound *in, const kca__seek *s, rd_kafka_resp_err_t err) {
-    kca_error *e = kca__error_new(KCA_ERROR_BROKER, "consumer %s: seek in %s: %s",
-                                  in->options->name, s->topic, rd_kafka_err2str(err));
-    if (e->code != KCA_ERROR_MEMORY) {
-        e->rdkafka_code = err;
-        e->retriable = 1;
-    }
-    return e;
+    return kca__error_from_kafka(KCA_ERROR_BROKER, err, KCA__RETRIABLE,
+                                 "consumer %s: seek in %s: %s", in->options->name, s->topic,
+                                 rd_kafka_err2str(err));
 }
 
 typedef struct choice {

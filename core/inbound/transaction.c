@@ -1,9 +1,9 @@
 #include "inbound/transaction.h"
 
-#include "base/error.h"
 #include "base/text.h"
 #include "inbound/inbound.h"
 #include "inbound/poller.h"
+#include "kafka/kafka_error.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -98,16 +98,12 @@ void kca__transaction_end_by(kca__transaction *t, rd_kafka_error_t *error) {
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     kca_error *e =
         is_fence(code)
-            ? kca__error_new(KCA_ERROR_BROKER,
-                             "consumer %s: fenced: another process uses transactional_id %s",
-                             in->options->name, in->options->transactional_id)
-            : kca__error_new(KCA_ERROR_BROKER, "consumer %s: transaction: %s: %s",
-                             in->options->name, rd_kafka_err2name(code),
-                             rd_kafka_error_string(error));
-    if (e->code != KCA_ERROR_MEMORY) {
-        e->rdkafka_code = code;
-        e->fatal = 1;
-    }
+            ? kca__error_from_kafka(KCA_ERROR_BROKER, code, KCA__FATAL,
+                                    "consumer %s: fenced: another process uses transactional_id %s",
+                                    in->options->name, in->options->transactional_id)
+            : kca__error_from_kafka(KCA_ERROR_BROKER, code, KCA__FATAL,
+                                    "consumer %s: transaction: %s: %s", in->options->name,
+                                    rd_kafka_err2name(code), rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     end_by(in, e);
 }

@@ -1,11 +1,11 @@
 /* Writing what is settled in a transaction. Part of transaction.c, which says what it is for. */
 #include "inbound/transaction.h"
 
-#include "base/error.h"
 #include "inbound/inbound.h"
 #include "inbound/offsets.h"
 #include "inbound/poller.h"
 #include "inbound/rebalance.h"
+#include "kafka/kafka_error.h"
 #include "kafka/produce.h"
 #include "kafka/record_headers.h"
 
@@ -106,14 +106,11 @@ static rd_kafka_error_t *abort_it(kca__transaction *t) {
 }
 
 static void tell(kca__inbound *in, rd_kafka_error_t *error) {
-    kca_error *e = kca__error_new(
-        KCA_ERROR_BROKER, "consumer %s: transaction aborted, what was in it comes again: %s: %s",
-        in->options->name, rd_kafka_err2name(rd_kafka_error_code(error)),
-        rd_kafka_error_string(error));
-    if (e->code != KCA_ERROR_MEMORY) {
-        e->rdkafka_code = rd_kafka_error_code(error);
-        e->retriable = 1;
-    }
+    rd_kafka_resp_err_t err = rd_kafka_error_code(error);
+    kca_error *e = kca__error_from_kafka(
+        KCA_ERROR_BROKER, err, KCA__RETRIABLE,
+        "consumer %s: transaction aborted, what was in it comes again: %s: %s", in->options->name,
+        rd_kafka_err2name(err), rd_kafka_error_string(error));
     kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "%s", e->text);
     kca__engine_fault(in->engine, e, NULL, -1, -1);
 }

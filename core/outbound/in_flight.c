@@ -161,9 +161,7 @@ kca_error *kca__in_flight_full(kca__in_flight *o, int timeout_ms) {
             "broker's answer (buffer_messages %d, buffer_bytes %zu)",
             o->topic, timeout_ms, o->counts.unanswered, o->bytes, o->capacity, o->byte_capacity);
     pthread_mutex_unlock(&o->lock);
-    if (e->code != KCA_ERROR_MEMORY)
-        e->retriable = 1;
-    return e;
+    return kca__error_mark(e, 0, KCA__RETRIABLE);
 }
 
 void kca__in_flight_wait_for_room(kca__in_flight *o, size_t bytes, int64_t deadline) {

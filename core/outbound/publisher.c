@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "kafka/kafka_error.h"
 #include "kafka/produce.h"
 #include "kafka/record_headers.h"
 #include "message/trace_context.h"
@@ -119,41 +120,30 @@ int kca__publisher_close(kca__publisher *p, int64_t deadline) {
     return left;
 }
 
-static int refusal_code(rd_kafka_resp_err_t code) {
-    switch (code) {
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-        return KCA_ERROR_TOO_LARGE;
-    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
-        return KCA_ERROR_BUFFER_FULL;
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        return KCA_ERROR_AUTHORIZATION;
-    default:
-        return KCA_ERROR_BROKER;
-    }
-}
-
 kca_error *kca__publisher_too_large(const kca__publisher *p, size_t bytes) {
     return kca__error_new(KCA_ERROR_TOO_LARGE,
                           "publisher %s: a message of %zu bytes is larger than batch_bytes, %d",
                           p->options->topic, bytes, p->options->batch_bytes);
 }
 
+/* A fatal error is of the producer, whatever record it came of. */
+static int refusal_code(rd_kafka_resp_err_t err, bool fatal) {
+    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        return KCA_ERROR_BUFFER_FULL;
+    return fatal ? KCA_ERROR_BROKER : kca__error_code_of_record(err, KCA_ERROR_BROKER);
+}
+
 /* librdkafka did not take the record. */
 static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_t *error) {
-    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-    kca_error *e;
-    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        e = kca__publisher_too_large(p, bytes);
-    else
-        e = kca__error_new(refusal_code(code), "publisher %s: %s", p->options->topic,
-                           rd_kafka_err2str(code));
-    if (e->code != KCA_ERROR_MEMORY) {
-        e->rdkafka_code = code;
-        e->retriable = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
-        e->fatal = rd_kafka_error_is_fatal(error);
-    }
+    rd_kafka_resp_err_t err = rd_kafka_error_code(error);
+    bool fatal = rd_kafka_error_is_fatal(error);
+    int marks =
+        (err == RD_KAFKA_RESP_ERR__QUEUE_FULL ? KCA__RETRIABLE : 0) | (fatal ? KCA__FATAL : 0);
     rd_kafka_error_destroy(error);
-    return e;
+    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return kca__error_mark(kca__publisher_too_large(p, bytes), err, marks);
+    return kca__error_from_kafka(refusal_code(err, fatal), err, marks, "publisher %s: %s",
+                                 p->options->topic, rd_kafka_err2str(err));
 }
 
 /* Gives librdkafka the message's record. */
@@ -250,9 +240,7 @@ static kca_error *interrupted(const kca__publisher *p) {
                                   "publisher %s: interrupted before the broker confirmed the "
                                   "message, which may be stored all the same",
                                   p->options->topic);
-    if (e->code != KCA_ERROR_MEMORY)
-        e->retriable = 1;
-    return e;
+    return kca__error_mark(e, 0, KCA__RETRIABLE);
 }
 
 /* Nobody waits for the answer any more: it becomes a receipt, or a fault. False: it is there. */

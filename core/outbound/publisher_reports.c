@@ -2,20 +2,7 @@
  * adapter. */
 #include "outbound/publisher.h"
 
-#include "base/error.h"
-
-static int report_code(rd_kafka_resp_err_t err) {
-    switch (err) {
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-        return KCA_ERROR_TOO_LARGE;
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-        return KCA_ERROR_AUTHORIZATION;
-    default:
-        return KCA_ERROR_NOT_STORED;
-    }
-}
+#include "kafka/kafka_error.h"
 
 static const char *reason_of(const rd_kafka_message_t *m) {
     return m->err ? rd_kafka_err2str(m->err) : "it confirmed a later one only";
@@ -27,18 +14,14 @@ static kca_error *report_error(kca__producer *producer, const rd_kafka_message_t
     if (m->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
         m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
         kca__client_trouble(producer->client, trouble);
-    kca_error *e =
-        kca__error_new(report_code(m->err),
-                       "publisher %s: the broker did not confirm the message%s: %s%s%s%s", topic,
-                       rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
-                           ? ""
-                           : ", which may be stored all the same",
-                       reason_of(m), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
-    if (e->code == KCA_ERROR_MEMORY)
-        return e;
-    e->rdkafka_code = m->err;
-    e->retriable = e->code == KCA_ERROR_NOT_STORED;
-    return e;
+    int code = kca__error_code_of_record(m->err, KCA_ERROR_NOT_STORED);
+    return kca__error_from_kafka(code, m->err, code == KCA_ERROR_NOT_STORED ? KCA__RETRIABLE : 0,
+                                 "publisher %s: the broker did not confirm the message%s: %s%s%s%s",
+                                 topic,
+                                 rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
+                                     ? ""
+                                     : ", which may be stored all the same",
+                                 reason_of(m), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
 }
 
 /* A failed message that nobody asked a receipt for, and nobody waits for, must not vanish in

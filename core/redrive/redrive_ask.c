@@ -1,9 +1,8 @@
 /* Questions of a redrive to the cluster, and its errors. */
 #include "redrive/redrive_run.h"
 
-#include "base/error.h"
 #include "base/interrupt.h"
-#include "base/text.h"
+#include "kafka/kafka_error.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,12 +18,9 @@ kca_error *kca__redrive_error(const kca__redrive_run *run, int code, rd_kafka_re
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    kca_error *e = kca__error_new(code, "%s: %s", run->who, text);
-    if (e->code == KCA_ERROR_MEMORY)
-        return e;
-    e->rdkafka_code = err;
-    e->retriable = code == KCA_ERROR_TIMEOUT || code == KCA_ERROR_NOT_STORED;
-    return e;
+    bool retriable = code == KCA_ERROR_TIMEOUT || code == KCA_ERROR_NOT_STORED;
+    return kca__error_from_kafka(code, err, retriable ? KCA__RETRIABLE : 0, "%s: %s", run->who,
+                                 text);
 }
 
 void kca__redrive_fail(kca__redrive_run *run, kca_error *e) {

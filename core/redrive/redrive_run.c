@@ -70,10 +70,7 @@ static kca_error *failed(kca__redrive_run *run, kca_error *e, kca_error *not_com
         (long long)r->counts[KCA__REDRIVEN], passed, (long long)kca__redrive_source_remaining(run),
         not_committed ? "; what was not committed comes again: " : "",
         not_committed ? not_committed->text : "");
-    if (whole->code != KCA_ERROR_MEMORY) {
-        whole->rdkafka_code = e->rdkafka_code;
-        whole->retriable = e->retriable;
-    }
+    kca__error_mark(whole, e->rdkafka_code, e->retriable ? KCA__RETRIABLE : 0);
     kca__error_free(e);
     kca__error_free(not_committed);
     return whole;

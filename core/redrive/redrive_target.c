@@ -1,8 +1,8 @@
 /* Where a redrive publishes: an idempotent producer of its own, and the topics. */
 #include "redrive/redrive_run.h"
 
-#include "base/error.h"
 #include "base/text.h"
+#include "kafka/kafka_error.h"
 #include "kafka/produce.h"
 #include "kafka/record_headers.h"
 
@@ -14,28 +14,16 @@ enum { SLICE_MS = 100, DROP_MS = 1000, MOST_BATCH_BYTES = 900000 };
 
 /* ---- reports ---- */
 
-static int code_of(rd_kafka_resp_err_t err) {
-    switch (err) {
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-        return KCA_ERROR_TOO_LARGE;
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-        return KCA_ERROR_AUTHORIZATION;
-    default:
-        return KCA_ERROR_NOT_STORED;
-    }
-}
-
 static void not_stored(kca__redrive_run *run, const kca__redrive_letter *letter,
                        rd_kafka_resp_err_t err) {
     if (run->refusal)
         return;
     run->cause = err;
-    run->refusal = kca__redrive_error(
-        run, code_of(err), err, "%s[%d] offset %lld is not stored in topic %s: %s",
-        run->options->topic, letter->partition->number, (long long)letter->record->offset,
-        letter->target->name, rd_kafka_err2str(err));
+    run->refusal =
+        kca__redrive_error(run, kca__error_code_of_record(err, KCA_ERROR_NOT_STORED), err,
+                           "%s[%d] offset %lld is not stored in topic %s: %s", run->options->topic,
+                           letter->partition->number, (long long)letter->record->offset,
+                           letter->target->name, rd_kafka_err2str(err));
 }
 
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque) {

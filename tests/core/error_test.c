@@ -54,6 +54,25 @@ static void test_a_copy_has_all_of_it_and_a_life_of_its_own(void **state) {
     kca_error_free(copy);
 }
 
+static void assert_marks(const kca_error *e, int rdkafka_code, int retriable, int fatal) {
+    assert_int_equal(kca_error_rdkafka_code(e), rdkafka_code);
+    assert_int_equal(kca_error_retriable(e), retriable);
+    assert_int_equal(kca_error_fatal(e), fatal);
+}
+
+static void test_an_error_has_the_marks_it_is_given(void **state) {
+    kca_error *e = kca__error_new(KCA_ERROR_BROKER, "gone");
+    assert_ptr_equal(kca__error_mark(e, 7, KCA__RETRIABLE), e);
+    assert_marks(e, 7, 1, 0);
+    assert_marks(kca__error_mark(e, -3, KCA__FATAL), -3, 0, 1);
+    assert_marks(kca__error_mark(e, 0, 0), 0, 0, 0);
+    kca_error_free(e);
+}
+
+static void test_no_mark_reaches_the_memory_error_of_all(void **state) {
+    assert_marks(kca__error_mark(kca__error_memory(), 7, KCA__FATAL), 0, 1, 0);
+}
+
 static void test_the_first_failure_is_kept(void **state) {
     kca_error *first = NULL;
     kca__error_keep_first(&first, kca__error_new(KCA_ERROR_ARGUMENT, "one"));
@@ -79,6 +98,8 @@ int main(void) {
         cmocka_unit_test(test_no_error_is_ok_and_says_nothing),
         cmocka_unit_test(test_every_code_has_a_name_of_its_own),
         cmocka_unit_test(test_a_copy_has_all_of_it_and_a_life_of_its_own),
+        cmocka_unit_test(test_an_error_has_the_marks_it_is_given),
+        cmocka_unit_test(test_no_mark_reaches_the_memory_error_of_all),
         cmocka_unit_test(test_the_first_failure_is_kept),
         cmocka_unit_test(test_the_memory_error_may_be_freed_and_copied_at_will),
     };

@@ -1,0 +1,30 @@
+#include "kafka/kafka_error.h"
+
+#include <stdarg.h>
+
+kca_error *kca__error_from_kafka(int code, rd_kafka_resp_err_t err, int marks, const char *format,
+                                 ...) {
+    va_list args;
+    va_start(args, format);
+    kca_error *e = kca__error_new_from(code, format, args);
+    va_end(args);
+    return kca__error_mark(e, err, marks);
+}
+
+int kca__error_code_of_record(rd_kafka_resp_err_t err, int otherwise) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return KCA_ERROR_TOO_LARGE;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        return KCA_ERROR_AUTHORIZATION;
+    default:
+        return otherwise;
+    }
+}
+
+bool kca__error_is_missing_topic(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+}
