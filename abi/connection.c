@@ -1,8 +1,8 @@
 #include "connection/connection.h"
 
 #include "base/error.h"
-#include "base/option.h"
 #include "base/text.h"
+#include "system/native_property.h"
 
 #include <stdio.h>
 
@@ -29,7 +29,7 @@ void kca_connection_with_tls(kca_connection *c, const char *ca, const char *cert
                              const char *key) {
     if (!c)
         return;
-    c->tls = true;
+    c->tls = 1;
     set(c, &c->tls_ca, ca);
     set(c, &c->tls_certificate, certificate);
     set(c, &c->tls_key, key);
@@ -49,13 +49,12 @@ void kca_connection_with_tls_key_password(kca_connection *c, const char *passwor
 
 void kca_connection_with_sasl(kca_connection *c, const char *mechanism, const char *user,
                               const char *password) {
-    static const char *const mechanisms[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
     if (!c)
         return;
-    kca__option_owner owner = {"connection", c->name, &c->error};
-    kca__option_choice(&c->sasl_mechanism, owner, "SASL mechanism", mechanism, mechanisms);
-    kca__option_text(&c->sasl_user, owner, "SASL user", user);
-    kca__option_text(&c->sasl_password, owner, "SASL password", password);
+    kca__options o = {kca__connection_options, c, {"connection", c->name, &c->error}};
+    kca__options_set_text(o, "SASL mechanism", mechanism);
+    kca__options_set_text(o, "SASL user", user);
+    kca__options_set_text(o, "SASL password", password);
 }
 
 void kca_connection_with_property(kca_connection *c, const char *name, const char *value) {
@@ -63,7 +62,7 @@ void kca_connection_with_property(kca_connection *c, const char *name, const cha
         return;
     char who[150];
     snprintf(who, sizeof who, "connection %s", c->name);
-    kca_error *e = kca__properties_set(&c->properties, KCA__ON_CONNECTION, who, name, value);
+    kca_error *e = kca__native_property_set(&c->properties, KCA__ON_CONNECTION, who, name, value);
     if (e)
         kca__error_keep_first(&c->error, e);
 }

@@ -1,9 +1,6 @@
 #include "redrive/redrive.h"
 
 #include "base/error.h"
-#include "base/option.h"
-
-#include <limits.h>
 
 kca_error *kca_redrive_new(kca_redrive **out, const char *connection, const char *topic) {
     if (!out)
@@ -19,51 +16,43 @@ const kca_error *kca_redrive_error(const kca_redrive *r) {
     return r ? r->error : NULL;
 }
 
-static kca__option_owner owner_of(kca_redrive *r) {
-    return (kca__option_owner){"redrive", r->topic, &r->error};
+static kca__options options_of(kca_redrive *r) {
+    return (kca__options){
+        kca__redrive_options, r, {"redrive", r ? r->topic : NULL, r ? &r->error : NULL}};
 }
 
 void kca_redrive_with_group_id(kca_redrive *r, const char *group_id) {
-    if (r)
-        kca__option_text(&r->group_id, owner_of(r), "group_id", group_id);
+    kca__options_set_text(options_of(r), "group_id", group_id);
 }
 
 void kca_redrive_with_to_topic(kca_redrive *r, const char *topic) {
-    if (r)
-        kca__redrive_set_to_topic(r, topic);
+    kca__options_set_text(options_of(r), "to_topic", topic);
 }
 
 void kca_redrive_with_max_messages(kca_redrive *r, int messages) {
-    if (r)
-        kca__option_int(&r->max_messages, owner_of(r), "max_messages", messages, 0, INT_MAX);
+    kca__options_set_int(options_of(r), "max_messages", messages);
 }
 
 void kca_redrive_with_start_time_ms(kca_redrive *r, int64_t ms_since_1970) {
-    if (r)
-        kca__redrive_set_time(r, &r->start_time_ms, "start_time_ms", ms_since_1970);
+    kca__options_set_time(options_of(r), "start_time_ms", ms_since_1970);
 }
 
 void kca_redrive_with_end_time_ms(kca_redrive *r, int64_t ms_since_1970) {
-    if (r)
-        kca__redrive_set_time(r, &r->end_time_ms, "end_time_ms", ms_since_1970);
+    kca__options_set_time(options_of(r), "end_time_ms", ms_since_1970);
 }
 
 void kca_redrive_with_only_topic(kca_redrive *r, const char *topic) {
-    if (r)
-        kca__redrive_add_topic(r, topic);
+    kca__options_add_text(options_of(r), "only_topic", topic);
 }
 
 void kca_redrive_with_only_error(kca_redrive *r, const char *error_name) {
-    if (r)
-        kca__redrive_add_error(r, error_name);
+    kca__options_add_text(options_of(r), "only_error", error_name);
 }
 
 void kca_redrive_with_max_redrives(kca_redrive *r, int redrives) {
-    if (r)
-        kca__option_int(&r->max_redrives, owner_of(r), "max_redrives", redrives, 1, 1000000);
+    kca__options_set_int(options_of(r), "max_redrives", redrives);
 }
 
 void kca_redrive_with_dry_run(kca_redrive *r, int dry_run) {
-    if (r)
-        kca__option_int(&r->dry_run, owner_of(r), "dry_run", dry_run, 0, 1);
+    kca__options_set_int(options_of(r), "dry_run", dry_run);
 }

@@ -36,12 +36,12 @@ void kca__option_text(char **field, kca__option_owner owner, const char *option,
         kca__error_keep_first(owner.error, kca__error_memory());
 }
 
-void kca__option_choice(char **field, kca__option_owner owner, const char *option,
+void kca__option_choice(const char **field, kca__option_owner owner, const char *option,
                         const char *value, const char *const *choices) {
     char allowed[200] = "";
     for (const char *const *choice = choices; *choice; choice++) {
         if (value && strcmp(value, *choice) == 0) {
-            kca__option_text(field, owner, option, value);
+            *field = *choice;
             return;
         }
         size_t used = strlen(allowed);

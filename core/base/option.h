@@ -25,8 +25,8 @@ void kca__option_double(double *field, kca__option_owner owner, const char *opti
 /* Sets `*field` to a copy of `value`, which must not be empty. */
 void kca__option_text(char **field, kca__option_owner owner, const char *option, const char *value);
 
-/* Sets `*field` to a copy of one of the NULL-terminated `choices`. */
-void kca__option_choice(char **field, kca__option_owner owner, const char *option,
+/* Sets `*field` to the one of `choices`, which NULL ends, that equals `value`. */
+void kca__option_choice(const char **field, kca__option_owner owner, const char *option,
                         const char *value, const char *const *choices);
 
 /* A topic's, group's or connection's name: not empty, at most `most` characters, no control

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/option.h"
 #include "base/text.h"
+#include "kafka/option_properties.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ kca_error *kca__connection_new(kca_connection **out, const char *name, const cha
     kca_connection *c = calloc(1, sizeof *c);
     if (!c)
         return kca__error_memory();
+    kca__options_init(kca__connection_options, c);
     c->certificate_fd = -1;
     c->error = kca__option_check_name("connection name", name, 100);
     if (!c->error && (!hosts || !*hosts))
@@ -45,36 +47,21 @@ kca_error *kca__connection_new(kca_connection **out, const char *name, const cha
 
 kca_error *kca__connection_copy(kca_connection **out, const kca_connection *c) {
     kca_error *e = kca__connection_new(out, c->name, c->hosts);
-    if (e)
+    if (e || (kca__options_copy(kca__connection_options, *out, c) &&
+              kca__properties_copy(&(*out)->properties, &c->properties)))
         return e;
-    kca_connection *copy = *out;
-    copy->tls = c->tls;
-    if (!kca__text_set(&copy->tls_ca, c->tls_ca) ||
-        !kca__text_set(&copy->tls_certificate, c->tls_certificate) ||
-        !kca__text_set(&copy->tls_key, c->tls_key) ||
-        !kca__text_set(&copy->tls_key_password, c->tls_key_password) ||
-        !kca__text_set(&copy->sasl_mechanism, c->sasl_mechanism) ||
-        !kca__text_set(&copy->sasl_user, c->sasl_user) ||
-        !kca__text_set(&copy->sasl_password, c->sasl_password) ||
-        !kca__properties_copy(&copy->properties, &c->properties)) {
-        kca__connection_free(copy);
-        *out = NULL;
-        return kca__error_memory();
-    }
-    return NULL;
+    kca__connection_free(*out);
+    *out = NULL;
+    return kca__error_memory();
 }
 
 void kca__connection_free(kca_connection *c) {
     if (!c)
         return;
     kca__connection_close(c);
-    char *texts[] = {c->name,           c->hosts,
-                     c->tls_ca,         c->tls_certificate,
-                     c->tls_key,        c->tls_key_password,
-                     c->sasl_mechanism, c->sasl_user,
-                     c->sasl_password};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        free(texts[i]);
+    free(c->name);
+    free(c->hosts);
+    kca__options_close(kca__connection_options, c);
     kca__properties_close(&c->properties);
     kca__error_free(c->error);
     free(c);
@@ -128,17 +115,6 @@ static kca_error *configure_tls(kca_connection *c, rd_kafka_conf_t *conf, const 
     return e;
 }
 
-static kca_error *configure_sasl(const kca_connection *c, rd_kafka_conf_t *conf, const char *who) {
-    if (!c->sasl_mechanism)
-        return NULL;
-    kca_error *e = kca__property_apply(conf, who, "sasl.mechanisms", c->sasl_mechanism);
-    if (!e)
-        e = kca__property_apply(conf, who, "sasl.username", c->sasl_user);
-    if (!e)
-        e = kca__property_apply(conf, who, "sasl.password", c->sasl_password);
-    return e;
-}
-
 kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, bool producer,
                                      const char *who) {
     /* librdkafka's defaults here make an outage of seconds one of a minute. */
@@ -150,13 +126,11 @@ kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, b
         {"socket.nagle.disable", "true"},
         {"security.protocol", kca__connection_protocol(c)},
     };
-    kca_error *e = NULL;
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && !e; i++)
-        e = kca__property_apply(conf, who, defaults[i][0], defaults[i][1]);
+    kca_error *e = kca__property_apply_all(conf, who, defaults, sizeof defaults / sizeof *defaults);
     if (!e && c->tls)
         e = configure_tls(c, conf, who);
     if (!e)
-        e = configure_sasl(c, conf, who);
+        e = kca__options_apply(kca__connection_options, c, conf, who);
     if (!e)
         e = kca__properties_apply(&c->properties, conf, producer, who);
     return e;

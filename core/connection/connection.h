@@ -10,20 +10,22 @@
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 
+#include "base/option_table.h"
 #include "connection/embedded_broker.h"
 #include "connection/tls.h"
 #include "kafka/client.h"
 #include "kafka/property.h"
 
+/* The options are the rows of kca__connection_options. */
 struct kca_connection {
     char *name;
     char *hosts;
-    bool tls;
+    int tls;
     char *tls_ca;
     char *tls_certificate;
     char *tls_key;
     char *tls_key_password;
-    char *sasl_mechanism;
+    const char *sasl_mechanism; /* NULL: no SASL, or by with_property */
     char *sasl_user;
     char *sasl_password;
     kca__properties properties;
@@ -35,6 +37,8 @@ struct kca_connection {
     kca__embedded_broker *embedded;
     int certificate_fd; /* PEM text shown to librdkafka as a file; -1: none */
 };
+
+extern const kca__option kca__connection_options[];
 
 kca_error *kca__connection_new(kca_connection **out, const char *name, const char *hosts);
 kca_error *kca__connection_copy(kca_connection **out, const kca_connection *c);

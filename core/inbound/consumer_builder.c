@@ -1,12 +1,10 @@
 #include "inbound/consumer_builder.h"
 
 #include "base/error.h"
-#include "base/option.h"
 #include "base/text.h"
 #include "dead_letter/dead_letter.h"
+#include "kafka/option_properties.h"
 
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +14,6 @@ enum {
     LEAST_QUEUED_KBYTES = 4096,
     UNWATCHED_MS = 700000,
     EMBEDDED_SESSION_MS = 4000,
-    MOST_DELAYS = 100,
-    DAY_MS = 86400000,
     TRANSACTION_INTERVAL_MS = 100,
     MOST_IN_TRANSACTION = 700 /* records of which a commit can tell for sure which are open */
 };
@@ -32,25 +28,7 @@ kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *con
     kca_consumer_builder *b = calloc(1, sizeof *b);
     if (!b)
         return kca__error_memory();
-    *b = (kca_consumer_builder){
-        .partition = KCA_PARTITION_ASSIGNED,
-        .queue_capacity = 1000,
-        .min_bytes = 1,
-        .max_bytes = 1048576,
-        .max_wait_ms = 100,
-        .read_batch_timeout_ms = 10000,
-        .heartbeat_interval_ms = 3000,
-        .commit_interval_ms = 5000,
-        .partition_watch_interval_ms = 300000,
-        .session_timeout_ms = 45000,
-        .rebalance_timeout_ms = 300000,
-        .max_attempts = -1,
-        .transaction_timeout_ms = 60000,
-        .retry = {.backoff_ms = 100,
-                  .backoff_max_ms = 30000,
-                  .multiplier = 2.0,
-                  .jitter_percent = 20},
-    };
+    kca__options_init(kca__consumer_options, b);
     b->error = kca__option_check_name("consumer name", consumer, 249);
     if (!b->error)
         b->error = kca__option_check_name("connection name", connection, 100);
@@ -70,58 +48,17 @@ kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *con
     return NULL;
 }
 
-/* The texts that are there or not. */
-static const size_t text_fields[] = {
-    offsetof(kca_consumer_builder, start_offset),
-    offsetof(kca_consumer_builder, isolation_level),
-    offsetof(kca_consumer_builder, group_id),
-    offsetof(kca_consumer_builder, failure_policy),
-    offsetof(kca_consumer_builder, group_instance_id),
-    offsetof(kca_consumer_builder, assignment_strategy),
-    offsetof(kca_consumer_builder, order),
-    offsetof(kca_consumer_builder, timeout_policy),
-    offsetof(kca_consumer_builder, dead_letter_channel),
-    offsetof(kca_consumer_builder, dead_letter_format),
-    offsetof(kca_consumer_builder, transactional_id),
-};
-enum { TEXT_FIELDS = sizeof text_fields / sizeof *text_fields };
-
-static char **text_field(kca_consumer_builder *b, int field) {
-    return (char **)(void *)((char *)b + text_fields[field]);
-}
-
-/* Copies into `copy`, which is new, all but its own names. */
-static bool copy_options(kca_consumer_builder *copy, const kca_consumer_builder *b) {
-    kca_consumer_builder fresh = *copy, *from = (kca_consumer_builder *)(uintptr_t)b;
-    *copy = *b;
-    copy->connection = fresh.connection;
-    copy->name = fresh.name;
-    copy->topics = fresh.topics;
-    copy->topic_count = fresh.topic_count;
-    copy->error = fresh.error;
-    copy->retry.delays_ms = NULL;
-    copy->retry.delay_count = 0;
-    copy->retry.rejected_errors = NULL;
-    copy->retry.rejected_count = 0;
-    for (int i = 0; i < TEXT_FIELDS; i++)
-        *text_field(copy, i) = NULL;
-    bool copied = kca__properties_copy(&copy->properties, &b->properties);
-    for (int i = 0; i < TEXT_FIELDS && copied; i++)
-        copied = kca__text_set(text_field(copy, i), *text_field(from, i));
-    for (int i = 1; i < b->topic_count; i++)
-        kca__consumer_builder_add_topic(copy, b->topics[i]);
-    for (int i = 0; i < b->retry.delay_count; i++)
-        kca__consumer_builder_add_retry_delay(copy, b->retry.delays_ms[i]);
-    for (int i = 0; i < b->retry.rejected_count; i++)
-        kca__consumer_builder_add_rejected_error(copy, b->retry.rejected_errors[i]);
-    return copied && !copy->error;
-}
-
 kca_error *kca__consumer_builder_copy(kca_consumer_builder **out, const kca_consumer_builder *b) {
     kca_error *e = kca__consumer_builder_new(out, b->connection, b->topics[0], b->name);
-    if (e || copy_options(*out, b))
+    if (e)
         return e;
-    kca__consumer_builder_free(*out);
+    kca_consumer_builder *copy = *out;
+    for (int i = 1; i < b->topic_count; i++)
+        kca__consumer_builder_add_topic(copy, b->topics[i]);
+    if (!copy->error && kca__options_copy(kca__consumer_options, copy, b) &&
+        kca__properties_copy(&copy->properties, &b->properties))
+        return NULL;
+    kca__consumer_builder_free(copy);
     *out = NULL;
     return kca__error_memory();
 }
@@ -134,12 +71,7 @@ void kca__consumer_builder_free(kca_consumer_builder *b) {
     free(b->topics);
     free(b->connection);
     free(b->name);
-    for (int i = 0; i < TEXT_FIELDS; i++)
-        free(*text_field(b, i));
-    free(b->retry.delays_ms);
-    for (int i = 0; i < b->retry.rejected_count; i++)
-        free(b->retry.rejected_errors[i]);
-    free(b->retry.rejected_errors);
+    kca__options_close(kca__consumer_options, b);
     kca__properties_close(&b->properties);
     kca__error_free(b->error);
     free(b);
@@ -165,21 +97,6 @@ void kca__consumer_builder_add_topic(kca_consumer_builder *b, const char *topic)
         kca__error_keep_first(&b->error, e);
 }
 
-void kca__consumer_builder_set_start_offset(kca_consumer_builder *b, const char *start) {
-    bool is_time =
-        start && *start && strlen(start) <= 15 && start[strspn(start, "0123456789")] == '\0';
-    if (is_time || (start && (strcmp(start, "earliest") == 0 || strcmp(start, "latest") == 0))) {
-        if (!kca__text_set(&b->start_offset, start))
-            kca__error_keep_first(&b->error, kca__error_memory());
-        return;
-    }
-    kca__error_keep_first(&b->error,
-                          kca__error_new(KCA_ERROR_ARGUMENT,
-                                         "consumer %s: start_offset must be earliest, latest or "
-                                         "milliseconds since 1970, got %s",
-                                         b->name, start ? start : "NULL"));
-}
-
 int64_t kca__consumer_builder_start_time(const kca_consumer_builder *b) {
     return b->start_offset && *b->start_offset <= '9' ? strtoll(b->start_offset, NULL, 10) : -1;
 }
@@ -194,8 +111,9 @@ int kca__consumer_builder_capacity(const kca_consumer_builder *b) {
 }
 
 int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b) {
-    return b->transactional_id && !b->commit_interval_set ? TRANSACTION_INTERVAL_MS
-                                                          : b->commit_interval_ms;
+    if (b->commit_interval_ms != KCA__OPTION_UNSET)
+        return b->commit_interval_ms;
+    return b->transactional_id ? TRANSACTION_INTERVAL_MS : KCA__COMMIT_INTERVAL_MS;
 }
 
 bool kca__consumer_builder_commits(const kca_consumer_builder *b) {
@@ -221,52 +139,22 @@ kca__order kca__consumer_builder_order(const kca_consumer_builder *b) {
 }
 
 int kca__consumer_builder_dead_letter(const kca_consumer_builder *b) {
-    return b->dead_letter_format ? kca__dead_letter_format(b->dead_letter_format)
-                                 : KCA__DEAD_LETTER_KCA;
-}
-
-/* ---- retries ---- */
-
-void kca__consumer_builder_add_retry_delay(kca_consumer_builder *b, int delay_ms) {
-    int checked = 0;
-    kca__option_owner owner = {"consumer", b->name, &b->error};
-    kca__retry_plan *plan = &b->retry;
-    if (plan->delay_count == MOST_DELAYS) {
-        kca__error_keep_first(&b->error, kca__error_new(KCA_ERROR_ARGUMENT,
-                                                        "consumer %s: at most %d retry_delay_ms",
-                                                        b->name, MOST_DELAYS));
-        return;
-    }
-    kca__option_int(&checked, owner, "retry_delay_ms", delay_ms, 0, DAY_MS);
-    int *grown = realloc(plan->delays_ms, (size_t)(plan->delay_count + 1) * sizeof *grown);
-    if (!grown) {
-        kca__error_keep_first(&b->error, kca__error_memory());
-        return;
-    }
-    plan->delays_ms = grown;
-    grown[plan->delay_count++] = checked;
-}
-
-void kca__consumer_builder_add_rejected_error(kca_consumer_builder *b, const char *error_name) {
-    kca_error *e = kca__option_check_name("rejected_error", error_name, 1000);
-    kca__retry_plan *plan = &b->retry;
-    char *copy = e ? NULL : kca__text_copy(error_name);
-    char **grown =
-        copy ? realloc(plan->rejected_errors, (size_t)(plan->rejected_count + 1) * sizeof *grown)
-             : NULL;
-    if (grown) {
-        plan->rejected_errors = grown;
-        grown[plan->rejected_count++] = copy;
-        return;
-    }
-    free(copy);
-    kca__error_keep_first(&b->error, e ? e : kca__error_memory());
+    return kca__dead_letter_format(b->dead_letter_format);
 }
 
 kca__retry_plan kca__consumer_builder_retry(const kca_consumer_builder *b) {
-    kca__retry_plan plan = b->retry;
-    plan.max_attempts = b->max_attempts >= 0 ? b->max_attempts : plan.delay_count + 1;
-    return plan;
+    return (kca__retry_plan){
+        .max_attempts =
+            b->max_attempts != KCA__OPTION_UNSET ? b->max_attempts : b->retry_delay_ms.count + 1,
+        .backoff_ms = b->retry_backoff_ms,
+        .backoff_max_ms = b->retry_backoff_max_ms,
+        .multiplier = b->retry_backoff_multiplier,
+        .jitter_percent = b->retry_jitter_percent,
+        .delays_ms = b->retry_delay_ms.items,
+        .delay_count = b->retry_delay_ms.count,
+        .rejected_errors = b->rejected_error.items,
+        .rejected_count = b->rejected_error.count,
+    };
 }
 
 static kca_error *check_transactions(const kca_consumer_builder *b) {
@@ -328,16 +216,11 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
     return NULL;
 }
 
-static kca_error *set_number(rd_kafka_conf_t *conf, const char *who, const char *name, int value) {
-    char text[16];
-    snprintf(text, sizeof text, "%d", value);
-    return kca__property_apply(conf, who, name, text);
-}
-
 static int least(int a, int b) {
     return a < b ? a : b;
 }
 
+/* What no option says alone, over what the options' rows set. */
 static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded,
                                     rd_kafka_conf_t *conf, const char *who) {
     int kbytes = b->max_bytes / 1024;
@@ -347,21 +230,15 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded
         const char *name;
         int value;
     } numbers[] = {
-        {"queued.min.messages", b->queue_capacity},
         {"queued.max.messages.kbytes", kbytes > LEAST_QUEUED_KBYTES ? kbytes : LEAST_QUEUED_KBYTES},
-        {"fetch.min.bytes", b->min_bytes},
-        {"fetch.max.bytes", b->max_bytes},
         {"message.max.bytes", b->max_bytes < 1000000 ? b->max_bytes : 1000000},
         {"fetch.message.max.bytes", b->max_bytes},
         {"receive.message.max.bytes", receive},
-        {"fetch.wait.max.ms", b->max_wait_ms},
-        {"socket.timeout.ms", b->read_batch_timeout_ms},
         {"heartbeat.interval.ms", embedded
                                       ? least(b->heartbeat_interval_ms, EMBEDDED_SESSION_MS / 4)
                                       : b->heartbeat_interval_ms},
         {"session.timeout.ms",
          embedded ? least(b->session_timeout_ms, EMBEDDED_SESSION_MS) : b->session_timeout_ms},
-        {"max.poll.interval.ms", b->rebalance_timeout_ms},
         {"topic.metadata.refresh.interval.ms", refresh_ms},
         /* librdkafka multiplies it by 1000 in an int: past 2147483 every topic is unknown at once
          */
@@ -369,7 +246,7 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded
     };
     kca_error *e = NULL;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !e; i++)
-        e = set_number(conf, who, numbers[i].name, numbers[i].value);
+        e = kca__property_apply_int(conf, who, numbers[i].name, numbers[i].value);
     return e;
 }
 
@@ -389,14 +266,13 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool e
         {"enable.auto.offset.store", "false"},
         {"enable.partition.eof", "false"},
         {"auto.offset.reset", "earliest"}, /* a place that is gone skips nothing; see offsets.c */
-        {"isolation.level", b->isolation_level ? b->isolation_level : "read_committed"},
         {"partition.assignment.strategy", strategy_of(b)},
     };
-    kca_error *e = configure_numbers(b, embedded, conf, who);
-    if (!e && b->group_instance_id)
-        e = kca__property_apply(conf, who, "group.instance.id", b->group_instance_id);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts && !e; i++)
-        e = kca__property_apply(conf, who, texts[i][0], texts[i][1]);
+    kca_error *e = kca__options_apply(kca__consumer_options, b, conf, who);
+    if (!e)
+        e = configure_numbers(b, embedded, conf, who);
+    if (!e)
+        e = kca__property_apply_all(conf, who, texts, sizeof texts / sizeof *texts);
     /* A full queue is looked at again soon, not after a second: the library's own pace is the
      * consumer's. */
     if (!e && kca__property_is_known("fetch.queue.backoff.ms"))

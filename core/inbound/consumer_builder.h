@@ -3,10 +3,14 @@
 #ifndef KCA_INBOUND_CONSUMER_BUILDER_H
 #define KCA_INBOUND_CONSUMER_BUILDER_H
 
+#include "base/option_table.h"
 #include "connection/connection.h"
 #include "engine/lanes.h"
 #include "engine/retry.h"
 
+enum { KCA__COMMIT_INTERVAL_MS = 5000 }; /* outside transactions */
+
+/* The options are the rows of kca__consumer_options. */
 struct kca_consumer_builder {
     char *connection;
     char *name;
@@ -19,30 +23,36 @@ struct kca_consumer_builder {
     int max_wait_ms;
     int read_batch_timeout_ms;
     int heartbeat_interval_ms;
-    int commit_interval_ms;
+    int commit_interval_ms; /* see kca__consumer_builder_commit_interval_ms */
     int partition_watch_interval_ms;
     int watch_partition_changes;
     char *start_offset; /* "earliest", "latest" or milliseconds; NULL: earliest */
-    char *isolation_level;
+    const char *isolation_level;
     int session_timeout_ms;
     int rebalance_timeout_ms;
     char *group_id; /* NULL: the name */
-    char *failure_policy;
-    char *group_instance_id;   /* NULL: none */
-    char *assignment_strategy; /* NULL: what suits the librdkafka in use */
-    char *order;               /* NULL: by key */
-    char *timeout_policy;
-    char *dead_letter_channel; /* NULL: none */
-    char *dead_letter_format;
+    char *group_instance_id;
+    const char *assignment_strategy; /* NULL: what suits the librdkafka in use */
+    const char *order;
+    int max_attempts; /* see kca__consumer_builder_retry */
+    int retry_backoff_ms;
+    double retry_backoff_multiplier;
+    int retry_backoff_max_ms;
+    int retry_jitter_percent;
+    kca__option_ints retry_delay_ms;
+    kca__option_texts rejected_error;
+    char *dead_letter_channel;
+    const char *dead_letter_format;
+    const char *failure_policy;
+    const char *timeout_policy;
     int deduplication;      /* message ids to remember; 0: none */
-    int max_attempts;       /* -1: as many as `retry` has delays, and one */
-    kca__retry_plan retry;  /* its max_attempts is set by kca__consumer_builder_retry */
     char *transactional_id; /* NULL: no transactions */
     int transaction_timeout_ms;
-    bool commit_interval_set;
     kca__properties properties;
     kca_error *error;
 };
+
+extern const kca__option kca__consumer_options[];
 
 kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *connection,
                                      const char *topic, const char *consumer);
@@ -50,9 +60,6 @@ kca_error *kca__consumer_builder_copy(kca_consumer_builder **out, const kca_cons
 void kca__consumer_builder_free(kca_consumer_builder *b);
 
 void kca__consumer_builder_add_topic(kca_consumer_builder *b, const char *topic);
-void kca__consumer_builder_set_start_offset(kca_consumer_builder *b, const char *start);
-void kca__consumer_builder_add_retry_delay(kca_consumer_builder *b, int delay_ms);
-void kca__consumer_builder_add_rejected_error(kca_consumer_builder *b, const char *error_name);
 
 /* What no single setter can check. */
 kca_error *kca__consumer_builder_check(const kca_consumer_builder *b);

@@ -8,63 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANY = KCA__ON_CONNECTION | KCA__ON_PUBLISHER | KCA__ON_CONSUMER };
-
-/* Properties that options of kca stand for, or that kca decides. */
-static const struct {
-    const char *property;
-    int on;
-    const char *instead;
-} owned[] = {
-    {"bootstrap.servers", ANY, "the connection's hosts"},
-    {"metadata.broker.list", ANY, "the connection's hosts"},
-    {"security.protocol", ANY, "with_tls and with_sasl"},
-    {"ssl.ca.location", ANY, "with_tls"},
-    {"ssl.ca.pem", ANY, "with_tls"},
-    {"ssl.certificate.location", ANY, "with_tls"},
-    {"ssl.certificate.pem", ANY, "with_tls"},
-    {"ssl.key.location", ANY, "with_tls"},
-    {"ssl.key.pem", ANY, "with_tls"},
-    {"ssl.key.password", ANY, "with_tls_key_password"},
-    {"message.send.max.retries", ANY, "max_attempts"},
-    {"retries", ANY, "max_attempts"},
-    {"batch.num.messages", ANY, "batch_size"},
-    {"batch.size", ANY, "batch_bytes"},
-    {"message.max.bytes", ANY, "batch_bytes"},
-    {"request.required.acks", ANY, "required_acks"},
-    {"acks", ANY, "required_acks"},
-    {"compression.codec", ANY, "compression"},
-    {"compression.type", ANY, "compression"},
-    {"queue.buffering.max.ms", ANY, "linger_ms"},
-    {"linger.ms", ANY, "linger_ms"},
-    {"enable.idempotence", ANY, "idempotence"},
-    {"queue.buffering.max.messages", ANY, "buffer_messages"},
-    {"queue.buffering.max.kbytes", ANY, "buffer_bytes"},
-    {"group.id", ANY, "group_id"},
-    {"queued.min.messages", ANY, "queue_capacity"},
-    {"fetch.min.bytes", ANY, "min_bytes"},
-    {"fetch.max.bytes", ANY, "max_bytes"},
-    {"fetch.message.max.bytes", ANY, "max_bytes"},
-    {"max.partition.fetch.bytes", ANY, "max_bytes"},
-    {"fetch.wait.max.ms", ANY, "max_wait_ms"},
-    {"socket.timeout.ms", KCA__ON_CONSUMER, "read_batch_timeout_ms"},
-    {"heartbeat.interval.ms", ANY, "heartbeat_interval_ms"},
-    {"session.timeout.ms", ANY, "session_timeout_ms"},
-    {"max.poll.interval.ms", ANY, "rebalance_timeout_ms"},
-    {"auto.commit.interval.ms", ANY, "commit_interval_ms"},
-    {"topic.metadata.refresh.interval.ms", KCA__ON_CONSUMER, "partition_watch_interval_ms"},
-    {"auto.offset.reset", ANY, "start_offset"},
-    {"isolation.level", ANY, "isolation_level"},
-    {"transactional.id", ANY, "a consumer's transactional_id"},
-    {"transaction.timeout.ms", ANY, "a consumer's transaction_timeout_ms"},
-    {"group.instance.id", ANY, "group_instance_id"},
-    {"partition.assignment.strategy", ANY, "assignment_strategy"},
-    {"enable.auto.commit", ANY, "kca's own commits, which it would break"},
-    {"auto.commit.enable", ANY, "kca's own commits, which it would break"},
-    {"enable.auto.offset.store", ANY, "kca's own commits, which it would break"},
-    {"test.mock.num.brokers", ANY, "a connection to embedded://"},
-};
-
 void kca__properties_close(kca__properties *p) {
     for (int i = 0; i < p->count; i++) {
         free(p->items[i].name);
@@ -123,18 +66,7 @@ bool kca__property_is_known(const char *name) {
     return kca__property_table_find(name) != NULL;
 }
 
-static const char *option_instead(const char *name, int on) {
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-        if ((owned[i].on & on) && strcmp(owned[i].property, name) == 0)
-            return owned[i].instead;
-    return NULL;
-}
-
 static kca_error *check_name(int on, const char *who, const char *name) {
-    const char *instead = option_instead(name, on);
-    if (instead)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "%s: property %s is not set by name: use %s", who,
-                              name, instead);
     const kca__known_property *known = kca__property_table_find(name);
     if (!known)
         return kca__error_new(KCA_ERROR_ARGUMENT,

@@ -7,8 +7,8 @@
 
 #include "kca.h"
 
-/* Whom a property is set on; bits, for the table of properties that options stand for. */
-enum { KCA__ON_CONNECTION = 1, KCA__ON_PUBLISHER = 2, KCA__ON_CONSUMER = 4 };
+/* What a property is set on. */
+enum { KCA__ON_CONNECTION, KCA__ON_PUBLISHER, KCA__ON_CONSUMER };
 
 typedef struct kca__property {
     char *name;
@@ -24,8 +24,8 @@ void kca__properties_close(kca__properties *p);
 bool kca__properties_copy(kca__properties *out, const kca__properties *p);
 
 /* Sets or replaces. `on` is one of KCA__ON_...; `who` begins the error's text ("publisher
- * order.events"). Refused: unknown names (the nearest known is named), names that an option of kca
- * stands for, names of the other side, bad values. */
+ * order.events"). Refused: unknown names (the nearest known is named), names of the other side, bad
+ * values. */
 kca_error *kca__properties_set(kca__properties *p, int on, const char *who, const char *name,
                                const char *value);
 

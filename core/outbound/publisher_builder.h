@@ -3,8 +3,10 @@
 #ifndef KCA_OUTBOUND_PUBLISHER_BUILDER_H
 #define KCA_OUTBOUND_PUBLISHER_BUILDER_H
 
+#include "base/option_table.h"
 #include "connection/connection.h"
 
+/* The options are the rows of kca__publisher_options. */
 struct kca_publisher_builder {
     char *connection;
     char *topic;
@@ -13,9 +15,9 @@ struct kca_publisher_builder {
     int batch_bytes;
     int async;
     int required_acks;
-    char *reply_channel; /* NULL: none */
-    char *compression;   /* NULL: none */
-    int linger_ms;       /* -1: 5, or 0 when not async */
+    char *reply_channel;
+    const char *compression;
+    int linger_ms;
     int idempotence;
     int buffer_messages;
     int buffer_bytes;
@@ -25,6 +27,8 @@ struct kca_publisher_builder {
     kca_error *error;
 };
 
+extern const kca__option kca__publisher_options[];
+
 kca_error *kca__publisher_builder_new(kca_publisher_builder **out, const char *connection,
                                       const char *topic);
 kca_error *kca__publisher_builder_copy(kca_publisher_builder **out, const kca_publisher_builder *b);
@@ -32,6 +36,9 @@ void kca__publisher_builder_free(kca_publisher_builder *b);
 
 /* What no single setter can check. */
 kca_error *kca__publisher_builder_check(const kca_publisher_builder *b);
+
+/* No batch timer delays a publish that waits for its answer. */
+int kca__publisher_builder_linger_ms(const kca_publisher_builder *b);
 
 /* Sets the options' properties in `conf`, and gives them as text: publishers of equal text may
  * share a client. Free it with free(). */

@@ -5,36 +5,30 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/option_table.h"
 #include "connection/connection.h"
 
 /* The header that counts how often a message was redriven. */
 #define KCA__REDRIVES "kca-redrives"
 
-typedef struct kca__names {
-    char **items;
-    int count;
-} kca__names;
-
+/* The options are the rows of kca__redrive_options. */
 struct kca_redrive {
     char *connection;
     char *topic; /* of dead letters */
     char *group_id;
-    char *to_topic;                      /* NULL: the one that each came from */
-    int max_messages;                    /* 0: all */
-    int64_t start_time_ms, end_time_ms;  /* -1: none */
-    kca__names only_topics, only_errors; /* empty: any */
+    char *to_topic;                           /* NULL: the one that each came from */
+    int max_messages;                         /* 0: all */
+    int64_t start_time_ms, end_time_ms;       /* KCA__OPTION_UNSET: none */
+    kca__option_texts only_topic, only_error; /* empty: any */
     int max_redrives;
     int dry_run;
     kca_error *error;
 };
 
+extern const kca__option kca__redrive_options[];
+
 kca_error *kca__redrive_new(kca_redrive **out, const char *connection, const char *topic);
 void kca__redrive_free(kca_redrive *r);
-
-void kca__redrive_set_to_topic(kca_redrive *r, const char *topic);
-void kca__redrive_set_time(kca_redrive *r, int64_t *field, const char *option, int64_t ms);
-void kca__redrive_add_topic(kca_redrive *r, const char *topic);
-void kca__redrive_add_error(kca_redrive *r, const char *error_name);
 
 /* What no single setter can check. */
 kca_error *kca__redrive_check(const kca_redrive *r);

@@ -43,6 +43,48 @@ static void add_connection(cJSON *list, const kca__system *s, const kca_connecti
     cJSON_AddNumberToObject(o, "producer_clients", clients);
 }
 
+static void add_ints(cJSON *list, const kca__option_ints *ints) {
+    for (int i = 0; i < ints->count; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateNumber(ints->items[i]));
+}
+
+static void add_texts(cJSON *list, const kca__option_texts *texts) {
+    for (int i = 0; i < texts->count; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(texts->items[i]));
+}
+
+static void add_option(cJSON *o, const kca__option *row, const void *object) {
+    switch (row->kind) {
+    case KCA__OPTION_FLAG:
+        cJSON_AddBoolToObject(o, row->name, kca__option_number(row, object) != 0);
+        break;
+    case KCA__OPTION_INT:
+    case KCA__OPTION_TIME:
+    case KCA__OPTION_DOUBLE:
+        cJSON_AddNumberToObject(o, row->name, kca__option_number(row, object));
+        break;
+    case KCA__OPTION_TEXT:
+    case KCA__OPTION_CHOICE:
+        if (kca__option_word(row, object))
+            cJSON_AddStringToObject(o, row->name, kca__option_word(row, object));
+        break;
+    case KCA__OPTION_INTS:
+        add_ints(cJSON_AddArrayToObject(o, row->name), kca__option_field(row, object));
+        break;
+    case KCA__OPTION_TEXTS:
+        add_texts(cJSON_AddArrayToObject(o, row->name), kca__option_field(row, object));
+        break;
+    }
+}
+
+/* Every option under its name, but for those that are there already: their value in effect is
+ * another than what was set. */
+static void add_options(cJSON *o, const kca__option *rows, const void *object) {
+    for (const kca__option *row = rows; row->name; row++)
+        if (!row->hidden && !cJSON_HasObjectItem(o, row->name))
+            add_option(o, row, object);
+}
+
 static void add_publisher(cJSON *list, const kca__publisher *p, bool steady) {
     const kca_publisher_builder *b = p->options;
     kca__in_flight_counts counts = kca__in_flight_count(p->in_flight);
@@ -50,12 +92,8 @@ static void add_publisher(cJSON *list, const kca__publisher *p, bool steady) {
     cJSON_AddItemToArray(list, o);
     cJSON_AddStringToObject(o, "channel", b->topic);
     cJSON_AddStringToObject(o, "connection", b->connection);
-    cJSON_AddBoolToObject(o, "async", b->async);
-    cJSON_AddNumberToObject(o, "required_acks", b->required_acks);
-    if (b->reply_channel)
-        cJSON_AddStringToObject(o, "reply_channel", b->reply_channel);
-    cJSON_AddNumberToObject(o, "buffer_messages", b->buffer_messages);
-    cJSON_AddNumberToObject(o, "buffer_bytes", b->buffer_bytes);
+    cJSON_AddNumberToObject(o, "linger_ms", kca__publisher_builder_linger_ms(b));
+    add_options(o, kca__publisher_options, b);
     cJSON_AddNumberToObject(o, "published", (double)counts.published);
     cJSON_AddNumberToObject(o, "stored", (double)counts.stored);
     cJSON_AddNumberToObject(o, "failed", (double)counts.failed);
@@ -63,9 +101,6 @@ static void add_publisher(cJSON *list, const kca__publisher *p, bool steady) {
     cJSON_AddNumberToObject(o, "receipts_waiting", counts.receipts);
     add_properties(o, steady ? p->properties : NULL);
 }
-
-static const char *const orders[] = {
-    [KCA__ORDER_KEY] = "key", [KCA__ORDER_PARTITION] = "partition", [KCA__ORDER_NONE] = "none"};
 
 /* -1: not known. */
 static void add_offset(cJSON *o, const char *name, int64_t offset) {
@@ -90,17 +125,6 @@ static void add_partition(void *user, const kca__partition_look *look, int64_t h
     cJSON_AddNumberToObject(o, "held", look->held);
     cJSON_AddNumberToObject(o, "out", look->out);
     cJSON_AddBoolToObject(o, "paused", look->paused);
-}
-
-static void add_retry(cJSON *o, const kca_consumer_builder *b) {
-    kca__retry_plan plan = kca__consumer_builder_retry(b);
-    cJSON_AddStringToObject(o, "order", orders[kca__consumer_builder_order(b)]);
-    cJSON_AddNumberToObject(o, "max_attempts", plan.max_attempts);
-    cJSON_AddStringToObject(o, "timeout_policy",
-                            kca__consumer_builder_abandons(b) ? "abandon" : "wait");
-    cJSON_AddStringToObject(o, "failure_policy", kca__consumer_builder_skips(b) ? "skip" : "stop");
-    if (b->dead_letter_channel)
-        cJSON_AddStringToObject(o, "dead_letter_channel", b->dead_letter_channel);
 }
 
 static void add_counts(cJSON *o, const kca__engine_counts *counts) {
@@ -134,9 +158,9 @@ static void add_consumer(cJSON *list, kca__consumer *c, bool steady) {
     cJSON_AddStringToObject(o, "form", kca__consumer_form(c));
     cJSON_AddNumberToObject(o, "processors", c->processors);
     cJSON_AddNumberToObject(o, "processing_timeout_ms", c->processing_timeout_ms);
-    cJSON_AddNumberToObject(o, "queue_capacity", b->queue_capacity);
     cJSON_AddNumberToObject(o, "commit_interval_ms", kca__consumer_builder_commit_interval_ms(b));
-    add_retry(o, b);
+    cJSON_AddNumberToObject(o, "max_attempts", kca__consumer_builder_retry(b).max_attempts);
+    add_options(o, kca__consumer_options, b);
     add_counts(o, &counts);
     kca__consumer_look(c, add_partition, cJSON_AddArrayToObject(o, "partitions"));
     add_properties(o, steady ? c->properties : NULL);

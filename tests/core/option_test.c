@@ -52,14 +52,13 @@ static void test_a_text_is_copied_and_may_not_be_empty(void **state) {
 
 static void test_a_choice_is_one_of_its_list(void **state) {
     const char *const choices[] = {"none", "gzip", NULL};
-    char *field = NULL;
+    const char *field = NULL;
     kca__option_choice(&field, owner(), "codec", "gzip", choices);
-    assert_string_equal(field, "gzip");
+    assert_ptr_equal(field, choices[1]);
     kca__option_choice(&field, owner(), "codec", "GZIP", choices);
     assert_refused("publisher orders: codec must be one of none, gzip, got GZIP");
     kca__option_choice(&field, owner(), "codec", NULL, choices);
     assert_refused("publisher orders: codec must be one of none, gzip, got NULL");
-    free(field);
 }
 
 static void assert_check(kca_error *e, const char *text) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "kafka/property.h"
 #include "kafka/property_table.h"
+#include "system/native_property.h"
 
 static void assert_refused(kca_error *e, const char *text) {
     assert_int_equal(kca_error_code(e), KCA_ERROR_ARGUMENT);
@@ -16,7 +17,7 @@ static void assert_refused(kca_error *e, const char *text) {
 
 static kca_error *set(int on, const char *name, const char *value) {
     kca__properties p = {0};
-    kca_error *e = kca__properties_set(&p, on, "publisher orders", name, value);
+    kca_error *e = kca__native_property_set(&p, on, "publisher orders", name, value);
     assert_int_equal(p.count, e ? 0 : 1);
     kca__properties_close(&p);
     return e;
