@@ -1,6 +1,5 @@
 #include "testing.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -99,58 +98,13 @@ static void test_every_option_reaches_its_property(void **state) {
     kca_consumer_builder_free(b);
 }
 
-typedef struct range {
-    void (*set)(kca_consumer_builder *b, int value);
-    const char *option;
-    int least, most;
-} range;
-
-static void test_every_number_has_its_range(void **state) {
-    const range ranges[] = {
-        {kca_consumer_builder_with_partition, "partition", KCA_PARTITION_EVERY, INT_MAX},
-        {kca_consumer_builder_with_queue_capacity, "queue_capacity", 1, 10000000},
-        {kca_consumer_builder_with_min_bytes, "min_bytes", 1, 100000000},
-        {kca_consumer_builder_with_max_bytes, "max_bytes", 1000, 1000000000},
-        {kca_consumer_builder_with_max_wait_ms, "max_wait_ms", 1, 60000},
-        {kca_consumer_builder_with_read_batch_timeout_ms, "read_batch_timeout_ms", 2000, 300000},
-        {kca_consumer_builder_with_heartbeat_interval_ms, "heartbeat_interval_ms", 1, 3600000},
-        {kca_consumer_builder_with_commit_interval_ms, "commit_interval_ms", 0, 86400000},
-        {kca_consumer_builder_with_partition_watch_interval_ms, "partition_watch_interval_ms", 10,
-         700000},
-        {kca_consumer_builder_with_session_timeout_ms, "session_timeout_ms", 1000, 3600000},
-        {kca_consumer_builder_with_rebalance_timeout_ms, "rebalance_timeout_ms", 1000, 86400000},
-    };
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
-        const range *r = &ranges[i];
-        kca_consumer_builder *b = builder();
-        r->set(b, r->least);
-        r->set(b, r->most);
-        assert_null(kca_consumer_builder_error(b));
-        r->set(b, r->least - 1);
-        assert_non_null(kca_consumer_builder_error(b));
-        assert_non_null(strstr(kca_error_text(kca_consumer_builder_error(b)), r->option));
-        kca_consumer_builder_free(b);
-        if (r->most == INT_MAX)
-            continue;
-        b = builder();
-        r->set(b, r->most + 1);
-        assert_non_null(kca_consumer_builder_error(b));
-        kca_consumer_builder_free(b);
-    }
-}
-
-static void test_librdkafka_takes_every_end_of_every_range(void **state) {
+/* Those that its rows do not set as they are; the others: option_table_test.c. */
+static void test_librdkafka_takes_what_comes_of_every_end_of_a_range(void **state) {
     kca_consumer_builder *b = builder();
     for (int most = 0; most < 2; most++) {
-        kca_consumer_builder_with_queue_capacity(b, most ? 10000000 : 1);
-        kca_consumer_builder_with_min_bytes(b, most ? 100000000 : 1);
         kca_consumer_builder_with_max_bytes(b, most ? 1000000000 : 1000);
-        kca_consumer_builder_with_max_wait_ms(b, most ? 60000 : 1);
-        kca_consumer_builder_with_read_batch_timeout_ms(b, most ? 300000 : 2000);
-        kca_consumer_builder_with_heartbeat_interval_ms(b, most ? 3600000 : 1);
         kca_consumer_builder_with_partition_watch_interval_ms(b, most ? 700000 : 10);
-        kca_consumer_builder_with_session_timeout_ms(b, most ? 3600000 : 1000);
-        kca_consumer_builder_with_rebalance_timeout_ms(b, most ? 86400000 : 1000);
+        kca_consumer_builder_with_watch_partition_changes(b, most);
         assert_null(kca_consumer_builder_error(b));
         rd_kafka_conf_destroy(configured(b));
     }
@@ -159,6 +113,8 @@ static void test_librdkafka_takes_every_end_of_every_range(void **state) {
 
 static void test_options_that_depend_on_each_other_are_checked_together(void **state) {
     kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_heartbeat_interval_ms(b, 15000);
+    assert_null(kca__consumer_builder_check(b));
     kca_consumer_builder_with_heartbeat_interval_ms(b, 15001);
     assert_check(b, "consumer billing: heartbeat_interval_ms must be at most a third of "
                     "session_timeout_ms (45000 / 3 = 15000), got 15001");
@@ -233,14 +189,40 @@ static void test_a_topic_is_read_once(void **state) {
     assert_failed(b, "consumer billing: topic payments is there twice");
 }
 
-static void test_choices_are_those_known(void **state) {
+static void assert_not_added(kca_consumer_builder *b, const char *text) {
+    kca_system *s;
+    assert_null(kca_system_new(&s));
+    kca_error *e = kca_system_add_consumer(s, b);
+    assert_int_equal(kca_error_code(e), KCA_ERROR_ARGUMENT);
+    assert_non_null(strstr(kca_error_text(e), text));
+    kca_error_free(e);
+    kca_consumer_builder_free(b);
+    kca_system_free(s);
+}
+
+static void test_what_is_wrong_comes_out_when_it_is_added(void **state) {
     kca_consumer_builder *b = builder();
-    kca_consumer_builder_with_isolation_level(b, "serializable");
-    assert_failed(b, "consumer billing: isolation_level must be one of read_committed, "
-                     "read_uncommitted, got serializable");
-    b = builder();
     kca_consumer_builder_with_failure_policy(b, "ignore");
-    assert_failed(b, "consumer billing: failure_policy must be one of stop, skip, got ignore");
+    assert_not_added(b, "consumer billing: failure_policy must be one of stop, skip, got ignore");
+    b = builder();
+    kca_consumer_builder_with_session_timeout_ms(b, 9000);
+    kca_consumer_builder_with_heartbeat_interval_ms(b, 3001);
+    assert_not_added(b, "consumer billing: heartbeat_interval_ms must be at most a third of "
+                        "session_timeout_ms (9000 / 3 = 3000), got 3001");
+}
+
+static void test_a_property_of_an_option_or_of_publishers_is_refused(void **state) {
+    static const char *const cases[][2] = {
+        {"group.id", "property group.id is not set by name: use group_id"},
+        {"enable.auto.commit", "is not set by name: use kca's own commits"},
+        {"socket.timeout.ms", "is not set by name: use read_batch_timeout_ms"},
+        {"request.timeout.ms", "property request.timeout.ms is for publishers"},
+        {"fetch.mim.bytes", "the nearest is fetch.min.bytes"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kca_consumer_builder *b = builder();
+        kca_consumer_builder_with_property(b, cases[i][0], "1");
+        assert_not_added(b, cases[i][1]);
+    }
 }
 
 static void test_a_bad_name_makes_no_builder(void **state) {
@@ -278,14 +260,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_defaults_are_those_of_the_document),
         cmocka_unit_test(test_every_option_reaches_its_property),
-        cmocka_unit_test(test_every_number_has_its_range),
-        cmocka_unit_test(test_librdkafka_takes_every_end_of_every_range),
+        cmocka_unit_test(test_librdkafka_takes_what_comes_of_every_end_of_a_range),
         cmocka_unit_test(test_options_that_depend_on_each_other_are_checked_together),
         cmocka_unit_test(test_ids_are_not_remembered_with_transactions),
         cmocka_unit_test(test_transactions_are_committed),
         cmocka_unit_test(test_a_start_is_a_word_or_a_time),
         cmocka_unit_test(test_a_topic_is_read_once),
-        cmocka_unit_test(test_choices_are_those_known),
+        cmocka_unit_test(test_what_is_wrong_comes_out_when_it_is_added),
+        cmocka_unit_test(test_a_property_of_an_option_or_of_publishers_is_refused),
         cmocka_unit_test(test_a_bad_name_makes_no_builder),
         cmocka_unit_test(test_a_copy_shares_nothing),
     };
