@@ -42,8 +42,6 @@ RANGES = {
     "publisher_builder.buffer_timeout_ms": (-1, 2147483647, ["-1", "0"]),
     "consumer_builder.partition": (-2, 2147483647, ["0 or above", "KCA_PARTITION_EVERY"]),
     "consumer_builder.max_attempts": (0, 1000000, ["0:", "up to 1000000"]),
-    "consumer_builder.commit_interval_ms": (0, 86400000, ["1 to 86400000", "0:"]),
-    "consumer_builder.deduplication": (0, 10000000, ["1 to 10000000", "0:"]),
 }
 # Properties that the header tells elsewhere: the consumer's own comment has it.
 ELSEWHERE = {"group.id"}
@@ -91,7 +89,8 @@ def faults_of(noun: str, row: dict[str, Any], said: str) -> list[str]:
     if kind in ("int", "time", "double", "ints"):
         least, most, words = RANGES.get(name, (row["least"], row["most"], None))
         words = words or [f"{number(least, kind)} to {number(most, kind)}"]
-        if (least, most) != (row["least"], row["most"]) or not all(word in said for word in words):
+        told = all(re.search(rf"(?<![\w.]){re.escape(word)}(?![\w]|\.\d)", said) for word in words)
+        if (least, most) != (row["least"], row["most"]) or not told:
             found.append(f"its range is {row['least']} to {row['most']}")
     if kind in ("int", "flag", "double"):
         values = {number(row["initial"], kind)}
