@@ -40,7 +40,7 @@ void kca__engine_free(kca__engine *e) {
         next = note->next;
         note->release(note);
     }
-    kca__held_records_free(e->batch.first);
+    kca__held_records_free(&e->batch);
     kca__assigned_list_close(&e->assigned);
     for (kca_delivery *d = e->all, *next; d; d = next) {
         next = d->all_next;

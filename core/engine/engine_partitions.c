@@ -149,8 +149,7 @@ void kca__engine_revoke_all(kca__engine *e) {
             kca__engine_revoke_locked(e, a);
     }
     kca__engine_sweep_locked(e);
-    kca__held_records_free(e->batch.first);
-    e->batch = (kca__held_records){0};
+    kca__held_records_free(&e->batch);
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -270,7 +269,7 @@ bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *us
         whole = !has_news_locked(a) || write_map_locked(map, a);
     if (whole) {
         collect_locked(e, fn, user);
-        kca__held_records_move(out_batch, &e->batch);
+        kca__list_move(out_batch, &e->batch);
         kca__engine_wake_locked(e);
     }
     pthread_mutex_unlock(&e->lock);

@@ -33,11 +33,11 @@ static void remember_id(kca__deduplication *memory, const kca_delivery *d) {
 }
 
 void kca__engine_publish_locked(kca__engine *e, kca_delivery *d) {
-    if (!d->published.first)
+    if (d->published.count == 0)
         return;
-    for (kca__held_record *r = d->published.first; r; r = r->next)
+    for (kca__held_record *r = kca__list_first(&d->published); r; r = kca__list_next(&r->link))
         r->source = d->assigned->topic_partition;
-    kca__held_records_move(&e->batch, &d->published);
+    kca__list_move(&e->batch, &d->published);
     if (e->batch.count >= BATCH_IS_DUE)
         e->setup.wake_poller(e->setup.owner);
 }
@@ -60,8 +60,7 @@ static void keep_reason_locked(kca_delivery *d) {
 
 /* What was published in an attempt that failed did not happen. */
 static void forget_published(kca_delivery *d) {
-    kca__held_records_free(d->published.first);
-    d->published = (kca__held_records){0};
+    kca__held_records_free(&d->published);
 }
 
 /* True: it counts as settled. */

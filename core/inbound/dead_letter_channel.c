@@ -50,7 +50,7 @@ static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca
     kca__held_record *record = kca__held_record_new(channel->options->topic, plain);
     if (!record)
         return kca__error_memory();
-    kca__held_records_add(&d->published, record);
+    kca__list_add(&d->published, &record->link);
     kca__engine_letter_stored(d);
     return NULL;
 }

@@ -201,6 +201,6 @@ kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kc
     kca__held_record *record;
     kca_error *e = kca__publisher_hold(&record, p, m, type, &d->message);
     if (!e)
-        kca__held_records_add(&d->published, record);
+        kca__list_add(&d->published, &record->link);
     return e;
 }

@@ -86,7 +86,8 @@ static rd_kafka_error_t *confirm(kca__transaction *t) {
 static rd_kafka_error_t *fill(kca__transaction *t, const contents *c) {
     t->unconfirmed = false;
     rd_kafka_error_t *error = rd_kafka_begin_transaction(t->client->rk);
-    for (const kca__held_record *r = c->batch.first; r && !error; r = r->next)
+    const kca__held_record *r = kca__list_first(&c->batch);
+    for (; r && !error; r = kca__list_next(&r->link))
         error = produce(t, r);
     if (!error)
         error = confirm(t);
@@ -157,7 +158,7 @@ void kca__transaction_commit(kca__transaction *t) {
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
                        "transaction put off: more is finished ahead of the frontier than a commit "
                        "can tell");
-    if (c.offsets->cnt > 0 || c.batch.first) {
+    if (c.offsets->cnt > 0 || c.batch.count > 0) {
         rd_kafka_error_t *error = fill(t, &c);
         bool filled = !error;
         if (filled)
@@ -170,6 +171,6 @@ void kca__transaction_commit(kca__transaction *t) {
         else
             t->aborts = 0;
     }
-    kca__held_records_free(c.batch.first);
+    kca__held_records_free(&c.batch);
     rd_kafka_topic_partition_list_destroy(c.offsets);
 }

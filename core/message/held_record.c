@@ -41,37 +41,20 @@ kca__held_record *kca__held_record_new(const char *topic, const kca__record *rec
     return r;
 }
 
-void kca__held_records_free(kca__held_record *first) {
-    for (kca__held_record *next; first; first = next) {
-        next = first->next;
-        free(first);
-    }
-}
-
-void kca__held_records_add(kca__held_records *list, kca__held_record *r) {
-    r->next = NULL;
-    *(list->last ? &list->last->next : &list->first) = r;
-    list->last = r;
-    list->count++;
-}
-
-void kca__held_records_move(kca__held_records *to, kca__held_records *from) {
-    if (!from->first)
-        return;
-    *(to->last ? &to->last->next : &to->first) = from->first;
-    to->last = from->last;
-    to->count += from->count;
-    *from = (kca__held_records){0};
+void kca__held_records_free(kca__held_records *list) {
+    kca__held_record *r;
+    while ((r = kca__list_take(list)))
+        free(r);
 }
 
 void kca__held_records_drop(kca__held_records *list, const void *source) {
     kca__held_records kept = {0};
-    for (kca__held_record *r = list->first, *next; r; r = next) {
-        next = r->next;
+    kca__held_record *r;
+    while ((r = kca__list_take(list))) {
         if (r->source == source)
             free(r);
         else
-            kca__held_records_add(&kept, r);
+            kca__list_add(&kept, &r->link);
     }
     *list = kept;
 }

@@ -3,10 +3,11 @@
 #ifndef KCA_MESSAGE_HELD_RECORD_H
 #define KCA_MESSAGE_HELD_RECORD_H
 
+#include "base/list.h"
 #include "message/translator.h"
 
 typedef struct kca__held_record {
-    struct kca__held_record *next;
+    kca__link link;
     const char *topic;  /* borrowed: the publisher's */
     const void *source; /* the owner's: what it comes of */
     kca__record record;
@@ -15,20 +16,10 @@ typedef struct kca__held_record {
 /* A copy of `record`; NULL when memory is out. */
 kca__held_record *kca__held_record_new(const char *topic, const kca__record *record);
 
-/* All of a list. */
-void kca__held_records_free(kca__held_record *first);
+typedef kca__list kca__held_records;
 
-/* In the order of their coming. */
-typedef struct kca__held_records {
-    kca__held_record *first;
-    kca__held_record *last;
-    int count;
-} kca__held_records;
-
-void kca__held_records_add(kca__held_records *list, kca__held_record *r);
-
-/* Moves all of `from` to the end of `to`. */
-void kca__held_records_move(kca__held_records *to, kca__held_records *from);
+/* Frees all of them; the list is empty then. */
+void kca__held_records_free(kca__held_records *list);
 
 /* Frees those of this source. */
 void kca__held_records_drop(kca__held_records *list, const void *source);

@@ -18,6 +18,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/list.h"
 #include "dead_letter/dead_letter.h"
 #include "redrive/redrive.h"
 
@@ -42,7 +43,7 @@ typedef struct kca__redrive_topic {
 
 /* A record that was read, until the frontier is past it. */
 typedef struct kca__redrive_letter {
-    struct kca__redrive_letter *next;
+    kca__link link; /* in its partition's letters */
     struct kca__redrive_partition *partition;
     rd_kafka_message_t *record;
     kca__dead_letter_reading reading; /* leads into the record; empty: it is no dead letter */
@@ -62,7 +63,7 @@ typedef struct kca__redrive_partition {
     int64_t end;       /* nothing is read from here on */
     int64_t committed; /* -1: nothing in this run */
     bool finished;     /* read up to its end, or to where the broker lets it be read */
-    kca__redrive_letter *first, *last;
+    kca__list letters; /* read, and not behind the frontier yet */
 } kca__redrive_partition;
 
 typedef struct kca__redrive_report {

@@ -10,11 +10,7 @@
 
 void kca__redrive_source_add(kca__redrive_letter *letter) {
     kca__redrive_partition *p = letter->partition;
-    if (p->last)
-        p->last->next = letter;
-    else
-        p->first = letter;
-    p->last = letter;
+    kca__list_add(&p->letters, &letter->link);
     p->read = letter->record->offset + 1;
     p->run->letters++;
     p->run->chosen += letter->outcome == KCA__REDRIVEN;
@@ -22,10 +18,7 @@ void kca__redrive_source_add(kca__redrive_letter *letter) {
 }
 
 static void remove_first(kca__redrive_partition *p) {
-    kca__redrive_letter *letter = p->first;
-    p->first = letter->next;
-    if (!p->first)
-        p->last = NULL;
+    kca__redrive_letter *letter = kca__list_take(&p->letters);
     p->run->letters--;
     p->run->chosen -= letter->outcome == KCA__REDRIVEN;
     p->run->bytes -= letter->bytes;
@@ -33,11 +26,12 @@ static void remove_first(kca__redrive_partition *p) {
 }
 
 void kca__redrive_source_advance(kca__redrive_partition *p) {
-    while (p->first && p->first->settled) {
-        kca__redrive_report_count(&p->run->report, p->first);
+    kca__redrive_letter *first;
+    while ((first = kca__list_first(&p->letters)) && first->settled) {
+        kca__redrive_report_count(&p->run->report, first);
         remove_first(p);
     }
-    p->next = p->first ? p->first->record->offset : p->read;
+    p->next = first ? first->record->offset : p->read;
 }
 
 bool kca__redrive_source_is_finished(const kca__redrive_run *run) {
@@ -56,7 +50,7 @@ int64_t kca__redrive_source_remaining(const kca__redrive_run *run) {
 
 void kca__redrive_source_close(kca__redrive_run *run) {
     for (int i = 0; i < run->partition_count; i++)
-        while (run->partitions[i].first)
+        while (run->partitions[i].letters.count > 0)
             remove_first(&run->partitions[i]);
     free(run->partitions);
     if (run->reader)

@@ -184,7 +184,8 @@ static bool may_go_on(const kca__redrive_run *run, int64_t deadline) {
 static void publish(kca__redrive_run *run, int64_t deadline) {
     size_t bytes = 0;
     for (int i = 0; i < run->partition_count; i++) {
-        for (kca__redrive_letter *l = run->partitions[i].first; l; l = l->next) {
+        kca__redrive_letter *l = kca__list_first(&run->partitions[i].letters);
+        for (; l; l = kca__list_next(&l->link)) {
             if (l->settled)
                 continue;
             if (run->under_way > 0 && (run->singly || bytes + l->bytes > MOST_BATCH_BYTES)) {

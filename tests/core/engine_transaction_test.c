@@ -14,7 +14,7 @@ static void publish(kca_delivery *d, const char *value) {
     kca__record plain = {.value = value, .value_len = strlen(value)};
     kca__held_record *r = kca__held_record_new("out", &plain);
     assert_non_null(r);
-    kca__held_records_add(&d->published, r);
+    kca__list_add(&d->published, &r->link);
 }
 
 typedef struct contents {
@@ -37,9 +37,10 @@ static contents collect(fixture *f) {
 /* The batch has just this, and is freed. */
 static void must_hold(contents c, const char *value) {
     assert_int_equal(c.batch.count, value ? 1 : 0);
+    const kca__held_record *first = kca__list_first(&c.batch);
     if (value)
-        assert_string_equal(c.batch.first->record.value, value);
-    kca__held_records_free(c.batch.first);
+        assert_string_equal(first->record.value, value);
+    kca__held_records_free(&c.batch);
 }
 
 static void test_what_was_published_goes_with_the_offset(void **state) {
@@ -126,7 +127,7 @@ static void test_a_full_transaction_comes_first(void **state) {
     assert_int_equal(atomic_load(&f.engine->notifier.raised), 0);
     contents c = collect(&f);
     assert_int_equal(c.batch.count, 10000);
-    kca__held_records_free(c.batch.first);
+    kca__held_records_free(&c.batch);
     assert_int_equal(atomic_load(&f.engine->notifier.raised), 1);
     finish(take_offset(&f, 1), KCA_DONE);
     close_engine(&f);
