@@ -4,10 +4,11 @@
 
 #include <stdbool.h>
 
+#include "base/list.h"
 #include "kca.h"
 
 struct kca_event {
-    kca_event *next;
+    kca__link link;                /* in the list that it waits in */
     void (*release)(kca_event *e); /* returns it to its owner */
     unsigned generation;           /* of forks; a child leaves its parent's events alone */
     int type;                      /* KCA_EVENT_... */

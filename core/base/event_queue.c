@@ -4,44 +4,30 @@
 
 enum { SERVE_MS = 1000 };
 
-void kca__event_list_init(kca__event_list *l) {
-    l->first = NULL;
-    l->end = &l->first;
-    l->count = 0;
+void kca__event_list_add_bounded(kca__event_list *notes, kca_event *e) {
+    kca__list_add(notes, &e->link);
+    if (notes->count <= KCA__EVENT_QUEUE_NOTES)
+        return;
+    kca_event *oldest = kca__list_take(notes);
+    oldest->release(oldest);
 }
 
-void kca__event_list_add(kca__event_list *l, kca_event *e) {
-    e->next = NULL;
-    *l->end = e;
-    l->end = &e->next;
-    l->count++;
-}
-
-kca_event *kca__event_list_take(kca__event_list *l) {
-    kca_event *e = l->first;
-    if (!e)
-        return NULL;
-    l->first = e->next;
-    if (!l->first)
-        l->end = &l->first;
-    l->count--;
-    e->next = NULL;
-    return e;
+void kca__event_list_close(kca__event_list *l) {
+    kca_event *e;
+    while ((e = kca__list_take(l)))
+        e->release(e);
 }
 
 void kca__event_queue_init(kca__event_queue *q) {
     memset(q, 0, sizeof *q);
     pthread_mutex_init(&q->lock, NULL);
     kca__clock_condition_init(&q->arrived);
-    kca__event_list_init(&q->receipts);
-    kca__event_list_init(&q->notes);
     kca__notifier_init(&q->notifier);
 }
 
 void kca__event_queue_close(kca__event_queue *q) {
-    kca_event *e;
-    while ((e = kca__event_list_take(&q->notes)) || (e = kca__event_list_take(&q->receipts)))
-        e->release(e);
+    kca__event_list_close(&q->notes);
+    kca__event_list_close(&q->receipts);
     kca__notifier_close(&q->notifier);
     pthread_cond_destroy(&q->arrived);
     pthread_mutex_destroy(&q->lock);
@@ -64,12 +50,9 @@ void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receip
     if (receipts->count == 0)
         return;
     pthread_mutex_lock(&q->lock);
-    *q->receipts.end = receipts->first;
-    q->receipts.end = receipts->end;
-    q->receipts.count += receipts->count;
+    kca__list_move(&q->receipts, receipts);
     announce_locked(q);
     pthread_mutex_unlock(&q->lock);
-    kca__event_list_init(receipts);
 }
 
 void kca__event_queue_push_refusals(kca__event_queue *q, kca__event_list *receipts) {
@@ -83,23 +66,18 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
     if (!e)
         return;
     pthread_mutex_lock(&q->lock);
-    kca_event *oldest =
-        q->notes.count >= KCA__EVENT_QUEUE_NOTES ? kca__event_list_take(&q->notes) : NULL;
-    kca__event_list_add(&q->notes, e);
+    kca__event_list_add_bounded(&q->notes, e);
     announce_locked(q);
     wake_server_locked(q);
     pthread_mutex_unlock(&q->lock);
-    if (oldest)
-        oldest->release(oldest);
 }
 
 static int take_now_locked(kca__event_queue *q, kca_event **out, int max) {
     int count = 0;
     kca_event *e;
-    while (count < max &&
-           ((e = kca__event_list_take(&q->notes)) || (e = kca__event_list_take(&q->receipts))))
+    while (count < max && ((e = kca__list_take(&q->notes)) || (e = kca__list_take(&q->receipts))))
         out[count++] = e;
-    if (!q->notes.first && !q->receipts.first)
+    if (q->notes.count + q->receipts.count == 0)
         kca__notifier_clear(&q->notifier);
     else if (q->waiting > 0)
         pthread_cond_signal(&q->arrived);

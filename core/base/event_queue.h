@@ -20,11 +20,7 @@
 
 enum { KCA__EVENT_QUEUE_NOTES = 1000 };
 
-typedef struct kca__event_list {
-    kca_event *first;
-    kca_event **end;
-    int count;
-} kca__event_list;
+typedef kca__list kca__event_list;
 
 typedef struct kca__event_source {
     void (*serve)(void *owner, int timeout_ms); /* waits for something and pushes it */
@@ -43,9 +39,11 @@ typedef struct kca__event_queue {
     kca__notifier notifier;
 } kca__event_queue;
 
-void kca__event_list_init(kca__event_list *l);
-void kca__event_list_add(kca__event_list *l, kca_event *e);
-kca_event *kca__event_list_take(kca__event_list *l); /* NULL: it is empty */
+/* Adds a note to at most KCA__EVENT_QUEUE_NOTES; the oldest makes room, and is released. */
+void kca__event_list_add_bounded(kca__event_list *notes, kca_event *e);
+
+/* Releases all events of a list. */
+void kca__event_list_close(kca__event_list *l);
 
 void kca__event_queue_init(kca__event_queue *q);
 

@@ -28,7 +28,6 @@ kca__engine *kca__engine_new(const kca__engine_setup *setup) {
     pthread_mutex_init(&e->lock, NULL);
     kca__clock_condition_init(&e->work);
     kca__clock_condition_init(&e->settled);
-    kca__event_list_init(&e->notes);
     kca__notifier_init(&e->notifier);
     return e;
 }
@@ -36,10 +35,7 @@ kca__engine *kca__engine_new(const kca__engine_setup *setup) {
 void kca__engine_free(kca__engine *e) {
     if (!e)
         return;
-    for (kca_event *note = e->notes.first, *next; note; note = next) {
-        next = note->next;
-        note->release(note);
-    }
+    kca__event_list_close(&e->notes);
     kca__held_records_free(&e->batch);
     kca__assigned_list_close(&e->assigned);
     for (kca_delivery *d = e->all, *next; d; d = next) {
@@ -141,7 +137,7 @@ void kca__engine_level(kca__engine *e, int taken) {
     if (taken != 0 && kca__notifier_is_raised(&e->notifier))
         return; /* a thread that clears it meanwhile looks again */
     pthread_mutex_lock(&e->lock);
-    if (taken != 0 || e->stopping || e->notes.first || kca__engine_has_ready_locked(e))
+    if (taken != 0 || e->stopping || e->notes.count > 0 || kca__engine_has_ready_locked(e))
         kca__notifier_raise(&e->notifier);
     pthread_mutex_unlock(&e->lock);
 }
@@ -155,13 +151,7 @@ static void note_locked(kca__engine *e, kca_event *note) {
         kca__event_queue_push_note(e->setup.note_queue, note);
         return;
     }
-    kca__event_list_add(&e->notes, note);
-    if (e->notes.count > KCA__EVENT_QUEUE_NOTES) {
-        kca_event *oldest = e->notes.first;
-        e->notes.first = oldest->next;
-        e->notes.count--;
-        oldest->release(oldest);
-    }
+    kca__event_list_add_bounded(&e->notes, note);
     kca__engine_wake_one_locked(e);
 }
 

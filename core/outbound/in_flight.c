@@ -24,7 +24,7 @@ struct kca__in_flight {
     unsigned holders; /* the publisher, and each receipt handed out */
     kca__slot *slots;
     int used;        /* slots ever used: the rest of `slots` is untouched memory */
-    kca_event *free; /* linked by next */
+    kca__slot *free; /* linked by next: the last that became free is the first to be taken */
     size_t bytes;
     kca__in_flight_counts counts;
 };
@@ -110,8 +110,8 @@ static void announce_locked(kca__in_flight *o) {
 
 static void free_slot_locked(kca__slot *slot) {
     kca__in_flight *o = slot->in_flight;
-    slot->receipt.next = o->free;
-    o->free = &slot->receipt;
+    slot->next = o->free;
+    o->free = slot;
 }
 
 /* The application frees a receipt. */
@@ -176,8 +176,8 @@ void kca__in_flight_wait_for_room(kca__in_flight *o, size_t bytes, int64_t deadl
 
 static kca__slot *take_slot_locked(kca__in_flight *o) {
     if (o->free) {
-        kca__slot *slot = (kca__slot *)o->free;
-        o->free = slot->receipt.next;
+        kca__slot *slot = o->free;
+        o->free = slot->next;
         return slot;
     }
     kca__slot *slot = &o->slots[o->used++];
@@ -253,7 +253,7 @@ void kca__in_flight_answer_locked(kca__slot *slot, kca_error *error, int partiti
     slot->receipt.offset = offset;
     o->counts.receipts++;
     o->holders++;
-    kca__event_list_add(receipts, &slot->receipt);
+    kca__list_add(receipts, &slot->receipt.link);
 }
 
 int kca__in_flight_wait_answered(kca__in_flight *o, int64_t deadline) {

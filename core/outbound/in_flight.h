@@ -30,15 +30,17 @@ typedef struct kca__answer {
  * a thread that serves the client. */
 typedef void (*kca__written_fn)(void *user, kca_error *error);
 
+/* It begins with its receipt: the receipt handed out is the slot, and a deferred slot is linked by
+ * the receipt's link. */
 typedef struct kca__slot {
-    kca_event receipt; /* first: the receipt handed out is the slot */
+    kca_event receipt;
     kca__in_flight *in_flight;
     kca__answer *answer;     /* NULL: nobody waits */
     kca__written_fn written; /* NULL: nobody is told */
     void *user;
     size_t bytes;
     kca__message_copy *copy; /* the message while it is deferred; kept for the next one */
-    struct kca__slot *next;  /* deferred after this one */
+    struct kca__slot *next;  /* free after this one */
 } kca__slot;
 
 typedef struct kca__in_flight_counts {

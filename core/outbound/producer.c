@@ -41,13 +41,13 @@ static bool callers_poll_locked(const kca__producer *p) {
 static void produce_deferred_locked(kca__producer *p) {
     if (p->hurry_polls > 0)
         p->hurry_polls--;
-    if (!p->deferred)
+    if (p->deferred.count == 0)
         return;
-    kca__slot *first = p->deferred;
-    p->deferred = p->last_deferred = NULL;
+    kca__list slots = {0};
+    kca__list_move(&slots, &p->deferred);
     p->hurry_polls = DEFERRED_POLLS;
     pthread_mutex_unlock(&p->lock);
-    kca__publisher_produce_deferred(p, first);
+    kca__publisher_produce_deferred(p, &slots);
     pthread_mutex_lock(&p->lock);
 }
 
@@ -108,13 +108,8 @@ void kca__producer_serve(kca__producer *p, int timeout_ms) {
 }
 
 void kca__producer_defer(kca__producer *p, kca__slot *slot) {
-    slot->next = NULL;
     pthread_mutex_lock(&p->lock);
-    if (p->deferred)
-        p->last_deferred->next = slot;
-    else
-        p->deferred = slot;
-    p->last_deferred = slot;
+    kca__list_add(&p->deferred, &slot->receipt.link);
     if (!p->hurry_polls) {
         p->hurry_polls = DEFERRED_POLLS;
         pthread_cond_signal(&p->service);

@@ -32,8 +32,8 @@ typedef struct kca__producer {
     bool polling; /* some thread */
     int waiters;
     int64_t last_wait_ms;
-    kca__slot *deferred, *last_deferred; /* in the order of their coming */
-    int hurry_polls; /* short polls until the service thread sleeps again, and has to be woken */
+    kca__list deferred; /* slots */
+    int hurry_polls;    /* short polls until the service thread sleeps again, and has to be woken */
 } kca__producer;
 
 /* All of a system that is started. Only start and shutdown change the list. */

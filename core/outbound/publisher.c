@@ -325,10 +325,11 @@ static kca_error *publish_later(kca__publisher *p, const kca_message *m, int typ
     return NULL;
 }
 
-void kca__publisher_produce_deferred(kca__producer *producer, kca__slot *first) {
-    for (kca__slot *slot = first, *next; slot; slot = next) {
-        /* Once librdkafka has it, the slot may be another message's at any time. */
-        next = slot->next;
+void kca__publisher_produce_deferred(kca__producer *producer, kca__list *slots) {
+    kca__slot *slot;
+    while ((slot = kca__list_take(slots))) {
+        /* All that is needed of the slot: once librdkafka has the message, the slot may be another
+         * message's at any time. */
         const kca__message_copy *copy = slot->copy;
         kca__message_copy *large = kca__message_copy_take_large(&slot->copy);
         kca__publisher *p = copy->publisher;

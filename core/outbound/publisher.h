@@ -58,8 +58,8 @@ kca_error *kca__publisher_too_large(const kca__publisher *p, size_t bytes);
 /* Gives the number still unanswered when the deadline is over. */
 int kca__publisher_flush(kca__publisher *p, int64_t deadline);
 
-/* Gives librdkafka what was deferred: slots linked by next. On the producer's service thread. */
-void kca__publisher_produce_deferred(kca__producer *producer, kca__slot *first);
+/* Gives librdkafka the messages of deferred slots. On the producer's service thread. */
+void kca__publisher_produce_deferred(kca__producer *producer, kca__list *slots);
 
 /* librdkafka refuses a message whose publish has returned. Takes `error`. */
 void kca__publisher_report_refusal(kca__producer *producer, kca__slot *slot, kca_error *error);

@@ -89,7 +89,7 @@ static void tell(reports *r) {
 
 void kca__publisher_take_reports(kca__producer *producer, rd_kafka_event_t *event) {
     reports r;
-    kca__event_list_init(&r.receipts);
+    r.receipts = (kca__event_list){0};
     r.telling_count = 0;
     r.locked = NULL;
     bool stored = false;
@@ -109,8 +109,7 @@ void kca__publisher_take_reports(kca__producer *producer, rd_kafka_event_t *even
 
 void kca__publisher_report_refusal(kca__producer *producer, kca__slot *slot, kca_error *error) {
     kca__in_flight *in_flight = slot->in_flight;
-    kca__event_list receipts;
-    kca__event_list_init(&receipts);
+    kca__event_list receipts = {0};
     const char *topic = slot->receipt.topic;
     kca_error *fault = slot->receipt.token == 0 ? kca__error_copy(error) : NULL;
     kca__in_flight_begin_answers(in_flight);

@@ -304,8 +304,7 @@ static void hand_messages(kca__slot *slot) {
 static void fill_an_outbox(void) {
     kca__in_flight *o = kca__in_flight_new("orders", 2, 100);
     kca__slot *slot;
-    kca__event_list receipts;
-    kca__event_list_init(&receipts);
+    kca__event_list receipts = {0};
     if (!o) {
         assert_true(memory_failed);
         return;
@@ -324,7 +323,7 @@ static void fill_an_outbox(void) {
     kca__in_flight_end_answers(o);
     kca__in_flight_leave(o);
     kca_error_free(kca__in_flight_full(o, 0));
-    kca_event_free(receipts.first);
+    kca_event_free(kca__list_first(&receipts));
     kca__in_flight_release(o);
 }
 

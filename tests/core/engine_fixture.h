@@ -159,6 +159,10 @@ static inline void finish(kca_delivery *d, int verdict) {
     kca__engine_give_back(d);
 }
 
+static inline const kca_event *first_note(const fixture *f) {
+    return kca__list_first(&f->engine->notes);
+}
+
 /* Lets time pass and what is due happen. */
 static inline void pass_ms(fixture *f, int64_t ms) {
     simulated_ms += ms;

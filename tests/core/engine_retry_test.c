@@ -265,11 +265,11 @@ static void test_a_dead_letter_that_is_not_stored_is_written_again_with_a_fault_
         pass_ms(&f, 1);
         pause = pause * 2 < 10000 ? pause * 2 : 10000;
     }
-    assert_string_equal(f.engine->notes.first->error->text,
+    assert_string_equal(first_note(&f)->error->text,
                         "consumer reader: the dead letter of things[0] offset 0 is not stored: the "
                         "broker is away");
-    assert_int_equal(f.engine->notes.first->error->code, KCA_ERROR_NOT_STORED);
-    assert_int_equal(f.engine->notes.first->offset, 0);
+    assert_int_equal(first_note(&f)->error->code, KCA_ERROR_NOT_STORED);
+    assert_int_equal(first_note(&f)->offset, 0);
     kca__engine_letter_stored(condemned(&f));
     assert_int_equal(commit(&f), 1);
     close_engine(&f);

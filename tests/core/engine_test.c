@@ -90,7 +90,7 @@ static void test_the_policy_skip_passes_a_failure_with_a_fault(void **state) {
     finish(take(&f), KCA_FAILED);
     assert_int_equal(commit(&f), 1);
     assert_int_equal(f.engine->notes.count, 1);
-    assert_int_equal(f.engine->notes.first->offset, 0);
+    assert_int_equal(first_note(&f)->offset, 0);
     finish(take_offset(&f, 1), KCA_DONE);
     assert_int_equal(f.engine->counts.skipped, 1);
     assert_int_equal(f.engine->counts.handled, 1);
@@ -275,7 +275,7 @@ static void test_only_the_newest_faults_are_kept(void **state) {
         kca__engine_fault_locked(f.engine, kca__error_new(KCA_ERROR_BROKER, "%d", i), "t", 0, i);
     pthread_mutex_unlock(&f.engine->lock);
     assert_int_equal(f.engine->notes.count, KCA__EVENT_QUEUE_NOTES);
-    assert_int_equal(f.engine->notes.first->offset, 5);
+    assert_int_equal(first_note(&f)->offset, 5);
     close_engine(&f);
 }
 

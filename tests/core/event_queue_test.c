@@ -29,11 +29,10 @@ static void release_receipt(kca_event *e) {
 }
 
 static void push_receipt(kca__event_queue *q, uint64_t token) {
-    kca__event_list list;
+    kca__event_list list = {0};
     kca_event *e = calloc(1, sizeof *e);
     *e = (kca_event){.type = KCA_EVENT_RECEIPT, .token = token, .release = release_receipt};
-    kca__event_list_init(&list);
-    kca__event_list_add(&list, e);
+    kca__list_add(&list, &e->link);
     kca__event_queue_push_receipts(q, &list);
     assert_int_equal(list.count, 0);
 }
@@ -81,10 +80,9 @@ static void test_the_oldest_notes_make_room_receipts_never(void **state) {
 
 static void test_nothing_is_no_note_and_no_receipts_change_nothing(void **state) {
     kca__event_queue q;
-    kca__event_list none;
+    kca__event_list none = {0};
     kca_event *out[1];
     kca__event_queue_init(&q);
-    kca__event_list_init(&none);
     int fd = kca__event_queue_fd(&q);
     kca__event_queue_take(&q, out, 1, 0);
     kca__event_queue_push_note(&q, NULL);

@@ -19,13 +19,12 @@ static kca__slot *take(kca__in_flight *o, size_t bytes, uint64_t token) {
 
 /* The broker's answer; gives the receipt, or NULL when none was asked for. */
 static kca_event *answer(kca__in_flight *o, kca__slot *slot, kca_error *error) {
-    kca__event_list receipts;
-    kca__event_list_init(&receipts);
+    kca__event_list receipts = {0};
     kca__in_flight_begin_answers(o);
     kca__in_flight_answer_locked(slot, error, 3, 77, &receipts);
     kca__in_flight_end_answers(o);
     kca__in_flight_leave(o);
-    return receipts.first;
+    return kca__list_first(&receipts);
 }
 
 static kca__in_flight *open_outbox(int messages, size_t bytes) {
@@ -186,8 +185,7 @@ static void test_who_waits_for_room_is_woken_by_an_answer_and_by_the_end(void **
 
 static void *answer_and_stay(void *argument) {
     other *w = argument;
-    kca__event_list receipts;
-    kca__event_list_init(&receipts);
+    kca__event_list receipts = {0};
     kca__in_flight_begin_answers(w->in_flight);
     kca__in_flight_answer_locked(w->slot, NULL, 0, 0, &receipts);
     kca__in_flight_end_answers(w->in_flight);
