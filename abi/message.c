@@ -1,10 +1,10 @@
 /* Messages: setters. */
 #include "message/message.h"
 
-#include <string.h>
-
 #include "base/error.h"
 #include "message/custom_headers.h"
+
+#include <string.h>
 
 /* The message if it may be changed: none of a delivery's. */
 static bool writable(const kca_message *m) {

@@ -43,7 +43,7 @@ void kca__clock_condition_init(pthread_cond_t *condition) {
     pthread_condattr_destroy(&attributes);
 }
 
-int kca__clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline) {
+bool kca__clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline) {
     if (deadline == KCA__CLOCK_NEVER)
         return pthread_cond_wait(condition, lock) == 0;
     struct timespec until = {deadline / 1000, deadline % 1000 * 1000000};

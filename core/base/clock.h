@@ -3,6 +3,7 @@
 #define KCA_BASE_CLOCK_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define KCA__CLOCK_NEVER INT64_MAX
@@ -22,7 +23,7 @@ int kca__clock_left_ms(int64_t deadline);
 
 void kca__clock_condition_init(pthread_cond_t *condition);
 
-/* Waits for the condition until `deadline` at most; 0 when it is over. Wakes may be spurious. */
-int kca__clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline);
+/* Waits for the condition until `deadline`; false when that is over. Wakes may be spurious. */
+bool kca__clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline);
 
 #endif

@@ -1,18 +1,18 @@
 #include "base/id.h"
 
+#include "base/generation.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include <openssl/rand.h>
 
-#include "base/generation.h"
-
 enum { BLOCK = 4096, ID_BYTES = 16, SYSTEM_MOST = 256 };
 
-static __thread unsigned char block[BLOCK];
-static __thread size_t left; /* bytes of the block's end that no id has used */
-static __thread unsigned generation;
+static _Thread_local unsigned char block[BLOCK];
+static _Thread_local size_t left; /* bytes of the block's end that no id has used */
+static _Thread_local unsigned generation;
 
 /* OpenSSL's generator takes a sixth of the time of the system's, which stands in for it. */
 static bool fill(void) {

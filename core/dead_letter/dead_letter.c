@@ -1,12 +1,12 @@
 #include "dead_letter/dead_letter.h"
 
+#include "dead_letter/dead_letter_wire.h"
+#include "message/wire_time.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "dead_letter/dead_letter_wire.h"
-#include "message/wire_time.h"
 
 int kca__dead_letter_format(const char *name) {
     static const char *const names[] = {"kca", "spring", "gomes"};

@@ -1,6 +1,3 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/base64.h"
 #include "base/id.h"
 #include "base/utf8.h"
@@ -8,6 +5,9 @@
 #include "message/wire_time.h"
 #include "json/json_check.h"
 #include "json/json_string.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 const char *const kca__payload_names[KCA__PAYLOAD_NONE + 1] = {
     [KCA__PAYLOAD_JSON] = "json",

@@ -1,12 +1,12 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/base64.h"
 #include "dead_letter/dead_letter_wire.h"
 #include "message/wire_time.h"
 #include "json/json_check.h"
 #include "json/json_string.h"
 #include "json/json_text.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 /* Member of an object in JSON that is known to be valid. */
 typedef struct member {

@@ -1,7 +1,7 @@
-#include <string.h>
-
 #include "base/utf8.h"
 #include "dead_letter/dead_letter_wire.h"
+
+#include <string.h>
 
 static bool is_control(const char *p, size_t len) {
     unsigned char c = (unsigned char)p[0];

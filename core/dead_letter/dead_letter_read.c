@@ -1,9 +1,9 @@
+#include "dead_letter/dead_letter_wire.h"
+#include "message/wire_time.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "dead_letter/dead_letter_wire.h"
-#include "message/wire_time.h"
 
 /* ---- values ---- */
 

@@ -1,10 +1,10 @@
 #include "engine/offset_map.h"
 
+#include "base/base64.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/base64.h"
 
 enum {
     RUNS = 'r',

@@ -1,8 +1,8 @@
 #include "json/json_check.h"
 
-#include <string.h>
-
 #include "base/utf8.h"
+
+#include <string.h>
 
 typedef struct scan {
     const unsigned char *p; /* where it stands; where it broke, when `why` is set */

@@ -1,10 +1,10 @@
 #include "json/json_pointer.h"
 
+#include "json/json_text.h"
+
 #include <limits.h>
 
 #include <cjson/cJSON.h>
-
-#include "json/json_text.h"
 
 /* cJSON's own pointers (cJSON_Utils) take "abc" for "", "/list/" for "/list/0", and are missing in
  * Debian's package; and the text must be walked in step. */

@@ -1,10 +1,10 @@
 #include "json/json_string.h"
 
+#include "base/utf8.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/utf8.h"
 
 /* ---- writing ---- */
 

@@ -1,10 +1,10 @@
 #include "message/custom_headers.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/error.h"
 #include "message/wire_name.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 enum { NAME_LIMIT = 1000, FEW = 16 };
 

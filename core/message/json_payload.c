@@ -1,16 +1,16 @@
 #include "message/json_payload.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cjson/cJSON.h>
-
 #include "base/error.h"
 #include "json/json_check.h"
 #include "json/json_number.h"
 #include "json/json_pointer.h"
 #include "json/json_text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
 
 void kca__json_payload_forget(kca_message *m) {
     if (m->json)

@@ -1,16 +1,16 @@
 #include "message/message.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/error.h"
 #include "message/custom_headers.h"
 #include "message/json_payload.h"
 #include "message/old_wire.h"
 #include "message/trace_context.h"
 #include "message/wire_time.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef struct outbound {
     kca_message message; /* first: what the application holds */

@@ -1,14 +1,14 @@
 #include "message/old_wire.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include <cjson/cJSON.h>
-
 #include "message/custom_headers.h"
 #include "message/wire_name.h"
 #include "json/json_check.h"
 #include "json/json_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
 
 /* Takes the header of this name out of the custom ones; its value is NULL when there is none. */
 static kca__header take(kca_message *m, const char *name) {

@@ -38,8 +38,8 @@ bool kca__trace_context_is_valid(const char *traceparent) {
     return *p == '\0' || (*p == '-' && !version_zero);
 }
 
-static __thread const char *current_traceparent;
-static __thread const char *current_tracestate;
+static _Thread_local const char *current_traceparent;
+static _Thread_local const char *current_tracestate;
 
 void kca__trace_context_set_current(const char *traceparent, const char *tracestate) {
     current_traceparent = traceparent;

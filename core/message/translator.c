@@ -1,13 +1,13 @@
 #include "message/translator.h"
 
-#include <string.h>
-
 #include "base/id.h"
 #include "message/custom_headers.h"
 #include "message/old_wire.h"
 #include "message/trace_context.h"
 #include "message/wire_name.h"
 #include "message/wire_time.h"
+
+#include <string.h>
 
 /* ---- reading ---- */
 

@@ -53,8 +53,8 @@ static int64_t within_range(int64_t ms) {
 }
 
 void kca__wire_time_write(char out[20], int64_t ms) {
-    static __thread int64_t last_second = -1;
-    static __thread char last_text[20];
+    static _Thread_local int64_t last_second = -1;
+    static _Thread_local char last_text[20];
     int64_t second = within_range(ms) / 1000;
     if (second != last_second) {
         write_second(last_text, second);
