@@ -2,23 +2,14 @@
  * reader. KCA_SEED repeats the one that failed. */
 #include "testing.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "chance.h"
 #include "dead_letters.h"
 #include "records.h"
 
 enum { RECORDS = 50000, DAMAGES = 4, LONGEST = 80, HEADERS_MOST = 12, LETTER_HEADERS_MOST = 64 };
-
-static unsigned next_random(uint64_t *seed) {
-    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (unsigned)(*seed >> 33);
-}
-
-static size_t below(uint64_t *seed, size_t bound) {
-    return next_random(seed) % bound;
-}
 
 /* Names of which every format keeps all there are. */
 static const char *const NAMES[] = {"messageId", "correlationId", "channelName", "tenant",
@@ -42,33 +33,33 @@ static const char *const TEXTS[] = {"",
                                     "-1",
                                     "2026-11-23T03:41:24Z"};
 
-#define ONE_OF(list, seed) (list)[below(seed, sizeof(list) / sizeof(list)[0])]
+#define ONE_OF(list) (list)[pick(sizeof(list) / sizeof(list)[0])]
 
 /* Bytes with one NUL beyond them, as librdkafka gives them; NULL: none. */
-static char *any_bytes(uint64_t *seed, size_t *len) {
+static char *any_bytes(size_t *len) {
     char bytes[LONGEST];
-    *len = below(seed, LONGEST);
-    switch (below(seed, 4)) {
+    *len = pick(LONGEST);
+    switch (pick(4)) {
     case 0:
         *len = 0;
         return NULL;
     case 1:
         for (size_t i = 0; i < *len; i++)
-            bytes[i] = (char)next_random(seed);
+            bytes[i] = (char)pick(256);
         return record_copy(bytes, *len);
     case 2:
         for (size_t i = 0; i < *len; i++)
-            bytes[i] = "a\0\"\\<\n/z"[below(seed, 8)];
+            bytes[i] = "a\0\"\\<\n/z"[pick(8)];
         return record_copy(bytes, *len);
     default:;
-        const char *text = ONE_OF(TEXTS, seed);
+        const char *text = ONE_OF(TEXTS);
         *len = strlen(text);
         return record_copy(text, *len);
     }
 }
 
-static const char *any_name(uint64_t *seed) {
-    return below(seed, 8) == 0 ? ONE_OF(SPRINGS, seed) : ONE_OF(NAMES, seed);
+static const char *any_name(void) {
+    return pick(8) == 0 ? ONE_OF(SPRINGS) : ONE_OF(NAMES);
 }
 
 typedef struct failed {
@@ -76,22 +67,22 @@ typedef struct failed {
     kca__header headers[HEADERS_MOST];
 } failed;
 
-static void failed_make(failed *f, uint64_t *seed) {
-    f->d = dead_letter(f->headers, (int)below(seed, HEADERS_MOST));
+static void failed_make(failed *f) {
+    f->d = dead_letter(f->headers, (int)pick(HEADERS_MOST));
     for (int i = 0; i < f->d.header_count; i++) {
         kca__header *h = &f->headers[i];
-        const char *name = any_name(seed);
+        const char *name = any_name();
         h->name = record_copy(name, strlen(name));
-        h->value = any_bytes(seed, &h->value_len);
+        h->value = any_bytes(&h->value_len);
     }
-    f->d.key = any_bytes(seed, &f->d.key_len);
-    f->d.value = any_bytes(seed, &f->d.value_len);
-    f->d.topic = below(seed, 2) ? "orders" : "";
-    f->d.partition = (int)below(seed, 1 << 20) - 1;
-    f->d.offset = (int64_t)below(seed, 1 << 30) * 1000003 - 1;
-    f->d.timestamp_ms = (int64_t)below(seed, 1 << 30) * 2003 - 1;
-    f->d.attempts = (int)below(seed, 1 << 20);
-    f->d.error_text = below(seed, 2) ? "<an error>" : "";
+    f->d.key = any_bytes(&f->d.key_len);
+    f->d.value = any_bytes(&f->d.value_len);
+    f->d.topic = pick(2) ? "orders" : "";
+    f->d.partition = (int)pick(1 << 20) - 1;
+    f->d.offset = (int64_t)pick(1 << 30) * 1000003 - 1;
+    f->d.timestamp_ms = (int64_t)pick(1 << 30) * 2003 - 1;
+    f->d.attempts = (int)pick(1 << 20);
+    f->d.error_text = pick(2) ? "<an error>" : "";
 }
 
 static void failed_free(failed *f) {
@@ -174,40 +165,39 @@ static void damaged_free(damaged *d) {
 }
 
 /* Breaks up to three bytes, or the end, and gives the length that is left. */
-static size_t damage_bytes(char *bytes, size_t len, uint64_t *seed) {
+static size_t damage_bytes(char *bytes, size_t len) {
     static const char odd[] = "\"\\{}[],:n0\0\xff=";
     if (!bytes || len == 0)
         return len;
-    if (below(seed, 4) == 0)
-        return below(seed, len);
-    for (size_t n = below(seed, 3) + 1; n > 0; n--)
-        bytes[below(seed, len)] =
-            below(seed, 2) ? odd[below(seed, sizeof odd)] : (char)next_random(seed);
+    if (pick(4) == 0)
+        return pick(len);
+    for (size_t n = pick(3) + 1; n > 0; n--)
+        bytes[pick(len)] = pick(2) ? odd[pick(sizeof odd)] : (char)pick(256);
     return len;
 }
 
-static void damage_header(kca__header *h, uint64_t *seed) {
+static void damage_header(kca__header *h) {
     size_t len = strlen(h->name);
-    switch (below(seed, 4)) {
+    switch (pick(4)) {
     case 0:
-        ((char *)h->name)[damage_bytes((char *)h->name, len, seed)] = '\0';
+        ((char *)h->name)[damage_bytes((char *)h->name, len)] = '\0';
         break;
     case 1:
         free((char *)h->value);
-        h->value = any_bytes(seed, &h->value_len);
+        h->value = any_bytes(&h->value_len);
         break;
     default:
         if (!h->value)
             break;
-        h->value_len = damage_bytes((char *)h->value, h->value_len, seed);
+        h->value_len = damage_bytes((char *)h->value, h->value_len);
         ((char *)h->value)[h->value_len] = '\0';
     }
 }
 
-static void damage(damaged *d, uint64_t *seed) {
+static void damage(damaged *d) {
     kca__record *r = &d->record;
-    if (below(seed, 2)) {
-        size_t len = damage_bytes((char *)r->value, r->value_len, seed);
+    if (pick(2)) {
+        size_t len = damage_bytes((char *)r->value, r->value_len);
         char *exact = r->value ? malloc(len) : NULL;
         if (len > 0)
             memcpy(exact, r->value, len);
@@ -217,15 +207,15 @@ static void damage(damaged *d, uint64_t *seed) {
     }
     if (r->header_count == 0)
         return;
-    size_t one = below(seed, (size_t)r->header_count);
-    size_t other = below(seed, (size_t)r->header_count);
+    size_t one = pick((uint64_t)r->header_count);
+    size_t other = pick((uint64_t)r->header_count);
     kca__header moved = r->headers[one];
-    if (below(seed, 2)) {
+    if (pick(2)) {
         r->headers[one] = r->headers[other];
         r->headers[other] = moved;
     }
-    if (below(seed, 2))
-        damage_header(&r->headers[one], seed);
+    if (pick(2))
+        damage_header(&r->headers[one]);
 }
 
 static void assert_sound(const kca__dead_letter *d) {
@@ -245,7 +235,7 @@ static void assert_sound(const kca__dead_letter *d) {
 }
 
 /* Whatever was read can be written again. */
-static void assert_does_no_harm(const damaged *d, uint64_t *seed) {
+static void assert_does_no_harm(const damaged *d) {
     kca__dead_letter_reading reading;
     int format = kca__dead_letter_read(&reading, &d->record);
     assert_true(format >= KCA__DEAD_LETTER_NONE);
@@ -253,15 +243,14 @@ static void assert_does_no_harm(const damaged *d, uint64_t *seed) {
         return;
     kca__dead_letter_record again;
     assert_sound(&reading.letter);
-    assert_true(kca__dead_letter_write(&again, &reading.letter, (int)below(seed, 3), "dead"));
+    assert_true(kca__dead_letter_write(&again, &reading.letter, (int)pick(3), "dead"));
     kca__dead_letter_record_clear(&again);
     kca__dead_letter_reading_clear(&reading);
 }
 
-static void play(uint64_t first) {
-    uint64_t seed = first;
+static void play(void) {
     failed f;
-    failed_make(&f, &seed);
+    failed_make(&f);
     for (int format = KCA__DEAD_LETTER_KCA; format <= KCA__DEAD_LETTER_GOMES; format++) {
         kca__dead_letter_record written;
         assert_comes_back(&f.d, format);
@@ -269,8 +258,8 @@ static void play(uint64_t first) {
         for (int i = 0; i < DAMAGES; i++) {
             damaged d;
             damaged_make(&d, &written);
-            damage(&d, &seed);
-            assert_does_no_harm(&d, &seed);
+            damage(&d);
+            assert_does_no_harm(&d);
             damaged_free(&d);
         }
         kca__dead_letter_record_clear(&written);
@@ -278,28 +267,13 @@ static void play(uint64_t first) {
     failed_free(&f);
 }
 
-static volatile uint64_t playing;
-
-static void tell_the_seed(int signal_number) {
-    (void)signal_number;
-    fprintf(stderr, "KCA_SEED=%llu\n", (unsigned long long)playing);
-}
-
 static void test_any_record_comes_back_and_damage_does_no_harm(void **state) {
-    const char *given = getenv("KCA_SEED");
-    uint64_t first = given ? strtoull(given, NULL, 10) : 1;
-    uint64_t last = given ? first : RECORDS;
-    for (uint64_t seed = first; seed <= last; seed++) {
-        playing = seed;
-        play(seed);
-    }
+    play_each(play, RECORDS);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_record_comes_back_and_damage_does_no_harm),
     };
-    setenv("CMOCKA_TEST_ABORT", "1", 1);
-    signal(SIGABRT, tell_the_seed);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

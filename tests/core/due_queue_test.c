@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "chance.h"
+
 #include "engine/due_queue.h"
 
 enum { MANY = 100000, SMALL_STACK = 256 * 1024, SEEDS = 300, STEPS = 2000, HELD = 64, TIMES = 20 };
@@ -122,23 +124,7 @@ typedef struct model {
     kca__due_entry *list[HELD]; /* in the order of adding */
     kca__due_entry *idle[HELD];
     int listed, idle_count;
-    uint64_t random;
 } model;
-
-static uint64_t seed;
-
-static uint64_t pick(model *m, uint64_t below) {
-    m->random ^= m->random << 13;
-    m->random ^= m->random >> 7;
-    m->random ^= m->random << 17;
-    return (m->random >> 11) % below;
-}
-
-#define check(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            fail_msg("KCA_SEED=%llu: %s", (unsigned long long)seed, #condition);                   \
-    } while (0)
 
 static int first_listed(const model *m) {
     int first = 0;
@@ -160,18 +146,17 @@ static void take(model *m, int64_t now_ms) {
         m->list[i] = m->list[i + 1];
 }
 
-static void play(uint64_t with_seed) {
-    model m = {.random = with_seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
-    seed = with_seed;
+static void play(void) {
+    model m = {.listed = 0};
     for (int i = 0; i < HELD; i++)
         m.idle[m.idle_count++] = &m.entries[i];
     for (int step = 0; step < STEPS; step++) {
-        if (m.idle_count > 0 && pick(&m, 2) == 0) {
+        if (m.idle_count > 0 && pick(2) == 0) {
             kca__due_entry *e = m.idle[--m.idle_count];
-            add(&m.queue, e, (int64_t)pick(&m, TIMES));
+            add(&m.queue, e, (int64_t)pick(TIMES));
             m.list[m.listed++] = e;
         } else {
-            take(&m, (int64_t)pick(&m, TIMES));
+            take(&m, (int64_t)pick(TIMES));
         }
         int first = first_listed(&m);
         check(kca__due_queue_next_ms(&m.queue) == (first < 0 ? INT64_MAX : m.list[first]->due_ms));
@@ -182,11 +167,7 @@ static void play(uint64_t with_seed) {
 }
 
 static void test_any_order_of_adding_and_taking_is_that_of_a_list(void **state) {
-    const char *given = getenv("KCA_SEED");
-    if (given)
-        play(strtoull(given, NULL, 10));
-    for (uint64_t s = 1; !given && s <= SEEDS; s++)
-        play(s);
+    play_each(play, SEEDS);
 }
 
 int main(void) {

@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "chance.h"
+
 #include "engine/frontier.h"
 
-enum { MOST = 200 };
+enum { MOST = 200, ORDERS = 300 };
 
 static kca__frontier_entry entries[MOST];
 
@@ -77,34 +79,32 @@ static void test_another_entry_takes_an_open_ones_place(void **state) {
     }
 }
 
-/* Any order of settling: the frontier is the lowest open offset. */
-static void test_any_order_of_settling_gives_the_lowest_open_offset(void **state) {
-    uint64_t random = 88172645463325252u;
-    for (int round = 0; round < 300; round++) {
-        int64_t offsets[MOST + 1], offset = 0;
-        int order[MOST], settled[MOST] = {0};
-        for (int i = 0; i < MOST; i++) {
-            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
-            offset += 1 + (int64_t)(random >> 40) % 3;
-            offsets[i] = offset;
-            order[i] = i;
-        }
-        offsets[MOST] = -1;
-        kca__frontier f = frontier_of(offsets);
-        for (int left = MOST; left > 0; left--) {
-            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
-            int at = (int)((random >> 20) % (uint64_t)left);
-            int which = order[at];
-            order[at] = order[left - 1];
-            kca__frontier_settle(&f, &entries[which]);
-            settled[which] = 1;
-            int lowest = 0;
-            while (lowest < MOST && settled[lowest])
-                lowest++;
-            assert_int_equal(kca__frontier_offset(&f),
-                             lowest < MOST ? offsets[lowest] : offset + 1);
-        }
+/* The frontier is the lowest open offset. */
+static void settle_in_any_order(void) {
+    int64_t offsets[MOST + 1], offset = 0;
+    int order[MOST], settled[MOST] = {0};
+    for (int i = 0; i < MOST; i++) {
+        offset += 1 + (int64_t)pick(3);
+        offsets[i] = offset;
+        order[i] = i;
     }
+    offsets[MOST] = -1;
+    kca__frontier f = frontier_of(offsets);
+    for (int left = MOST; left > 0; left--) {
+        int at = (int)pick((uint64_t)left);
+        int which = order[at];
+        order[at] = order[left - 1];
+        kca__frontier_settle(&f, &entries[which]);
+        settled[which] = 1;
+        int lowest = 0;
+        while (lowest < MOST && settled[lowest])
+            lowest++;
+        check(kca__frontier_offset(&f) == (lowest < MOST ? offsets[lowest] : offset + 1));
+    }
+}
+
+static void test_any_order_of_settling_gives_the_lowest_open_offset(void **state) {
+    play_each(settle_in_any_order, ORDERS);
 }
 
 int main(void) {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "chance.h"
 #include "failing_memory.h"
 
 #include "base/base64.h"
@@ -18,37 +19,6 @@ enum {
     MOST_TOLD = KCA__OFFSET_MAP_BYTES * 8, /* that is open and finished in any order */
     LONGEST = KCA__OFFSET_MAP_SIZE - 1
 };
-
-static uint64_t seed, state_of_random;
-
-static void begin_random(uint64_t with_seed) {
-    seed = with_seed;
-    state_of_random = with_seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-}
-
-static uint64_t pick(uint64_t below) {
-    state_of_random ^= state_of_random << 13;
-    state_of_random ^= state_of_random >> 7;
-    state_of_random ^= state_of_random << 17;
-    return (state_of_random >> 11) % below;
-}
-
-#define check(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            fail_msg("KCA_SEED=%llu: %s", (unsigned long long)seed, #condition);                   \
-    } while (0)
-
-/* Calls `play` with the seeds 1 to `count`, or with KCA_SEED only. */
-static void play_each(void (*play)(void), uint64_t count) {
-    const char *given = getenv("KCA_SEED");
-    begin_random(given ? strtoull(given, NULL, 10) : 1);
-    play();
-    for (uint64_t s = 2; !given && s <= count; s++) {
-        begin_random(s);
-        play();
-    }
-}
 
 /* ---- one partition: what is open in it, and its map as written and read ---- */
 

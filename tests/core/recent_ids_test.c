@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chance.h"
 #include "failing_memory.h"
 
 #include "engine/recent_ids.h"
@@ -163,29 +164,13 @@ typedef struct model {
     int list[NAMES]; /* names, the oldest first */
     int listed;
     int capacity;
-    uint64_t random;
 } model;
-
-static uint64_t seed;
-
-static uint64_t pick(model *m, uint64_t below) {
-    m->random ^= m->random << 13;
-    m->random ^= m->random >> 7;
-    m->random ^= m->random << 17;
-    return (m->random >> 11) % below;
-}
-
-#define check(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            fail_msg("KCA_SEED=%llu: %s", (unsigned long long)seed, #condition);                   \
-    } while (0)
 
 static void make_names(model *m) {
     for (int i = 0; i < NAMES; i++) {
-        m->lengths[i] = 2 + (size_t)pick(m, LONGEST - 2);
+        m->lengths[i] = 2 + (size_t)pick(LONGEST - 2);
         memset(m->names[i], 'x', LONGEST);
-        memcpy(m->names[i] + pick(m, m->lengths[i] - 1), &(uint16_t){(uint16_t)i}, 2);
+        memcpy(m->names[i] + pick(m->lengths[i] - 1), &(uint16_t){(uint16_t)i}, 2);
     }
 }
 
@@ -208,17 +193,16 @@ static void list(model *m, int name) {
     m->list[m->listed++] = name;
 }
 
-static void play(uint64_t with_seed) {
-    model m = {.random = with_seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
-    seed = with_seed;
+static void play(void) {
+    model m = {.listed = 0};
     make_names(&m);
-    m.capacity = 1 + (int)pick(&m, NAMES);
+    m.capacity = 1 + (int)pick(NAMES);
     m.ids = kca__recent_ids_new(m.capacity);
     for (int step = 0; step < STEPS; step++) {
-        int name = (int)pick(&m, NAMES);
+        int name = (int)pick(NAMES);
         bool seen = kca__recent_ids_has(m.ids, m.names[name], m.lengths[name]);
         check(seen == is_listed(&m, name));
-        if (pick(&m, 3) == 0)
+        if (pick(3) == 0)
             continue;
         check(kca__recent_ids_add(m.ids, m.names[name], m.lengths[name]));
         list(&m, name);
@@ -229,11 +213,7 @@ static void play(uint64_t with_seed) {
 }
 
 static void test_any_order_of_ids_is_that_of_a_list(void **state) {
-    const char *given = getenv("KCA_SEED");
-    if (given)
-        play(strtoull(given, NULL, 10));
-    for (uint64_t s = 1; !given && s <= SEEDS; s++)
-        play(s);
+    play_each(play, SEEDS);
 }
 
 int main(void) {
