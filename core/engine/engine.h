@@ -134,7 +134,8 @@ int kca__engine_fd(kca__engine *e, bool *out_first);
 /* Somebody has asked for it. No lock. */
 bool kca__engine_is_watched(const kca__engine *e);
 
-/* Makes it readable: records wait to be fetched. Any thread, no lock. */
+/* Makes it readable: records wait to be fetched. Any thread. No lock: librdkafka calls it under one
+ * of its own. */
 void kca__engine_raise(kca__engine *e);
 
 /* Makes it unreadable: the caller took everything, and takes once more after this. */

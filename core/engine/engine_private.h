@@ -4,97 +4,107 @@
  * engine_retry.c (what becomes of those that failed) and engine_partitions.c (assignments and
  * commits). They are one module: all work on one state, under one lock.
  *
- * THE LOCK. `lock` guards all of struct kca__engine but `setup` and `consumer`, which never change,
- * the assignments and their frontiers, and the part of a delivery that delivery.h names. A function
- * ends in _locked when its caller must hold the lock, and in _and_unlock when it also gives it up;
- * all others take it themselves, or need none. It is held for a few dozen instructions. Nothing
- * waits under it but on its two conditions. The application's code never runs under it; `fetch` and
- * `let_go` neither. Order: a consumer's lock before this one; under this one those of the note
- * queue, of the deduplication and of librdkafka's queues, and nothing that calls the engine.
+ * THE LOCK. `lock` guards all of struct kca__engine but `setup` and `consumer`, which never change;
+ * also the assignments with their frontiers, and the part of a delivery that delivery.h names. A
+ * function ends in _locked when its caller must hold the lock, and in _and_unlock when it gives it
+ * up, too; all others take the lock themselves or need none. It is held for a few dozen
+ * instructions; nobody waits while holding it but on its two conditions. The application's code
+ * never runs under it, nor do `fetch` and `let_go`. Order: the system's and a consumer's lock come
+ * before it; the note queue's, the deduplication's and librdkafka's own come after it. What is
+ * called under it must not call the engine, but for kca__engine_raise, which takes no lock.
  *
- * THE STATES OF A DELIVERY. Only these functions write `state`. "P": the poller. "T": a thread in
- * kca__engine_take. "A": any thread of the application, a T that brings its last delivery back
- * among them. "R": the thread that the dead letter's publisher reports on, or P.
+ * THE STATES OF A DELIVERY, and who moves it. P: the poller. T: a thread in kca__engine_take. A:
+ * any thread that settles or frees a delivery, T among them. R: the thread on which the dead
+ * letter's publisher reports, or P. "kca__engine_" is left out of the functions' names.
  *
- *   from       event                                       to         by
- *   ---------  ------------------------------------------  --------- ------------------------------
- *   FREE       a record is fetched                         WAITING    T  accept_one_locked
- *   FREE       it stands in for a delivery that the        EXPIRED,   P, A  stand_in_for_locked
- *              application still has (see below)           and on
- *   WAITING    its turn has come                           OUT        T  give_out_locked
- *   WAITING    its turn has come, but its partition is     WAITING    T  park_locked; resuming puts
- *              paused or draining                                     it back: unpark_locked
- *   WAITING    its turn has come, or it is parked, and     FREE       T  kca__engine_take_locked;
- *              its partition is revoked                               P  drop_parked_locked
- *   OUT        settled with a verdict                      SETTLED    A  kca__engine_settle_locked
- *   OUT        given back without one: as KCA_FAILED       SETTLED    A  kca__engine_give_back
- *   OUT        withdrawn: counts as nothing                SETTLED    T  kca__engine_withdraw
- *   OUT        its processing time is over                 EXPIRED    P  expire_locked
- *   SETTLED,   settled again: does not count               the same   A  kca__engine_settle
- *   EXPIRED
- *   SETTLED,   given back with the fate RETRY              COMING     A  meet_fate_locked
- *   EXPIRED      ... and the engine stops                  FREE
- *              given back with the fate DEAD_LETTER        CONDEMNED
- *              given back with no fate, or its partition   FREE       A  give_back_and_unlock
- *              is revoked, or the engine is shut
- *   COMING     due, with the fate RETRY                    WAITING    P  bring_back_locked
- *              due, with the fate DEAD_LETTER              CONDEMNED
- *              its partition is revoked                    FREE       P, T  sweep_due_locked, or
- *                                                                     bring_back_locked
- *   CONDEMNED  its letter is being written                 WRITING    P  kca__engine_take_condemned
- *              its partition is revoked                    FREE       P, T  sweep_condemned_locked
- *   WRITING    stored                                      FREE       R  kca__engine_letter_stored
- *              not stored, and the engine stops            FREE       R  kca__engine_letter_failed
- *              not stored, or postponed                    COMING     R  write_later_locked
- *                ... and its partition is revoked          FREE
- *   WAITING,   the engine is shut                          FREE       P  shut_delivery_locked
+ *   from       event                                     to          by
+ *   ---------  ----------------------------------------  ----------  ------------------------------
+ *   FREE       a record was fetched                      WAITING     T  accept_one_locked
+ *   FREE       a stand-in is needed (see below)          EXPIRED *   P, A  stand_in_for_locked
+ *   WAITING    its turn has come                         OUT         T  give_out_locked
+ *   WAITING    its turn has come, its partition is       WAITING,    T  park_locked
+ *                paused or draining                        parked
+ *   WAITING    it is parked, its partition is resumed    WAITING     A  unpark_locked
+ *   WAITING    its turn has come, its partition is       FREE        T  take_locked
+ *                revoked
+ *   WAITING    it is parked, its partition is revoked    FREE        P, T  drop_parked_locked
+ *   OUT        settled with a verdict                    SETTLED     A  settle_locked
+ *   OUT        given back: as if settled with            SETTLED **  A  give_back
+ *                KCA_FAILED
+ *   OUT        withdrawn: counts as nothing              SETTLED **  T  withdraw
+ *   OUT        its processing time is over               EXPIRED     P  expire_locked
+ *   EXPIRED    settled: does not count, but its handler  EXPIRED     A  detach_locked
+ *                is back: a stand-in meets its fate, or
+ *                its lane opens
+ *   SETTLED    settled again: does not count             SETTLED     A  settle
+ *   SETTLED,   given back, fate RETRY                    COMING      A  come_later_locked
+ *   EXPIRED      ... and the engine is stopping          FREE        A  meet_fate_locked
+ *              given back, fate DEAD_LETTER              CONDEMNED   A  condemn_locked
+ *              given back, fate NONE, or the partition   FREE        A  give_back_and_unlock
+ *                is revoked, or the engine is shut
+ *   COMING     due, fate RETRY                           WAITING     P  bring_back_locked
+ *   COMING     due, fate DEAD_LETTER                     CONDEMNED   P  bring_back_locked
+ *   COMING     its partition is revoked                  FREE        P, T  sweep_due_locked,
+ *                                                                    P  bring_back_locked
+ *   CONDEMNED  its dead letter is to be written now      WRITING     P  take_condemned
+ *   CONDEMNED  its partition is revoked                  FREE        P, T  sweep_condemned_locked
+ *   WRITING    stored                                    FREE        R  letter_stored
+ *   WRITING    failed                                    COMING      R  letter_failed
+ *   WRITING    postponed: its publisher has no room      COMING      P  letter_postponed
+ *   WRITING    failed or postponed, its partition is     FREE        R  write_later_locked
+ *                revoked
+ *   WRITING    failed, the engine is stopping            FREE        R  letter_failed
+ *   WAITING,   the engine is shut                        FREE        P  shut_delivery_locked
  *   COMING,
  *   CONDEMNED
  *
- * T sweeps, too: when a partition's offsets go back, its assignment is revoked and begins anew with
- * the record that T has just fetched.
+ *   *   and with the same lock held COMING, CONDEMNED or FREE, as its fate is
+ *   **  and with the same call COMING, CONDEMNED or FREE: it is given back
  *
- * THE FATE is decided once, when a delivery is settled or expires, and met when it is given back:
+ * It becomes FREE in kca__engine_free_delivery_locked only. T revokes and sweeps when a partition's
+ * offsets go back: the assignment begins anew with the record that T has just fetched. Being shut
+ * leaves OUT, SETTLED, EXPIRED and WRITING as they are, and revokes all partitions.
  *
- *   KCA_DONE, KCA_DUPLICATE                    NONE, and the frontier passes it
- *   the partition is revoked                   NONE, and nothing counts
- *   failed or expired, attempts left, its      RETRY
- *   error is not one that is rejected
- *     ... and the engine stops                 NONE: the record comes again after the next start
+ * ITS FATE is decided when it is settled or expires, and met when it is given back:
+ *
+ *   its partition is revoked                   NONE; the verdict does not count
+ *   KCA_DONE, KCA_DUPLICATE                    NONE; the frontier passes it
+ *   failed or expired, with attempts left and
+ *   no error of those that are rejected        RETRY
+ *     ... and the engine is stopping           NONE; the record comes again after the next start
  *   else, with a dead-letter channel           DEAD_LETTER; the frontier passes it when its letter
  *                                              is stored
- *   else, failure policy "skip"                NONE, a fault, and the frontier passes it
- *   else, failure policy "stop"                NONE, and the engine ends with the error
+ *   else, failure policy "skip"                NONE and a fault; the frontier passes it
+ *   else, failure policy "stop"                NONE and a fault; the engine ends with the error
  *
- * RETRY becomes NONE when the delivery is WAITING again; DEAD_LETTER stays until it is FREE.
+ * RETRY becomes NONE when it is WAITING again, DEAD_LETTER when it is FREE. One that has a fate, or
+ * comes again, keeps its lane: the next of its key waits for it.
  *
- * A STAND-IN is a second delivery of one record (`sharing`). It takes over the place in the lane
- * and in the frontier, and the fate, which it meets at once. What the application keeps is then
- * only memory to be given back. There are two occasions: kca__engine_settle of a failure, for the
- * application may free the delivery much later; and an expiry under the timeout policy "abandon".
- * Under the policy "wait" an expired delivery keeps its lane until its handler is back. None is
- * made while the engine stops, of a revoked partition, or without memory: then the fate waits until
- * the delivery is given back.
+ * A STAND-IN is a second delivery of a record (`sharing`). It takes over the position in the lane
+ * and in the frontier, and the fate, which it meets at once; what the application has is then only
+ * memory, to be given back at any time. One is made when kca__engine_settle counts a failure that
+ * has a fate, for the application may free the delivery much later; when an expired one with a fate
+ * is settled; and when one expires under the timeout policy "abandon". Under the policy "wait" an
+ * expired delivery keeps its lane until its handler is back. None is made while the engine is
+ * stopping, of a revoked partition, or without memory: then the fate waits for the giving back.
  *
- * HOW A DELIVERY ENDS. The verbs, each one step:
+ * HOW A DELIVERY ENDS, the verbs:
  *
- *   settle        the verdict counts: the frontier passes the delivery, or its fate is decided
- *   take back     it leaves the list of those that are out, settled or expired
- *   open lane     the next delivery of its key may be given out
- *   detach        a stand-in goes on in its stead
- *   give back     the application lets go of it: it meets its fate, or its record and its place are
- *                 free
- *   withdraw      give back without having settled
- *   drop          a delivery that the engine alone has: open lane, release record, free
- *   release       of the record: it goes back to librdkafka
- *   free          the delivery is FREE: its place in the engine is another record's
- *   put away      settle and give back what a thread brings with it (kca__returned), in its stride:
- *                 settled with one lock, its record released without, freed with the next lock
+ *   settle     its verdict counts: the frontier passes it, or its fate is decided
+ *   take back  settled or expired, it leaves the list of those that are out
+ *   detach     its handler is back: a stand-in meets its fate, or its lane opens
+ *   give back  the application lets go of it: it meets its fate, or ends
+ *   withdraw   is given back without having been settled
+ *   put away   what a thread brings with it (kca__returned) is settled and given back in passing:
+ *              settled at one lock, its record released without, freed at the next lock
+ *   drop       the engine ends one that the application does not have
+ *   end        = open lane (the next of its key may be given out), release record (to librdkafka),
+ *              free (its memory and its room are for another record)
  *
- * Records of a revoked partition are dropped when their turn comes. In a partition that is not
- * revoked a delivery leaves the frontier's open ones by being settled only: what lies between open
- * ones counts as finished. So a delivery that is dropped without being settled, as the engine
- * stops, is not used again: while it stops no delivery is made.
+ * What may be used again. In a partition that is not revoked a delivery leaves the frontier's open
+ * ones by being settled only: what lies between open ones counts as finished. So one that ends
+ * without being settled, which happens only while the engine is stopping, is not used again: no
+ * delivery is made then.
  */
 #ifndef KCA_ENGINE_ENGINE_PRIVATE_H
 #define KCA_ENGINE_ENGINE_PRIVATE_H

@@ -35,7 +35,7 @@ int64_t kca__frontier_offset(const kca__frontier *f);
 /* A record of this offset, greater than all before it, came. */
 void kca__frontier_add(kca__frontier *f, kca__frontier_entry *entry, int64_t offset);
 
-/* Likewise one that is settled already. */
+/* A record of this offset, greater than all before it, came and is settled already. */
 void kca__frontier_pass(kca__frontier *f, int64_t offset);
 
 /* An open record is settled: its entry is the owner's again. */

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a lane is: who waits for whom. */
+/* Which deliveries are in one lane, and so wait for one another. */
 typedef enum kca__order { KCA__ORDER_KEY, KCA__ORDER_PARTITION, KCA__ORDER_NONE } kca__order;
 
 typedef struct kca__lane_entry {
@@ -49,7 +49,7 @@ void kca__lanes_close(kca__lanes *l);
 /* A new entry, last of its lane; ready when it is the only one. */
 void kca__lanes_add(kca__lanes *l, kca__lane_entry *e);
 
-/* The longest ready entry, which is then out; NULL: none is ready. */
+/* The entry that has been ready longest, which is then out; NULL: none is ready. */
 kca__lane_entry *kca__lanes_take(kca__lanes *l);
 
 /* An entry that is out is ready again, still the first of its lane. */

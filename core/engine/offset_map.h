@@ -17,7 +17,7 @@
  * An offset told wrongly would be a record lost. So the checksum (FNV-1a) is over base, encoding
  * and payload: a text that was damaged, or copied to another committed offset (as mirroring and
  * tools that move groups do), reads as empty. So does what other clients write. Texts stay
- * readable: another encoding gets another letter, and who does not know it repeats.
+ * readable: another encoding gets another letter, and a version that does not know it repeats.
  *
  * Pure: no threads, no librdkafka. The owner locks.
  */
