@@ -122,15 +122,19 @@ static inline record *new_record(fixture *f, int partition, int64_t offset, int 
     return r;
 }
 
+static inline kca__inbound_record came(record *r) {
+    return (kca__inbound_record){.record = r,
+                                 .topic = "things",
+                                 .partition = r->partition,
+                                 .offset = r->offset,
+                                 .key = r->key < 0 ? NULL : r->key_text,
+                                 .key_len = r->key < 0 ? 0 : strlen(r->key_text)};
+}
+
 static inline void accept_record(fixture *f, record *r) {
-    kca__inbound_record came = {.record = r,
-                                .topic = "things",
-                                .partition = r->partition,
-                                .offset = r->offset,
-                                .key = r->key < 0 ? NULL : r->key_text,
-                                .key_len = r->key < 0 ? 0 : strlen(r->key_text)};
+    kca__inbound_record inbound = came(r);
     pthread_mutex_lock(&f->engine->lock);
-    kca__engine_accept_locked(f->engine, &came, 1);
+    kca__engine_accept_locked(f->engine, &inbound, 1);
     pthread_mutex_unlock(&f->engine->lock);
 }
 
