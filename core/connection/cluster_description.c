@@ -6,16 +6,16 @@
  */
 #include "connection/cluster_description.h"
 
-#include "base/interrupt.h"
+#include "base/clock.h"
+#include "kafka/ask.h"
 #include "kafka/kafka_error.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { SLICE_MS = 500, COMMITTED_SLICE_MS = 50, COURTESY_MS = 2000, PAUSE_MS = 10 };
+enum { SLICE_MS = 500, COMMITTED_SLICE_MS = 50, COURTESY_MS = 2000 };
 
 typedef struct asking {
     kca_connection *connection;
@@ -33,7 +33,7 @@ typedef struct asking {
 
 /* ---- questions ---- */
 
-static bool is_final(rd_kafka_resp_err_t err) {
+static bool may_pass(rd_kafka_resp_err_t err) {
     switch (err) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -41,9 +41,9 @@ static bool is_final(rd_kafka_resp_err_t err) {
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
-        return true;
-    default:
         return false;
+    default:
+        return true;
     }
 }
 
@@ -52,8 +52,8 @@ static kca_error *refused(asking *a, rd_kafka_resp_err_t err, const char *what, 
     kca__client_trouble(a->client, trouble);
     bool missing = kca__error_is_missing_topic(err);
     int code = missing         ? KCA_ERROR_NOT_FOUND
-               : is_final(err) ? KCA_ERROR_AUTHORIZATION
-                               : KCA_ERROR_TIMEOUT;
+               : may_pass(err) ? KCA_ERROR_TIMEOUT
+                               : KCA_ERROR_AUTHORIZATION;
     if (atomic_load(a->leaving))
         code = KCA_ERROR_STOPPED;
     return kca__error_from_kafka(code, err, code == KCA_ERROR_TIMEOUT ? KCA__RETRIABLE : 0,
@@ -64,30 +64,24 @@ static kca_error *refused(asking *a, rd_kafka_resp_err_t err, const char *what, 
                                  *trouble ? " (" : "", trouble, *trouble ? ")" : "");
 }
 
-typedef rd_kafka_resp_err_t (*question)(asking *a, void *about, int timeout_ms);
-
-/* Asks in slices until there is an answer, one that stays the same, or the deadline is over. */
-static kca_error *ask(asking *a, question q, void *about, int slice_ms, const char *what,
-                      const char *name) {
-    const struct timespec pause = {0, PAUSE_MS * 1000000};
-    while (true) {
-        int left = kca__clock_left_ms(a->deadline);
-        rd_kafka_resp_err_t err = q(a, about, left < 0 || left > slice_ms ? slice_ms : left);
-        if (!err)
-            return NULL;
-        if (is_final(err) || kca__interrupt_left_ms(a->deadline) == 0 || atomic_load(a->leaving))
-            return refused(a, err, what, name);
-        nanosleep(&pause, NULL);
-    }
+static kca_error *ask(asking *a, kca__question question, void *about, int slice_ms,
+                      const char *what, const char *name) {
+    const kca__asking how = {.rk = a->client->rk,
+                             .deadline = a->deadline,
+                             .leaving = a->leaving,
+                             .slice_ms = slice_ms,
+                             .may_pass = may_pass};
+    rd_kafka_resp_err_t err;
+    return kca__ask(&err, &how, question, about) == KCA__ASK_ANSWERED ? NULL
+                                                                      : refused(a, err, what, name);
 }
 
-static rd_kafka_resp_err_t ask_metadata(asking *a, void *about, int timeout_ms) {
-    (void)about;
-    rd_kafka_topic_t *only = a->topic ? rd_kafka_topic_new(a->client->rk, a->topic, NULL) : NULL;
+static rd_kafka_resp_err_t ask_metadata(rd_kafka_t *rk, void *about, int timeout_ms) {
+    asking *a = about;
+    rd_kafka_topic_t *only = a->topic ? rd_kafka_topic_new(rk, a->topic, NULL) : NULL;
     if (a->topic && !only)
         return rd_kafka_last_error();
-    rd_kafka_resp_err_t err =
-        rd_kafka_metadata(a->client->rk, !only, only, &a->metadata, timeout_ms);
+    rd_kafka_resp_err_t err = rd_kafka_metadata(rk, !only, only, &a->metadata, timeout_ms);
     if (only)
         rd_kafka_topic_destroy(only);
     if (err)
@@ -102,16 +96,8 @@ static rd_kafka_resp_err_t ask_metadata(asking *a, void *about, int timeout_ms) 
 
 /* The beginning and the end are times to the broker. What it does not tell of a partition stays as
  * it is: below 0. */
-static rd_kafka_resp_err_t ask_bounds(asking *a, void *about, int timeout_ms) {
-    return rd_kafka_offsets_for_times(a->client->rk, about, timeout_ms);
-}
-
-static rd_kafka_resp_err_t ask_committed(asking *a, void *about, int timeout_ms) {
-    rd_kafka_topic_partition_list_t *list = about;
-    rd_kafka_resp_err_t err = rd_kafka_committed(a->client->rk, list, timeout_ms);
-    for (int i = 0; i < list->cnt && !err; i++)
-        err = list->elems[i].err;
-    return err;
+static rd_kafka_resp_err_t ask_bounds(rd_kafka_t *rk, void *about, int timeout_ms) {
+    return rd_kafka_offsets_for_times(rk, about, timeout_ms);
 }
 
 /* All partitions that there are, with this offset. */
@@ -127,8 +113,8 @@ static rd_kafka_topic_partition_list_t *partitions(const asking *a, int64_t offs
 
 static kca_error *ask_group(asking *a) {
     a->committed = partitions(a, RD_KAFKA_OFFSET_INVALID);
-    kca_error *e = a->committed->cnt > 0 ? ask(a, ask_committed, a->committed, COMMITTED_SLICE_MS,
-                                               "offsets of group ", a->group)
+    kca_error *e = a->committed->cnt > 0 ? ask(a, kca__ask_committed, a->committed,
+                                               COMMITTED_SLICE_MS, "offsets of group ", a->group)
                                          : NULL;
     /* Its members are worth a question, but not an error: not everyone may ask, and not every
      * broker answers. */
@@ -140,8 +126,8 @@ static kca_error *ask_group(asking *a) {
 }
 
 static kca_error *ask_all(asking *a) {
-    kca_error *e = ask(a, ask_metadata, NULL, SLICE_MS,
-                       a->topic ? "topic " : "the cluster's topics", a->topic ? a->topic : "");
+    kca_error *e = ask(a, ask_metadata, a, SLICE_MS, a->topic ? "topic " : "the cluster's topics",
+                       a->topic ? a->topic : "");
     if (e)
         return e;
     a->begins = partitions(a, RD_KAFKA_OFFSET_BEGINNING);

@@ -5,10 +5,10 @@
 #include "base/interrupt.h"
 #include "base/text.h"
 #include "connection/diagnosis.h"
+#include "kafka/ask.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PROBE_SLICE_MS = 250, DIAGNOSIS_MS = 2000, CREATION_MS = 1000 };
 
@@ -104,38 +104,25 @@ kca_error *kca__connection_reach(kca_connection *c, kca__client *client, int64_t
     return reason ? reason : other_error(c, "", true);
 }
 
-/* One look at the topic; its partitions, or 0 with what is in the way. */
-static int ask_partitions(kca__client *client, rd_kafka_topic_t *topic, int timeout_ms,
-                          rd_kafka_resp_err_t *err) {
-    const struct rd_kafka_metadata *answer;
-    *err = rd_kafka_metadata(client->rk, 0, topic, &answer, timeout_ms);
-    if (*err)
-        return 0;
-    *err = answer->topics[0].err;
-    int count = *err ? 0 : answer->topics[0].partition_cnt;
-    rd_kafka_metadata_destroy(answer);
-    return count;
+static bool may_come(rd_kafka_resp_err_t err) {
+    return err != RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 }
 
 /* The number of the topic's partitions; 0: it does not exist. A broker that creates it on demand
  * takes a moment. */
 static int count_partitions(kca__client *client, const char *topic, int64_t deadline) {
-    const struct timespec pause = {0, 20000000};
     int64_t patience = kca__clock_deadline(CREATION_MS);
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(client->rk, topic, NULL);
-    int count = 0, left = 1;
-    while (handle && count == 0 && left != 0) {
-        rd_kafka_resp_err_t err;
-        left = kca__interrupt_left_ms(patience < deadline ? patience : deadline);
-        count = ask_partitions(client, handle, kca__interrupt_slice_ms(left), &err);
-        if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-            break;
-        if (count == 0)
-            nanosleep(&pause, NULL);
-    }
-    if (handle)
-        rd_kafka_topic_destroy(handle);
-    return count;
+    const kca__asking asking = {.rk = client->rk,
+                                .deadline = patience < deadline ? patience : deadline,
+                                .slice_ms = kca__interrupt_slice_ms(CREATION_MS),
+                                .may_pass = may_come};
+    kca__topic_look look = {rd_kafka_topic_new(client->rk, topic, NULL), 0};
+    if (!look.topic)
+        return 0;
+    rd_kafka_resp_err_t err;
+    kca__ask(&err, &asking, kca__ask_partitions, &look);
+    rd_kafka_topic_destroy(look.topic);
+    return look.partitions;
 }
 
 kca_error *kca__connection_look_for(const kca_connection *c, kca__client *client,

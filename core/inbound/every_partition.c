@@ -1,23 +1,19 @@
 #include "inbound/every_partition.h"
 
+#include "kafka/ask.h"
 #include "kafka/kafka_error.h"
 
 enum { ANSWER_MS = 5000 };
 
 static rd_kafka_resp_err_t add_all(rd_kafka_topic_partition_list_t *list, rd_kafka_t *rk,
                                    const char *name) {
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
-    if (!topic)
+    kca__topic_look look = {rd_kafka_topic_new(rk, name, NULL), 0};
+    if (!look.topic)
         return rd_kafka_last_error();
-    const struct rd_kafka_metadata *answer;
-    rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, topic, &answer, ANSWER_MS);
-    rd_kafka_topic_destroy(topic);
-    if (err)
-        return err;
-    err = answer->topics[0].err;
-    if (!err && answer->topics[0].partition_cnt > 0)
-        rd_kafka_topic_partition_list_add_range(list, name, 0, answer->topics[0].partition_cnt - 1);
-    rd_kafka_metadata_destroy(answer);
+    rd_kafka_resp_err_t err = kca__ask_partitions(rk, &look, ANSWER_MS);
+    rd_kafka_topic_destroy(look.topic);
+    if (!err)
+        rd_kafka_topic_partition_list_add_range(list, name, 0, look.partitions - 1);
     return err;
 }
 

@@ -1,6 +1,7 @@
 #include "inbound/offsets.h"
 
 #include "inbound/poller.h"
+#include "kafka/ask.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,14 +113,6 @@ static bool may_pass(rd_kafka_resp_err_t err) {
            err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
 }
 
-/* librdkafka does not look at once when it has found the coordinator: hence slices. */
-static rd_kafka_resp_err_t look_up_once(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_resp_err_t err = rd_kafka_committed(rk, list, LOOK_UP_SLICE_MS);
-    for (int i = 0; i < list->cnt && !err; i++)
-        err = list->elems[i].err;
-    return err;
-}
-
 /* What the group committed, with the maps of what is finished beyond. NULL: there is no answer, of
  * one partition or all. Then librdkafka goes on asking for the offsets by itself, and what was
  * finished beyond them is repeated: exactly once has more patience. */
@@ -131,8 +124,8 @@ rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
     int64_t end =
         kca__clock_deadline(in->transaction ? in->options->rebalance_timeout_ms / 2 : LOOK_UP_MS);
     rd_kafka_resp_err_t err;
-    do
-        err = look_up_once(in->client->rk, found);
+    do /* librdkafka does not look at once when it has found the coordinator: hence slices */
+        err = kca__ask_committed(in->client->rk, found, LOOK_UP_SLICE_MS);
     while (may_pass(err) && kca__clock_left_ms(kca__inbound_clip_deadline(in, end)) != 0);
     if (!err)
         return found;

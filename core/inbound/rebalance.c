@@ -6,6 +6,7 @@
 #include "inbound/fetch.h"
 #include "inbound/offsets.h"
 #include "inbound/poller.h"
+#include "kafka/ask.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -214,9 +215,7 @@ static rd_kafka_resp_err_t seek_once(rd_kafka_t *rk, rd_kafka_topic_partition_li
     rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
     if (error)
         rd_kafka_error_destroy(error);
-    for (int i = 0; i < list->cnt && !err; i++)
-        err = list->elems[i].err;
-    return err;
+    return kca__ask_error(err, list);
 }
 
 /* librdkafka drops what it has fetched at the call. It refuses partitions that were assigned just

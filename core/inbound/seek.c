@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "inbound/inbound.h"
 #include "inbound/rebalance.h"
+#include "kafka/ask.h"
 #include "kafka/kafka_error.h"
 
 #include <stdlib.h>
@@ -143,9 +144,8 @@ static void choose(void *user, const kca__partition_look *look) {
 /* Times become offsets; a time after the last record is the end. */
 static kca_error *find_offsets(kca__inbound *in, const kca__seek *s,
                                rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(in->client->rk, list, LOOK_UP_MS);
-    for (int i = 0; i < list->cnt && !err; i++)
-        err = list->elems[i].err;
+    rd_kafka_resp_err_t err =
+        kca__ask_error(rd_kafka_offsets_for_times(in->client->rk, list, LOOK_UP_MS), list);
     return err ? seek_error(in, s, err) : NULL;
 }
 

@@ -1,13 +1,10 @@
 /* Questions of a redrive to the cluster, and its errors. */
 #include "redrive/redrive_run.h"
 
-#include "base/interrupt.h"
 #include "kafka/kafka_error.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 enum { SLICE_MS = 500 };
 
@@ -80,55 +77,38 @@ static kca_error *late(kca__redrive_run *run, rd_kafka_resp_err_t err, const cha
         what, rd_kafka_err2str(err), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
 }
 
-kca_error *kca__redrive_ask(kca__redrive_run *run, kca__redrive_question ask, void *about,
+kca_error *kca__redrive_ask(kca__redrive_run *run, kca__question question, void *about,
                             const char *what, int64_t deadline) {
-    const struct timespec pause = {0, 20000000};
-    while (true) {
-        int left = kca__clock_left_ms(deadline);
-        rd_kafka_resp_err_t err = ask(run, about, left < 0 || left > SLICE_MS ? SLICE_MS : left);
-        if (!err)
-            return NULL;
-        if (!is_passing(err))
-            return refused(run, err, what);
-        if (kca__interrupt_left_ms(deadline) == 0)
-            return late(run, err, what);
-        if (atomic_load(run->leaving))
-            return kca__redrive_error(run, KCA_ERROR_STOPPED, err, "the system shuts down");
-        nanosleep(&pause, NULL);
+    const kca__asking asking = {.rk = run->reader->rk,
+                                .deadline = deadline,
+                                .leaving = run->leaving,
+                                .slice_ms = SLICE_MS,
+                                .may_pass = is_passing};
+    rd_kafka_resp_err_t err;
+    switch (kca__ask(&err, &asking, question, about)) {
+    case KCA__ASK_ANSWERED:
+        return NULL;
+    case KCA__ASK_REFUSED:
+        return refused(run, err, what);
+    case KCA__ASK_LATE:
+        return late(run, err, what);
+    default:
+        return kca__redrive_error(run, KCA_ERROR_STOPPED, err, "the system shuts down");
     }
 }
 
 /* ---- topics ---- */
 
-typedef struct topic_look {
-    rd_kafka_topic_t *topic;
-    int partitions;
-} topic_look;
-
-static rd_kafka_resp_err_t look(kca__redrive_run *run, void *about, int timeout_ms) {
-    topic_look *wanted = about;
-    const struct rd_kafka_metadata *answer;
-    rd_kafka_resp_err_t err =
-        rd_kafka_metadata(run->reader->rk, 0, wanted->topic, &answer, timeout_ms);
-    if (err)
-        return err;
-    err = answer->topic_cnt == 1 ? answer->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-    if (!err)
-        wanted->partitions = answer->topics[0].partition_cnt;
-    rd_kafka_metadata_destroy(answer);
-    return err;
-}
-
 kca_error *kca__redrive_count_partitions(kca__redrive_run *run, const char *topic, int *out) {
     char what[300];
-    topic_look wanted = {rd_kafka_topic_new(run->reader->rk, topic, NULL), 0};
+    kca__topic_look look = {rd_kafka_topic_new(run->reader->rk, topic, NULL), 0};
     *out = 0;
-    if (!wanted.topic)
+    if (!look.topic)
         return kca__redrive_error(run, KCA_ERROR_BROKER, rd_kafka_last_error(), "topic %s: %s",
                                   topic, rd_kafka_err2str(rd_kafka_last_error()));
     snprintf(what, sizeof what, "topic %s", topic);
-    kca_error *e = kca__redrive_ask(run, look, &wanted, what, run->deadline);
-    rd_kafka_topic_destroy(wanted.topic);
-    *out = wanted.partitions;
+    kca_error *e = kca__redrive_ask(run, kca__ask_partitions, &look, what, run->deadline);
+    rd_kafka_topic_destroy(look.topic);
+    *out = look.partitions;
     return e;
 }

@@ -34,20 +34,11 @@ static kca_error *open_reader(kca__redrive_run *run) {
 
 /* ---- questions ---- */
 
-static rd_kafka_resp_err_t ask_committed(kca__redrive_run *run, void *about, int timeout_ms) {
-    rd_kafka_topic_partition_list_t *list = about;
-    rd_kafka_resp_err_t err = rd_kafka_committed(run->reader->rk, list, timeout_ms);
-    for (int i = 0; i < list->cnt && !err; i++)
-        err = list->elems[i].err;
-    return err;
-}
-
 /* The list's offsets are times, and become offsets; nothing that late: RD_KAFKA_OFFSET_END. */
-static rd_kafka_resp_err_t ask_times(kca__redrive_run *run, void *about, int timeout_ms) {
+static rd_kafka_resp_err_t ask_times(rd_kafka_t *rk, void *about, int timeout_ms) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(about);
-    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(run->reader->rk, list, timeout_ms);
-    for (int i = 0; i < list->cnt && !err; i++)
-        err = list->elems[i].err;
+    rd_kafka_resp_err_t err =
+        kca__ask_error(rd_kafka_offsets_for_times(rk, list, timeout_ms), list);
     for (int i = 0; i < list->cnt && !err; i++)
         ((rd_kafka_topic_partition_list_t *)about)->elems[i].offset = list->elems[i].offset;
     rd_kafka_topic_partition_list_destroy(list);
@@ -55,14 +46,15 @@ static rd_kafka_resp_err_t ask_times(kca__redrive_run *run, void *about, int tim
 }
 
 typedef struct watermarks {
+    const char *topic;
     int partition;
     int64_t low, high;
 } watermarks;
 
-static rd_kafka_resp_err_t ask_watermarks(kca__redrive_run *run, void *about, int timeout_ms) {
+static rd_kafka_resp_err_t ask_watermarks(rd_kafka_t *rk, void *about, int timeout_ms) {
     watermarks *w = about;
-    return rd_kafka_query_watermark_offsets(run->reader->rk, run->options->topic, w->partition,
-                                            &w->low, &w->high, timeout_ms);
+    return rd_kafka_query_watermark_offsets(rk, w->topic, w->partition, &w->low, &w->high,
+                                            timeout_ms);
 }
 
 /* ---- answers ---- */
@@ -110,7 +102,7 @@ static kca_error *find_limits(kca__redrive_run *run, const findings *f) {
     kca_error *e = NULL;
     for (int i = 0; i < run->partition_count && !e; i++) {
         char what[300];
-        watermarks w = {i, 0, 0};
+        watermarks w = {run->options->topic, i, 0, 0};
         run->partitions[i] = (kca__redrive_partition){.run = run, .number = i};
         snprintf(what, sizeof what, "topic %s[%d]", run->options->topic, i);
         e = kca__redrive_ask(run, ask_watermarks, &w, what, run->deadline);
@@ -124,7 +116,7 @@ static kca_error *find(kca__redrive_run *run) {
     char what[400];
     findings f = {all_partitions(run, RD_KAFKA_OFFSET_INVALID), NULL, NULL};
     snprintf(what, sizeof what, "offsets of group %s", run->options->group_id);
-    kca_error *e = kca__redrive_ask(run, ask_committed, f.committed, what, run->deadline);
+    kca_error *e = kca__redrive_ask(run, kca__ask_committed, f.committed, what, run->deadline);
     if (!e)
         e = find_time(run, &f.starts, run->options->start_time_ms);
     if (!e)

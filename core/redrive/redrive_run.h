@@ -20,6 +20,7 @@
 
 #include "base/list.h"
 #include "dead_letter/dead_letter.h"
+#include "kafka/ask.h"
 #include "redrive/redrive.h"
 
 typedef enum kca__redrive_outcome {
@@ -105,12 +106,9 @@ kca_error *kca__redrive_error(const kca__redrive_run *run, int code, rd_kafka_re
  * the time is over. */
 void kca__redrive_fail(kca__redrive_run *run, kca_error *e);
 
-/* One question of at most `timeout_ms` to the cluster through the reader. */
-typedef rd_kafka_resp_err_t (*kca__redrive_question)(kca__redrive_run *run, void *about,
-                                                     int timeout_ms);
-
-/* Asks until there is an answer, or the deadline; `what` is asked for ("its offsets"). */
-kca_error *kca__redrive_ask(kca__redrive_run *run, kca__redrive_question ask, void *about,
+/* Asks through the reader until there is an answer, or the deadline; `what` is asked for ("its
+ * offsets"). */
+kca_error *kca__redrive_ask(kca__redrive_run *run, kca__question question, void *about,
                             const char *what, int64_t deadline);
 
 /* How many partitions a topic has; asking does not create it: KCA_ERROR_NOT_FOUND. */

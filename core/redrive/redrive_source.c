@@ -103,17 +103,17 @@ rd_kafka_message_t *kca__redrive_source_read(kca__redrive_run *run, int timeout_
 /* ---- commits ---- */
 
 /* rd_kafka_commit itself may wait for ever when the coordinator is gone. */
-static rd_kafka_resp_err_t ask_commit(kca__redrive_run *run, void *about, int timeout_ms) {
+static rd_kafka_resp_err_t ask_commit(rd_kafka_t *rk, void *about, int timeout_ms) {
     const rd_kafka_topic_partition_list_t *list = about;
-    rd_kafka_queue_t *answers = rd_kafka_queue_new(run->reader->rk);
-    rd_kafka_resp_err_t err = rd_kafka_commit_queue(run->reader->rk, list, answers, NULL, NULL);
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(rk);
+    rd_kafka_resp_err_t err = rd_kafka_commit_queue(rk, list, answers, NULL, NULL);
     rd_kafka_event_t *answer = err ? NULL : rd_kafka_queue_poll(answers, timeout_ms);
     if (!err)
         err = answer ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
     const rd_kafka_topic_partition_list_t *told =
-        answer && !err ? rd_kafka_event_topic_partition_list(answer) : NULL;
-    for (int i = 0; told && i < told->cnt && !err; i++)
-        err = told->elems[i].err;
+        answer ? rd_kafka_event_topic_partition_list(answer) : NULL;
+    if (told)
+        err = kca__ask_error(err, told);
     if (answer)
         rd_kafka_event_destroy(answer);
     rd_kafka_queue_destroy(answers);
