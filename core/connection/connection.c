@@ -4,14 +4,13 @@
 #include "base/option.h"
 #include "base/text.h"
 #include "kafka/option_properties.h"
+#include "kafka/quirks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-enum { CHAIN_FIXED = 0x020800ff };
 
 kca_error *kca__connection_new(kca_connection **out, const char *name, const char *hosts) {
     *out = NULL;
@@ -78,12 +77,9 @@ const char *kca__connection_protocol(const kca_connection *c) {
     return c->tls ? "ssl" : "plaintext";
 }
 
-/*
- * librdkafka below 2.8.0 sends only the first certificate of PEM text, without its chain, but all
- * of a file. So text is shown to it as a file: one in memory, without a name.
- */
+/* Where text would not do, it is shown to librdkafka as a file: one in memory, without a name. */
 static kca_error *set_certificate_text(kca_connection *c, rd_kafka_conf_t *conf, const char *who) {
-    if (rd_kafka_version() >= CHAIN_FIXED)
+    if (!kca__has_quirk(KCA__QUIRK_CHAIN_NOT_SENT))
         return kca__property_apply(conf, who, "ssl.certificate.pem", c->tls_certificate);
     size_t len = strlen(c->tls_certificate);
     if (c->certificate_fd < 0) {
@@ -123,7 +119,7 @@ kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, b
         {"client.id", "kca"},
         {"reconnect.backoff.max.ms", "1000"},
         {"socket.timeout.ms", "10000"},
-        {"socket.nagle.disable", "true"},
+        {"socket.nagle.disable", "true"}, /* see KCA__QUIRK_NAGLE */
         {"security.protocol", kca__connection_protocol(c)},
     };
     kca_error *e = kca__property_apply_all(conf, who, defaults, sizeof defaults / sizeof *defaults);
@@ -160,7 +156,7 @@ kca_error *kca__connection_open(kca_connection *c) {
     if (kca__embedded_broker_is_meant(c->hosts))
         return open_embedded(c);
     if (c->sasl_mechanism && strncmp(c->sasl_mechanism, "SCRAM", 5) == 0 &&
-        rd_kafka_version() < KCA__SCRAM_FIXED)
+        kca__has_quirk(KCA__QUIRK_SCRAM_NONCE))
         kca__log_write(c->log, KCA_LOG_WARN, "connection", c->name,
                        "SCRAM needs librdkafka 2.6.1 or later on Kafka 4 (this is %s)",
                        rd_kafka_version_str());

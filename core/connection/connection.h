@@ -54,9 +54,6 @@ kca__tls kca__connection_tls(const kca_connection *c);
 /* security.protocol */
 const char *kca__connection_protocol(const kca_connection *c);
 
-/* librdkafka below this cannot do SCRAM with Kafka 4. */
-enum { KCA__SCRAM_FIXED = 0x020601ff };
-
 /* Checks files, and starts the embedded broker if it is one. */
 kca_error *kca__connection_open(kca_connection *c);
 

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "connection/diagnosis.h"
 #include "kafka/ask.h"
+#include "kafka/quirks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static kca_error *authentication_error(const kca_connection *c, const char *trou
             "the broker's SASL port (%s)",
             c->name, c->hosts, trouble);
     bool scram = c->sasl_mechanism && strncmp(c->sasl_mechanism, "SCRAM", 5) == 0;
-    if (scram && rd_kafka_version() < KCA__SCRAM_FIXED)
+    if (scram && kca__has_quirk(KCA__QUIRK_SCRAM_NONCE))
         return kca__error_new(
             KCA_ERROR_AUTHENTICATION,
             "connection %s: authentication refused for user %s: SCRAM with librdkafka %s does not "

@@ -15,7 +15,7 @@
 
 enum { NUDGE_MS = 2 };
 
-/* librdkafka 2.4 and later: the first member of a group need not wait three seconds for others. */
+/* See KCA__QUIRK_MOCK_GROUP_DELAY: NULL where librdkafka has no such function. */
 extern void rd_kafka_mock_group_initial_rebalance_delay_ms(rd_kafka_mock_cluster_t *cluster,
                                                            int32_t delay_ms) __attribute__((weak));
 
@@ -66,8 +66,8 @@ typedef struct nudging {
     atomic_bool over;
 } nudging;
 
-/* The cluster's thread may sleep a second over what it is told, be it to end; what comes to its
- * socket it never oversees. */
+/* See KCA__QUIRK_MOCK_OVERSLEEPS: what comes to its socket the cluster's thread never oversleeps.
+ */
 static void *nudge(void *argument) {
     const struct timespec pause = {0, NUDGE_MS * 1000000};
     nudging *n = argument;

@@ -1,7 +1,7 @@
 /*
  * The broker inside this process: librdkafka's mock cluster, for trying out and for tests. It makes
- * a topic, of 4 partitions, when it is first asked about it. It is not told to: below 2.6 at least
- * its thread may oversee what it is told for a second.
+ * a topic, of 4 partitions, when it is first asked about it. It is not told to, see
+ * KCA__QUIRK_MOCK_OVERSLEEPS.
  */
 #ifndef KCA_CONNECTION_EMBEDDED_BROKER_H
 #define KCA_CONNECTION_EMBEDDED_BROKER_H

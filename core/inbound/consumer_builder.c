@@ -4,13 +4,13 @@
 #include "base/text.h"
 #include "dead_letter/dead_letter.h"
 #include "kafka/option_properties.h"
+#include "kafka/quirks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    COOPERATIVE_FIXED = 0x020601ff,
     LEAST_QUEUED_KBYTES = 4096,
     UNWATCHED_MS = 700000,
     EMBEDDED_SESSION_MS = 4000,
@@ -240,8 +240,7 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded
         {"session.timeout.ms",
          embedded ? least(b->session_timeout_ms, EMBEDDED_SESSION_MS) : b->session_timeout_ms},
         {"topic.metadata.refresh.interval.ms", refresh_ms},
-        /* librdkafka multiplies it by 1000 in an int: past 2147483 every topic is unknown at once
-         */
+        /* see KCA__QUIRK_METADATA_AGE */
         {"metadata.max.age.ms", refresh_ms < 300000 ? 900000 : refresh_ms * 3},
     };
     kca_error *e = NULL;
@@ -253,7 +252,7 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded
 static const char *strategy_of(const kca_consumer_builder *b) {
     if (b->assignment_strategy)
         return b->assignment_strategy;
-    return rd_kafka_version() < COOPERATIVE_FIXED ? "range,roundrobin" : "cooperative-sticky";
+    return kca__has_quirk(KCA__QUIRK_COOPERATIVE_LOOPS) ? "range,roundrobin" : "cooperative-sticky";
 }
 
 kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool embedded,
@@ -273,8 +272,8 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool e
         e = configure_numbers(b, embedded, conf, who);
     if (!e)
         e = kca__property_apply_all(conf, who, texts, sizeof texts / sizeof *texts);
-    /* A full queue is looked at again soon, not after a second: the library's own pace is the
-     * consumer's. */
+    /* A full queue is looked at again soon: the library's own pace is the consumer's. See
+     * KCA__QUIRK_FULL_QUEUE_SLEEPS. */
     if (!e && kca__property_is_known("fetch.queue.backoff.ms"))
         e = kca__property_apply(conf, who, "fetch.queue.backoff.ms", "2");
     if (!e)

@@ -61,10 +61,10 @@ void kca__fetch_take_error(kca__inbound *in, const rd_kafka_message_t *m) {
 }
 
 /*
- * librdkafka below 2.2 stops fetching a partition whose bounded queue is full, and looks again only
- * when its broker thread wakes, once a second: a consumer faster than that stands still meanwhile
- * (8,000 records a second instead of a million). A look-up of offsets that nobody waits for wakes
- * that thread. Later versions have a property for the pause.
+ * KCA__QUIRK_FULL_QUEUE_SLEEPS: librdkafka stops fetching a partition whose bounded queue is full,
+ * and looks again only when its broker thread wakes, once a second: a consumer faster than that
+ * stands still meanwhile (8,000 records a second instead of a million). A look-up of offsets that
+ * nobody waits for wakes that thread.
  */
 void kca__fetch_nudge(kca__inbound *in) {
     rd_kafka_topic_partition_list_t *partitions;
@@ -90,6 +90,7 @@ static void nudge_when_low(kca__inbound *in) {
     kca__fetch_nudge(in);
 }
 
+/* One by one, see KCA__QUIRK_BATCH_SKIPS. */
 int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_ms) {
     int count = 0;
     nudge_when_low(in);

@@ -7,18 +7,13 @@
 #include "inbound/offsets.h"
 #include "inbound/poller.h"
 #include "kafka/ask.h"
+#include "kafka/quirks.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum {
-    SEEK_MS = 5000,
-    SEEK_PAUSE_MS = 5,
-    LONGEST_DRAIN_MS = 30000,
-    DRAIN_SLICE_MS = 100,
-    SEEK_TIMEOUT_FIXED = 0x020100ff
-};
+enum { SEEK_MS = 5000, SEEK_PAUSE_MS = 5, LONGEST_DRAIN_MS = 30000, DRAIN_SLICE_MS = 100 };
 
 /* ---- assignments ---- */
 
@@ -208,9 +203,8 @@ void kca__rebalance_begin(kca__inbound *in) {
 
 /* ---- going elsewhere ---- */
 
-/* Below 2.1 librdkafka takes the timeout for 1000 times shorter. */
 static rd_kafka_resp_err_t seek_once(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list) {
-    int timeout_ms = rd_kafka_version() < SEEK_TIMEOUT_FIXED ? SEEK_MS * 1000 : SEEK_MS;
+    int timeout_ms = kca__has_quirk(KCA__QUIRK_SEEK_TIMEOUT) ? SEEK_MS * 1000 : SEEK_MS;
     rd_kafka_error_t *error = rd_kafka_seek_partitions(rk, list, timeout_ms);
     rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
     if (error)

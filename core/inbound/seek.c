@@ -151,8 +151,7 @@ static kca_error *find_offsets(kca__inbound *in, const kca__seek *s,
 
 /* Beginning and end become offsets, too. The end: librdkafka would ask for it some time after the
  * seek, and skip what came meanwhile. To the broker they are times like others; librdkafka's own
- * question for them, rd_kafka_query_watermark_offsets, waits below 2.3 for as long as the leader
- * does not answer. */
+ * question for them may wait for too long, see KCA__QUIRK_WATERMARKS_WAIT. */
 static kca_error *find_bounds(kca__inbound *in, const kca__seek *s,
                               rd_kafka_topic_partition_list_t *list) {
     rd_kafka_topic_partition_list_t *bounds = rd_kafka_topic_partition_list_new(1);

@@ -2,12 +2,11 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "kafka/quirks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { DESTROY_FIXED = 0x020601ff };
 
 /* syslog's levels, as librdkafka has them. */
 static int log_level(int syslog_level) {
@@ -96,10 +95,9 @@ kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_co
     return NULL;
 }
 
-/* librdkafka below 2.6.1 waits for ever, at full speed, for the references to a partition that went
- * while it was read. Its client has been closed: it stays behind, silent and idle. */
+/* It cannot be destroyed. It has been closed, and stays behind, silent and idle. */
 static bool is_stuck(const kca__client *client) {
-    return client->rk && client->partition_went && rd_kafka_version() < DESTROY_FIXED;
+    return client->rk && client->partition_went && kca__has_quirk(KCA__QUIRK_DESTROY_HANGS);
 }
 
 void kca__client_close(kca__client *client) {

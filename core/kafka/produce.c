@@ -4,8 +4,8 @@
 
 enum { FIELDS = 7 };
 
-/* The headers go as a list of our own, see KCA__QUIRK_HEADERS_FREED_TWICE: a record that librdkafka
- * refuses leaves such a list to us. */
+/* The headers go as a list, see KCA__QUIRK_HEADERS_FREED_TWICE: it is ours again when librdkafka
+ * refuses the record. */
 rd_kafka_error_t *kca__produce(rd_kafka_t *rk, const kca__parcel *parcel) {
     rd_kafka_vu_t fields[FIELDS];
     if (parcel->topic) {

@@ -18,7 +18,7 @@ static kca_error *open_reader(kca__redrive_run *run) {
     if (!e)
         e = kca__property_apply_all(conf, run->who, properties,
                                     sizeof properties / sizeof *properties);
-    /* a full queue is looked at again soon; before there was this it was after a second */
+    /* see KCA__QUIRK_FULL_QUEUE_SLEEPS */
     if (!e && kca__property_is_known("fetch.queue.backoff.ms"))
         e = kca__property_apply(conf, run->who, "fetch.queue.backoff.ms", "2");
     if (e) {
