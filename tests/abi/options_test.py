@@ -43,6 +43,8 @@ RANGES = {
     "consumer_builder.partition": (-2, 2147483647, ["0 or above", "KCA_PARTITION_EVERY"]),
     "consumer_builder.max_attempts": (0, 1000000, ["0:", "up to 1000000"]),
 }
+# Defaults that have a name.
+NAMED = {"consumer_builder.partition": "KCA_PARTITION_ASSIGNED"}
 # Properties that the header tells elsewhere: the consumer's own comment has it.
 ELSEWHERE = {"group.id"}
 
@@ -70,6 +72,11 @@ def number(value: float, kind: str) -> str:
     return f"{value:.1f}" if kind == "double" else f"{value:.0f}"
 
 
+def stands_in(said: str, word: str) -> bool:
+    """Whether the comment has the word, and no longer number that begins so."""
+    return bool(re.search(rf"(?<![\w.-]){re.escape(word)}(?![\d]|\.\d)", said))
+
+
 def is_default(said: str, value: str) -> bool:
     """Whether the comment says "default <value>" or "<value> ... (default)"."""
     word = re.escape(value)
@@ -89,15 +96,12 @@ def faults_of(noun: str, row: dict[str, Any], said: str) -> list[str]:
     if kind in ("int", "time", "double", "ints"):
         least, most, words = RANGES.get(name, (row["least"], row["most"], None))
         words = words or [f"{number(least, kind)} to {number(most, kind)}"]
-        told = all(re.search(rf"(?<![\w.]){re.escape(word)}(?![\w]|\.\d)", said) for word in words)
-        if (least, most) != (row["least"], row["most"]) or not told:
+        if (least, most) != (row["least"], row["most"]) or not all(stands_in(said, word) for word in words):
             found.append(f"its range is {row['least']} to {row['most']}")
     if kind in ("int", "flag", "double"):
-        values = {number(row["initial"], kind)}
-        if name == "consumer_builder.partition":
-            values = {"KCA_PARTITION_ASSIGNED"}
-        if not any(is_default(said, value) for value in values):
-            found.append(f"its default is {row['initial']}")
+        initial = NAMED.get(name, number(row["initial"], kind))
+        if not is_default(said, initial):
+            found.append(f"its default is {initial}")
     if kind == "choice":
         places = [said.find(f'"{choice}"') for choice in row["choices"]]
         if -1 in places or places != sorted(places):
