@@ -119,12 +119,13 @@ bool kca__dead_letter_write(kca__dead_letter_record *out, const kca__dead_letter
         draft = (kca__dead_letter_draft){.headers = (void *)block};
         draft.sink.data = block + headers_size;
         compose(&draft, d, format, &envelope, channel);
-        out->key = d->key;
-        out->key_len = d->key ? d->key_len : 0;
-        out->value = draft.value;
-        out->value_len = draft.value_len;
-        out->headers = draft.headers;
-        out->header_count = draft.header_count;
+        out->record = (kca__record){.key = d->key,
+                                    .key_len = d->key ? d->key_len : 0,
+                                    .value = draft.value,
+                                    .value_len = draft.value_len,
+                                    .timestamp_ms = -1,
+                                    .headers = draft.headers,
+                                    .header_count = draft.header_count};
         out->block = block;
     }
     kca__envelope_clear(&envelope);

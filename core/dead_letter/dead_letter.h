@@ -75,12 +75,7 @@ typedef struct kca__dead_letter {
 
 /* What to publish. It leads into its own block and into what the dead letter borrows. */
 typedef struct kca__dead_letter_record {
-    const void *key;
-    size_t key_len;
-    const void *value; /* NULL: a tombstone */
-    size_t value_len;
-    kca__header *headers;
-    int header_count;
+    kca__record record; /* without a timestamp; a value of NULL: a tombstone */
     void *block;
 } kca__dead_letter_record;
 

@@ -43,11 +43,11 @@ static void on_written(void *user, kca_error *error) {
 
 /* With the next transaction, and so with the offset. One that is too large for its channel must not
  * get there: all that is in it would be aborted. */
-static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca__record *plain) {
-    size_t bytes = plain->key_len + plain->value_len;
+static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca__record *letter) {
+    size_t bytes = letter->key_len + letter->value_len;
     if (bytes > (size_t)channel->options->batch_bytes)
         return kca__publisher_too_large(channel, bytes);
-    kca__held_record *record = kca__held_record_new(channel->options->topic, plain);
+    kca__held_record *record = kca__held_record_new(channel->options->topic, letter);
     if (!record)
         return kca__error_memory();
     kca__list_add(&d->published, &record->link);
@@ -62,21 +62,15 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
     if (!kca__record_headers(&headers, &count, d->record, NULL, 0))
         return kca__error_memory();
     kca__dead_letter letter = letter_of(in, d, headers, count);
-    kca__dead_letter_record record;
+    kca__dead_letter_record written;
     kca_error *e = NULL;
-    if (!kca__dead_letter_write(&record, &letter, kca__consumer_builder_dead_letter(in->options),
+    if (!kca__dead_letter_write(&written, &letter, kca__consumer_builder_dead_letter(in->options),
                                 channel->options->topic)) {
         e = kca__error_memory();
     } else {
-        kca__record plain = {.key = record.key,
-                             .key_len = record.key_len,
-                             .value = record.value,
-                             .value_len = record.value_len,
-                             .headers = record.headers,
-                             .header_count = record.header_count};
-        e = in->transaction ? hold(d, channel, &plain)
-                            : kca__publisher_write(channel, &plain, on_written, d);
-        kca__dead_letter_record_clear(&record);
+        e = in->transaction ? hold(d, channel, &written.record)
+                            : kca__publisher_write(channel, &written.record, on_written, d);
+        kca__dead_letter_record_clear(&written);
     }
     free(headers);
     return e;

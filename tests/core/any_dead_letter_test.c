@@ -140,8 +140,8 @@ typedef struct damaged {
     kca__header headers[LETTER_HEADERS_MOST];
 } damaged;
 
-static void damaged_make(damaged *out, const kca__dead_letter_record *r) {
-    out->record = record_of(r);
+static void damaged_make(damaged *out, const kca__record *r) {
+    out->record = *r;
     out->record.headers = out->headers;
     for (int i = 0; i < r->header_count; i++) {
         const kca__header *h = &r->headers[i];
@@ -257,7 +257,7 @@ static void play(void) {
         assert_true(kca__dead_letter_write(&written, &f.d, format, "orders.dead"));
         for (int i = 0; i < DAMAGES; i++) {
             damaged d;
-            damaged_make(&d, &written);
+            damaged_make(&d, &written.record);
             damage(&d);
             assert_does_no_harm(&d);
             damaged_free(&d);

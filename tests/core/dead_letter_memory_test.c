@@ -17,8 +17,7 @@ static void there_and_back(int format) {
     assert_int_equal(done, written.block != NULL);
     if (!done)
         return;
-    kca__record record = record_of(&written);
-    int found = kca__dead_letter_read(&reading, &record);
+    int found = kca__dead_letter_read(&reading, &written.record);
     assert_int_equal(found, memory_failed ? KCA__DEAD_LETTER_NO_MEMORY : format);
     if (found == format) {
         assert_record_is(&reading.letter, &d);

@@ -22,9 +22,9 @@ static void test_headers_are_springs_byte_for_byte(void **state) {
     kca__dead_letter_record r;
     d.partition = 258;
     assert_true(kca__dead_letter_write(&r, &d, KCA__DEAD_LETTER_SPRING, NULL));
-    assert_headers_are(r.headers, r.header_count, expected, COUNT_OF(expected));
-    assert_bytes(r.key, r.key_len, "k-1", 3);
-    assert_ptr_equal(r.value, d.value);
+    assert_headers_are(r.record.headers, r.record.header_count, expected, COUNT_OF(expected));
+    assert_bytes(r.record.key, r.record.key_len, "k-1", 3);
+    assert_ptr_equal(r.record.value, d.value);
     kca__dead_letter_record_clear(&r);
     assert_survives(&d, KCA__DEAD_LETTER_SPRING);
 }
@@ -67,7 +67,7 @@ static void test_nothing_of_an_earlier_hop_is_taken_for_the_last(void **state) {
     kca__dead_letter_record r;
     kca__dead_letter_reading reading;
     assert_true(kca__dead_letter_write(&r, &d, KCA__DEAD_LETTER_SPRING, NULL));
-    assert_headers_are(r.headers, 3, headers, 3);
+    assert_headers_are(r.record.headers, 3, headers, 3);
     assert_false(has_header(&r, "kafka_dlt-exception-message"));
     assert_false(has_header(&r, "kafka_dlt-exception-stacktrace"));
     assert_false(has_header(&r, "kafka_dlt-key-exception-fqcn"));

@@ -37,10 +37,10 @@ static void test_a_dead_letter_is_the_record_and_says_where_it_was_and_why(void 
     kca__dead_letter d = dead_letter(PLAIN, COUNT_OF(PLAIN));
     kca__dead_letter_record r;
     assert_true(kca__dead_letter_write(&r, &d, KCA__DEAD_LETTER_KCA, "orders.dead"));
-    assert_headers_are(r.headers, r.header_count, expected, COUNT_OF(expected));
-    assert_bytes(r.key, r.key_len, "k-1", 3);
-    assert_ptr_equal(r.value, d.value);
-    assert_int_equal(r.value_len, d.value_len);
+    assert_headers_are(r.record.headers, r.record.header_count, expected, COUNT_OF(expected));
+    assert_bytes(r.record.key, r.record.key_len, "k-1", 3);
+    assert_ptr_equal(r.record.value, d.value);
+    assert_int_equal(r.record.value_len, d.value_len);
     kca__dead_letter_record_clear(&r);
     assert_null(r.block);
 }
@@ -71,7 +71,7 @@ static void test_what_is_not_known_is_left_out(void **state) {
     kca__dead_letter_record r;
     kca__dead_letter_reading reading;
     assert_true(kca__dead_letter_write(&r, &d, KCA__DEAD_LETTER_KCA, NULL));
-    assert_headers_are(r.headers, r.header_count, expected, COUNT_OF(expected));
+    assert_headers_are(r.record.headers, r.record.header_count, expected, COUNT_OF(expected));
     read_back(&reading, &r, KCA__DEAD_LETTER_KCA);
     d.topic = d.group = d.error_name = d.error_text = "";
     assert_source_is(&reading.letter, &d);
@@ -189,7 +189,7 @@ static void test_the_last_hop_tells_the_format(void **state) {
         read_back(&reading, &r[i], hops[i]);
         assert_string_equal(reading.letter.topic, d.topic);
         kca__dead_letter_reading_clear(&reading);
-        d = dead_letter(r[i].headers, r[i].header_count);
+        d = dead_letter(r[i].record.headers, r[i].record.header_count);
         d.topic = i == 0 ? "orders-dlt" : "orders.dead";
     }
     for (int i = 0; i < COUNT_OF(hops); i++)

@@ -38,16 +38,6 @@ static inline kca__dead_letter dead_letter(const kca__header *headers, int count
     };
 }
 
-static inline kca__record record_of(const kca__dead_letter_record *r) {
-    return (kca__record){.key = r->key,
-                         .key_len = r->key_len,
-                         .value = r->value,
-                         .value_len = r->value_len,
-                         .timestamp_ms = -1,
-                         .headers = r->headers,
-                         .header_count = r->header_count};
-}
-
 static inline void assert_bytes(const void *bytes, size_t len, const void *expected,
                                 size_t expected_len) {
     assert_int_equal(bytes != NULL, expected != NULL);
@@ -70,16 +60,16 @@ static inline void assert_headers_are(const kca__header *headers, int count,
 
 /* The last header of this name; fails without. */
 static inline const kca__header *header_of(const kca__dead_letter_record *r, const char *name) {
-    for (int i = r->header_count - 1; i >= 0; i--)
-        if (strcmp(r->headers[i].name, name) == 0)
-            return &r->headers[i];
+    for (int i = r->record.header_count - 1; i >= 0; i--)
+        if (strcmp(r->record.headers[i].name, name) == 0)
+            return &r->record.headers[i];
     fail_msg("no header %s", name);
     return NULL;
 }
 
 static inline bool has_header(const kca__dead_letter_record *r, const char *name) {
-    for (int i = 0; i < r->header_count; i++)
-        if (strcmp(r->headers[i].name, name) == 0)
+    for (int i = 0; i < r->record.header_count; i++)
+        if (strcmp(r->record.headers[i].name, name) == 0)
             return true;
     return false;
 }
@@ -87,8 +77,7 @@ static inline bool has_header(const kca__dead_letter_record *r, const char *name
 /* Reads what was written and checks that it is in this format. */
 static inline void read_back(kca__dead_letter_reading *out, const kca__dead_letter_record *r,
                              int format) {
-    kca__record record = record_of(r);
-    assert_int_equal(kca__dead_letter_read(out, &record), format);
+    assert_int_equal(kca__dead_letter_read(out, &r->record), format);
 }
 
 static inline void assert_source_is(const kca__dead_letter *d, const kca__dead_letter *expected) {
