@@ -146,17 +146,25 @@ static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_
                                  p->options->topic, rd_kafka_err2str(err));
 }
 
-/* Gives librdkafka the message's record. */
-static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot) {
+/* The message as it is written, with what the channel adds; the trace context is for a message
+ * without one. */
+static void translate(kca__wire *out, const kca__publisher *p, const kca_message *m, int type,
+                      const char *traceparent, const char *tracestate) {
     const kca__channel_defaults defaults = {
         .channel = p->options->topic,
         .reply_to = p->options->reply_channel ? p->options->reply_channel : "",
         .type = type,
-        .traceparent = kca__trace_context_current_traceparent(),
-        .tracestate = kca__trace_context_current_tracestate(),
+        .traceparent = traceparent,
+        .tracestate = tracestate,
     };
+    kca__translator_write(out, m, &defaults, kca__clock_unix_coarse_ms());
+}
+
+/* Gives librdkafka the message's record. */
+static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot) {
     kca__wire wire;
-    kca__translator_write(&wire, m, &defaults, kca__clock_unix_coarse_ms());
+    translate(&wire, p, m, type, kca__trace_context_current_traceparent(),
+              kca__trace_context_current_tracestate());
 
     rd_kafka_headers_t *headers =
         rd_kafka_headers_new((size_t)wire.header_count + (size_t)m->header_count);
@@ -182,15 +190,9 @@ kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
         return kca__error_copy(m->error);
     if (m->payload_len + m->key_len > (size_t)p->options->batch_bytes)
         return kca__publisher_too_large(p, m->payload_len + m->key_len);
-    const kca__channel_defaults defaults = {
-        .channel = p->options->topic,
-        .reply_to = p->options->reply_channel ? p->options->reply_channel : "",
-        .type = type,
-        .traceparent = cause->texts[KCA__TEXT_TRACEPARENT],
-        .tracestate = cause->texts[KCA__TEXT_TRACESTATE],
-    };
     kca__wire wire;
-    kca__translator_write(&wire, m, &defaults, kca__clock_unix_coarse_ms());
+    translate(&wire, p, m, type, cause->texts[KCA__TEXT_TRACEPARENT],
+              cause->texts[KCA__TEXT_TRACESTATE]);
     int count = wire.header_count + m->header_count;
     kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
     if (!headers)
