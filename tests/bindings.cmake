@@ -1,5 +1,7 @@
 # Tests of the bindings: python.<file>, lua.<file>.<interpreter>, openresty.<file>, and bindings.cross, which needs a real Kafka;
 # python.wheel: the package as pip installs it.
+# What builds the library anew, as users do, compiles each source once for all of them; it takes long, and begins first.
+set(kca_compile_once CMAKE_C_COMPILER_LAUNCHER=${CMAKE_CURRENT_SOURCE_DIR}/compile_once)
 set(python_folder ${PROJECT_BINARY_DIR}/bindings/python)
 set(lua_folder ${PROJECT_BINARY_DIR}/bindings/lua)
 
@@ -9,17 +11,17 @@ function(kca_add_pytest name label file)
     "PYTHONPATH=${python_folder}:${CMAKE_CURRENT_SOURCE_DIR}/python;PYTHONDONTWRITEBYTECODE=1;${ARGN}")
 endfunction()
 
-# Tests with tools that Debian does not have: kca_add_tooled_pytest(<name> <file>)
+# Tests with tools that Debian does not have: kca_add_tooled_pytest(<name> <file> [<variable>...])
 set(python_tools ${PROJECT_SOURCE_DIR}/build/python-tools/bin/python)
 function(kca_add_tooled_pytest name file)
   add_test(NAME ${name} COMMAND ${python_tools} -m pytest -q -p no:cacheprovider ${file})
   set_tests_properties(${name} PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_REQUIRED python_tools
-    ENVIRONMENT "PYTHONPATH=${python_folder}:${CMAKE_CURRENT_SOURCE_DIR}/python;PYTHONDONTWRITEBYTECODE=1")
+    ENVIRONMENT "PYTHONPATH=${python_folder}:${CMAKE_CURRENT_SOURCE_DIR}/python;PYTHONDONTWRITEBYTECODE=1;${ARGN}")
 endfunction()
 
 if(KCA_BUILD_PYTHON)
   add_test(NAME python.tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python/tools ${KCA_PYTHON})
-  set_tests_properties(python.tools PROPERTIES LABELS python TIMEOUT 300 FIXTURES_SETUP python_tools)
+  set_tests_properties(python.tools PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_SETUP python_tools)
   file(GLOB sources CONFIGURE_DEPENDS python/test_*.py)
   foreach(source ${sources})
     string(REGEX REPLACE "^.*/test_(.*)\\.py$" "\\1" name ${source})
@@ -35,7 +37,8 @@ if(KCA_BUILD_PYTHON)
                    ${python_tools} ${CMAKE_CURRENT_SOURCE_DIR}/docs/command_line {})
   set_tests_properties(docs.command_line PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_REQUIRED python_tools
                        ENVIRONMENT PYTHONPATH=${python_folder})
-  kca_add_tooled_pytest(python.wheel ${CMAKE_CURRENT_SOURCE_DIR}/wheel/test_wheel.py)
+  kca_add_tooled_pytest(python.wheel ${CMAKE_CURRENT_SOURCE_DIR}/wheel/test_wheel.py ${kca_compile_once})
+  set_tests_properties(python.wheel PROPERTIES COST 100)
 endif()
 
 # kca_add_lua_tests(<interpreter> <ABI of its modules> <module>)
@@ -68,9 +71,9 @@ if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)
   foreach(source ${sources})
     string(REGEX REPLACE "^.*/test_(.*)\\.py$" "openresty.\\1" name ${source})
     kca_add_pytest(${name} lua ${source} KCA_LUA_FOLDER=${lua_folder}
-                   KCA_BUILD_FOLDER=${PROJECT_BINARY_DIR})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+                   KCA_BUILD_FOLDER=${PROJECT_BINARY_DIR} ${kca_compile_once})
   endforeach()
+  set_tests_properties(openresty.packages openresty.example PROPERTIES COST 100)
 endif()
 
 if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)

@@ -113,18 +113,18 @@ class Load(surroundings.TestCase):
 
     def test_a_program_that_calls_nothing(self) -> None:
         rpath = f"-Wl,-rpath,{LIBRARY.parent}"
-        self.succeeds(self.build(LINKED, str(LIBRARY), rpath), timeout=20)
+        self.succeeds(self.build(LINKED, str(LIBRARY), rpath))
 
     def test_a_program_that_ends_with_a_started_system(self) -> None:
         binary = self.build(STARTED, str(LIBRARY), f"-Wl,-rpath,{LIBRARY.parent}")
         for _ in range(20):
-            self.succeeds(binary, timeout=20)
+            self.succeeds(binary)
 
     def test_opened_and_closed(self) -> None:
-        self.succeeds(self.build(OPENED), LIBRARY, timeout=20)
+        self.succeeds(self.build(OPENED), LIBRARY)
 
     def test_fork_after_it_was_closed(self) -> None:
-        self.succeeds(self.build(USED_AND_CLOSED), LIBRARY, timeout=20)
+        self.succeeds(self.build(USED_AND_CLOSED), LIBRARY)
 
 
 if __name__ == "__main__":

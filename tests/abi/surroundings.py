@@ -44,7 +44,7 @@ def run(
     *,
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
-    timeout: float = 100,
+    timeout: float = 800,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command; its output and errors come together as text."""
     return subprocess.run(
@@ -82,7 +82,7 @@ class TestCase(unittest.TestCase):
         *command: str | Path,
         cwd: Path | None = None,
         env: dict[str, str] | None = None,
-        timeout: float = 100,
+        timeout: float = 800,
     ) -> str:
         """Runs a command that must end with 0; gives what it said."""
         done = run(command, cwd=cwd, env=env, timeout=timeout)

@@ -29,7 +29,7 @@ def run(peer: str, *arguments: str) -> subprocess.Popen[str]:
 
 def output(peer: str, process: subprocess.Popen[str]) -> list[str]:
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
     assert (process.returncode, err) == (0, ""), f"{peer} ends with {process.returncode}: {err}"

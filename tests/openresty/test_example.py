@@ -32,7 +32,7 @@ class Example:
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(lambda: self.request("GET", "/status")[0] == 200, "the example serves", 200)
+        wait_until(lambda: self.request("GET", "/status")[0] == 200, "the example serves", 800)
 
     def request(self, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, Any]:
         """Status and values of the answer; (0, None): nobody answers yet."""

@@ -19,7 +19,7 @@ from kca.cli.reading import offset_of, time_ms
 from kca.cli.settings import settings_of
 from kca.cli.topics import sparkline
 
-SECONDS = 30
+SECONDS = 300
 
 
 class Cluster:

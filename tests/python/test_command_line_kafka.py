@@ -22,7 +22,8 @@ def ended(*arguments: str, given: str = "", **more: str) -> subprocess.Completed
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KCA_")}
     return subprocess.run(
         [sys.executable, "-m", "kca.cli", *arguments],
-        input=given, capture_output=True, text=True, env=kept | {"KCA_BROKERS": BROKER} | more, timeout=60, check=False,
+        input=given, capture_output=True, text=True, env=kept | {"KCA_BROKERS": BROKER} | more,
+        timeout=300, check=False,
     )  # fmt: skip
 
 

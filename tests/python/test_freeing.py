@@ -117,5 +117,5 @@ def is_forked(call: Callable[[], object]) -> bool:
 
 def test_the_interpreter_ends_with_a_started_system() -> None:
     script = "import test_freeing; kept = test_freeing.started_graph(); print('ready')"
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ready\n", "")

@@ -425,5 +425,5 @@ system = kca.System(kca.Connection("local", "embedded://"), kca.ConsumerBuilder(
 system.handler("a", lambda payload: None)
 print([m for m in ("pydantic", "fastapi", "opentelemetry", "asyncio", "logging.handlers") if m in sys.modules])
 """
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert (ended.stdout, ended.stderr) == ("[]\n", "")

@@ -112,7 +112,7 @@ logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message
 system = kca.System(kca.Connection("local", "embedded://"), kca.PublisherBuilder("local", "orders")).log_to_logging()
 system.start()
 """
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0
     assert "kca.connection WARNING local: the embedded broker is for trying out" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -155,5 +155,5 @@ print(payload.use(), [name for name in ("orjson", "msgspec") if name in sys.modu
         (["orjson"], "msgspec ['msgspec']"),
         (["orjson", "msgspec"], "json []"),
     ):
-        ended = subprocess.run([sys.executable, "-c", script, *hidden], capture_output=True, text=True, timeout=60)
+        ended = subprocess.run([sys.executable, "-c", script, *hidden], capture_output=True, text=True, timeout=300)
         assert (ended.stdout, ended.stderr) == (expected + "\n", "")

@@ -28,7 +28,7 @@ def run(cache: Path, *command: str) -> None:
     path = f"{PACKAGE.parent}:{ROOT / 'tests/python'}"
     environment = os.environ | {"MYPYPATH": path, "MYPY_CACHE_DIR": str(cache)}
     ended = subprocess.run(
-        [sys.executable, "-m", *command], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=110
+        [sys.executable, "-m", *command], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=800
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
 

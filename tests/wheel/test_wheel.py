@@ -48,7 +48,7 @@ for line in open("/proc/self/maps"):
 def attempt(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Runs a command in these surroundings; what it says and its errors come together."""
     words = [str(word) for word in command]
-    return subprocess.run(words, env=env, text=True, stdout=-1, stderr=subprocess.STDOUT, timeout=110, check=False)
+    return subprocess.run(words, env=env, text=True, stdout=-1, stderr=subprocess.STDOUT, timeout=800, check=False)
 
 
 def run(*command: str | Path, **env: str) -> str:
