@@ -11,7 +11,7 @@ static void publish_one(end_to_end *run) {
     run->publish(run->user);
 }
 
-/* By the clock, not by pauses: who came late catches up, and the pace stays what it is. */
+/* By the clock, not by pauses: after a delay the thread catches up, so the pace stays as asked. */
 static void wait_for_turn(const struct timespec *begin, long turn) {
     struct timespec at = *begin;
     at.tv_sec += turn / END_TO_END_PER_SECOND;

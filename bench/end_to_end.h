@@ -1,6 +1,6 @@
 /*
- * What the two end-to-end programs share: a thread that publishes at a steady pace, and the time
- * that each message took from just before it is published to where the handler sees it.
+ * The part that both end-to-end programs share: a thread that publishes at a steady pace, and the
+ * time that each message took from just before it is published to where the handler sees it.
  *
  * The time travels in a header of its own, END_TO_END_HEADER, as a double of this process's
  * measure_now. First one message, until it arrives: then the group is joined. Then a warm-up, then

@@ -1,6 +1,6 @@
 /*
- * What the programs over libkca share: a system with one connection, and failures that end the
- * program.
+ * The part that the programs over libkca share: a system with one connection, and failures that end
+ * the program.
  */
 #ifndef BENCH_KCA_CLIENT_H
 #define BENCH_KCA_CLIENT_H

@@ -1,5 +1,5 @@
 /*
- * The same work as raw_consume, through the library: one processor, or as many as --processors
+ * The work of raw_consume, through the library: one processor, or as many as --processors
  * says, and a handler that does nothing, or sleeps when --slow-us asks for it. The consumer stops
  * from the handler after the last message.
  */

@@ -1,5 +1,5 @@
 /*
- * The same work as raw_end_to_end, through the library: one system with a publisher, linger 0, and
+ * The work of raw_end_to_end, through the library: one system with a publisher, linger 0, and
  * a consumer; one thread publishes and takes the receipts that are there after each message, the
  * other runs the consumer, whose handler takes the time.
  */

@@ -1,7 +1,6 @@
 /*
- * The same work as raw_publish, through the library: fresh ids, the time and the eight headers are
- * made by it for each message, the key is the fresh correlation id, and every message gets a
- * receipt.
+ * The work of raw_publish, through the library: it makes fresh ids, the time and the eight headers
+ * for each message, the key is the fresh correlation id, and every message gets a receipt.
  *
  * One thread publishes and takes the receipts: all that are there whenever the buffer's worth is
  * out.

@@ -15,7 +15,7 @@ typedef struct publisher {
     long answered;
 } publisher;
 
-/* Declares it, before the system starts: acks all, the workload's batch and buffer. */
+/* Declares the publisher, before the system starts: acks all, the workload's batch and buffer. */
 void publisher_declare(kca_system *system, const options *o, int linger_ms);
 
 void publisher_open(publisher *p, kca_system *system, const options *o);

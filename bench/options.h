@@ -1,5 +1,5 @@
 /*
- * The command line and the failures, the same in all programs.
+ * The command line and the failures of all programs here.
  */
 #ifndef BENCH_OPTIONS_H
 #define BENCH_OPTIONS_H

@@ -1,5 +1,5 @@
 /*
- * What the raw programs share: a librdkafka configuration that fails loudly.
+ * The part that the raw programs share: a librdkafka configuration that fails loudly.
  */
 #ifndef BENCH_RAW_CLIENT_H
 #define BENCH_RAW_CLIENT_H

@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-/* What a program does with headers at the least: looks at each. The sum keeps the compiler honest.
+/* The least that a program does with headers: it looks at each. The sum keeps the compiler honest.
  */
 static size_t read_headers(const rd_kafka_message_t *message) {
     rd_kafka_headers_t *headers;

@@ -2,7 +2,7 @@
  * The publisher to compare with: librdkafka alone, as a careful program uses it.
  *
  * Its queue is bounded, so that what waits stays in the cache: with librdkafka's own 100,000
- * messages the same work costs twice as much. The caller waits for room by polling, which also
+ * messages, publishing costs twice as much. The caller waits for room by polling, which also
  * counts the delivery reports. Eight constant headers, payload copied, key chooses the partition.
  */
 #ifndef BENCH_RAW_PUBLISHER_H

@@ -1,4 +1,4 @@
-"""What bench/run measured, as text, as Markdown and as a picture."""
+"""Shows what bench/run measured, as text, as Markdown and as a picture."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def cell(measured: list[float]) -> str:
 
 
 def measured_rows(results: Results) -> list[Row]:
-    """Without the works that this run left out."""
+    """The rows of the works that this run did."""
     return [row for row in ROWS if values(results, row.work, row.client, row.field)]
 
 
@@ -124,7 +124,7 @@ def ratio(results: Results, row: Row) -> float:
 
 
 def backlog(results: Results) -> str:
-    """How memory grew with the backlog, when both were measured."""
+    """How memory grew with the backlog; nothing unless both backlogs were measured."""
     if not values(results, "slow-small", "kca", "peak_mb"):
         return ""
     large, small = (median(values(results, work, "kca", "peak_mb")) for work in ("slow-large", "slow-small"))
@@ -168,13 +168,13 @@ def how(results: Results) -> str:
         f"Medians (least–most) of {results['rounds']} interleaved rounds of {results['messages']:,} messages of 205 "
         "bytes with a key and 8 headers, 3 partitions, acks all, linger 5 ms. kca makes ids, time and headers anew "
         "for each message; raw sends constant ones. kca has one processor unless more are named, raw one loop. End "
-        f"to end: linger 0, from just before publish to the handler, each round several runs of "
+        f"to end: linger 0, from just before publish to the handler; each round has several runs of "
         f"{results['end_to_end']:,} messages. CPU is user + system of the whole client process. In Python the payload "
-        "is a dict, with orjson, and raw is the client that is named, with ids and headers made for each message; a "
-        "fifth of the messages. In OpenResty nginx has one worker; wrk POSTs over 400 connections, and a second one "
-        "GETs a constant over one connection meanwhile, whose latency is that of other requests; raw reads bodies and "
-        "answers of the same sizes. Both Kafka clients there have their own default settings, acks 1, on Kafka 3.9.1, "
-        "which lua-resty-kafka still can talk to."
+        "is a dict, with orjson, raw is the client that is named, with ids and headers made for each message, and a "
+        "fifth of the messages are sent. In OpenResty nginx has one worker; wrk POSTs over 400 connections, while a "
+        "second wrk GETs a constant over one connection: its latency is that of other requests. Raw there reads bodies "
+        "and gives answers of equal size, without Kafka. Both Kafka clients there have their own default settings, acks "
+        "1, on Kafka 3.9.1, which lua-resty-kafka still supports."
     )
 
 
@@ -204,14 +204,8 @@ PANELS = (
     (Row("one-key", "cpu_us_per_message", "Consume, 1 key", 1.5), "CPU per message, µs"),
     (Row("end-to-end", "p99_us", "End to end, 1,000 messages/s", 1.2), "latency p99, µs"),
     (Row("slow-large", "peak_mb", "Slow handler over a backlog"), "peak memory, MB"),
-    (
-        Row("openresty-fire", "us_per_request", "nginx gateway, no wait; raw: without Kafka", 1.25),
-        "time per request, µs",
-    ),
-    (
-        Row("openresty-publish", "us_per_request", "nginx gateway, waits; raw: without Kafka", 2.0),
-        "time per request, µs",
-    ),
+    (Row("openresty-fire", "us_per_request", "nginx gateway, no wait; raw: without Kafka", 1.25), "time per request, µs"),
+    (Row("openresty-publish", "us_per_request", "nginx gateway, waits; raw: without Kafka", 2.0), "time per request, µs"),
     (Row("openresty-client", "loop_us_per_message", "nginx; raw: lua-resty-kafka", 0.6), "event loop per message, µs"),
 )
 COLOURS = {"raw": "#8b98a9", "kca": "#0b7a75", "kca-4": "#3f9d98", "kca-16": "#83c3bf", "raw-default": "#cdd5df"}
@@ -317,7 +311,7 @@ def svg(results: Results) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="kca against raw librdkafka">',
             f"<style>{STYLE}</style>",
             f'<rect width="{WIDTH}" height="{height}" rx="8" fill="#ffffff"/>',
-            put(24, 36, "kca against raw librdkafka doing the same work", "title"),
+            put(24, 36, "kca against raw librdkafka doing equal work", "title"),
             put(24, 56, legend, "quiet"),
             *groups,
             put(24, foot, software, "quiet"),

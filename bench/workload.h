@@ -1,9 +1,9 @@
 /*
  * The reference workload: an order of 205 bytes, a UUID as key, eight headers.
  *
- * The raw programs send the headers below as they stand. The library makes the same names itself,
- * with fresh ids and the time of each message, which is the work that the ratio between the two
- * includes.
+ * The raw programs send the headers below unchanged. The library makes headers of these names
+ * itself, with fresh ids and the time of each message; the ratio between the two includes that
+ * work.
  */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H

@@ -1,4 +1,4 @@
---- The gateway of examples/openresty alone, and the same nginx answering without Kafka.
+--- The gateway of examples/openresty alone, and locations of this nginx that answer without Kafka.
 local gateway = require("gateway")
 local kca = require("resty.kca")
 
@@ -15,7 +15,7 @@ function app.publish()
   gateway.publish(bus, "orderCreated")
 end
 
---- Reads a body of the same size and answers with one of the same size.
+--- Does as much HTTP as the gateway: reads its body, and answers with one as large as its answer.
 function app.plain()
   ngx.req.read_body()
   if not ngx.req.get_body_data() then

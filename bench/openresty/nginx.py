@@ -12,7 +12,7 @@ EXAMPLES = HERE.parents[1] / "examples" / "openresty"
 
 
 def serve(folder: Path, app: str, o: Namespace, locations: dict[str, str], more: str = "") -> Server:
-    """Its application is this file, with the options in place of their names between @."""
+    """A server whose application is a file of this folder; options replace their names between @ in it."""
     (folder / "gateway.lua").write_text((EXAMPLES / "gateway.lua").read_text())
     text = (HERE / app).read_text()
     for name, value in vars(o).items():

@@ -1,4 +1,4 @@
-"""Publishes from one nginx worker: `kca`, or `lua-resty-kafka`, to a Kafka that it still can talk to."""
+"""Publishes from one nginx worker: `kca`, or `lua-resty-kafka`, to a Kafka of a version that both support."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 --- Publishing from a light thread with @client@: as many messages as are asked for, until all are stored.
 local BODY = '{"orderId":"ORD-000001","amount":299.99,"customer":{"id":"CUST-1042","name":"Maria Silva",'
   .. '"email":"maria@ex.com"},"items":[{"sku":"SKU-001","qty":1,"price":99.99},{"sku":"SKU-002","qty":2,"price":101.36}]}'
-local A_TURN = 1000 -- messages, then requests have theirs
+local A_TURN = 1000 -- messages, then requests have a turn
 local KEYS = {}
 for i = 1, 100 do
   KEYS[i] = "customer-" .. i
 end
 
---- Each client: what sends one message, true or nil; how many are stored.
+--- For each client: a function that sends one message (true or nil), and one that counts the stored ones.
 local clients = {}
 
 function clients.kca()

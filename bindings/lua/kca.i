@@ -1,6 +1,6 @@
 /*
- * The low-level module kca_core for Lua 5.1, LuaJIT and 5.4: the functions of kca_abi.h under their own names. What can
- * fail returns true and its result, or false and a table {code, name, text, rdkafka_code, retriable, fatal}.
+ * The low-level module kca_core for Lua 5.1, LuaJIT and 5.4: the functions of kca_abi.h under their own names. A function
+ * that can fail returns true and its result, or false and a table {code, name, text, rdkafka_code, retriable, fatal}.
  */
 %module kca_core
 
@@ -11,7 +11,8 @@
 
 #define KCA_LUA_EXACT ((int64_t)1 << 53)
 
-/* 64 bits: Lua 5.3 and later have them. Before that a number is exact up to 2^53, and what is beyond is a text. */
+/* Integers of 64 bits: Lua 5.3 and later have them. In older ones a number is exact up to 2^53; a larger integer becomes
+ * a text. */
 static void kca_lua_push_digits(lua_State *L, const char *format, unsigned long long value) {
   char digits[24];
   snprintf(digits, sizeof digits, format, value);
@@ -74,7 +75,7 @@ static void kca_lua_push_queue_error(lua_State *L, int code) {
   if (code == KCA_ERROR_STOPPED)
     kca_lua_push_failure(L, code, "stopped", "queue: the consumer has stopped");
   else if (code == KCA_ERROR_FORKED)
-    kca_lua_push_failure(L, code, "forked", "queue: it is the parent process'");
+    kca_lua_push_failure(L, code, "forked", "queue: it belongs to the parent process");
   else
     kca_lua_push_failure(L, code, "argument", "queue: it is closed, or max is below 1 or timeout_ms below -1");
 }

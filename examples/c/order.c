@@ -71,8 +71,8 @@ static void declare(kca_system *s, const char *bootstrap, order_service *service
     check(kca_system_add_handler(s, "orderCreated", handle_order_created, service, NULL));
 }
 
-/* Each publish of an async publisher has its receipt. Unread ones fill the buffer, so they are read
- * along the way. */
+/* Each message of an async publisher gets a receipt. Unread receipts fill the buffer, so they are
+ * read along the way. */
 static int read_receipts(kca_queue *queue, int *stored, int timeout_ms) {
     kca_event *events[100];
     int count = kca_queue_next(queue, events, 100, timeout_ms), receipts = 0;

@@ -1,7 +1,7 @@
 --- The order example of the document: publish orderCreated events, handle them, shut down cleanly.
 --
 --   lua5.1 examples/lua/order.lua [bootstrap] [events]     defaults: embedded://  20
---   luajit examples/lua/order.lua [bootstrap] [events]     the same, over LuaJIT's FFI
+--   luajit examples/lua/order.lua [bootstrap] [events]     over LuaJIT's FFI
 local kca = require(jit and "kca_ffi" or "kca")
 
 local bootstrap = arg[1] or "embedded://"
@@ -15,7 +15,7 @@ local system = assert(kca.system(
     :with_commit_interval_ms(10000)
 )):log_to_stderr(kca.LOG_WARN)
 
---- Each publish of an async publisher has its receipt. Unread ones fill the buffer, so they are read along the way.
+--- Each message of an async publisher gets a receipt. Unread receipts fill the buffer, so they are read along the way.
 local function publish_orders()
   local bus, queue = assert(system:event_bus("order.events")), assert(system:queue())
   local answered, stored = 0, 0

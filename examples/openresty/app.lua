@@ -1,4 +1,4 @@
---- The application of nginx.conf: what each of its locations does.
+--- The application of nginx.conf: the functions that its locations call.
 local gateway = require("gateway")
 local json = require("kca.json")
 local kca = require("resty.kca")
@@ -28,7 +28,7 @@ end
 
 -- ---- access log -> Kafka ----
 
---- Never waits; what the buffer does not take is counted as refused.
+--- Never waits; a message that finds no room in the buffer is counted as refused.
 function app.ship()
   if system.started then
     assert(system:event_bus("access")):fire("requestServed", {
@@ -43,7 +43,7 @@ end
 
 -- ---- Kafka -> upstream ----
 
---- POSTs JSON and gives the status; a library such as lua-resty-http does more.
+--- POSTs JSON and gives the status; lua-resty-http, for example, can do more.
 local function post(host, port, uri, body)
   local socket = ngx.socket.tcp()
   socket:settimeouts(1000, 5000, 5000)
@@ -61,7 +61,7 @@ local function post(host, port, uri, body)
   return line and tonumber(line:match("^HTTP/%S+ (%d+)")), err
 end
 
---- A failure is tried again, and at last dead-lettered; a refusal is dead-lettered at once.
+--- When the upstream fails, the message is tried again, and at last dead-lettered; when it refuses, dead-lettered at once.
 assert(system:handler("orderCreated", function(_, message)
   local status, err = post("127.0.0.1", app.port or 8080, "/upstream/invoices", message:payload())
   if status == 422 then
@@ -95,7 +95,7 @@ function app.status()
   local description = assert(system:description())
   for _, endpoints in pairs({ description.publishers, description.consumers }) do
     for _, endpoint in ipairs(endpoints) do
-      endpoint.properties = nil -- some hundred, of librdkafka
+      endpoint.properties = nil -- librdkafka's, some hundred
     end
   end
   say(system.started and 200 or 503, {

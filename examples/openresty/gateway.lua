@@ -1,4 +1,4 @@
---- HTTP -> Kafka: a POST becomes a message of a bus, and its receipt the answer.
+--- HTTP -> Kafka: publishes the body of a POST, and answers with the receipt.
 local json = require("kca.json")
 local kca = require("resty.kca")
 
@@ -16,7 +16,7 @@ function gateway.complain(err)
   gateway.say(STATUS[err.name] or 502, { error = err.name, text = err.text, retriable = err.retriable })
 end
 
---- The request's trace; what breaks W3C's form is left out, as W3C says.
+--- The request's trace; a header that breaks W3C's form is left out, as W3C says.
 local function trace_of(traceparent, tracestate)
   if not traceparent then
     return nil
@@ -24,7 +24,7 @@ local function trace_of(traceparent, tracestate)
   return not kca.message("probe"):set_trace_context(traceparent, tracestate):error() and traceparent or nil
 end
 
---- The body is the payload, as it is; the answer is the receipt.
+--- Publishes the body as the payload, unchanged; answers with the receipt.
 function gateway.publish(bus, name)
   if ngx.req.get_method() ~= "POST" then
     return gateway.say(405, { error = "method", text = "POST a JSON body" })

@@ -14,7 +14,7 @@ import kca
 
 @dataclass
 class OrderCreated:
-    """The payload, and by its class the message's name: orderCreated."""
+    """The payload; the class also gives the message its name, orderCreated."""
 
     orderId: str
     amount: float
@@ -32,7 +32,7 @@ def declare(bootstrap: str) -> kca.System:
 
 
 def publish_orders(system: kca.System, count: int) -> None:
-    """Publishes the orders, and reads the receipt of each along the way: unread ones fill the buffer."""
+    """Publishes the orders, and reads their receipts along the way: unread receipts fill the buffer."""
     bus, queue = system.event_bus("order.events"), system.queue()
     receipts: list[kca.Receipt] = []
     for i in range(1, count + 1):

@@ -1,4 +1,4 @@
-"""A web shop in FastAPI: what is ordered is published, and billed by a handler of the same process.
+"""A web shop in FastAPI: it publishes orders, and a handler in its process bills them.
 
     pip install './bindings/python[pydantic]' fastapi uvicorn uvloop
     KAFKA=localhost:9092 uvicorn --app-dir examples/python web:app        (without KAFKA: the broker inside the process)
@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 
 
 class OrderCreated(BaseModel):
-    """The payload, and by its class the message's name: orderCreated."""
+    """The payload; the class also gives the message its name, orderCreated."""
 
     orderId: str
     amount: float = Field(ge=0)
@@ -37,13 +37,13 @@ billed: dict[str, float] = {}
 
 @system.handler
 async def bill(order: OrderCreated) -> None:
-    """Runs as a task of the loop that serves the requests."""
+    """Bills an order, in a task of the loop that serves the requests."""
     billed[order.orderId] = order.amount
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """The consumer runs while the application does; then what is being handled is finished and committed."""
+    """Runs the consumer while the application runs; then finishes and commits the orders being handled."""
     async with system, system.consumer("billing", amount_of_processors=8).running():
         yield
 
@@ -53,7 +53,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/orders", status_code=201)
 async def create(order: OrderCreated) -> dict[str, int]:
-    """Answers when the broker has stored the order."""
+    """Publishes an order, and answers when the broker has stored it."""
     try:
         receipt = await system.event_bus("order.events").publish(order, key=order.orderId)
     except kca.Error as e:
@@ -63,7 +63,7 @@ async def create(order: OrderCreated) -> dict[str, int]:
 
 @app.get("/bills/{order_id}")
 async def bill_of(order_id: str) -> float:
-    """What the order costs, once it is billed."""
+    """Answers with the price of an order that has been billed."""
     if order_id not in billed:
         raise HTTPException(404)
     return billed[order_id]

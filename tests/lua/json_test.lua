@@ -67,7 +67,10 @@ function tests.what_json_does_not_have_is_refused()
     assert(text == nil and why, tostring(text))
   end
   check.equal(select(2, json.encode({ a = { 1, { b = print } } })), "a[2].b: a function cannot be written as JSON")
-  check.equal(select(2, json.encode({ 1, nil, 3, x = 1 })):match("is an array$"), "is an array")
+  check.equal(select(2, json.encode({ 1, x = 1 })), "an array has the key x")
+  check.equal(select(2, json.encode({ a = { 1, x = 1 } })), "a: an array has the key x")
+  check.equal(select(2, json.encode({ a = { [{}] = 1 } })), "a: an object has a key that is a table")
+  assert(not json.encode({ 1, nil, 3, x = 1 }))
 end
 
 function tests.arrays_may_be_marked()

@@ -51,7 +51,7 @@ function tests.a_handlers_answer_settles()
   check.contains(all, "it broke")
   check.contains(all, "NegativeAmount: it is far below 0")
   check.contains(all, "offset 4, not_found: ")
-  check.contains(all, "no verdict")
+  check.contains(all, "not a verdict")
   check.contains(all, "offset 6, 42: table: ")
   assert(system:shutdown(10000))
 end

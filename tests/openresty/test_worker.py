@@ -567,7 +567,8 @@ def test_a_system_made_before_the_fork_says_so(begin: Begin) -> None:
     )
     errors = [json.loads(server.get(path)[1]) for path in ("/early", "/start", "/again")]
     assert errors[0]["name"] == "forked" and "made before fork" in errors[0]["text"]
-    assert errors[1]["name"] == "state" and "init_worker_by_lua, not by init_by_lua" in errors[1]["text"]
+    assert errors[1]["name"] == "state"
+    assert errors[1]["text"] == "system: start it in init_worker_by_lua, in each worker, not in init_by_lua"
     assert errors[2]["name"] == "forked"
     assert server.json("/publish?id=1")["topic"] == "orders"
 

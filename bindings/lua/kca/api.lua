@@ -1,9 +1,9 @@
 --- Kafka channel adapters for Lua, over either core: the SWIG module (`kca`) or LuaJIT's FFI (`kca_ffi`, `resty.kca`).
 --
--- What can fail returns its result, or `nil, err`; `err` has code, name, text, rdkafka_code, retriable and fatal,
--- and tostring gives its text. Options, defaults and events are described in kca_abi.h.
+-- A function that can fail returns its result, or `nil, err`; `err` has code, name, text, rdkafka_code, retriable and
+-- fatal, and tostring gives its text. Options, defaults and events are described in kca_abi.h.
 
---- The module over a core, and its classes.
+--- Makes the module over a core, and its classes.
 return function(core)
   assert(core.kca_abi() == 1, "kca: this module speaks ABI 1, libkca another")
   local M = { _VERSION = core.kca_version(), core = core, rdkafka_version = core.kca_rdkafka_version }

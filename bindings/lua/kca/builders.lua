@@ -1,11 +1,11 @@
---- Declarations: options are a table, or `with_` methods of the same names that chain.
+--- Declarations: options are a table, or chained methods `with_<option>`.
 --
 --    kca.publisher("kafka", "orders", { required_acks = -1, linger_ms = 0 })
 --    kca.publisher("kafka", "orders"):with_required_acks(-1):with_linger_ms(0)
 --
 -- Options that may be repeated take a list: `retry_delay_ms = {100, 1000}`; `property` takes a table of names and
--- values. What is declared exists in any case, so that a chain never breaks: it keeps the first failure of its making,
--- and adding it to a system returns that. What each option means is said in kca_abi.h.
+-- values. A declaration is an object even after a mistake, so that a chain never breaks: it keeps its first failure,
+-- and adding it to a system returns that. kca_abi.h says what each option means.
 
 local classes = require("kca.classes")
 local errors = require("kca.errors")
@@ -14,7 +14,7 @@ local types = require("kca.types")
 
 local PARTS = { tls = { ca = 1, certificate = 2, key = 3 }, sasl = { mechanism = 1, user = 2, password = 3 } }
 
---- The arguments of an option that has parts, by their names or in their order; or nil and what is wrong.
+--- The arguments of an option that has parts, given by name or in order; or nil and what is wrong.
 local function arguments_of(option, value)
   local arguments = { n = 3 }
   for part, each in pairs(value) do
@@ -69,7 +69,7 @@ return function(M, core)
     class.kind, class.add = kind, add
     local first = core[prefix .. "error"]
 
-    --- The first failure of its making; nil: none.
+    --- The declaration's first failure; nil: none.
     function class:error()
       return self.mistake or errors.of(first(self.handle))
     end
@@ -110,7 +110,7 @@ return function(M, core)
   local Consumer = new_class("consumer", "kca_consumer_builder_", "kca_system_add_consumer")
   local Redrive = new_class("redrive", "kca_redrive_")
 
-  --- Declares it by its texts, which are called by these words.
+  --- Makes a declaration from its texts; `words` names them in error texts.
   local function declare(class, name, options, new, words, ...)
     local made = setmetatable({ name = name }, class)
     for i, word in ipairs(words) do
@@ -129,7 +129,8 @@ return function(M, core)
 
   local with_tls = Connection.with_tls
 
-  --- TLS; each is a file's path or PEM text, nil leaves it out. As an option: true, the authority, or all three.
+  --- TLS; each argument is a file's path or PEM text, nil leaves it out. As an option: true, the authority, or all
+  -- three.
   function Connection:with_tls(ca, certificate, key)
     if ca == false then
       return self
@@ -142,7 +143,7 @@ return function(M, core)
     return declare(Connection, name, options, core.kca_connection_new, { "name", "hosts" }, name, hosts)
   end
 
-  --- The builder of a publisher of `topic` over the connection of that name.
+  --- The builder of a publisher of `topic` over the connection named `connection`.
   function M.publisher(connection, topic, options)
     local words = { "connection", "topic" }
     return declare(Publisher, topic, options, core.kca_publisher_builder_new, words, connection, topic)
@@ -154,7 +155,7 @@ return function(M, core)
     return declare(Consumer, consumer, options, core.kca_consumer_builder_new, words, connection, topic, consumer)
   end
 
-  --- A redrive of the dead letters of `topic`; a dry run unless it is told otherwise.
+  --- A redrive of the dead letters of `topic`; a dry run unless `dry_run = false`.
   function M.redrive(connection, topic, options)
     local words = { "connection", "topic" }
     return declare(Redrive, topic, options, core.kca_redrive_new, words, connection, topic)

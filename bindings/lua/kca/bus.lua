@@ -9,7 +9,7 @@ local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees C
 return function(M, core, Message, Work)
   local Bus = classes.new()
 
-  --- The message of what `publish` was given, and its fields; or nil and the error.
+  --- The message made of the arguments of `publish`, and its fields; or nil and the error.
   function Bus.message_of(message, payload, fields)
     if getmetatable(message) ~= Message then
       local made, err = M.message(message, payload, fields)
@@ -20,7 +20,7 @@ return function(M, core, Message, Work)
     return message, payload
   end
 
-  --- The token of these fields as the core takes it; or nil and the error.
+  --- The token in these fields, in the form that the core takes; or nil and the error.
   function Bus.token_of(fields)
     if type(fields) ~= "table" or fields.token == nil then
       return 0
@@ -29,7 +29,7 @@ return function(M, core, Message, Work)
     return token, problem and errors.new(core.KCA_ERROR_ARGUMENT, "argument", "bus: " .. problem)
   end
 
-  --- Publishes it with this token; inside a handler it continues the trace of what is handled.
+  --- Publishes the message with this token; inside a handler it continues the trace of the handled message.
   function Bus:put(message, token)
     local cause = Work.handled()
     cause = cause and cause.handle and message:traceparent() == "" and cause
@@ -38,16 +38,16 @@ return function(M, core, Message, Work)
     end
     local ok, err = core.kca_bus_publish(self.handle, message.handle, token)
     if cause then
-      core.kca_message_set_trace_context(message.handle, nil, nil) -- a message keeps what it was given, for the next time
+      core.kca_message_set_trace_context(message.handle, nil, nil) -- the message may be published again: its own fields only
     end
     return errors.fallible(ok, err)
   end
 
   --- Publishes a message, or one made of a name, a payload (a table is JSON) and the fields of `kca.message`.
   --
-  -- Of a publisher that is not async it returns when the broker has stored it; else a receipt follows on the system's
-  -- queue when `fields.token` is not 0, and a failure without a token is a fault. Inside a handler the message continues
-  -- the trace of what is handled, unless it has a trace context.
+  -- When the publisher is not async, this returns once the broker has stored the message; else a receipt follows on the
+  -- system's queue if `fields.token` is not 0, and a failure without a token is a fault. Inside a handler the message
+  -- continues the trace of the handled message, unless it has a trace context.
   function Bus:publish(message, payload, fields)
     local made, more = Bus.message_of(message, payload, fields)
     if not made then
@@ -59,12 +59,12 @@ return function(M, core, Message, Work)
     end
     local ok, err = self:put(made, token)
     if made ~= message then
-      core.kca_message_free(made.handle) -- Lua's collector does not see how much memory stands behind it
+      core.kca_message_free(made.handle) -- Lua's collector does not see how much memory a handle holds
     end
     return ok, err
   end
 
-  --- Waits until all that was published is answered.
+  --- Waits until all messages published so far are answered.
   function Bus:flush(timeout_ms)
     local left_ms = timeout_ms or -1
     local ok, err

@@ -1,4 +1,4 @@
---- What the classes of this binding have in common.
+--- Helpers that all classes of this binding share.
 
 local errors = require("kca.errors")
 local types = require("kca.types")
@@ -11,7 +11,7 @@ function classes.new(parent)
   return class
 end
 
---- An object of a core's `true, handle`, or nil and the error.
+--- Makes an object of a core's `true, handle`, or gives nil and the error.
 function classes.wrap(class, ok, handle)
   if not ok then
     return nil, errors.of(handle)
@@ -19,8 +19,9 @@ function classes.wrap(class, ok, handle)
   return setmetatable({ handle = handle }, class)
 end
 
---- A method that sets and returns its object, for each function of the core whose name starts so. A value that the
--- option cannot have is the object's mistake, and comes out when the object is used.
+--- Adds a method that sets an option and returns its object, for each function of the core whose name starts with
+-- `prefix` and `verb`. A value that the option cannot have becomes the object's mistake, which is returned when the
+-- object is used.
 function classes.add_setters(class, core, prefix, verb)
   for name in pairs(core) do
     local method, option = name:match("^" .. prefix .. "(" .. verb .. "_(.+))$")

@@ -15,24 +15,25 @@ return function(M, core, Queue)
     return "consumer " .. self.name
   end
 
-  --- Nothing of the partition is given out until `resume`; nil: of the topic's, topic nil: of any topic.
+  --- Pauses a partition: none of its messages is handed out until `resume`. Partition nil: all partitions of the topic;
+  -- topic nil: of all topics.
   function Consumer:pause(topic, partition)
     return fallible(core.kca_consumer_pause(self.handle, topic, partition or -1))
   end
 
-  --- Gives out again what was paused.
+  --- Ends a pause.
   function Consumer:resume(topic, partition)
     return fallible(core.kca_consumer_resume(self.handle, topic, partition or -1))
   end
 
-  --- Goes on reading at this offset; kca.OFFSET_END: at the partition's end, OFFSET_BEGINNING: at its beginning.
+  --- Continues reading at this offset; kca.OFFSET_END: at the partition's end, OFFSET_BEGINNING: at its beginning.
   function Consumer:seek(topic, partition, offset, timeout_ms)
     return fallible(
       core.kca_consumer_seek(self.handle, topic, partition, core.int64(offset), timeout_ms or 10000)
     )
   end
 
-  --- Goes on reading at the first message at or after this time; partition nil: in all of the topic.
+  --- Continues reading at the first message at or after this time; partition nil: in all partitions of the topic.
   function Consumer:seek_to_time(topic, ms_since_1970, partition, timeout_ms)
     return fallible(
       core.kca_consumer_seek_to_time(
@@ -45,8 +46,8 @@ return function(M, core, Queue)
     )
   end
 
-  --- Where it is in each partition that is assigned to it now: topic, partition, frontier (all below it is settled),
-  -- committed, high_watermark, lag, held, paused; nil: not known.
+  --- How far the consumer is in each partition that is assigned to it now: topic, partition, frontier (all offsets
+  -- below it are settled), committed, high_watermark, lag, held, paused; nil: not known.
   function Consumer:lag()
     local description, err = self.system:description()
     if not description then
@@ -67,7 +68,7 @@ return function(M, core, Queue)
     return found
   end
 
-  --- Joins the group: the queue of its deliveries and faults, for those who handle without `run`.
+  --- Joins the group and gives the queue of deliveries and faults, for programs that do not use `run`.
   function Consumer:queue()
     if self.mistake then
       return nil, self.mistake
@@ -79,7 +80,7 @@ return function(M, core, Queue)
     return queue, err
   end
 
-  --- Whether there is a handler to run; or nil and the error.
+  --- True when there is a handler to run; or nil and the error.
   function Consumer:check_handlers()
     if next(self.work.handlers) then
       return true
@@ -89,9 +90,9 @@ return function(M, core, Queue)
   end
 
   --- Joins the group and handles deliveries one by one until `stop` or shutdown. A handler that returns has done its
-  -- work; one that raises an error or returns `nil, err` has failed, or rejected with an error of `kca.rejected`; it may
-  -- also return a verdict, an error's name and a text. In between, the events of the system's queue go to the functions
-  -- of `system:on`, unless the program takes them itself.
+  -- work; one that raises an error or returns `nil, err` has failed, or, if the error comes from `kca.rejected`,
+  -- rejects the message; a handler may also return a verdict, an error's name and a text. In between, the events of
+  -- the system's queue go to the functions of `system:on`, unless the program takes them itself.
   -- @return true, or nil and what ended the consumer
   function Consumer:run()
     local ready, why = self:check_handlers()
@@ -119,7 +120,7 @@ return function(M, core, Queue)
     return true
   end
 
-  --- Ends run, also from a handler. Does not wait itself.
+  --- Ends `run`; may be called inside a handler. Does not wait for the end.
   function Consumer:stop()
     core.kca_consumer_stop(self.handle)
   end

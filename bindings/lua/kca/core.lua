@@ -1,6 +1,6 @@
 --- The SWIG module kca_core, as this binding uses it.
 --
--- What Lua cannot hold exactly as a number comes out of it as the text of its digits, and goes in likewise.
+-- An integer that a number of this Lua cannot hold exactly is passed as the text of its digits, in both directions.
 
 local integer = require("kca.integer")
 local swig = require("kca_core")
@@ -10,12 +10,12 @@ for name, value in pairs(swig) do
   core[name] = value
 end
 
---- A 64-bit integer of any kind as the module takes it.
+--- A 64-bit integer of any kind, in the form that the module takes.
 function core.int64(value)
   return type(value) == "number" and value or integer.digits(value)
 end
 
---- Calls the function, whose result is a 64-bit integer.
+--- A function whose result, a 64-bit integer, is made of the text of its digits where `fn` gives one.
 local function widened(fn)
   return function(...)
     local value = fn(...)

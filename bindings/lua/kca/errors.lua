@@ -1,4 +1,4 @@
---- What goes wrong: tables with code, name, text, rdkafka_code, retriable and fatal; `tostring` gives the text.
+--- Errors: tables with code, name, text, rdkafka_code, retriable and fatal; `tostring` gives the text.
 
 local Error = {}
 Error.__index = Error
@@ -8,7 +8,7 @@ end
 
 local errors = {}
 
---- An error of a plain table; nil of nil.
+--- Makes a plain table an error; nil for nil.
 function errors.of(plain)
   return plain and setmetatable(plain, Error)
 end
@@ -18,7 +18,7 @@ function errors.new(code, name, text)
   return errors.of({ code = code, name = name, text = text, rdkafka_code = 0, retriable = false, fatal = false })
 end
 
---- A core's `true, result` or `false, failure` as `result` or `nil, err`.
+--- Turns a core's `true, result` or `false, failure` into `result` or `nil, err`.
 function errors.fallible(ok, result)
   if not ok then
     return nil, errors.of(result)
@@ -29,7 +29,7 @@ function errors.fallible(ok, result)
   return result
 end
 
---- An error's name and text, of whatever was raised or returned as one.
+--- The name and text of an error; a value of any kind may have been raised or returned.
 function errors.explain(err)
   if type(err) == "table" and err.text then
     return tostring(err.name or "handler"), tostring(err.text)

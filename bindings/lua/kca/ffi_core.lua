@@ -1,8 +1,8 @@
 --- The functions of kca_abi.h for LuaJIT, over its FFI.
 --
--- The core is made from the declarations of kca_abi.h: one Lua function for each, with the results of the SWIG module
--- kca_core. They are written as source, so that each is a plain function that the JIT compiles. No C function calls
--- back into Lua.
+-- The core is made from the declarations of kca_abi.h: one Lua function for each, with the results that the function of
+-- the SWIG module kca_core has. Their source is written here, so that each is a plain function that the JIT compiles.
+-- No C function calls back into Lua.
 
 local ffi = require("ffi")
 local integer = require("kca.integer")
@@ -13,8 +13,8 @@ if not pcall(ffi.typeof, "kca_system") then
   ffi.cdef(declarations)
 end
 
---- libkca beside the other modules, as package.cpath finds those, or where it is installed with them (lib/lua/5.1 and
--- lib), else where the system looks.
+--- Loads libkca from beside the other modules, where package.cpath finds those, or from where it is installed with them
+-- (lib/lua/5.1 and lib), else from where the system looks.
 local function load_library()
   for template in package.cpath:gmatch("[^;]*%?[^;]*") do
     for _, name in ipairs({ "libkca.so.1", "../../libkca.so.1" }) do
@@ -196,7 +196,7 @@ end
 
 local core = new_core()
 
---- Not const: setters of a delivery's message do nothing, and need no check here.
+--- Casts const away: setters do nothing to a delivery's message, so no check is needed here.
 function core.kca_delivery_message(delivery)
   return ffi.cast("kca_message *", C.kca_delivery_message(delivery))
 end
@@ -210,7 +210,7 @@ function core.kca_event_into_delivery(event)
   return ffi.gc(delivery, C.kca_delivery_free)
 end
 
---- A 64-bit integer of any kind as C takes it.
+--- A 64-bit integer of any kind, in the form that C takes.
 function core.int64(value)
   if type(value) == "string" then
     value = integer.of(value)
@@ -220,7 +220,7 @@ end
 
 local QUEUE_TEXTS = { -- kca_queue_next fails with a code only
   [core.KCA_ERROR_STOPPED] = { "stopped", "queue: the consumer has stopped" },
-  [core.KCA_ERROR_FORKED] = { "forked", "queue: it is the parent process'" },
+  [core.KCA_ERROR_FORKED] = { "forked", "queue: it belongs to the parent process" },
   [core.KCA_ERROR_ARGUMENT] = { "argument", "queue: it is closed, or max is below 1 or timeout_ms below -1" },
 }
 

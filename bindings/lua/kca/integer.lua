@@ -1,8 +1,8 @@
 --- Integers of any size, as exactly as this Lua can hold them.
 --
--- What a number holds exactly is one: Lua 5.4's integers, elsewhere up to 2^53. Beyond that LuaJIT has int64_t and
--- uint64_t, and what is left, in 5.1 all of it, is a table of this module: it equals another one of the same digits,
--- `tostring` gives the digits, and JSON is written with them.
+-- An integer that a number holds exactly is a number: in Lua 5.4 all of 64 bits, elsewhere up to 2^53. For larger ones
+-- LuaJIT has int64_t and uint64_t; all others, in 5.1 all larger ones, are tables of this module: two with equal digits
+-- are equal, `tostring` gives the digits, and JSON is written with them.
 
 local has_ffi, ffi = pcall(require, "ffi")
 local EXACT = 9007199254740992 -- 2^53
@@ -19,7 +19,7 @@ end
 
 local integer = { EXACT = EXACT }
 
---- Whether the one text of digits is not above the other.
+--- Whether the number that `digits` writes is at most that of `limit`.
 local function not_above(digits, limit)
   return #digits < #limit or (#digits == #limit and digits <= limit)
 end
@@ -34,7 +34,7 @@ local function native(sign, digits)
   return sign == "" and not_above(digits, MOST_UNSIGNED) and assert(loadstring(("return %sULL"):format(digits)))() or nil
 end
 
---- The integer of this text, as this Lua holds it best; nil: it is none.
+--- The integer that the text writes, in the best form that this Lua has; nil: the text is not an integer.
 function integer.of(text)
   local sign, digits = text:match("^(%-?)0*(%d+)$")
   if not sign then
@@ -45,7 +45,7 @@ function integer.of(text)
   return exact and number or native(sign, digits) or setmetatable({ text = sign .. digits }, Integer)
 end
 
---- Whether it is an integer that is no number of Lua's.
+--- Whether the value is an integer that is not a Lua number.
 function integer.is(value)
   return getmetatable(value) == Integer
     or (has_ffi and type(value) == "cdata" and (ffi.istype("int64_t", value) or ffi.istype("uint64_t", value)))

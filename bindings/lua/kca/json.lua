@@ -1,9 +1,9 @@
 --- Tables and JSON, with nothing lost on the way: empty arrays stay arrays, null is `json.null`, and integers keep all
 -- their digits (see kca.integer).
 --
--- lua-cjson reads where it gives the same, and its marks are understood: cjson.null, and of OpenResty's also
--- empty_array, array_mt and empty_array_mt. Its way of writing keeps 14 digits of a number, so writing is done here,
--- and so is reading what has long numbers or empty arrays.
+-- lua-cjson reads the texts that it reads without loss, and its marks are understood: cjson.null, and in OpenResty also
+-- empty_array, array_mt and empty_array_mt. lua-cjson writes only 14 digits of a number, so writing is done here, and
+-- so is reading texts with long numbers or empty arrays.
 
 local integer = require("kca.integer")
 
@@ -15,7 +15,7 @@ end
 
 local json = {}
 
---- What stands for null: cjson.null where it is there, in OpenResty the same as ngx.null.
+--- The value that stands for null: cjson.null where lua-cjson is there; in OpenResty that is ngx.null.
 json.null = cjson.null or (ngx and ngx.null) or setmetatable({}, {
   __tostring = function()
     return "null"
@@ -25,7 +25,7 @@ json.null = cjson.null or (ngx and ngx.null) or setmetatable({}, {
 --- The metatable of tables that are arrays even when they are empty.
 json.array_mt = cjson.array_mt or {}
 
---- Marks a table as an array, for those that may be empty.
+--- Marks a table as an array; needed when it may be empty.
 function json.array(list)
   return setmetatable(list or {}, json.array_mt)
 end
@@ -68,6 +68,11 @@ local function is_array(value)
   return mt and (mt == json.array_mt or mt == cjson.empty_array_mt) or #value > 0
 end
 
+--- A place in the value, to begin an error text with; "" for the whole value.
+local function label(place)
+  return place == "" and "" or place .. ": "
+end
+
 local write
 
 local function write_array(list, out, place, depth)
@@ -75,7 +80,7 @@ local function write_array(list, out, place, depth)
   local count = #list
   for key in pairs(list) do
     if type(key) ~= "number" or key < 1 or key > count or key % 1 ~= 0 then
-      return nil, ("%s has the key %s, and is an array"):format(place, tostring(key))
+      return nil, label(place) .. ("an array has the key %s"):format(tostring(key))
     end
   end
   for i = 1, count do
@@ -97,7 +102,7 @@ local function write_object(object, out, place, depth)
   for key, value in pairs(object) do
     local name = type(key) == "number" and number_text(key) or key
     if type(name) ~= "string" then
-      return nil, ("%s has a key that is a %s"):format(place, type(key))
+      return nil, label(place) .. ("an object has a key that is a %s"):format(type(key))
     end
     out[#out + 1] = (comma and "," or "") .. quoted(name) .. ":"
     comma = true
@@ -134,7 +139,7 @@ function write(value, out, place, depth)
     return true
   elseif type(value) ~= "table" then
     local kind = type(value) == "number" and tostring(value) or "a " .. type(value)
-    return nil, ("%s%s cannot be written as JSON"):format(place == "" and "" or place .. ": ", kind)
+    return nil, ("%s%s cannot be written as JSON"):format(label(place), kind)
   elseif depth == DEEPEST then
     return nil, "it is nested deeper than " .. DEEPEST
   end
@@ -304,7 +309,7 @@ local function read_all(text)
   return value
 end
 
---- lua-cjson's reader, where it tells integers as this Lua does.
+--- lua-cjson's reader, if it distinguishes integers from floats as this Lua does.
 local function reader_of_cjson()
   if not cjson.new or (math.type and math.type(cjson.decode("[1]")[1]) ~= "integer") then
     return nil
@@ -316,8 +321,8 @@ end
 
 local fast = reader_of_cjson()
 
---- What lua-cjson reads in another way, or takes though it is no JSON: empty arrays, numbers that are long or end with
--- their point or begin with it, and control characters in strings.
+--- Patterns of texts that lua-cjson reads differently, or takes although they are not JSON: empty arrays, numbers that
+-- are long or end or begin with their point, and control characters in strings.
 local UNLIKE = { "%[%s*%]", ("%d"):rep(16), "%d%.%D", "%d%.$", "%-%.", "%c" }
 
 local function is_alike(text)

@@ -29,7 +29,7 @@ local function new_message_class(core)
     return "message " .. tostring(core.kca_message_name(self.handle))
   end
 
-  --- Its first failure; nil: none.
+  --- The message's first failure; nil: none.
   function Message:error()
     return self.mistake or errors.of(core.kca_message_error(self.handle))
   end
@@ -46,7 +46,7 @@ local function new_message_class(core)
     return value == 1
   end
 
-  --- The payload's values, see kca.json; nil: it has none; or nil and the error of what is no JSON.
+  --- The payload's values, see kca.json; nil: there is no payload; or nil and the error: the payload is not JSON.
   function Message:json()
     local payload = core.kca_message_payload(self.handle)
     if not payload then
@@ -59,7 +59,7 @@ local function new_message_class(core)
     return value
   end
 
-  --- Takes the trace context of `cause`.
+  --- Takes over the trace context of `cause`.
   function Message:follow(cause)
     core.kca_message_follow(self.handle, cause.handle)
     return self
@@ -93,7 +93,7 @@ local function add_message(M, core, Message)
     return nil, errors.new(core[code], kind, ("message %s: %s"):format(tostring(name), text))
   end
 
-  --- Sets the headers; what is wrong with one, if anything.
+  --- Sets the headers; returns what is wrong with one, if anything.
   local function set_headers(handle, headers)
     if type(headers) ~= "table" then
       return "headers must be a table, got a " .. type(headers)
@@ -107,7 +107,7 @@ local function add_message(M, core, Message)
     end
   end
 
-  --- Sets what is given; what is wrong with it, if anything.
+  --- Sets the fields; returns what is wrong with one, if anything.
   local function set_fields(handle, fields)
     if type(fields) ~= "table" then
       return "its fields must be a table, got a " .. type(fields)
@@ -126,9 +126,9 @@ local function add_message(M, core, Message)
       or fields.traceparent ~= nil and set_trace_context(handle, fields.traceparent, fields.tracestate)
   end
 
-  --- A message of this name. `payload`: a string as it is, nil none, anything else as JSON. `fields`: key, type,
-  -- message_id, correlation_id, timestamp_ms, origin, version, reply_to, traceparent, tracestate, headers (a table); and
-  -- check_json: true refuses a string that is no JSON.
+  --- A message of this name. `payload`: a string is taken as it is, nil is none, anything else becomes JSON. `fields`:
+  -- key, type, message_id, correlation_id, timestamp_ms, origin, version, reply_to, traceparent, tracestate, headers (a
+  -- table); and check_json: true refuses a string that is not JSON.
   function M.message(name, payload, fields)
     local problem = types.text_problem("name", name)
     if problem then
@@ -160,13 +160,13 @@ local function add_message(M, core, Message)
   end
 end
 
---- Deliveries: messages that also know where they came from, and must be settled.
+--- Deliveries: messages that also say where they came from, and must be settled.
 local function new_delivery_class(M, core, Message)
   local Delivery = classes.new(Message)
   Delivery.kind = "delivery"
 
-  --- Publishes through the bus' channel in this delivery's transaction: it goes out with its offset. For consumers with a
-  -- transactional_id; a message, or one made of a name, a payload and the fields of `kca.message`.
+  --- Publishes through the bus' channel in this delivery's transaction: the message is sent with the delivery's offset.
+  -- For consumers with a transactional_id. Takes a message, or a name, a payload and the fields of `kca.message`.
   function Delivery:publish(bus, message, payload, fields)
     local made, err = message, nil
     if getmetatable(message) ~= Message then
@@ -196,8 +196,8 @@ local function new_delivery_class(M, core, Message)
     return core.kca_delivery_timestamp_ms(self.delivery)
   end
 
-  --- Settles it: kca.DONE, FAILED, REJECTED or DUPLICATE, with a short name and a line of text that say why. It cannot
-  -- be read afterwards.
+  --- Settles the delivery: kca.DONE, FAILED, REJECTED or DUPLICATE, with a short name and a line of text that say why.
+  -- The delivery cannot be read afterwards.
   function Delivery:settle(verdict, error_name, text)
     if error_name or text then
       core.kca_delivery_explain(self.delivery, error_name, text or "")
@@ -208,17 +208,17 @@ local function new_delivery_class(M, core, Message)
     return fallible(ok, err)
   end
 
-  --- Settles it: handled.
+  --- Settles the delivery: handled.
   function Delivery:done()
     return self:settle(core.KCA_DONE)
   end
 
-  --- Settles it: it may work another time.
+  --- Settles the delivery: it may work another time.
   function Delivery:failed(error_name, text)
     return self:settle(core.KCA_FAILED, error_name, text)
   end
 
-  --- Settles it: it will never work.
+  --- Settles the delivery: it will never work.
   function Delivery:rejected(error_name, text)
     return self:settle(core.KCA_REJECTED, error_name, text)
   end

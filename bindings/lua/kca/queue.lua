@@ -1,7 +1,7 @@
 --- Queues and the events that wait in them.
 --
--- Lua's collector does not see how much memory stands behind a handle, so events and deliveries are given back at once:
--- a delivery lives until its handler returns, or, when that returned DEFERRED, until it is settled.
+-- Lua's collector does not see how much memory a handle holds, so events and deliveries are freed early: a delivery
+-- lives until its handler returns, or, when that returned DEFERRED, until it is settled.
 
 local classes = require("kca.classes")
 local errors = require("kca.errors")
@@ -71,9 +71,9 @@ end
 return function(core, Delivery)
   local Queue = classes.new()
   local take = maker_of(core, Delivery)
-  Queue.take = take -- of one event of the core's
+  Queue.take = take -- turns one event of the core into a table or delivery
 
-  --- Up to `max` events, 1024 at most; none when none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
+  --- Up to `max` events (at most 1024); none if none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
   -- "delivery", "receipt", "fault", "rebalance", "end" or "log".
   -- @return an array, or nil and the error ("stopped": the consumer has stopped, and nothing is left)
   function Queue:next(max, timeout_ms)
@@ -93,8 +93,8 @@ return function(core, Delivery)
     return events
   end
 
-  --- Takes events as `next` does and handles each: deliveries by the handlers of their names, others by those of
-  -- `system:on`.
+  --- Takes events as `next` does and handles each: deliveries by the handlers of their names, other events by the
+  -- functions of `system:on`.
   -- @return their number, or nil and the error
   function Queue:dispatch(max, timeout_ms)
     local events, err = self:next(max, timeout_ms)
@@ -109,7 +109,7 @@ return function(core, Delivery)
 
   --- Every event as it comes, until the consumer has stopped; a system's queue never ends.
   function Queue:events()
-    return function() -- one at a time: who leaves the loop leaves the others in the queue
+    return function() -- one at a time: when the loop is left early, the other events stay in the queue
       local events = self:next(1, -1)
       return events and events[1]
     end
@@ -120,13 +120,13 @@ return function(core, Delivery)
     return core.kca_queue_fd(self.handle)
   end
 
-  --- Why `next` fails: what ended the consumer; nil while the queue goes on.
+  --- The error for which `next` fails: what ended the consumer; nil while the queue goes on.
   function Queue:error()
     local ok, err = core.kca_queue_error(self.handle)
     return not ok and errors.of(err) or nil
   end
 
-  --- Frees it now; a consumer leaves its group.
+  --- Frees the queue now; its consumer leaves the group.
   function Queue:close()
     core.kca_queue_free(self.handle)
     self.handle = nil

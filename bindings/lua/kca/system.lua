@@ -1,4 +1,4 @@
---- Systems: what is declared, started and shut down together.
+--- Systems: connections, publishers, consumers and handlers that are started and shut down together.
 
 local classes = require("kca.classes")
 local errors = require("kca.errors")
@@ -19,7 +19,7 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text:format(...))
   end
 
-  --- Adds a copy of what is declared; returns the system, or nil and the first failure of its making.
+  --- Adds a copy of a declaration; returns the system, or nil and the declaration's first failure.
   function System:add(declared)
     if type(declared) ~= "table" or not declared.add then
       return refuse("system: it is declared by connections, publishers and consumers, got %s", tostring(declared))
@@ -43,8 +43,9 @@ return function(M, core, Work, Bus, Consumer, Queue)
     end
   end
 
-  --- The handler of the messages of this name ("*": of those that no other takes), called with the payload's values and
-  -- the delivery. A payload that is no JSON is rejected; "*" gets it as a string.
+  --- Sets the handler of the messages of this name ("*": of those that no other handler takes), which is called with
+  -- the payload's values and the delivery. A message whose payload is not JSON is rejected; "*" gets the payload as a
+  -- string.
   function System:handler(name, fn)
     if not is_callable(fn) then
       return refuse("handler %s must be a function, got %s", tostring(name), tostring(fn))
@@ -59,8 +60,8 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return self
   end
 
-  --- The function that gets the events of a kind, "fault", "rebalance", "receipt", "end" or "log", where they are not
-  -- pulled; nil: none does. Faults that nobody listens to are written to stderr.
+  --- Sets the function that gets the events of a kind, "fault", "rebalance", "receipt", "end" or "log", if they are not
+  -- pulled; nil: none. Faults without a function are written to stderr.
   function System:on(kind, fn)
     if not EVENTS[kind] then
       return refuse("system: on must be receipt, fault, rebalance, end or log, got %s", tostring(kind))
@@ -71,8 +72,8 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return self
   end
 
-  --- A memory of one's own for the consumer of this name: `store:seen(message_id)` is asked before a handler runs (an
-  -- error: not to be known now, the delivery fails), and `store:mark(message_id)` called after it has done its work.
+  --- Sets a deduplication store for the consumer of this name: `store:seen(message_id)` is asked before a handler runs
+  -- (when it raises an error, the delivery fails), and `store:mark(message_id)` is called once the handler is done.
   function System:set_deduplication_store(consumer, store)
     local known, err = core.kca_system_consumer(self.handle, consumer)
     if not known then
@@ -84,15 +85,15 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return self
   end
 
-  --- Checks what is declared, reaches each cluster, and opens the publishers.
+  --- Checks the declarations, reaches each cluster, and opens the publishers.
   function System:start(timeout_ms)
-    if not (self.pulls or next(self.work.handlers)) then -- who takes deliveries from a queue needs none; run asks for it
+    if not (self.pulls or next(self.work.handlers)) then -- a program that pulls needs no handler; `run` checks
       self.pulls = core.kca_system_add_handler(self.handle, "*")
     end
     return fallible(core.kca_system_start(self.handle, timeout_ms or 10000))
   end
 
-  --- Stops, commits, sends what is buffered, and closes; an error says what was left.
+  --- Stops the consumers, commits, sends what is buffered, and closes; an error says what was left.
   function System:shutdown(timeout_ms)
     return fallible(core.kca_system_shutdown(self.handle, timeout_ms or 10000))
   end
@@ -132,7 +133,7 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return queue_of(self, core.kca_system_queue(self.handle))
   end
 
-  --- Gives what waits in the system's queue to the functions of `on`, unless the program pulls it.
+  --- Gives the events in the system's queue to the functions of `on`, unless the program pulls them.
   function System:dispatch_unpulled()
     if self.is_pulled then
       return
@@ -144,7 +145,7 @@ return function(M, core, Work, Bus, Consumer, Queue)
     end
   end
 
-  --- The queue of the system's logs alone: from now on they wait here and not among the receipts.
+  --- A queue for the system's logs alone: from now on they come here and not among the receipts.
   function System:log_queue()
     return queue_of(self, core.kca_system_log_queue(self.handle))
   end
@@ -154,7 +155,7 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return fallible(core.kca_system_describe(self.handle, format or core.KCA_FORMAT_TEXT))
   end
 
-  --- The same as a table.
+  --- What `describe` says, as a table.
   function System:description()
     local text, err = self:describe(core.KCA_FORMAT_JSON)
     if not text then
@@ -163,8 +164,8 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return json.decode(text)
   end
 
-  --- What the connection's cluster has, all topics or one; with a group, how far that has come, which need not be one
-  -- of the system's. Returns the object described in kca_abi.h: "brokers", "topics" with their offsets, "group".
+  --- Describes the connection's cluster, all topics or one; with a group, which need not be one of the system's, also
+  -- how far that has come. Returns the object described in kca_abi.h: "brokers", "topics" with their offsets, "group".
   function System:describe_cluster(connection, topic, group, timeout_ms)
     local text, err =
       fallible(core.kca_system_describe_cluster(self.handle, connection, topic, group, timeout_ms or 10000))
@@ -174,8 +175,8 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return json.decode(text)
   end
 
-  --- Publishes dead letters again, or says what it would publish. Returns the report described in kca_abi.h; when the
-  -- time is over first its "complete" is false, and calling it again goes on.
+  --- Publishes dead letters again, or says what it would publish. Returns the report described in kca_abi.h; if the
+  -- time is over first, its "complete" is false, and another call goes on from there.
   function System:redrive(redrive, timeout_ms)
     if redrive.mistake then
       return nil, redrive.mistake

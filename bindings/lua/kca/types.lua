@@ -1,5 +1,5 @@
---- What the setters of kca_abi.h take, by its own text: a value of a wrong type is told in one line that names the
--- option, the same over either core, and none is cut to fit.
+--- The types that the setters of kca_abi.h take, read from its text: a value of a wrong type is an error of one line
+-- that names the option, alike over either core, and no value is cut to fit.
 
 local integer = require("kca.integer")
 
@@ -21,7 +21,7 @@ local function flag(value)
   return type(value) == "boolean" and (value and 1 or 0) or value
 end
 
--- By the type in C: whether it is one, and the value as the core takes it.
+-- For each type in C: says whether a value fits it, and gives the value in the form that the core takes.
 local TAKE = {
   ["int "] = function(value)
     value = flag(value)
@@ -56,7 +56,7 @@ local WANTED = {
   ["const void *"] = "a text",
 }
 
---- The value as the core takes it; or nil and what is wrong.
+--- The value in the form that the core takes; or nil and what is wrong.
 function types.take(core, kind, name, value)
   local fine, taken = TAKE[kind](value, core)
   if fine then
@@ -79,7 +79,7 @@ local function read_lists()
   end
 end
 
---- The parameters of a setter but for its object: each one's type and name.
+--- The parameters of a setter except its object: the type and name of each.
 local function parameters_of(fn)
   if not lists then
     read_lists()
@@ -94,7 +94,7 @@ local function parameters_of(fn)
   return parameters
 end
 
---- A setter of one value; most are, and most values are texts.
+--- A setter of one value, as most are; texts, the most frequent values, skip the check.
 local function single_setter(core, fn, kind, option)
   local takes_text = TAKE[kind] == TAKE["const char *"]
   return function(handle, value)
@@ -109,7 +109,8 @@ local function single_setter(core, fn, kind, option)
   end
 end
 
---- A setter of the core for values of any type: called with the handle and them, it returns what is wrong, if anything.
+--- A setter of the core for values of any type: called with the handle and the values, it returns what is wrong, if
+-- anything.
 function types.setter(core, name, option)
   local unpack = unpack or table.unpack -- luacheck: ignore 143
   local fn, parameters = core[name], parameters_of(name)

@@ -1,4 +1,4 @@
---- What a system does with events: handlers by the messages' names, deduplication, functions for faults and the like.
+--- What a system does with events: handlers by the messages' names, deduplication, functions for faults and others.
 
 local classes = require("kca.classes")
 local errors = require("kca.errors")
@@ -6,9 +6,9 @@ local json = require("kca.json")
 
 local MAIN = {}
 
---- The delivery that a handler of this coroutine is at: what it publishes continues its trace.
+--- By coroutine, the delivery that its handler works on: messages that the handler publishes continue its trace.
 local handled = setmetatable({}, { __mode = "k" })
-local at_work = 0 -- handlers: while there is none, nobody needs to look
+local at_work = 0 -- handlers; while it is 0, `handled` need not be looked up
 
 local function here()
   return coroutine.running() or MAIN
@@ -30,7 +30,7 @@ return function(M)
     return errors.of({ name = name, text = text, verdict = M.REJECTED })
   end
 
-  --- What is said of events that nobody listens to.
+  --- Writes a warning, for example about a fault that has no listener.
   function M.warn(text)
     io.stderr:write("kca: ", text, "\n")
   end
@@ -39,18 +39,18 @@ return function(M)
     return type(err) == "table" and err.verdict or M.FAILED, errors.explain(err)
   end
 
-  --- What an answer says of why, as the texts that it must be.
+  --- An answer's error name and text, as strings.
   local function texts(name, text)
     return name ~= nil and tostring(name) or nil, text ~= nil and tostring(text) or nil
   end
 
-  --- How a delivery is settled whose handler ended so.
+  --- The verdict, error name and text for what a handler returned or raised.
   local function answer(ok, verdict, second, third)
     if not ok then
       return failure(verdict)
     elseif type(verdict) == "number" then
       if verdict < M.DONE or verdict > M.DUPLICATE or verdict % 1 ~= 0 then
-        return M.FAILED, "handler", ("it returned %s, which is no verdict"):format(verdict)
+        return M.FAILED, "handler", ("it returned %s, which is not a verdict"):format(verdict)
       end
       return verdict, texts(second, third)
     elseif not verdict and second ~= nil then
@@ -59,7 +59,7 @@ return function(M)
     return M.DONE
   end
 
-  --- The payload as the handler gets it, or nil and why there is none.
+  --- The payload in the form that the handler gets, or nil and why there is none.
   local function payload_of(handler_is_for_all, d)
     local payload = d:payload()
     if payload == nil then
@@ -72,7 +72,7 @@ return function(M)
     return value, why
   end
 
-  --- Runs the handler; how it ended.
+  --- Runs the handler; returns the verdict, error name and text.
   function Work:answer(d)
     local handler = self.handlers[d:name()]
     local for_all = not handler
@@ -98,13 +98,13 @@ return function(M)
     if store and verdict == M.DONE then
       local marked, problem = pcall(store.mark, store, id)
       if not marked then
-        M.warn(("message %s was handled and could not be marked: %s"):format(id, tostring(problem)))
+        M.warn(("message %s was handled, but could not be marked: %s"):format(id, tostring(problem)))
       end
     end
     return verdict, name, text
   end
 
-  --- Runs the handler and settles by what came of it.
+  --- Runs the handler and settles the delivery by its verdict.
   function Work:handle(d)
     local place = here()
     local outside = handled[place]
@@ -115,11 +115,11 @@ return function(M)
       verdict, name, text = M.FAILED, "handler", tostring(verdict)
     end
     if verdict ~= M.DEFERRED and d.delivery then
-      d:settle(verdict, name, text) -- a failure: it no longer counts, and comes again
+      d:settle(verdict, name, text) -- when this fails, the verdict no longer counts, and the message comes again
     end
   end
 
-  --- Gives an event to the function that listens; a fault that nobody listens to is told.
+  --- Gives an event to its listener; a fault without a listener becomes a warning.
   function Work:tell(event)
     local listener = self.listeners[event.kind]
     if listener then

@@ -2,11 +2,11 @@
 --
 -- The words are those of `kca` (see kca.api); what differs:
 --
---   * `system:start()` belongs into init_worker_by_lua, `kca.exit_worker()` into exit_worker_by_lua.
---   * `bus:publish` waits for the receipt as a cosocket does, and returns it. `bus:fire` does not wait, for
---     log_by_lua and for those who need no receipt: it is counted later (`system:counts()`).
+--   * `system:start()` belongs in init_worker_by_lua, `kca.exit_worker()` in exit_worker_by_lua.
+--   * `bus:publish` waits for the receipt as a cosocket does, and returns it. `bus:fire` does not wait, for log_by_lua
+--     and wherever no receipt is needed: what becomes of the message is counted later (`system:counts()`).
 --   * `consumer:run()` returns at once: handlers are light threads, which may use cosockets, ngx.sleep and publish.
---   * Events are not pulled: `system:on` gives them to functions, and faults go to the error log.
+--   * Events are not pulled: `system:on` sets functions for them, and faults go to the error log.
 
 local api = require("kca.api")
 local core = require("kca.ffi_core")

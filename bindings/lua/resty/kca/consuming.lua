@@ -1,9 +1,9 @@
 --- Consumers in a worker: each processor is a light thread.
 
-local A_TIMER = 10000 -- deliveries, then a new timer goes on, for what nginx keeps as long as one lives
+local A_TIMER = 10000 -- deliveries, then a new timer takes over: nginx frees a timer's memory only when the timer ends
 local IDLE_S = 60
 local AGAIN_S = 5
-local HAND_OVER_S = 0.05 -- a timer begins in nginx' next turn, or never
+local HAND_OVER_S = 0.05 -- a new timer begins in the next turn of nginx' event loop, or never
 
 local errors = require("kca.errors")
 local semaphore = require("ngx.semaphore")
@@ -12,11 +12,11 @@ return function(core, classes, worker)
   local Consumer, System, Work = classes.Consumer, classes.System, classes.Work
   local queue_of = Consumer.queue
 
-  -- In a timer ngx.exit ends the light thread, and so the processor, with a delivery that nobody settles.
+  -- In a timer ngx.exit ends the light thread, and so the processor, whose delivery nobody would settle.
   local exit = ngx.exit
   rawset(ngx, "exit", function(status)
     if Work.handled() then
-      error("ngx.exit: a handler returns or raises an error instead", 2)
+      error("ngx.exit: not in a handler: return or raise an error instead", 2)
     end
     return exit(status)
   end)
@@ -48,7 +48,7 @@ return function(core, classes, worker)
     end)
   end
 
-  --- The last processor: what ended it is told, and what may work later is tried again.
+  --- Called by the last processor: logs what ended the run, and runs the consumer again later if that may help.
   local function finish(run)
     local consumer, why = run.consumer, end_of(run)
     run.is_over = true
@@ -74,7 +74,7 @@ return function(core, classes, worker)
     run.idle = run.idle - 1
   end
 
-  --- Handles deliveries until the consumer has stopped (true), or this timer has done enough.
+  --- Handles deliveries until the consumer has stopped (returns a code), or this timer has handled A_TIMER of them.
   local function process(run)
     local handled = 0
     while handled < A_TIMER do
@@ -95,7 +95,7 @@ return function(core, classes, worker)
 
   local processor
 
-  --- Goes on in a new timer, once that is there: nginx drops timers that are above lua_max_running_timers.
+  --- Hands over to a new timer; true once that runs: nginx drops timers in excess of lua_max_running_timers.
   local function hand_over(run)
     local follower = { semaphore = semaphore.new(0) }
     if not ngx.timer.at(0, processor, run, follower) then
@@ -124,7 +124,7 @@ return function(core, classes, worker)
     worker.nudge()
   end
 
-  --- A new one, or the follower of one that goes on here.
+  --- The function of a processor's timer: a new processor, or with `follower` one that continues here.
   function processor(_, run, follower)
     if follower then
       if follower.is_late then
@@ -156,7 +156,7 @@ return function(core, classes, worker)
       queue = queue,
       semaphore = semaphore.new(0),
       idle = 0,
-      processors = 0, -- that are there: nginx may drop a timer that was to become one
+      processors = 0, -- that run now: nginx may drop the timer of one
       wanted = consumer.processors or 1,
     }
     run.mark, why = worker.watch(queue, function()
@@ -192,9 +192,9 @@ return function(core, classes, worker)
     end
   end
 
-  --- Joins the group and handles deliveries in light threads, as many as amount_of_processors; returns at once. In the
-  -- first worker only, or, with `{ workers = "every" }`, in each one, as one more member of the group; `{ worker = N }`:
-  -- in that one. It begins when the system is started.
+  --- Joins the group and handles deliveries in light threads, as many as amount_of_processors; returns at once. Runs in
+  -- worker 0 only; with `{ worker = N }` in worker N; with `{ workers = "every" }` in every worker, each as one more
+  -- member of the group. The run begins when the system is started.
   function Consumer:run(options)
     options = options or {}
     local problem = problem_of(options)
@@ -219,7 +219,7 @@ return function(core, classes, worker)
     return ok, err
   end
 
-  --- Starts what was told to run before the system was.
+  --- Begins the runs that were asked for before the system was started.
   function System:begin_runs()
     local runs = self.runs
     self.runs = {}
@@ -231,14 +231,14 @@ return function(core, classes, worker)
     end
   end
 
-  --- What ended it; nil: it runs, or was stopped.
+  --- What ended the consumer; nil: it runs, or was stopped.
   function Consumer:error()
     return self.ended_by
   end
 
   local consumer_of = System.consumer
 
-  --- The consumer of this name, the same one each time.
+  --- The consumer of this name, one object for all calls.
   function System:consumer(name, options)
     local known = self.consumers[name]
     if known and not options then

@@ -3,9 +3,9 @@
 local errors = require("kca.errors")
 
 local START_MS = 5000
-local RETRY_MS = 300 -- blocks the worker while nobody answers, so it is short, and doubles for clusters that are far
+local RETRY_MS = 300 -- a try blocks the worker while nobody answers, so it is short; it doubles for distant clusters
 local LONGEST_RETRY_MS = 2400
-local PAUSES = 10 -- the pause before it, in its own length
+local PAUSES = 10 -- the pause before a try is this many times its length
 local EXIT_MS = 2000 -- nginx kills a worker that takes longer than some seconds to exit
 local LEAST_MS = 300
 
@@ -31,7 +31,7 @@ return function(M, core, classes, worker)
 
   for _, kind in ipairs({ "event_bus", "command_bus", "query_bus" }) do
     local of = System[kind]
-    --- The bus of a publisher's channel, the same one each time.
+    --- The bus of a publisher's channel, one object for all calls.
     System[kind] = function(self, channel)
       local name = kind .. " " .. tostring(channel)
       local bus, err = self.buses[name], nil
@@ -46,10 +46,10 @@ return function(M, core, classes, worker)
     end
   end
 
-  --- Queues are read by the worker, and waiting for them would block it; use `on` and `run`.
+  --- Refuses: the worker itself reads the queues, and waiting for them would block it; use `on` and `run`.
   local queue = System.queue
   local function is_not_pulled()
-    local text = "queue: events are given to the functions of `on` and to handlers here, and are not pulled"
+    local text = "queue: in a worker events are not pulled, but given to handlers and to the functions of `on`"
     return nil, errors.new(core.KCA_ERROR_STATE, "state", text)
   end
   System.queue, System.log_queue, classes.Consumer.queue = is_not_pulled, is_not_pulled, is_not_pulled
@@ -84,13 +84,13 @@ return function(M, core, classes, worker)
     end)
   end
 
-  --- Checks what is declared, reaches each cluster, and opens the publishers; in init_worker_by_lua. It waits up to
-  -- `timeout_ms`, 5000, before the worker takes requests. A cluster that does not answer by then is tried again from
-  -- time to time; meanwhile publish answers with an error.
+  --- Checks the declarations, reaches each cluster, and opens the publishers; for init_worker_by_lua. It waits up to
+  -- `timeout_ms` (default 5000) before the worker takes requests. If a cluster does not answer by then, start is tried
+  -- again from time to time; meanwhile publish returns an error.
   -- @return true, or nil and the error
   function System:start(timeout_ms)
     if ngx.get_phase() == "init" then
-      local text = "system: it is started in each worker, by init_worker_by_lua, not by init_by_lua"
+      local text = "system: start it in init_worker_by_lua, in each worker, not in init_by_lua"
       return nil, errors.new(core.KCA_ERROR_STATE, "state", text)
     end
     local began, why = worker.begin()
@@ -108,7 +108,7 @@ return function(M, core, classes, worker)
     return nil, err
   end
 
-  --- The worker is told to exit: consumers stop, what they are at is waited for.
+  --- Called when the worker is told to exit: stops the consumers, whose handlers at work are waited for.
   function System:leave()
     self.given_up = true
     for _, consumer in pairs(self.consumers) do
@@ -118,7 +118,7 @@ return function(M, core, classes, worker)
     end
   end
 
-  --- Stops, commits, sends what is buffered, and closes; blocks the worker meanwhile.
+  --- Stops the consumers, commits, sends what is buffered, and closes; blocks the worker meanwhile.
   function System:shutdown(timeout_ms)
     self.given_up = true
     local was_started = self.started
@@ -134,8 +134,8 @@ return function(M, core, classes, worker)
     return ok, err
   end
 
-  --- Sends what is buffered before anything else: shutdown waits for handlers first, and those of a worker that is
-  -- terminated never come back.
+  --- Sends what is buffered, before anything else: shutdown waits for handlers first, and in a worker that is
+  -- terminated those never return.
   local function flush(system, until_s)
     for _, bus in pairs(system.buses) do
       local left_ms = (until_s - now_s()) * 1000
@@ -143,7 +143,7 @@ return function(M, core, classes, worker)
     end
   end
 
-  --- For exit_worker_by_lua: what was accepted is sent, what was handled is committed.
+  --- For exit_worker_by_lua: sends the accepted messages, and commits the handled ones.
   function M.exit_worker()
     local until_s = now_s() + EXIT_MS / 1000
     for system in pairs(worker.systems) do

@@ -1,11 +1,11 @@
---- Publishing from a worker: waiting for the receipt as a cosocket waits, or counting it later.
+--- Publishing from a worker: `publish` waits for the receipt as a cosocket waits, `fire` only counts it later.
 
 local ffi = require("ffi")
 local errors = require("kca.errors")
 local json = require("kca.json")
 local semaphore = require("ngx.semaphore")
 
-local has_nkeys, nkeys = pcall(require, "table.nkeys") -- of OpenResty's LuaJIT, compiled as `pairs` is not
+local has_nkeys, nkeys = pcall(require, "table.nkeys") -- of OpenResty's LuaJIT; the JIT compiles it, but not `pairs`
 if not has_nkeys then
   function nkeys(fields)
     local count = 0
@@ -17,10 +17,10 @@ if not has_nkeys then
 end
 
 local AT_ONCE = 256
-local A_TURN = 1024 -- events, then others have a turn
+local A_TURN = 1024 -- events, then other light threads have a turn
 local WAIT_MS = 30000
-local LOOK_S = 0.002 -- how often one looks that is not woken
-local MOST_KEPT = 64 -- names, each bus
+local LOOK_S = 0.002 -- pause between looks where no wake-up comes
+local MOST_KEPT = 64 -- names for which a bus keeps a message
 
 local YIELDS = {}
 for phase in ([[server_rewrite rewrite access precontent content timer ssl_client_hello ssl_cert ssl_session_fetch
@@ -46,7 +46,7 @@ return function(M, core, classes, worker)
     }
   end
 
-  -- ---- who waits for a receipt: each has a place, whose number is the token; free again when the receipt came ----
+  -- ---- places: each publish that waits has one, whose number is its token; free again once the receipt came ----
 
   local function take_place(system)
     local places, free = system.places, system.free
@@ -65,7 +65,7 @@ return function(M, core, classes, worker)
     system.free[#system.free + 1] = place
   end
 
-  --- A receipt goes to who waits for it; one that a listener wants is returned.
+  --- Gives a receipt to the publish that waits for it; returns it if a listener wants it.
   local function take_receipt(system, event)
     local place = system.places[tonumber(C.kca_event_token(event))]
     local receipt = receipt_of(event)
@@ -87,7 +87,7 @@ return function(M, core, classes, worker)
 
   local out = ffi.new("kca_event *[?]", AT_ONCE)
 
-  --- Takes some of what is in the system's queue, and gives how much; 0: there is no more.
+  --- Takes some events from the system's queue; returns how many; 0: none is left.
   function System:take_events()
     local count = C.kca_queue_next(self.events.handle, out, AT_ONCE, 0)
     local told
@@ -108,13 +108,13 @@ return function(M, core, classes, worker)
         told[#told + 1] = taken
       end
     end
-    for _, event in ipairs(told or {}) do -- which may yield, and others then use `out`
+    for _, event in ipairs(told or {}) do -- after the loop: a listener may yield, and others then use `out`
       self.work:tell(event)
     end
     return math.max(count, 0)
   end
 
-  --- All of it, in turns; the worker's listening thread does so.
+  --- Takes all events from the system's queue, in turns; called by the worker's listening thread.
   function System:drain()
     local taken = 0
     repeat
@@ -146,7 +146,7 @@ return function(M, core, classes, worker)
     return place.receipt
   end
 
-  --- Why who is here may not wait; nil: it may.
+  --- The error for a caller that may not wait here; nil: it may.
   local function problem_of_waiting(call)
     local place = ngx.get_phase()
     if worker.is_telling() then
@@ -157,12 +157,12 @@ return function(M, core, classes, worker)
     return errors.new(core.KCA_ERROR_STATE, "state", ("bus: %s waits, which %s may not; use fire"):format(call, place))
   end
 
-  --- The fields among the arguments: a message that is made already comes without a payload.
+  --- The fields among the arguments: a ready message comes without a payload.
   local function fields_of(message, payload, fields)
     return type(message) == "table" and payload or fields
   end
 
-  --- How long to wait by these fields, in ms; or nil and the error.
+  --- How long these fields let publish wait, in ms; or nil and the error.
   local function patience(fields)
     local timeout_ms = type(fields) == "table" and fields.timeout_ms
     if not timeout_ms then
@@ -185,7 +185,7 @@ return function(M, core, classes, worker)
       local ok, err = bus:put(made, token)
       if ok or err.code ~= core.KCA_ERROR_BUFFER_FULL or ngx.now() >= deadline then
         if made ~= message then
-          core.kca_message_free(made.handle) -- what the collector does not see, as Bus:publish of kca
+          core.kca_message_free(made.handle) -- see Bus:publish in kca.bus
         end
         return ok, err
       end
@@ -196,7 +196,7 @@ return function(M, core, classes, worker)
     end
   end
 
-  -- ---- messages of a name and a payload, used again: most of what a message costs is making it ----
+  -- ---- kept messages: one per name is used again, for making a message is most of its cost ----
 
   local function one_if(value)
     return value ~= nil and 1 or 0
@@ -206,8 +206,8 @@ return function(M, core, classes, worker)
     return value == nil or type(value) == "string"
   end
 
-  --- Whether a kept message can have these fields and be as it was without them; the second line only says how to publish.
-  -- No loop, so that it is compiled into its caller.
+  --- Whether a kept message can take these fields, and be as before once they are taken back; the fields of the second
+  -- line only say how to publish. No loop, so that it is compiled into its caller.
   local function is_simple(f)
     return nkeys(f)
         == one_if(f.key) + one_if(f.message_id) + one_if(f.correlation_id) + one_if(f.traceparent) + one_if(f.tracestate)
@@ -233,7 +233,7 @@ return function(M, core, classes, worker)
 
   local NONE = {}
 
-  --- Sets the fields that are given, and takes back those of the message before, whose table may be the caller's next.
+  --- Sets the given fields, and takes back those of the message before; the caller may use one table for both.
   local function set_fields(kept, fields)
     local handle = kept.handle
     if fields.key or kept.key then
@@ -252,7 +252,7 @@ return function(M, core, classes, worker)
     kept.correlation_id, kept.traceparent = fields.correlation_id, fields.traceparent
   end
 
-  --- Publishes at once, through the kept message of this name; nil: not possible so.
+  --- Publishes at once, through the kept message of this name; nil: that was not possible.
   local function put_kept(bus, name, payload, fields, token)
     if fields == nil then
       fields = NONE
@@ -321,14 +321,14 @@ return function(M, core, classes, worker)
     return receipt
   end
 
-  --- Publishes and does not wait, in any phase. What becomes of it is counted, and a failure is a fault; with a token, or
-  -- when a function listens, its receipt is given to `system:on("receipt")`.
+  --- Publishes and does not wait, in any phase. The message's outcome is counted, and a failure is a fault; with a
+  -- token, or when there is a listener, the receipt is given to the function of `system:on("receipt")`.
   -- @return true: accepted; or nil and the error, also when the buffer is full
   function Bus:fire(message, payload, fields)
     local system, given = self.system, fields_of(message, payload, fields)
     local token = type(given) == "table" and given.token or nil
     if not worker.hears and system.started then
-      system:take_events() -- nobody else does, and they take up the buffer
+      system:take_events() -- nobody else takes the receipts, and unread ones fill the buffer
     end
     local place = (token or system.work.listeners.receipt) and take_place(system)
     if place then
@@ -348,7 +348,8 @@ return function(M, core, classes, worker)
 
   local flush = Bus.flush
 
-  --- Waits until all that was published is answered, without blocking the worker; for ever, unless timeout_ms says else.
+  --- Waits until all messages published so far are answered, without blocking the worker; at most `timeout_ms`, or for
+  -- ever without it.
   function Bus:flush(timeout_ms)
     local problem = problem_of_waiting("flush")
     if problem then
@@ -372,8 +373,7 @@ return function(M, core, classes, worker)
     return flush(self, timeout_ms)
   end
 
-  --- What became of the messages of this worker: accepted, stored, failed, unanswered, refused (never accepted), and
-  -- last_error.
+  --- Counts of this worker's messages: accepted, stored, failed, unanswered, refused (never accepted); and last_error.
   function System:counts()
     local counts = { stored = 0, failed = 0, unanswered = 0, refused = self.refused, last_error = self.last_error }
     for _, channel in ipairs(assert(self:description()).publishers) do
@@ -387,14 +387,14 @@ return function(M, core, classes, worker)
 
   local publisher = M.publisher
 
-  --- The builder of a publisher, whose work another thread does (`background`). A full buffer never blocks the worker:
-  -- `publish` waits for room, `fire` is refused.
-  -- `async` false: no batch timer delays a message, for `publish` waits in any case.
+  --- The builder of a publisher; a thread of the library does its work (`background`). A full buffer never blocks the
+  -- worker: `publish` waits for room, `fire` is refused. `publish` waits in any case, so `async` false only means that
+  -- no batch timer delays a message.
   function M.publisher(connection, topic, options)
     local builder = publisher(connection, topic):with_buffer_timeout_ms(0):with_background(true)
     local with_linger_ms = builder.with_linger_ms
     function builder:with_buffer_timeout_ms()
-      self:mistaken("buffer_timeout_ms would block the worker; publish waits for room, as long as its timeout_ms says")
+      self:mistaken("buffer_timeout_ms would block the worker; publish waits for room, at most its timeout_ms")
       return self
     end
     function builder:with_async(async)

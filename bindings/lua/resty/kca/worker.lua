@@ -1,11 +1,12 @@
---- What a worker process has once: the wake socket, and the light thread that hears of it when queues have events.
+--- What each worker process has once: the wake socket, and the listening thread, a light thread that hears from the
+-- socket when queues have events.
 --
--- A light thread cannot wait for a descriptor, so libkca's wake socket sends a byte over a unix socket, each queue its own.
--- When there is no such thread, before it is connected and after the worker was told to exit, whoever waits for a
--- receipt looks by itself from time to time.
+-- A light thread cannot wait for a descriptor, so libkca's wake socket sends bytes over a unix socket, another byte for
+-- each queue. While there is no listening thread (before it is connected, and after the worker was told to exit), a
+-- publish that waits for its receipt looks by itself from time to time.
 
 local PATIENCE_MS = 60000
-local A_TURN, A_TURN_S = 1024, 0.003 -- deliveries, and seconds, before others have a turn
+local A_TURN, A_TURN_S = 1024, 0.003 -- deliveries, and seconds, before other light threads have a turn
 local UNTIL_EXIT_S = 1e6
 local MARKS = 255
 local EXITING = MARKS -- the byte that comes when the worker is told to exit
@@ -13,11 +14,11 @@ local EXITING = MARKS -- the byte that comes when the worker is told to exit
 return function(core)
   local worker = {
     systems = {}, -- all that are started
-    hears = false, -- the thread is there
+    hears = false, -- the listening thread runs
     busy = 0, -- light threads that need it: processors, and publishes that wait
   }
   local wake_socket
-  local hearing, telling -- the thread, and that it is calling a listener
+  local hearing, telling -- the listening thread; whether it is calling a listener
   local listeners = {} -- by mark
 
   --- Calls the listener when the queue has events; it must not yield for long.
@@ -27,7 +28,7 @@ return function(core)
       mark = mark + 1
     end
     if mark >= EXITING then
-      return nil, ("there is no room for more than %d queues"):format(EXITING - 1)
+      return nil, ("a worker can watch at most %d queues"):format(EXITING - 1)
     end
     local ok, err = core.kca_wake_socket_watch(wake_socket, queue.handle, mark)
     if not ok then
@@ -41,7 +42,7 @@ return function(core)
     listeners[mark] = nil
   end
 
-  --- Whether it is the listening thread that calls: while it waits, nobody hears of anything.
+  --- Whether the caller runs in the listening thread, which must not wait: meanwhile nobody would be woken.
   function worker.is_telling()
     return telling and coroutine.running() == hearing
   end
@@ -78,8 +79,8 @@ return function(core)
     return socket
   end
 
-  --- When the worker is told to exit, consumers stop. Whoever sees it first says so: a timer that nobody could run tells
-  -- nobody.
+  --- Stops the consumers once the worker is told to exit. Called wherever that may be seen first: nginx may have
+  -- dropped the timer that waits for it.
   function worker.leave()
     if worker.has_left or not ngx.worker.exiting() then
       return
@@ -93,7 +94,7 @@ return function(core)
   local function hear()
     local socket, why = connect()
     if not socket then
-      ngx.log(ngx.ERR, "kca: no wake-ups, receipts and messages come slowly: ", why)
+      ngx.log(ngx.ERR, "kca: the wake socket is not connected, so receipts and messages come slowly: ", why)
       return
     end
     worker.hears, hearing = true, coroutine.running()
@@ -110,14 +111,15 @@ return function(core)
     socket:close()
   end
 
-  --- The thread looks whether it is needed any more.
+  --- Makes the listening thread look whether it is still needed.
   function worker.nudge()
     if wake_socket and is_over() then
       core.kca_wake_socket_wake(wake_socket, EXITING)
     end
   end
 
-  --- Fires when the worker is told to exit. A timer that nobody ended in its time is set again.
+  --- The function of a timer that nginx ends early, when the worker is told to exit. If its time is over, it is set
+  -- again.
   local function wait_for_exit(premature)
     if premature then
       worker.leave()
@@ -156,12 +158,12 @@ return function(core)
 
   local turn, taken, began_s = 0, 0, 0
 
-  --- There was nothing to do: others have had their turn.
+  --- Begins a turn; called after a wait, during which others have had theirs.
   function worker.begin_turn()
     turn, taken, began_s = turn + 1, 0, os.clock()
   end
 
-  --- After each delivery: when the turn is over, others have theirs.
+  --- Called after each delivery: when the turn is over, lets others have theirs.
   function worker.end_turn()
     taken = taken + 1
     if taken < A_TURN and os.clock() - began_s < A_TURN_S then
