@@ -204,8 +204,14 @@ PANELS = (
     (Row("one-key", "cpu_us_per_message", "Consume, 1 key", 1.5), "CPU per message, µs"),
     (Row("end-to-end", "p99_us", "End to end, 1,000 messages/s", 1.2), "latency p99, µs"),
     (Row("slow-large", "peak_mb", "Slow handler over a backlog"), "peak memory, MB"),
-    (Row("openresty-fire", "us_per_request", "nginx gateway, no wait; raw: without Kafka", 1.25), "time per request, µs"),
-    (Row("openresty-publish", "us_per_request", "nginx gateway, waits; raw: without Kafka", 2.0), "time per request, µs"),
+    (
+        Row("openresty-fire", "us_per_request", "nginx gateway, no wait; raw: without Kafka", 1.25),
+        "time per request, µs",
+    ),
+    (
+        Row("openresty-publish", "us_per_request", "nginx gateway, waits; raw: without Kafka", 2.0),
+        "time per request, µs",
+    ),
     (Row("openresty-client", "loop_us_per_message", "nginx; raw: lua-resty-kafka", 0.6), "event loop per message, µs"),
 )
 COLOURS = {"raw": "#8b98a9", "kca": "#0b7a75", "kca-4": "#3f9d98", "kca-16": "#83c3bf", "raw-default": "#cdd5df"}

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Room for `size` bytes: the buffer's own, or new memory a quarter larger than asked for; NULL:
- * none. */
+ * memory is out. */
 static char *room(const kca__buffer *b, size_t size, size_t *capacity) {
     *capacity = b->capacity;
     if (size <= b->capacity)

@@ -1,4 +1,4 @@
-/* Bytes of one's own that grow and are used again. */
+/* A block of bytes that grows, and is used again. */
 #ifndef KCA_BASE_BUFFER_H
 #define KCA_BASE_BUFFER_H
 
@@ -14,8 +14,8 @@ typedef struct kca__buffer {
  * out; then nothing changes. */
 bool kca__buffer_set(kca__buffer *b, const void *bytes, size_t len);
 
-/* The same for two parts, each with a NUL after it; one that lies in the buffer must not be
- * overwritten by what is copied before it. */
+/* Holds copies of two parts, each with a NUL after it. A part that lies in the buffer must not be
+ * overwritten by the copy of the one before it. */
 bool kca__buffer_set_pair(kca__buffer *b, const char *first, const void *second, size_t second_len);
 
 void kca__buffer_free(kca__buffer *b);

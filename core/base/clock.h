@@ -7,23 +7,24 @@
 #include <stdint.h>
 
 #define KCA__CLOCK_NEVER INT64_MAX
-#define KCA__CLOCK_OVER  0 /* a deadline that is over at any time */
+#define KCA__CLOCK_OVER  0 /* a deadline that has always passed */
 
 int64_t kca__clock_ms(void);
 
-/* Milliseconds since 1970. The coarse one is some milliseconds behind and costs a fraction. */
+/* Milliseconds since 1970. The coarse time is some milliseconds behind and costs a fraction. */
 int64_t kca__clock_unix_ms(void);
 int64_t kca__clock_unix_coarse_ms(void);
 
-/* The deadline for a timeout_ms: now + it, or KCA__CLOCK_NEVER for -1. */
+/* The deadline for a timeout: now + timeout_ms, or KCA__CLOCK_NEVER for -1. */
 int64_t kca__clock_deadline(int timeout_ms);
 
-/* What is left until `deadline`, 0 to INT_MAX; -1 for KCA__CLOCK_NEVER. */
+/* Milliseconds left until `deadline`, 0 to INT_MAX; -1 for KCA__CLOCK_NEVER. */
 int kca__clock_left_ms(int64_t deadline);
 
 void kca__clock_condition_init(pthread_cond_t *condition);
 
-/* Waits for the condition until `deadline`; false when that is over. Wakes may be spurious. */
+/* Waits for the condition until `deadline` at most; false when that has passed. Wakes may be
+ * spurious. */
 bool kca__clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline);
 
 #endif

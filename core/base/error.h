@@ -1,4 +1,4 @@
-/* Errors as values: made where something fails, owned by whoever gets them. */
+/* Errors as values: made where something fails, owned by the caller that gets them. */
 #ifndef KCA_BASE_ERROR_H
 #define KCA_BASE_ERROR_H
 
@@ -37,7 +37,7 @@ void kca__error_free(kca_error *e);
 /* NULL for NULL. */
 kca_error *kca__error_copy(const kca_error *e);
 
-/* A text for one line: control characters become spaces. In place. */
+/* Makes `text` one line, in place: control characters become spaces. */
 void kca__error_one_line(char *text);
 
 /* Keeps `e` in `*first` if that is empty, else frees it: how setters remember their first failure.

@@ -15,7 +15,7 @@ static void release_own_memory(kca_event *e) {
     free(e);
 }
 
-/* An event with room for two texts after it. */
+/* An event with room for two texts behind it. */
 static kca_event *new_event(int type, const char *first, const char *second) {
     size_t first_size = strlen(first) + 1, second_size = strlen(second) + 1;
     kca_event *e = calloc(1, sizeof *e + first_size + second_size);

@@ -1,4 +1,5 @@
-/* What waits in a queue for the application. The owner of its memory says how it is given back. */
+/* An event waits in a queue for the application. The owner of its memory sets how it is released.
+ */
 #ifndef KCA_BASE_EVENT_H
 #define KCA_BASE_EVENT_H
 
@@ -21,7 +22,7 @@ struct kca_event {
     const char *component;
     const char *text;
     const char *consumer; /* of a rebalance or an end */
-    int rebalance;        /* KCA_REBALANCE_...; of a rebalance, as the next */
+    int rebalance;        /* KCA_REBALANCE_...; of a rebalance, as the next two */
     int assignment_count;
     struct kca__assignment *assignments;
 };
@@ -32,16 +33,17 @@ typedef struct kca__assignment {
     int partition;
 } kca__assignment;
 
-/* A fault or a log line with memory of its own; NULL when that is out. Takes `error` in any case.
+/* A fault or a log line, in memory of its own; NULL when memory is out. Takes `error` in any case.
  */
 kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partition, int64_t offset);
 kca_event *kca__event_new_log(int level, const char *component, const char *text);
 
-/* The end of a partition, or NULL. */
+/* The end of a partition; NULL when memory is out. */
 kca_event *kca__event_new_end(const char *consumer, const char *topic, int partition,
                               int64_t offset);
 
-/* A rebalance of `count` partitions, each of which is to be set. False when memory is out. */
+/* A rebalance of `count` partitions, NULL when memory is out; kca__event_set_assignment then sets
+ * each partition, false when memory is out. */
 kca_event *kca__event_new_rebalance(int rebalance, const char *consumer, int count);
 bool kca__event_set_assignment(kca_event *e, int index, const char *topic, int partition);
 

@@ -8,13 +8,18 @@
 
 #include <openssl/rand.h>
 
-enum { BLOCK = 4096, ID_BYTES = 16, SYSTEM_MOST = 256 };
+enum {
+    BLOCK = 4096, /* bytes fetched at once, for 256 ids */
+    ID_BYTES = 16,
+    SYSTEM_MOST = 256 /* getentropy gives no more at once */
+};
 
 static _Thread_local unsigned char block[BLOCK];
 static _Thread_local size_t left; /* bytes of the block's end that no id has used */
 static _Thread_local unsigned generation;
 
-/* OpenSSL's generator takes a sixth of the time of the system's, which stands in for it. */
+/* By OpenSSL's generator, which takes a sixth of the system's time; the system's stands in for it.
+ */
 static bool fill(void) {
     if (RAND_bytes(block, BLOCK) == 1)
         return true;
@@ -24,7 +29,7 @@ static bool fill(void) {
     return true;
 }
 
-/* Ids that repeat are worse than no program at all. */
+/* Aborts without random bytes: ids that repeat are worse than no program at all. */
 static void refill(void) {
     if (!fill())
         abort();

@@ -1,4 +1,4 @@
-/* UUIDv4 text, cheap: random bytes come from the system in blocks, one block per thread. */
+/* UUIDv4 text, cheap: each thread fetches its random bytes in blocks. */
 #ifndef KCA_BASE_ID_H
 #define KCA_BASE_ID_H
 

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 
-/* Whom this thread is asking, one inside another. */
+/* The interrupts that this thread is asking, one inside another. */
 typedef struct asking {
     const kca__interrupt *asked;
     const struct asking *outer;
@@ -44,7 +44,8 @@ bool kca__interrupted(void) {
     if (!current.asked || current.told)
         return current.told;
     int64_t now = kca__clock_ms();
-    /* The first look only begins the time: a call that does not wait looks at no clock. */
+    /* The first look only sets when the first question is due: a call that ends soon asks nothing.
+     */
     bool due = current.next_ms > 0 && now >= current.next_ms;
     if (due || current.next_ms == 0)
         current.next_ms = now + KCA__INTERRUPT_SLICE_MS;

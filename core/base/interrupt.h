@@ -1,10 +1,10 @@
 /*
- * Interrupts: a call of the ABI that waits asks the application now and then whether it is to go
- * on.
+ * Interrupts: a call of the ABI that waits asks the application now and then whether to go on.
  *
- * The call lets its thread be asked between begin and end; the places that wait for long ask, about
- * each KCA__INTERRUPT_SLICE_MS. The answer may run any code of the application's, so nothing is
- * locked there but a system's `turning`. Who was told to end is told so until the call's end.
+ * Between begin and end, the code that waits on the call's thread asks, about every
+ * KCA__INTERRUPT_SLICE_MS. The application's answer may run any of its code, so no lock is held
+ * then but a system's `lifecycle_lock`. Once the answer was to end, it stays so until the call's
+ * end.
  */
 #ifndef KCA_BASE_INTERRUPT_H
 #define KCA_BASE_INTERRUPT_H
@@ -14,7 +14,7 @@
 
 #include "kca.h"
 
-enum { KCA__INTERRUPT_SLICE_MS = 250 };
+enum { KCA__INTERRUPT_SLICE_MS = 250 }; /* "four times a second", says kca_system_set_interrupt */
 
 typedef struct kca__interrupt {
     kca_interrupt_fn fn; /* NULL: nobody is asked */
@@ -22,7 +22,7 @@ typedef struct kca__interrupt {
     kca_free_fn free_user;
 } kca__interrupt;
 
-/* What the thread was at before: one call may come inside another. */
+/* The enclosing scope, to restore: one call may come inside another. */
 typedef struct kca__interrupt_scope {
     const kca__interrupt *asked;
     int64_t next_ms;
@@ -32,20 +32,20 @@ typedef struct kca__interrupt_scope {
 kca__interrupt_scope kca__interrupt_begin(const kca__interrupt *asked);
 void kca__interrupt_end(kca__interrupt_scope before);
 
-/* Whether this thread is inside the `fn` of that: a call that waits for the end of what waits there
- * would wait for ever. */
+/* Whether this thread is inside the `fn` of `asked`: a start or shutdown there would wait for the
+ * call that asks, for ever. */
 bool kca__interrupt_is_asking(const kca__interrupt *asked);
 
-/* Whether somebody may be asked. */
+/* Whether this thread's call can ask the application. */
 bool kca__interrupt_is_set(void);
 
 /* Whether the call is to end. */
 bool kca__interrupted(void);
 
-/* What is left until `deadline`, as kca__clock_left_ms; 0 when the call is to end. */
+/* Milliseconds left until `deadline`, as kca__clock_left_ms; 0 when the call is to end. */
 int kca__interrupt_left_ms(int64_t deadline);
 
-/* So long may be waited of `left` (-1: for ever) before it is asked again. */
+/* How long to wait, at most `left` (-1: for ever), before asking again. */
 int kca__interrupt_slice_ms(int left);
 
 #endif

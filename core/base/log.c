@@ -24,7 +24,7 @@ void kca__log_close(kca__log *log) {
     pthread_mutex_destroy(&log->lock);
 }
 
-/* Kept longest first: one that is part of another must not be blotted out before it. */
+/* Secrets are kept longest first: one that is part of another must not be blotted out before it. */
 bool kca__log_add_secret(kca__log *log, const char *secret) {
     if (!secret || strlen(secret) < SHORTEST_SECRET)
         return true;

@@ -1,6 +1,6 @@
 /*
- * Logs of one system, librdkafka's included: to stderr when asked, to the system's queue when
- * asked, else nowhere. Any thread may write. Whatever was declared a secret is blotted out of every
+ * Logs of one system, librdkafka's included: to stderr and to the system's queue, each when asked,
+ * else nowhere. Any thread may write. Every text that was declared a secret is blotted out of every
  * line.
  */
 #ifndef KCA_BASE_LOG_H
@@ -23,8 +23,8 @@ typedef struct kca__log {
 void kca__log_init(kca__log *log, kca__event_queue *queue);
 void kca__log_close(kca__log *log);
 
-/* Texts shorter than 4 characters are not taken: blotting those out would destroy every line.
- * False when memory is out: then lines may not be written that could hold it. */
+/* Texts shorter than 4 characters are not taken: blotting them out would destroy every line. False
+ * when memory is out: then no line may be written that could hold the secret. */
 bool kca__log_add_secret(kca__log *log, const char *secret);
 
 /* Blots the secrets out of `text`, in place. */

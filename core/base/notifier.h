@@ -1,10 +1,10 @@
 /*
- * A file descriptor that is readable while something waits (nng's pollable: level-triggered for
- * whoever polls it).
+ * A file descriptor that is readable while something waits (as nng's pollable, level-triggered for
+ * its poller).
  *
- * An eventfd, made when first asked for, so that those who never poll pay nothing. An atomic flag
- * keeps the number of system calls at one for each change of state: raise writes only when not
- * raised, clear reads only when raised.
+ * An eventfd, made when first asked for, so that an application that never polls pays nothing. An
+ * atomic flag keeps the number of system calls at one for each change of state: raise writes only
+ * when not raised, clear reads only when raised.
  */
 #ifndef KCA_BASE_NOTIFIER_H
 #define KCA_BASE_NOTIFIER_H
@@ -20,10 +20,10 @@ typedef struct kca__notifier {
 void kca__notifier_init(kca__notifier *n);
 void kca__notifier_close(kca__notifier *n);
 
-/* The descriptor, raised when it is new; -1 when none can be had. Calls must not overlap. */
+/* The descriptor, raised when it is new; -1 when none can be made. Calls must not overlap. */
 int kca__notifier_fd(kca__notifier *n);
 
-/* Somebody has asked for the descriptor. */
+/* True once the descriptor was asked for. */
 bool kca__notifier_is_watched(const kca__notifier *n);
 
 bool kca__notifier_is_raised(const kca__notifier *n);

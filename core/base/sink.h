@@ -1,5 +1,5 @@
-/* Where bytes are composed. Without memory it only counts them: what composes twice, the first time
- * without, needs one allocation of the right size. */
+/* A sink takes the bytes of a text that is composed. Without memory it only counts them: code that
+ * composes twice, the first time without memory, needs one allocation of the right size. */
 #ifndef KCA_BASE_SINK_H
 #define KCA_BASE_SINK_H
 

@@ -8,7 +8,7 @@
 /* A copy; NULL for NULL and when memory is out. */
 char *kca__text_copy(const char *text);
 
-/* Replaces `*text` by a copy of `value` (NULL: none). False when memory is out; then nothing
+/* Replaces `*text` by a copy of `value`, or by NULL. False when memory is out; then nothing
  * changes. */
 bool kca__text_set(char **text, const char *value);
 

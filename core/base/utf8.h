@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes of the character at `p`, which is before `end`; 0: it is none. */
+/* Bytes of the character at `p`, which is before `end`; 0: there is no valid character. */
 size_t kca__utf8_len(const char *p, const char *end);
 
 bool kca__utf8_is_valid(const void *bytes, size_t len);

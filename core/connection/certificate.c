@@ -48,7 +48,7 @@ typedef struct list {
     bool full;
 } list;
 
-/* `text` comes from a stranger's certificate. */
+/* `text` comes from a stranger's certificate, so it may hold anything. */
 static void list_add(list *l, const char *prefix, const unsigned char *text, size_t len) {
     const char *comma = l->len > 0 ? ", " : "";
     size_t needed = strlen(comma) + strlen(prefix) + len;

@@ -1,8 +1,8 @@
 /*
- * The description of a cluster. A client of its own asks, which is in no group; it is a consumer
- * only because committed offsets are asked for as the group. First the cluster is asked what there
- * is, then for the offsets of all that; only then is the description written, so that it is of one
- * moment, as far as a cluster has such a thing.
+ * The description of a cluster. A client of its own asks. The client is a consumer, because a
+ * group's committed offsets are asked for in the group's name, but it joins no group. It first asks
+ * what there is, then for all offsets; only then is the description written, so that it shows one
+ * moment, as far as that is possible in a cluster.
  */
 #include "connection/cluster_description.h"
 
@@ -15,7 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLICE_MS = 500, COMMITTED_SLICE_MS = 50, COURTESY_MS = 2000 };
+enum {
+    SLICE_MS = 500, /* of one question, so that a stop or an interrupt is seen soon */
+    COMMITTED_SLICE_MS = 50,
+    COURTESY_MS = 2000 /* longest wait for the group's members, which may be left out */
+};
 
 typedef struct asking {
     kca_connection *connection;
@@ -94,8 +98,8 @@ static rd_kafka_resp_err_t ask_metadata(rd_kafka_t *rk, void *about, int timeout
     return err;
 }
 
-/* The beginning and the end are times to the broker. What it does not tell of a partition stays as
- * it is: below 0. */
+/* The broker takes beginning and end for times. An offset that it does not give stays as it is:
+ * below 0. */
 static rd_kafka_resp_err_t ask_bounds(rd_kafka_t *rk, void *about, int timeout_ms) {
     return rd_kafka_offsets_for_times(rk, about, timeout_ms);
 }
@@ -116,8 +120,8 @@ static kca_error *ask_group(asking *a) {
     kca_error *e = a->committed->cnt > 0 ? ask(a, kca__ask_committed, a->committed,
                                                COMMITTED_SLICE_MS, "offsets of group ", a->group)
                                          : NULL;
-    /* Its members are worth a question, but not an error: not everyone may ask, and not every
-     * broker answers. */
+    /* A failure to list the group's members is no error: not everyone may ask for them, and not
+     * every broker answers. */
     int left = kca__clock_left_ms(a->deadline);
     int courtesy = left < 0 || left > COURTESY_MS ? COURTESY_MS : left;
     if (!e && rd_kafka_list_groups(a->client->rk, a->group, &a->groups, courtesy))
@@ -157,8 +161,8 @@ static void add_offset(cJSON *o, const char *name, int64_t offset) {
         cJSON_AddNullToObject(o, name);
 }
 
-/* Lag: to the end from where the group would go on; without a committed offset that is the
- * beginning, or what else its members say, so it is not known. */
+/* The lag, from where the group would go on to the end. Without a committed offset its members'
+ * settings decide where that is, so the lag is not known. */
 static void add_offsets(const asking *a, cJSON *o, const char *topic, int number) {
     int64_t begin = offset_of(a->begins, topic, number), end = offset_of(a->ends, topic, number);
     add_offset(o, "begin", begin);
@@ -182,7 +186,7 @@ static void add_partition(const asking *a, cJSON *list, const char *topic,
     add_offsets(a, o, topic, p->id);
 }
 
-/* Of all topics, a group is asked only about those that it has committed. */
+/* Of all topics, only those that the group has committed offsets of. */
 static bool is_wanted(const asking *a, const struct rd_kafka_metadata_topic *t) {
     for (int i = 0; i < t->partition_cnt && a->group && !a->topic; i++)
         if (offset_of(a->committed, t->topic, t->partitions[i].id) >= 0)

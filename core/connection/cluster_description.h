@@ -1,5 +1,4 @@
-/* Cluster description: what a cluster has, for tools: its brokers, topics, and how far a group has
- * come. */
+/* Cluster description, for tools: a cluster's brokers and topics, and how far a group has come. */
 #ifndef KCA_CONNECTION_CLUSTER_DESCRIPTION_H
 #define KCA_CONNECTION_CLUSTER_DESCRIPTION_H
 
@@ -7,8 +6,8 @@
 
 #include "connection/connection.h"
 
-/* See kca_system_describe_cluster. Over the system's copy of its connection, which is open; ends
- * soon once *leaving is set. `out` is freed with free(). */
+/* See kca_system_describe_cluster. `c` is the system's copy of the connection, and open. Ends soon
+ * once *leaving is set. `out` is freed with free(). */
 kca_error *kca__cluster_describe(char **out, kca_connection *c, kca__log *log, const char *topic,
                                  const char *group, const atomic_bool *leaving, int64_t deadline);
 

@@ -77,7 +77,8 @@ const char *kca__connection_protocol(const kca_connection *c) {
     return c->tls ? "ssl" : "plaintext";
 }
 
-/* Where text would not do, it is shown to librdkafka as a file: one in memory, without a name. */
+/* Where librdkafka does not send a chain that comes as text, it is given the text as a file, in
+ * memory and without a name. */
 static kca_error *set_certificate_text(kca_connection *c, rd_kafka_conf_t *conf, const char *who) {
     if (!kca__has_quirk(KCA__QUIRK_CHAIN_NOT_SENT))
         return kca__property_apply(conf, who, "ssl.certificate.pem", c->tls_certificate);
@@ -113,7 +114,7 @@ static kca_error *configure_tls(kca_connection *c, rd_kafka_conf_t *conf, const 
 
 kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, bool producer,
                                      const char *who) {
-    /* librdkafka's defaults here make an outage of seconds one of a minute. */
+    /* With librdkafka's defaults for these, an outage of seconds lasts a minute. */
     const char *const defaults[][2] = {
         {"bootstrap.servers", c->embedded ? kca__embedded_broker_hosts(c->embedded) : c->hosts},
         {"client.id", "kca"},

@@ -1,8 +1,8 @@
 /*
  * Connection: a cluster and how to reach it.
  *
- * The application's object is a declaration. The system keeps a copy, which while the system is
- * started also holds what runs: the embedded broker.
+ * The application's object is a declaration. The system keeps a copy, which also holds the embedded
+ * broker while the system is started.
  */
 #ifndef KCA_CONNECTION_CONNECTION_H
 #define KCA_CONNECTION_CONNECTION_H
@@ -44,7 +44,7 @@ kca_error *kca__connection_new(kca_connection **out, const char *name, const cha
 kca_error *kca__connection_copy(kca_connection **out, const kca_connection *c);
 void kca__connection_free(kca_connection *c);
 
-/* Sets all that the connection decides in `conf`; `who` begins error texts. */
+/* Sets the connection's properties in `conf`; `who` begins error texts. */
 kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, bool producer,
                                      const char *who);
 
@@ -54,19 +54,20 @@ kca__tls kca__connection_tls(const kca_connection *c);
 /* security.protocol */
 const char *kca__connection_protocol(const kca_connection *c);
 
-/* Checks files, and starts the embedded broker if it is one. */
+/* Checks the TLS files, and starts the embedded broker if the hosts are "embedded://". */
 kca_error *kca__connection_open(kca_connection *c);
 
-/* Really reaches the cluster through this client of it, or says why not, within the deadline. */
+/* Asks the cluster something through this client of it, until it answers or the deadline is over;
+ * the error says why it cannot be reached. */
 kca_error *kca__connection_reach(kca_connection *c, kca__client *client, int64_t deadline);
 
-/* Whether the consumer's topic, and its one partition if it is not -1, exist. A topic that does not
- * is only warned of: it may come. Brokers that create topics on demand create it now. */
+/* Whether the consumer's topic exists, and its one partition (-1: none is named). A topic that does
+ * not exist is only a warning: it may come. Brokers that create topics on demand create it now. */
 kca_error *kca__connection_look_for(const kca_connection *c, kca__client *client,
                                     const char *consumer, const char *topic, int partition,
                                     int64_t deadline);
 
-/* Ends the embedded broker; the connection's clients are closed before. */
+/* Ends the embedded broker; the connection's clients must be closed before. */
 void kca__connection_close(kca_connection *c);
 
 #endif

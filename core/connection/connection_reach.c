@@ -1,4 +1,4 @@
-/* Reaching a connection's cluster, and saying why it cannot be reached. */
+/* Reaches a connection's cluster, or says why it cannot be reached. */
 #include "connection/connection.h"
 
 #include "base/error.h"
@@ -39,8 +39,8 @@ static kca_error *authentication_error(const kca_connection *c, const char *trou
                           c->name, user_of(c), trouble);
 }
 
-/* A broker whose security protocol is the other one just hangs up; SASL adds its own kinds of
- * silence. */
+/* For brokers that just hang up, as with another security protocol, or stay silent, as SASL may
+ * make them. */
 static kca_error *other_error(const kca_connection *c, const char *trouble, bool timed_out) {
     kca_error *e = kca__error_new(timed_out ? KCA_ERROR_TIMEOUT : KCA_ERROR_UNREACHABLE,
                                   "connection %s: no broker of %s answers as Kafka with %s%s%s%s",
@@ -61,13 +61,14 @@ static rd_kafka_resp_err_t ask(kca__client *client, int64_t deadline) {
     return err;
 }
 
-/* The diagnosis would blame certificates that such a connection accepts. */
+/* A lenient connection accepts certificates that the diagnosis would blame. */
 static bool is_lenient(const kca_connection *c) {
     return kca__properties_get(&c->properties, "enable.ssl.certificate.verification") ||
            kca__properties_get(&c->properties, "ssl.endpoint.identification.algorithm");
 }
 
-/* Why it does not answer; sets *definite when waiting on cannot help. NULL: nothing is known yet.
+/* Why the cluster does not answer; sets *definite when more waiting cannot help. NULL: not known
+ * yet.
  */
 static kca_error *why_not(kca_connection *c, kca__client *client, int64_t deadline,
                           bool *definite) {

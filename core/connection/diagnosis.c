@@ -1,7 +1,7 @@
 /*
  * An attempt is one address of one host: connect, shake hands, greet. Its error is definite when it
- * is not retriable. Attempts share the time: each may use what is left, divided by how many are
- * left.
+ * is not retriable. Attempts share the time: each may use the time that is left, divided by the
+ * number of attempts left.
  */
 #include "connection/diagnosis.h"
 
@@ -31,7 +31,7 @@ typedef struct attempt {
 } attempt;
 
 static kca_error *may_pass(kca_error *e) {
-    if (!e->retriable) /* out of memory is one for all threads, and has it set */
+    if (!e->retriable) /* the static out-of-memory error, which has it set, must not be written */
         e->retriable = 1;
     return e;
 }
@@ -93,7 +93,7 @@ static int open_link(kca__link *out, const attempt *a) {
     return kca__link_open(out, a->address->ai_addr, a->address->ai_addrlen, a->deadline);
 }
 
-/* Whoever closed the link without a word: does TLS make it speak? */
+/* Whether a server that closed the plain link without a word answers in TLS. */
 static bool answers_tls(const attempt *a) {
     kca__link l;
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
@@ -106,7 +106,7 @@ static bool answers_tls(const attempt *a) {
     return answers;
 }
 
-/* Does leaving TLS out make it speak? */
+/* Whether the server answers without TLS. */
 static bool answers_plain(const attempt *a) {
     kca__link l;
     bool answers = open_link(&l, a) == 0 && kca__kafka_greet(&l) == KCA__GREETING_KAFKA;
@@ -166,7 +166,7 @@ static kca_error *try_address(const attempt *a) {
     return e;
 }
 
-/* Keeps the first definite error, else the last one. */
+/* Keeps the first definite error, or while there is none the last error. */
 static void keep(kca_error **kept, kca_error *e) {
     if (*kept && !(*kept)->retriable) {
         kca__error_free(e);

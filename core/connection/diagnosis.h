@@ -7,8 +7,8 @@
 
 typedef struct kca__diagnosis {
     kca_error *error; /* NULL: nothing wrong found up to and including TLS; the caller owns it */
-    bool definite; /* waiting longer will not help (certificates, protocol), unlike a host that is
-                      not up yet */
+    bool definite;    /* waiting longer cannot help (certificates, protocol); it can while a host is
+                         not    up yet */
 } kca__diagnosis;
 
 /*

@@ -15,7 +15,8 @@
 
 enum { NUDGE_MS = 2 };
 
-/* See KCA__QUIRK_MOCK_GROUP_DELAY: NULL where librdkafka has no such function. */
+/* Lets the first member of a group go without waiting three seconds for others; NULL where
+ * librdkafka has no such function. See KCA__QUIRK_MOCK_GROUP_DELAY. */
 extern void rd_kafka_mock_group_initial_rebalance_delay_ms(rd_kafka_mock_cluster_t *cluster,
                                                            int32_t delay_ms) __attribute__((weak));
 
@@ -28,7 +29,7 @@ bool kca__embedded_broker_is_meant(const char *hosts) {
     return strcmp(hosts, "embedded://") == 0;
 }
 
-/* The cluster's host would tell of having no brokers of its own. */
+/* Drops all logs: the host would log that it has no brokers of its own. */
 static void no_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     (void)rk, (void)level, (void)facility, (void)text;
 }
@@ -66,7 +67,7 @@ typedef struct nudging {
     atomic_bool over;
 } nudging;
 
-/* See KCA__QUIRK_MOCK_OVERSLEEPS: what comes to its socket the cluster's thread never oversleeps.
+/* What comes to its socket the cluster's thread never oversleeps; see KCA__QUIRK_MOCK_OVERSLEEPS.
  */
 static void *nudge(void *argument) {
     const struct timespec pause = {0, NUDGE_MS * 1000000};

@@ -1,7 +1,7 @@
 /*
  * The broker inside this process: librdkafka's mock cluster, for trying out and for tests. It makes
- * a topic, of 4 partitions, when it is first asked about it. It is not told to, see
- * KCA__QUIRK_MOCK_OVERSLEEPS.
+ * a topic, of 4 partitions, when it is first asked about it. kca does not tell it to make topics,
+ * see KCA__QUIRK_MOCK_OVERSLEEPS.
  */
 #ifndef KCA_CONNECTION_EMBEDDED_BROKER_H
 #define KCA_CONNECTION_EMBEDDED_BROKER_H

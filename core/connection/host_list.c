@@ -27,7 +27,7 @@ static bool read_name(kca__host *out, const char *text, size_t len, const char *
     return strcspn(out->name, forbidden) == len;
 }
 
-/* One entry without the blanks around it. */
+/* Reads one entry, given without the blanks around it. */
 static bool read_host(kca__host *out, const char *text, size_t len) {
     bool bracketed = text[0] == '[';
     const char *end = memchr(text, bracketed ? ']' : ':', len);
@@ -55,7 +55,7 @@ static int count_entries(const char *hosts) {
     return count;
 }
 
-/* What stands before an "@" may be a password. */
+/* Hides the text before an "@", which may hold a password. */
 static kca_error *bad_host(const char *connection, const char *text, size_t len) {
     const char *at = memrchr(text, '@', len);
     const char *shown = at ? at : text;

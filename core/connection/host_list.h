@@ -1,5 +1,5 @@
-/* The hosts of a connection: "host:port,host:port", IPv6 as "[::1]:9092"; without a port it is
- * 9092. */
+/* The hosts of a connection: "host:port,host:port", IPv6 as "[::1]:9092"; a missing port is 9092.
+ */
 #ifndef KCA_CONNECTION_HOST_LIST_H
 #define KCA_CONNECTION_HOST_LIST_H
 

@@ -1,5 +1,5 @@
-/* Asks whoever listens for the versions of Kafka's requests, which every broker answers before
- * anything else. */
+/* Asks a server for the versions of Kafka's requests, which every broker answers before anything
+ * else. */
 #ifndef KCA_CONNECTION_KAFKA_GREETING_H
 #define KCA_CONNECTION_KAFKA_GREETING_H
 

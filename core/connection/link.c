@@ -28,13 +28,13 @@ static bool would_block(void) {
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
-/* What a peer that is gone cannot take is dropped: the reason is in what it sent before. */
+/* Drops what a peer that is gone cannot take: what it sent before says why it left. */
 static ssize_t socket_send(kca__link *l, const void *data, size_t len) {
     ssize_t n = send(l->fd, data, len, MSG_NOSIGNAL);
     return n < 0 && !would_block() ? (ssize_t)len : n;
 }
 
-/* 0: the peer is gone; below 0: nothing there yet. */
+/* 0: the peer is gone; below 0: nothing has come yet. */
 static ssize_t socket_receive(kca__link *l, void *out, size_t len) {
     ssize_t n = recv(l->fd, out, len, 0);
     if (n < 0 && would_block())
@@ -114,7 +114,8 @@ void kca__link_close(kca__link *l) {
     l->fd = -1;
 }
 
-/* After a call on l->ssl did not succeed: waits for what it wants; false when it is over. */
+/* After a call on l->ssl did not succeed: waits until the link can do what the call needs; false
+ * when the link has ended. */
 static bool tls_again(kca__link *l, int result) {
     switch (SSL_get_error(l->ssl, result)) {
     case SSL_ERROR_WANT_READ:
@@ -159,7 +160,7 @@ bool kca__link_start_tls(kca__link *l, SSL_CTX *context, const char *host, void 
     return result == 1;
 }
 
-/* What a call took; below 0 nothing now. */
+/* How many bytes one call took; below 0: none now. */
 static ssize_t write_some(kca__link *l, const char *data, size_t len) {
     if (!l->ssl)
         return socket_send(l, data, len);

@@ -1,6 +1,6 @@
 /*
  * A TCP connection for looking at a server, plain or in TLS. Sockets do not block, every wait ends
- * at the deadline, and no SIGPIPE can come of it: OpenSSL reads and writes through a BIO of our
+ * at the deadline, and writing never raises SIGPIPE: OpenSSL reads and writes through a BIO of our
  * own.
  */
 #ifndef KCA_CONNECTION_LINK_H
@@ -28,15 +28,15 @@ typedef struct kca__link {
     size_t received;
 } kca__link;
 
-/* Connects; 0, or errno's number, ETIMEDOUT when the deadline is over first. Closed also after a
- * failure. */
+/* Connects; 0, or an errno value, ETIMEDOUT when the deadline is over first. The link must be
+ * closed also after a failure. */
 int kca__link_open(kca__link *out, const struct sockaddr *address, socklen_t len, int64_t deadline);
 void kca__link_close(kca__link *l);
 
-/* Puts the link into TLS and shakes hands; `arg` is what SSL_get_app_data gives in callbacks. */
+/* Starts TLS on the link and shakes hands; in callbacks SSL_get_app_data gives `arg`. */
 bool kca__link_start_tls(kca__link *l, SSL_CTX *context, const char *host, void *arg);
 
-/* All of it, or false and l->state says why. */
+/* Write or read all bytes; or false, and l->state says why. */
 bool kca__link_write(kca__link *l, const void *data, size_t len);
 bool kca__link_read(kca__link *l, void *out, size_t len);
 

@@ -19,9 +19,9 @@ typedef struct kca__tls {
 /* True when `text` is PEM text rather than a path. */
 bool kca__tls_is_pem(const char *text);
 
-/* Files readable and PEM, certificate without key or the reverse, key and certificate match, none
- * expired or not yet valid, password right. NULL when all is well. Errors begin with "connection
- * NAME: " and never hold key material. */
+/* Checks that files can be read and are PEM, that certificate and key are both there and match,
+ * that no certificate is expired or not yet valid, and that the password is right. NULL when all is
+ * well. Errors begin with "connection NAME: " and never hold key material. */
 kca_error *kca__tls_check(const char *connection, const kca__tls *tls);
 
 #endif

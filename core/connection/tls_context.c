@@ -53,7 +53,7 @@ static kca_error *use_ca(SSL_CTX *context, const char *connection, const char *c
     return e;
 }
 
-/* The client's own certificate; its signers are the broker's matter. */
+/* Checks the client's own certificate only; its signers are the broker's matter. */
 static kca_error *check_dates(const kca__tls_source *s, const X509 *certificate) {
     char name[KCA__CERTIFICATE_WORDS], time[KCA__CERTIFICATE_TIME];
     const ASN1_TIME *begin = X509_get0_notBefore(certificate);

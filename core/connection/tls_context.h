@@ -1,4 +1,4 @@
-/* OpenSSL's context for a connection: its TLS material read, checked and loaded as librdkafka
+/* OpenSSL's context for a connection, with its TLS material read, checked and loaded as librdkafka
  * would. */
 #ifndef KCA_CONNECTION_TLS_CONTEXT_H
 #define KCA_CONNECTION_TLS_CONTEXT_H

@@ -139,7 +139,7 @@ static kca_error *explain_certificate(const kca__tls_handshake *h) {
     }
 }
 
-/* The alert that the peer sent, such as "TLS alert 48, unknown ca"; 0: none. */
+/* The alert that the peer sent, for example "TLS alert 48, unknown ca"; 0: none. */
 static int read_alert(char *out, size_t size) {
     unsigned long error = ERR_peek_error();
     int reason = ERR_GET_REASON(error);
@@ -182,7 +182,7 @@ kca_error *kca__tls_handshake_explain(const kca__tls_handshake *h, const kca__li
     if (h->asked && l->state == KCA__LINK_CLOSED) {
         kca_error *e = explain_own_certificate(h, "it closed the connection");
         if (!e->retriable)
-            e->retriable = 1; /* without an alert it is no more than likely */
+            e->retriable = 1; /* without an alert, TLS is only the likely cause */
         return e;
     }
     if (alert)

@@ -18,8 +18,8 @@ enum { LARGEST_FILE = 4 << 20, SHORTEST_KEY = 60 };
 
 static const char base64[] = " \tABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 
-/* A key that lost its "-----BEGIN" line comes in the place of a path; "M" begins every DER key in
- * base64. */
+/* A key that lost its "-----BEGIN" line would be taken for a path, and shown; every DER key begins
+ * with "M" in base64. */
 static bool may_be_key(const char *given) {
     size_t len = strlen(given);
     return given[strcspn(given, "\r\n")] != '\0' ||
@@ -158,7 +158,7 @@ typedef struct password_request {
     bool asked;
 } password_request;
 
-/* Always given to OpenSSL: without one it would ask on the terminal. */
+/* Given to OpenSSL in any case: without this function it would ask on the terminal. */
 static int on_password(char *out, int size, int writing, void *user) {
     (void)writing;
     password_request *request = user;

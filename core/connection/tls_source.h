@@ -14,7 +14,7 @@ typedef enum kca__tls_role {
     KCA__TLS_KEY,
 } kca__tls_role;
 
-/* `text` holds the PEM text, `label` says what it is: "CA file ca.pem", "the given key text". */
+/* `text` is the PEM text; `label` names it in errors: "CA file ca.pem", "the given key text". */
 typedef struct kca__tls_source {
     const char *connection;
     char *text;
@@ -25,7 +25,7 @@ typedef struct kca__tls_source {
 /* Writes the label of `given`. Never shows what may be key material. */
 void kca__tls_source_label(char *out, size_t size, kca__tls_role role, const char *given);
 
-/* Reads the file or copies the text. Closed also after a failure. */
+/* Reads the file or copies the text. The source must be closed also after a failure. */
 kca_error *kca__tls_source_open(kca__tls_source *out, const char *connection, kca__tls_role role,
                                 const char *given);
 void kca__tls_source_close(kca__tls_source *s);

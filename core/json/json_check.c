@@ -5,12 +5,12 @@
 #include <string.h>
 
 typedef struct scan {
-    const unsigned char *p; /* where it stands; where it broke, when `why` is set */
+    const unsigned char *p; /* where the check stands; where the text broke, once `why` is set */
     const unsigned char *end;
     const char *why;
     int depth;
-    int deepest;                            /* that `depth` may become */
-    unsigned char closers[KCA__JSON_DEPTH]; /* of the arrays and objects round p: ']' or '}' */
+    int deepest;                            /* largest `depth` allowed */
+    unsigned char closers[KCA__JSON_DEPTH]; /* of the arrays and objects around p: ']' or '}' */
 } scan;
 
 static bool broken(scan *s, const char *why) {
@@ -147,7 +147,7 @@ static bool check_name(scan *s) {
     return true;
 }
 
-/* A value without others inside, or the beginning of one with; `*open`: it wants values now. */
+/* A value without others inside, or the beginning of one with others; `*open`: values follow. */
 static bool check_value(scan *s, bool *open) {
     *open = false;
     skip_space(s);
@@ -181,7 +181,8 @@ static bool check_value(scan *s, bool *open) {
     return closer == ']' || check_name(s);
 }
 
-/* What may follow a value: ends of what it stands in, and a comma if another comes. */
+/* The text after a value: ends of the arrays and objects around it, and a comma if another comes.
+ */
 static bool check_after(scan *s, bool *another) {
     *another = false;
     while (s->depth > 0) {

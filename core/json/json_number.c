@@ -9,7 +9,7 @@ enum { EXPONENT_LIMIT = 1000000000 };
 
 /* A number is digits * 10^exponent, the digits without the point. */
 typedef struct decimal {
-    const char *digits; /* with the point, if any, among them */
+    const char *digits; /* the point, if there is one, is among them */
     const char *digits_end;
     int64_t exponent;
 } decimal;
@@ -56,7 +56,7 @@ static bool append_zeros(uint64_t *value, int64_t zeros) {
     return true;
 }
 
-/* Zeros wait until a digit follows them, as the last ones may make up for a negative exponent. */
+/* Zeros are held back until another digit follows: the last ones may cancel a negative exponent. */
 static int magnitude(uint64_t *value, const decimal *d) {
     int64_t zeros = 0;
     *value = 0;

@@ -1,4 +1,4 @@
-/* A JSON number as an integer, exactly: never by way of a double. */
+/* A JSON number as an exact integer: never by way of a double. */
 #ifndef KCA_JSON_JSON_NUMBER_H
 #define KCA_JSON_JSON_NUMBER_H
 

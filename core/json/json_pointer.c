@@ -6,8 +6,8 @@
 
 #include <cjson/cJSON.h>
 
-/* cJSON's own pointers (cJSON_Utils) take "abc" for "", "/list/" for "/list/0", and are missing in
- * Debian's package; and the text must be walked in step. */
+/* Written here, because cJSON's own pointers (cJSON_Utils) take "abc" for "" and "/list/" for
+ * "/list/0", are missing in Debian's package, and do not walk the text in step. */
 
 bool kca__json_pointer_is_valid(const char *pointer) {
     if (pointer[0] != '\0' && pointer[0] != '/')
@@ -33,7 +33,7 @@ static bool token_equals(const char *token, const char *name) {
     return *name == '\0';
 }
 
-/* The index that the token is, or -1: "0", or digits that do not begin with 0. */
+/* The token as an index ("0", or digits that do not begin with 0), or -1. */
 static int token_index(const char *token) {
     if (token[0] == '0')
         return token_ends(token[1]) ? 0 : -1;
@@ -47,7 +47,7 @@ static int token_index(const char *token) {
     return p > token && token_ends(*p) ? index : -1;
 }
 
-/* The child of this name or index, and its place among the children. */
+/* The child of this name or index, and its position among the children. */
 static const cJSON *child(const cJSON *parent, const char *token, int *place) {
     const cJSON *found = NULL;
     bool object = cJSON_IsObject(parent);

@@ -1,5 +1,5 @@
-/* JSON pointers (RFC 6901) into a tree of cJSON and, along with it, into the text it was parsed
- * from. */
+/* JSON pointers (RFC 6901) into a tree of cJSON and, in step with it, into the text that the tree
+ * was parsed from. */
 #ifndef KCA_JSON_JSON_POINTER_H
 #define KCA_JSON_JSON_POINTER_H
 
@@ -10,8 +10,8 @@ struct cJSON;
 /* True for "" and "/..." with "~" only as "~0" or "~1". */
 bool kca__json_pointer_is_valid(const char *pointer);
 
-/* What a valid pointer leads to, or NULL; of members with one name the last, as in Go. `*text`
- * (NULL: not wanted) is the JSON text of the root and becomes the text of what was found. */
+/* The value that a valid pointer leads to, or NULL; of members with one name the last, as in Go.
+ * `*text` (NULL: not wanted) is the JSON text of the root and becomes that of the value found. */
 const struct cJSON *kca__json_pointer_find(const struct cJSON *root, const char *pointer,
                                            const char **text);
 

@@ -8,7 +8,8 @@
 
 /* ---- writing ---- */
 
-/* What follows the backslash for an ASCII character; 0: it needs none, 'u': its code. */
+/* The character after the backslash that escapes an ASCII character; 'u': its code follows; 0: it
+ * needs no escape. */
 static char escape_of(unsigned char c) {
     switch (c) {
     case '"':
@@ -49,7 +50,7 @@ static void put_ascii(kca__sink *out, char c) {
         kca__sink_put(out, &c, 1);
 }
 
-/* The separators that break JavaScript's strings. */
+/* U+2028 and U+2029, separators that end a JavaScript string. */
 static bool is_line_separator(const char *p, size_t len) {
     return len == 3 && (memcmp(p, "\xe2\x80\xa8", 3) == 0 || memcmp(p, "\xe2\x80\xa9", 3) == 0);
 }
@@ -108,7 +109,7 @@ static char *put_utf8(char *to, uint32_t code) {
     return to;
 }
 
-/* The character of \uXXXX, or of two of them that are a pair, at `*p`. */
+/* The character of \uXXXX at `*p`, or of two of them that are a surrogate pair. */
 static uint32_t take_code(const char **p) {
     uint32_t code = hex4(*p + 2);
     *p += 6;

@@ -4,11 +4,11 @@
 
 #include "base/sink.h"
 
-/* Writes what stands between the quotes, escaped as Go does: also < > & and U+2028/9; what is not
- * UTF-8 becomes U+FFFD. */
+/* Writes the text without quotes, escaped as Go does: also < > & and U+2028/9; bytes that are not
+ * UTF-8 become U+FFFD. */
 void kca__json_string_escape(kca__sink *out, const char *text, size_t len);
 
-/* The same with its quotes. */
+/* Writes the escaped text with its quotes. */
 void kca__json_string_write(kca__sink *out, const char *text, size_t len);
 
 /* Reads the string at `string`, which is known to be valid, and gives the text's length: at most

@@ -16,7 +16,7 @@ static const char *string_end(const char *string) {
     return p + 1;
 }
 
-/* From behind '[', '{' or ',' to the value. */
+/* Moves from behind '[', '{' or ',' to the value. */
 static const char *to_value(const char *p, bool members) {
     p = kca__json_text_skip_space(p);
     if (!members)

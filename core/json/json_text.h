@@ -1,4 +1,4 @@
-/* A way through JSON text that is known to be valid: where values begin and end. */
+/* Finds where values begin and end in JSON text that is known to be valid. */
 #ifndef KCA_JSON_JSON_TEXT_H
 #define KCA_JSON_JSON_TEXT_H
 
@@ -9,7 +9,7 @@ const char *kca__json_text_skip_space(const char *text);
 /* The first value in the array or object (not an empty one) that begins at `container`. */
 const char *kca__json_text_first(const char *container);
 
-/* The value after the one at `value`, which must not be the last; `members`: they are an object's.
+/* The value after the one at `value`, which must not be the last; `members`: both are in an object.
  */
 const char *kca__json_text_next(const char *value, bool members);
 

@@ -39,7 +39,7 @@ static kca_error *check_value(const kca_message *m, const char *name, const void
     return NULL;
 }
 
-/* Room for one header more. */
+/* Makes room for one more header. */
 static bool grow(kca_message *m) {
     kca__message_store *store = m->store;
     if (m->header_count < store->header_capacity)
@@ -73,7 +73,7 @@ static bool put(kca_message *m, int index, const char *name, const void *value, 
     return true;
 }
 
-/* The buffer goes behind those in use and serves the next header. */
+/* Moves the buffer behind those in use, where it serves the next header. */
 static void take_away(kca_message *m, int index) {
     kca__buffer *buffers = m->store->headers, freed = buffers[index];
     int last = --m->header_count;

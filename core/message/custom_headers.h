@@ -10,7 +10,7 @@ void kca__custom_headers_set(kca_message *m, const char *name, const void *value
 /* NULL: none of this name. */
 const kca__header *kca__custom_headers_find(const kca_message *m, const char *name);
 
-/* Drops all but the last header of each name, in place; the number that is left. Quick for any
+/* Drops all but the last header of each name, in place; gives how many are left. Quick for any
  * number: a record can have a hundred thousand. */
 int kca__custom_headers_unique(kca__header *headers, int count);
 

@@ -19,7 +19,7 @@ void kca__json_payload_forget(kca_message *m) {
     m->json_state = KCA__JSON_UNKNOWN;
 }
 
-/* The one place where reading a message changes it. */
+/* Casts const away: this is the one place where reading a message changes it. */
 static kca_message *cache(const kca_message *m) {
     return (kca_message *)m;
 }
@@ -82,7 +82,7 @@ int kca__json_payload_type(const kca_message *m, const char *pointer) {
     return e ? KCA_JSON_MISSING : type_of(kca__json_pointer_find(m->json, pointer, NULL));
 }
 
-/* ---- what stands at a pointer ---- */
+/* ---- values by pointer ---- */
 
 static kca_error *value_error(const kca_message *m, const char *pointer, const char *what) {
     return kca__message_error(m, KCA_ERROR_PAYLOAD, "payload %s%s%s%s", what,

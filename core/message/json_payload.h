@@ -1,14 +1,15 @@
 /* A message's payload as JSON: checked and parsed by cJSON when first asked for, integers read
- * exactly from the text. A `const` message is changed inside: one thread at a time uses it. */
+ * exactly from the text. That changes even a `const` message, so one thread at a time may use it.
+ */
 #ifndef KCA_MESSAGE_JSON_PAYLOAD_H
 #define KCA_MESSAGE_JSON_PAYLOAD_H
 
 #include "message/message.h"
 
-/* kca_message.json_state: what is known of the payload. */
+/* kca_message.json_state: whether the payload is known to be JSON. */
 enum { KCA__JSON_UNKNOWN, KCA__JSON_VALID, KCA__JSON_BROKEN };
 
-/* Forgets what is known and frees the parsed payload. */
+/* Frees the parsed payload, and makes json_state unknown. */
 void kca__json_payload_forget(kca_message *m);
 
 bool kca__json_payload_is_valid(const kca_message *m);

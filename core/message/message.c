@@ -45,7 +45,7 @@ static const char *text_noun(int text) {
 
 /* ---- errors ---- */
 
-/* At most `most` bytes of `text`, and no part of a character. */
+/* The length of `text`, at most `most` bytes, without splitting a character. */
 static int clip(const char *text, size_t most) {
     size_t len = strnlen(text, most + 1);
     if (len > most)
@@ -116,7 +116,7 @@ kca_error *kca__message_reset(kca_message *m, const char *name) {
     for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
         m->texts[i] = kca__message_default_text(i);
     kca__message_set_text(m, KCA__TEXT_NAME, name);
-    kca__json_payload_forget(m); /* only now: the name may be one of its strings */
+    kca__json_payload_forget(m); /* only now: `name` may be a string of the parsed payload */
     m->type = KCA_TYPE_NONE;
     m->timestamp_ms = -1;
     m->payload = m->key = NULL;
@@ -187,7 +187,7 @@ static void set_bytes(kca_message *m, const char *noun, kca__buffer *b, const vo
 
 void kca__message_set_payload(kca_message *m, const void *payload, size_t len) {
     set_bytes(m, "payload", &m->store->payload, &m->payload, &m->payload_len, payload, len);
-    kca__json_payload_forget(m); /* only now: the bytes may be one of its strings */
+    kca__json_payload_forget(m); /* only now: the bytes may be a string of the parsed payload */
 }
 
 void kca__message_set_key(kca_message *m, const void *key, size_t len) {

@@ -1,5 +1,5 @@
 /*
- * A message: what the application builds and publishes, or reads from a delivery.
+ * A message, which the application builds and publishes, or reads from a delivery.
  *
  * Outbound messages own their texts. Inbound messages are views: every pointer leads into the
  * record that the delivery holds, nothing is copied, and setters must not be called (the exported
@@ -36,10 +36,10 @@ enum {
     KCA__TEXT_TRACESTATE
 };
 
-/* The text that stands where none is given: "Gomes", "1.0", else "". Static. */
+/* The text that stands in for a missing one: "Gomes", "1.0", else "". Static. */
 const char *kca__message_default_text(int text);
 
-/* What an outbound message owns; its texts, payload, key and headers lead in here. */
+/* The memory that an outbound message owns; its texts, payload, key and headers point into it. */
 typedef struct kca__message_store {
     kca__buffer texts[KCA__MESSAGE_TEXTS];
     kca__buffer payload;
@@ -61,9 +61,9 @@ struct kca_message {
 
     /* private to message.c, custom_headers.c, json_payload.c and old_wire.c */
     bool inbound;
-    int json_state;             /* KCA__JSON_... */
-    struct cJSON *json;         /* parsed payload, when asked for */
-    struct cJSON *old_headers;  /* inbound: parsed `customHeaders` of the old wire; texts lead in */
+    int json_state;            /* KCA__JSON_... */
+    struct cJSON *json;        /* parsed payload, when asked for */
+    struct cJSON *old_headers; /* inbound: parsed `customHeaders` of the old wire; texts point in */
     kca__header *grown_headers; /* inbound: `headers` when the record's own array had no room */
     kca_error *error;           /* outbound: first failure of the setters */
     kca__message_store *store;  /* outbound */
@@ -72,20 +72,20 @@ struct kca_message {
 /* Makes `m` an empty inbound view; no allocation. */
 void kca__message_init_inbound(kca_message *m);
 
-/* Frees what an inbound view came to own (JSON, old headers, grown header array); the struct stays
- * the caller's. */
+/* Frees the memory that an inbound view has come to own (JSON, old headers, grown header array);
+ * the struct stays the caller's. */
 void kca__message_clear_inbound(kca_message *m);
 
 /* An outbound message, for kca__message_free. */
 kca_error *kca__message_new(kca_message **out, const char *name);
 void kca__message_free(kca_message *m);
 
-/* Makes an outbound message a new one of this name, or of none when that is refused; its memory
- * stays. */
+/* Makes an outbound message an empty one of this name, or without a name when that is refused; its
+ * memory is kept. */
 kca_error *kca__message_reset(kca_message *m, const char *name);
 
-/* Setters of outbound messages; failures stay in m->error. NULL or "" takes a text away; a payload
- * or key that is not NULL may be empty. */
+/* Setters of outbound messages; the first failure stays in m->error. NULL or "" takes a text away;
+ * a payload or key that is not NULL may be empty. */
 void kca__message_set_text(kca_message *m, int text, const char *value);
 void kca__message_set_payload(kca_message *m, const void *payload, size_t len);
 void kca__message_set_key(kca_message *m, const void *key, size_t len);
@@ -98,7 +98,7 @@ void kca__message_set_trace_context(kca_message *m, const char *traceparent,
 kca_error *kca__message_error(const kca_message *m, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Keeps such an error as the message's own, if it is the first. */
+/* Makes an error as kca__message_error does, and keeps it in m->error if it is the first. */
 void kca__message_fail(kca_message *m, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

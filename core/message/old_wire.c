@@ -10,7 +10,7 @@
 
 #include <cjson/cJSON.h>
 
-/* Takes the header of this name out of the custom ones; its value is NULL when there is none. */
+/* Takes the header of this name out of the custom headers; its value is NULL when there is none. */
 static kca__header take(kca_message *m, const char *name) {
     const kca__header *found = kca__custom_headers_find(m, name);
     if (!found)
@@ -23,7 +23,7 @@ static kca__header take(kca_message *m, const char *name) {
     return taken;
 }
 
-/* Makes a member that is no string one, with its text in the JSON as value: numbers stay exact. */
+/* Turns a member that is not a string into one, with its JSON text as value: numbers stay exact. */
 static bool make_text(cJSON *member, const char *json) {
     size_t len = (size_t)(kca__json_text_end(json) - json);
     char *text = cJSON_malloc(len + 1);
@@ -47,7 +47,7 @@ static void add(kca_message *m, const cJSON *member, const char **values) {
         values[wire] = value;
 }
 
-/* Room for `more` headers; the record's own array has some, as its wire headers left it. */
+/* Makes room for `more` headers; the record's own array has some, where its wire headers were. */
 static bool reserve(kca_message *m, int more, int capacity) {
     if (m->header_count + more <= capacity)
         return true;

@@ -5,12 +5,12 @@
 
 #include "message/message.h"
 
-/* Moves what those headers say from `m->headers` (room for `capacity`) to `values`, by
- * KCA__TEXT_... and KCA__WIRE_..., where nothing stands yet, and to custom headers of their own.
- * What cannot be read stays a custom header. */
+/* Takes the old wire's headers out of `m->headers` (room for `capacity`): their values go to
+ * `values`, at KCA__TEXT_... and KCA__WIRE_..., where none is yet, and the members of customHeaders
+ * become custom headers. A header that cannot be read stays a custom header. */
 void kca__old_wire_read(kca_message *m, int capacity, const char **values);
 
-/* Frees what kca__old_wire_read made; m->headers is empty then. */
+/* Frees the memory of kca__old_wire_read; m->headers is empty then. */
 void kca__old_wire_clear(kca_message *m);
 
 #endif

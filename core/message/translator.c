@@ -28,7 +28,7 @@ static int64_t read_time(const char *text, int64_t record_ms, int64_t now_ms) {
     return record_ms >= 0 && record_ms <= KCA__WIRE_TIME_MAX_MS ? record_ms : now_ms;
 }
 
-/* Of the two spellings W3C's wins, if it is valid; without a valid traceparent there is no context.
+/* W3C's spelling wins over Gomes' if it is valid; without a valid traceparent there is no context.
  */
 static void read_trace(const char **values) {
     const char *gomes_parent = values[KCA__WIRE_GOMES_TRACEPARENT];
@@ -42,8 +42,8 @@ static void read_trace(const char **values) {
         values[KCA__TEXT_TRACESTATE] = gomes_state;
 }
 
-/* Sorts the record's headers: the wire's into `values`, the custom ones to the array's front. The
- * wire's that are empty count as missing, and those without a value. */
+/* Sorts the record's headers: the wire's into `values`, the custom ones to the array's front. A
+ * wire header that is empty or has no value counts as missing. */
 static int sort_headers(kca__record *record, const char **values, bool *old) {
     kca__header *headers = record->headers;
     int custom = 0;
@@ -121,7 +121,7 @@ static bool is_set(const char *text) {
     return text && text[0];
 }
 
-/* In W3C's spelling for everybody and in Gomes', which finds no other. */
+/* Writes W3C's spelling for everybody, and Gomes', because Gomes finds no other. */
 static void put_trace(kca__wire *out, const char *traceparent, const char *tracestate) {
     size_t len = strlen(traceparent);
     put(out, "traceparent", traceparent, len);

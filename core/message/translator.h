@@ -2,15 +2,15 @@
  * Translator: message <-> record, in Gomes' dialect. Pure: knows nothing of librdkafka, takes the
  * time as an argument.
  *
- * Reading never fails: what is missing or unreadable gets its default, so that no record can stall
- * a consumer. Writing makes fresh ids where the message has none, and costs no allocation.
+ * Reading never fails: missing and unreadable headers get their defaults, so that no record can
+ * stall a consumer. Writing makes fresh ids where the message has none, and allocates nothing.
  */
 #ifndef KCA_MESSAGE_TRANSLATOR_H
 #define KCA_MESSAGE_TRANSLATOR_H
 
 #include "message/message.h"
 
-/* A record as both sides see it; everything is borrowed. */
+/* A record, for reading and writing; everything in it is borrowed. */
 typedef struct kca__record {
     const void *key;
     size_t key_len;
@@ -22,13 +22,13 @@ typedef struct kca__record {
 } kca__record;
 
 /* Fills `out` (made by kca__message_init_inbound) with views into `record`. `record->headers` is
- * rearranged: the custom ones move to its front and become out->headers. `now_ms` serves records
- * without any time. */
+ * rearranged: the custom ones move to its front and become out->headers. `now_ms` is the time of a
+ * record that has none. */
 void kca__translator_read(kca_message *out, kca__record *record, int64_t now_ms);
 
 enum { KCA__WIRE_HEADERS = 13 }; /* most headers that the translator itself writes */
 
-/* What the channel adds to a message. Texts may be NULL for none. */
+/* The values that a channel adds to a message. Texts may be NULL for none. */
 typedef struct kca__channel_defaults {
     const char *channel;     /* channelName */
     const char *reply_to;    /* "" none */
@@ -37,9 +37,9 @@ typedef struct kca__channel_defaults {
     const char *tracestate;
 } kca__channel_defaults;
 
-/* A written record: wire headers (not the message's custom ones, which the caller appends) and key.
- * Room for what is made on the spot is inside, so it lives as long as this struct does and must not
- * be copied. */
+/* A written record: key and wire headers (the caller appends the message's custom ones). Ids and
+ * time that are made for it are inside the struct, which therefore must not be copied and must
+ * outlive the record. */
 typedef struct kca__wire {
     kca__header headers[KCA__WIRE_HEADERS];
     int header_count;

@@ -13,7 +13,8 @@ static int trace_match(const char *name, const char *wire_name, int w3c, int gom
     return strcasecmp(name, wire_name) == 0 ? gomes : KCA__WIRE_CUSTOM;
 }
 
-/* On the way of every header read: the length alone leaves one or two candidates. */
+/* Called for every header that is read, so it is quick: the length alone leaves one or two
+ * candidates. */
 int kca__wire_name_find(const char *name) {
     switch (strlen(name)) {
     case 4:

@@ -4,7 +4,7 @@
 
 #include "message/message.h"
 
-/* What a header of the wire is: a text of the message (KCA__TEXT_...) or one of these. */
+/* The meaning of a wire header: a text of the message (KCA__TEXT_...) or one of these. */
 enum {
     KCA__WIRE_TYPE = KCA__MESSAGE_TEXTS,
     KCA__WIRE_TIMESTAMP,
@@ -15,10 +15,10 @@ enum {
     KCA__WIRE_OLD = -2 /* a name that only the wire before 2026-02-15 had */
 };
 
-/* Which of them `name` is. Exact case, but for the two of the trace context. */
+/* The meaning of the header `name`. Case counts, except for the two of the trace context. */
 int kca__wire_name_find(const char *name);
 
-/* The setter or the place that a custom header of this name would bypass; NULL: the name is free.
+/* The setter (or the place) that a custom header of this name would bypass; NULL: the name is free.
  */
 const char *kca__wire_name_setter(const char *name);
 

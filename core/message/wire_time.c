@@ -4,8 +4,9 @@
 #include <time.h>
 
 /*
- * The calendar is computed here: timegm and gmtime_r take a lock of the whole process each time,
- * and every record has a timestamp. Years begin in March, so that a leap day is a year's last.
+ * The calendar is computed here, because timegm and gmtime_r take a lock of the whole process each
+ * time, and every record has a timestamp. Years begin in March, so that a leap day is a year's
+ * last.
  */
 
 enum { DAYS_OF_400_YEARS = 146097, DAYS_FROM_MARCH_OF_0_TO_1970 = 719468 };
@@ -70,8 +71,8 @@ void kca__wire_time_write_rfc3339(char out[25], int64_t ms) {
     put(put(out + 20, (int)(within_range(ms) % 1000), 3, 'Z'), 0, 0, '\0');
 }
 
-/* Reads `digits` digits at `*p` and, when `after` is not NUL, that character; -1: something else.
- */
+/* Reads `digits` digits at `*p` and, unless `after` is NUL, that character; -1: something else is
+ * there. */
 static int take(const char **p, int digits, char after) {
     int number = 0;
     for (; digits > 0; digits--, (*p)++) {
@@ -84,8 +85,8 @@ static int take(const char **p, int digits, char after) {
     return number;
 }
 
-/* The fraction of a second in milliseconds, further digits ignored; -1: no digit after the point.
- */
+/* Reads the fraction of a second, in milliseconds, and ignores further digits; -1: there is no
+ * digit after the point. */
 static int take_fraction(const char **p) {
     if (**p != '.' && **p != ',')
         return 0;
@@ -96,7 +97,8 @@ static int take_fraction(const char **p) {
     return *p > first ? ms : -1;
 }
 
-/* Minutes east of Greenwich: nothing, "Z", "+02", "+0200" or "+02:00", and the text's end. */
+/* Reads the minutes east of Greenwich (nothing, "Z", "+02", "+0200" or "+02:00") up to the text's
+ * end. */
 static bool take_offset(const char **p, int *minutes) {
     *minutes = 0;
     if (**p == 'Z' || **p == 'z') {

@@ -8,15 +8,15 @@
 /* 9999-12-31 23:59:59.999, the last that four digits of a year can write. */
 #define KCA__WIRE_TIME_MAX_MS INT64_C(253402300799999)
 
-/* Writes 19 characters and NUL; the text of the last second is kept per thread. What is before 1970
- * or after KCA__WIRE_TIME_MAX_MS becomes the nearest of the two. */
+/* Writes 19 characters and NUL; each thread keeps the text of its last second. A time before 1970
+ * or after KCA__WIRE_TIME_MAX_MS becomes the nearer of the two. */
 void kca__wire_time_write(char out[20], int64_t ms);
 
 /* Writes RFC 3339's form, 24 characters and NUL: "2026-11-24T03:41:44.123Z". */
 void kca__wire_time_write_rfc3339(char out[25], int64_t ms);
 
-/* Reads the first form and ISO 8601 ("2026-02-16T10:00:00.005Z", with an offset, with a fraction;
- * UTC without one). False: unreadable, or outside 1970 to 9999. */
+/* Reads the wire's form and ISO 8601 ("2026-02-16T10:00:00.005Z"; fraction and offset may be
+ * missing, no offset means UTC). False: unreadable, or outside 1970 to 9999. */
 bool kca__wire_time_read(int64_t *out_ms, const char *text);
 
 #endif
