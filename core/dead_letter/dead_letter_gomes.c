@@ -18,7 +18,8 @@ const char *const kca__payload_names[KCA__PAYLOAD_NONE + 1] = {
 
 /* ---- beforehand ---- */
 
-/* JSON that is too deep to be read inside the envelope goes as text. */
+/* The form of the payload. JSON that would be too deep to be read inside the envelope becomes text.
+ */
 static int payload_of(const kca__dead_letter *d) {
     kca__json_fault fault;
     if (!d->value)
@@ -124,7 +125,7 @@ static void put_envelope(kca__sink *out, const kca__dead_letter *d, const kca__e
 
 /* ---- the headers ---- */
 
-/* The failed message's own id, so that a copy of a dead letter is known for one. */
+/* Adds the failed message's own id, so that a second copy of a dead letter can be recognised. */
 static void add_id(kca__dead_letter_draft *out, const kca__dead_letter *d, const char *name) {
     const kca__header *h = kca__dead_letter_find(d->headers, d->header_count, name);
     char id[37];

@@ -17,7 +17,7 @@ typedef struct member {
     const char *after; /* the comma or brace behind it */
 } member;
 
-/* The member at `p`, which is behind '{' or ','; false: there is none. */
+/* Reads the member at `p`, which is behind '{' or ','; false: there is none. */
 static bool take_member(member *out, const char *p) {
     out->name = kca__json_text_skip_space(p);
     if (*out->name != '"')
@@ -76,7 +76,7 @@ static const char *take_string(char **room, const char *string, size_t *len) {
     return text;
 }
 
-/* What is no string, as it stands: numbers stay exact. */
+/* Copies the text of a value that is not a string, unchanged: numbers stay exact. */
 static const char *take_raw(char **room, const member *m, size_t *len) {
     char *text = *room;
     *len = (size_t)(m->end - m->value);
@@ -111,7 +111,7 @@ static void take_members(kca__header *out, char **room, const member *headers) {
     }
 }
 
-/* Reads one header at `*p`, see dead_letter.h; false: it is not whole. */
+/* Reads one header of kca-dead-letter-headers at `*p`, see dead_letter.h; false: it is damaged. */
 static bool take_exact(kca__header *out, const char **p, const char *end) {
     const char *name_end = memchr(*p, '\0', (size_t)(end - *p));
     if (!name_end || end - name_end < 6)
@@ -130,7 +130,7 @@ static bool take_exact(kca__header *out, const char **p, const char *end) {
     return true;
 }
 
-/* Their number; -1: damaged. */
+/* The number of headers in kca-dead-letter-headers; -1: it is damaged. */
 static int count_exact(const kca__header *exact) {
     const char *p = exact->value, *end = p + exact->value_len;
     kca__header h;
@@ -149,7 +149,8 @@ static void take_all_exact(kca__header *out, const kca__header *exact) {
 
 /* ---- payload ---- */
 
-/* What Gomes wrote is JSON; what kca wrote is the value's own bytes, also white space round it. */
+/* Takes the payload: the JSON value from a letter that Gomes wrote; all bytes, with the white space
+ * around the value, from a letter of ours. */
 static void take_json(kca__dead_letter *out, const member *m, bool ours) {
     const char *start = ours ? m->colon + 1 : m->value;
     out->value = start;
@@ -174,14 +175,14 @@ static bool take_payload(kca__dead_letter *out, char **room, const member *m, co
            kca__base64_read(text, &out->value_len, &kca__base64_standard, text, out->value_len);
 }
 
-/* ---- all of it ---- */
+/* ---- the whole letter ---- */
 
 static const char *value_of(const kca__header *headers, int count, const char *name) {
     const kca__header *h = kca__dead_letter_find(headers, count, name);
     return h ? h->value : "";
 }
 
-/* What Gomes' own dead letters tell beyond the envelope. */
+/* Reads what the headers of a letter by Gomes itself say beyond the envelope. */
 static void read_gomes_own(kca__dead_letter *out, const kca__record *record) {
     const char *time = value_of(record->headers, record->header_count, "timestamp");
     out->topic = value_of(out->headers, out->header_count, "channelName");

@@ -16,7 +16,7 @@ static const char *text(const kca__record *record, const char *name) {
     return h ? h->value : "";
 }
 
-/* Decimal digits and nothing else; else `unknown`. */
+/* The number that a value of decimal digits writes; any other value: `unknown`. */
 static int64_t decimal(const kca__record *record, const char *name, int64_t most, int64_t unknown) {
     const char *p = text(record, name);
     int64_t number = 0;
@@ -36,7 +36,7 @@ static int64_t time_of(const kca__record *record, const char *name) {
     return kca__wire_time_read(&ms, text(record, name)) ? ms : -1;
 }
 
-/* Big-endian, exactly so many bytes; negative or unreadable: -1. */
+/* A big-endian number of exactly `bytes` bytes; negative or unreadable: -1. */
 static int64_t binary(const kca__record *record, const char *name, size_t bytes) {
     const kca__header *h = find(record, name);
     uint64_t number = 0;
@@ -61,8 +61,8 @@ void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record
     out->time_ms = time_of(record, KCA__DEAD_LETTER_TIME);
 }
 
-/* Ours beside Spring's, if kca wrote it: behind a dead letter of ours, Spring's tell of a later hop
- * and ours belong to the record. */
+/* Whether our two headers beside Spring's belong to this hop, as when kca wrote the letter. When a
+ * dead letter in kca's format failed in Spring, its headers of ours belong to the record. */
 static bool has_our_two(const kca__record *record) {
     return !find(record, KCA__DEAD_LETTER_TOPIC);
 }
@@ -84,7 +84,7 @@ static void read_spring(kca__dead_letter *out, const kca__record *record) {
 
 enum { ORIGINALS = 6 };
 
-/* The last of each name: those that the dead letter itself added. */
+/* Finds the last header of each name: those that the dead letter itself added. */
 static void find_originals(const kca__header *out[ORIGINALS], const kca__record *record) {
     out[0] = find(record, KCA__SPRING_TOPIC);
     out[1] = find(record, KCA__SPRING_PARTITION);
@@ -125,8 +125,8 @@ static bool take_headers(kca__dead_letter_reading *out, const kca__record *recor
     return true;
 }
 
-/* The last header that only a dead letter has tells the format. Spring's group is also on records
- * that it will try again. */
+/* The last header that only dead letters have decides the format. Spring's group header does not
+ * count: it is also on records that Spring will try again. */
 static int format_of(const kca__record *record) {
     for (int i = record->header_count - 1; i >= 0; i--) {
         const char *name = record->headers[i].name;

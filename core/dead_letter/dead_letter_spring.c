@@ -1,6 +1,6 @@
 #include "dead_letter/dead_letter_wire.h"
 
-/* Java's DataOutput: big-endian, as many bytes as the type has. */
+/* Adds a number as Java's DataOutput writes it: big-endian, with all bytes of its type. */
 static void add_number(kca__dead_letter_draft *out, const char *name, int64_t number, int bytes) {
     char text[8];
     for (int i = 0; i < bytes; i++)
@@ -8,8 +8,8 @@ static void add_number(kca__dead_letter_draft *out, const char *name, int64_t nu
     kca__draft_add_copy(out, name, text, (size_t)bytes);
 }
 
-/* All of the originals are written, known or not: a reader takes the last of each name, which must
- * not be an earlier hop's. */
+/* Writes all original-... headers, also for unknown values: a reader takes the last of each name,
+ * which must not be an earlier hop's. */
 static void add_originals(kca__dead_letter_draft *out, const kca__dead_letter *d) {
     const char *type = d->timestamp_ms < 0  ? "NoTimestampType"
                        : d->log_append_time ? "LogAppendTime"

@@ -30,10 +30,10 @@
 #define KCA__SPRING_EXCEPTION      KCA__SPRING_PREFIX "exception-fqcn"
 #define KCA__SPRING_MESSAGE        KCA__SPRING_PREFIX "exception-message"
 
-/* True for a header that one of our dead letters has. */
+/* True for a header that our dead letters add. */
 bool kca__dead_letter_is_ours(const char *name);
 
-/* True for a header of Spring's dead letters of which no history is kept. */
+/* True for a header of Spring's dead letters that each hop replaces: no history is kept of it. */
 bool kca__dead_letter_is_springs_last(const char *name);
 
 bool kca__dead_letter_has_prefix(const char *name, const char *prefix);
@@ -43,34 +43,36 @@ bool kca__dead_letter_has_prefix(const char *name, const char *prefix);
 typedef struct kca__dead_letter_draft {
     kca__header *headers; /* NULL: only counts */
     int header_count;
-    kca__sink sink; /* what the headers and the value have of their own */
+    kca__sink sink; /* bytes made for headers and value, which are not borrowed */
     const char *value;
     size_t value_len;
 } kca__dead_letter_draft;
 
-/* A header whose value is borrowed; one whose value is copied; a text, "" for NULL; a text of at
- * least one character, or no header. */
+/* Add a header: with a borrowed value; with a copied value; with a text ("" for NULL); with a text,
+ * but none when it is NULL or "". */
 void kca__draft_add(kca__dead_letter_draft *out, const char *name, const void *value, size_t len);
 void kca__draft_add_copy(kca__dead_letter_draft *out, const char *name, const void *value,
                          size_t len);
 void kca__draft_add_text(kca__dead_letter_draft *out, const char *name, const char *text);
 void kca__draft_add_known(kca__dead_letter_draft *out, const char *name, const char *text);
 
-/* Nothing for what is not known: a number below `least`, a time that no year has. */
+/* Add a header, but none for an unknown value: a number below `least`, a time that cannot be
+ * written.
+ */
 void kca__draft_add_number(kca__dead_letter_draft *out, const char *name, int64_t number,
                            int64_t least);
 void kca__draft_add_time(kca__dead_letter_draft *out, const char *name, int64_t ms);
 
-/* An error's name or text, or no header. */
+/* Adds an error's name or text; no header when it is missing. */
 void kca__draft_add_error(kca__dead_letter_draft *out, const char *name, const char *text);
 
 void kca__dead_letter_add_ours(kca__dead_letter_draft *out, const kca__dead_letter *d);
 void kca__dead_letter_write_kca(kca__dead_letter_draft *out, const kca__dead_letter *d);
 void kca__dead_letter_write_spring(kca__dead_letter_draft *out, const kca__dead_letter *d);
 
-/* What Gomes' envelope needs to know beforehand. */
+/* Facts about a dead letter that writing Gomes' envelope needs beforehand. */
 typedef struct kca__envelope {
-    const kca__header **headers; /* those of the record that go in, by name */
+    const kca__header **headers; /* those of the record that the envelope holds, by name */
     int header_count;
     bool loses_headers;
     int payload; /* KCA__PAYLOAD_... */
@@ -88,11 +90,12 @@ void kca__dead_letter_write_gomes(kca__dead_letter_draft *out, const kca__dead_l
 
 /* ---- reading ---- */
 
-/* What our own headers tell. */
+/* Reads our own headers. */
 void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record);
 
-/* Gomes' envelope; `payload` is the value of kca-dead-letter-payload, NULL when Gomes itself wrote
- * it. As kca__dead_letter_read; `out` has what the record's own headers tell. */
+/* Reads Gomes' envelope, as kca__dead_letter_read; `out` already has what the record's own headers
+ * say. `payload` is the value of kca-dead-letter-payload, NULL when Gomes itself wrote the letter.
+ */
 int kca__dead_letter_read_gomes(kca__dead_letter_reading *out, const kca__record *record,
                                 const char *payload);
 

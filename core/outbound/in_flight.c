@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LOOK_NS = 200000 };
+enum { LOOK_NS = 200000 }; /* between looks whether the visitors have left */
 
 struct kca__in_flight {
     char *topic;
@@ -189,7 +189,7 @@ static kca__slot *take_slot_locked(kca__in_flight *o) {
     return slot;
 }
 
-/* Nobody waits for its answer, or is told, unless its taker says so. */
+/* A slot of which nobody is told, until its taker asks for it. */
 static kca__slot *clean(kca__slot *slot, size_t bytes) {
     slot->answer = NULL;
     slot->written = NULL;

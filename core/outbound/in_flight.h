@@ -1,5 +1,5 @@
 /*
- * Outbox of one publisher: the bounded set of its messages under way.
+ * The messages of one publisher that are in flight: a bounded set.
  *
  * A message takes a slot before it is handed to librdkafka, and its slot travels with it (the
  * record's opaque). The delivery report turns the slot into the receipt, without allocating; the
@@ -7,7 +7,7 @@
  * for (token 0, synchronous). So an application that publishes faster than the broker stores, or
  * that never reads its receipts, waits here instead of eating memory.
  *
- * The in_flight outlives its publisher while receipts are out: it is counted.
+ * The set is counted: it outlives its publisher while receipts are out.
  */
 #ifndef KCA_OUTBOUND_IN_FLIGHT_H
 #define KCA_OUTBOUND_IN_FLIGHT_H
@@ -20,14 +20,14 @@
 
 typedef struct kca__in_flight kca__in_flight;
 
-/* Somebody waits for this message's answer; both are written under the client's lock. */
+/* Where a caller waits for its message's answer; both are written under the producer's lock. */
 typedef struct kca__answer {
     bool done;
     kca_error *error;
 } kca__answer;
 
-/* What became of a record that was written for the library itself; takes `error` (NULL: stored). On
- * a thread that serves the client. */
+/* Hears what became of a record that the library itself wrote; takes `error` (NULL: stored). Called
+ * on a thread that serves the producer. */
 typedef void (*kca__written_fn)(void *user, kca_error *error);
 
 /* It begins with its receipt: the receipt handed out is the slot, and a deferred slot is linked by
@@ -35,8 +35,8 @@ typedef void (*kca__written_fn)(void *user, kca_error *error);
 typedef struct kca__slot {
     kca_event receipt;
     kca__in_flight *in_flight;
-    kca__answer *answer;     /* NULL: nobody waits */
-    kca__written_fn written; /* NULL: nobody is told */
+    kca__answer *answer;     /* NULL: no caller waits */
+    kca__written_fn written; /* NULL: the record is not the library's own */
     void *user;
     size_t bytes;
     kca__message_copy *copy; /* the message while it is deferred; kept for the next one */
@@ -45,35 +45,36 @@ typedef struct kca__slot {
 
 typedef struct kca__in_flight_counts {
     int64_t published, stored, failed;
-    int unanswered; /* handed over, no report yet */
-    int receipts;   /* reports that the application has not freed */
+    int unanswered; /* accepted, no report yet */
+    int receipts;   /* not freed by the application yet */
 } kca__in_flight_counts;
 
 kca__in_flight *kca__in_flight_new(const char *topic, int messages, size_t bytes);
 
-/* The publisher lets go of it. */
+/* The publisher lets go of the set. */
 void kca__in_flight_release(kca__in_flight *o);
 
-/* Opened by start, closed by shutdown: a closed in_flight gives no slots. */
+/* Opened by start, shut by shutdown: a shut set gives no slots. */
 void kca__in_flight_open(kca__in_flight *o);
 void kca__in_flight_shut(kca__in_flight *o);
 
-/* A visitor uses the publisher's client; while one is inside, the client stays. False: shut. */
+/* A visitor uses the publisher's client; while one is inside, the client stays. False: the set is
+ * shut. */
 bool kca__in_flight_enter(kca__in_flight *o);
 void kca__in_flight_leave(kca__in_flight *o);
 
-/* Waits until no visitor is inside; once shut, and with everything answered, none stays for long.
+/* Waits until no visitor is inside; once the set is shut and all is answered, none stays for long.
  */
 void kca__in_flight_wait_left(kca__in_flight *o);
 
-/* A slot for a message of that many bytes. NULL, without an error, when there is no room. Who gets
- * a slot is a visitor, also after the answer, until kca__in_flight_leave. */
+/* A slot for a message of `bytes` bytes; NULL, without an error, when there is no room. A caller
+ * that gets a slot is a visitor, also after the answer, until kca__in_flight_leave. */
 kca_error *kca__in_flight_take(kca__slot **out, kca__in_flight *o, size_t bytes);
 
-/* What fills a buffer that has no room. */
+/* Why there is no room. */
 typedef enum kca__in_flight_fill {
-    KCA__FILLED_BY_MESSAGES, /* the broker has to answer */
-    KCA__FILLED_BY_RECEIPTS  /* the application has to read */
+    KCA__FILLED_BY_MESSAGES, /* the broker has to answer first */
+    KCA__FILLED_BY_RECEIPTS  /* the application has to free receipts first */
 } kca__in_flight_fill;
 
 kca__in_flight_fill kca__in_flight_filled_by(kca__in_flight *o);
@@ -81,10 +82,10 @@ kca__in_flight_fill kca__in_flight_filled_by(kca__in_flight *o);
 /* Waits until there may be room. */
 void kca__in_flight_wait_for_room(kca__in_flight *o, size_t bytes, int64_t deadline);
 
-/* KCA_ERROR_BUFFER_FULL, with what fills it. */
+/* KCA_ERROR_BUFFER_FULL, whose text says why there is no room. */
 kca_error *kca__in_flight_full(kca__in_flight *o, int timeout_ms);
 
-/* The message was not accepted after all. */
+/* Gives back the slot of a message that was not accepted after all. */
 void kca__in_flight_give_back(kca__slot *slot);
 
 /* Answers come in batches: begin, which takes the lock, answer for each slot, end. */
@@ -96,7 +97,7 @@ void kca__in_flight_answer_locked(kca__slot *slot, kca_error *error, int partiti
                                   kca__event_list *receipts);
 void kca__in_flight_end_answers(kca__in_flight *o);
 
-/* Waits until nothing is unanswered; gives how many are. */
+/* Waits until no message is unanswered; gives how many still are at the deadline. */
 int kca__in_flight_wait_answered(kca__in_flight *o, int64_t deadline);
 
 kca__in_flight_counts kca__in_flight_count(kca__in_flight *o);

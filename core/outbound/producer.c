@@ -7,11 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long the service thread waits: for an event; while callers poll in its place. */
-enum { SERVICE_POLL_MS = 1000, STEP_ASIDE_MS = 50 };
+enum {
+    SERVICE_POLL_MS = 1000, /* one poll of the service thread; what needs it sooner ends the poll */
+    /* While callers poll in its place, the service thread looks this often; and it stays aside for
+     * this long after the last one: a caller that publishes in a loop is back before. */
+    STEP_ASIDE_MS = 50
+};
 
-/* After a deferred slot it looks again so soon, and so often, before it sleeps: waking it for each
- * message would cost the publisher more than it saves. */
+/* After a deferred slot the service thread looks for more DEFERRED_POLLS times, each after
+ * DEFERRED_POLL_MS, before it sleeps: waking it for each message would cost the publisher more than
+ * the deferring saves. */
 enum { DEFERRED_POLL_MS = 1, DEFERRED_POLLS = 16 };
 
 static void handle_event(kca__producer *p, rd_kafka_event_t *event) {
@@ -22,7 +27,7 @@ static void handle_event(kca__producer *p, rd_kafka_event_t *event) {
     rd_kafka_event_destroy(event);
 }
 
-/* Handles one event, with the lock given up meanwhile. */
+/* Waits for one event and handles it; gives up the lock meanwhile. */
 static void poll_once_locked(kca__producer *p, int timeout_ms) {
     p->polling = true;
     pthread_mutex_unlock(&p->lock);
@@ -66,7 +71,7 @@ static void *serve(void *argument) {
     return NULL;
 }
 
-/* A caller comes, and the service thread steps aside. */
+/* Makes the service thread step aside for a caller. */
 static void begin_waiting_locked(kca__producer *p) {
     p->waiters++;
     if (p->polling && p->waiters == 1)
@@ -80,7 +85,7 @@ static void end_waiting_locked(kca__producer *p) {
         pthread_cond_broadcast(&p->turn);
 }
 
-/* Polls, or waits for the thread that does. */
+/* Polls, or waits for the thread that polls. */
 static void wait_once_locked(kca__producer *p, int timeout_ms) {
     if (!p->polling)
         poll_once_locked(p, timeout_ms);
@@ -182,7 +187,7 @@ static kca_error *open_producer(kca__producer **out, kca_connection *c, rd_kafka
     return e;
 }
 
-/* ---- all of them ---- */
+/* ---- all producers ---- */
 
 kca_error *kca__producers_share(kca__producer **out, kca__producers *all, kca_connection *c,
                                 rd_kafka_conf_t *conf, const char *fingerprint, const char *who) {

@@ -78,7 +78,7 @@ kca_error *kca__publisher_open(kca__publisher *p, kca__producers *all) {
     return e;
 }
 
-/* librdkafka's flush only ends the batches' wait here: the producer's service thread takes the
+/* librdkafka's flush only makes batches go at once: the producer's service thread takes the
  * reports. */
 static int flush(kca__publisher *p, int64_t deadline) {
     while (true) {
@@ -104,7 +104,8 @@ int kca__publisher_close(kca__publisher *p, int64_t deadline) {
     int left = 0;
     if (p->producer) {
         left = flush(p, deadline);
-        /* Again and again: a publish that had its slot already may come after a purge. */
+        /* Purges until all is answered: a publish that has its slot already may come after a
+         * purge. */
         for (int waiting = left; waiting > 0;) {
             rd_kafka_purge(p->producer->client->rk,
                            RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -245,7 +246,8 @@ static kca_error *interrupted(const kca__publisher *p) {
     return kca__error_mark(e, 0, KCA__RETRIABLE);
 }
 
-/* Nobody waits for the answer any more: it becomes a receipt, or a fault. False: it is there. */
+/* Gives up the wait for an answer, which then becomes a receipt, or a fault. False: the answer is
+ * there already. */
 static bool forsake(kca__producer *producer, kca__slot *slot, const kca__answer *answer) {
     kca__in_flight *o = slot->in_flight;
     kca__in_flight_begin_answers(o);
@@ -268,7 +270,7 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
         kca__in_flight_give_back(slot);
         return e;
     }
-    /* Ends by itself: librdkafka answers each message within message.timeout.ms. */
+    /* This loop ends by itself: librdkafka answers each message within message.timeout.ms. */
     int slice = kca__interrupt_slice_ms(-1);
     while (!kca__producer_wait(producer, &answer.done, kca__clock_deadline(slice)))
         if (kca__interrupted() && forsake(producer, slot, &answer))
@@ -276,8 +278,8 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
     return answer.error;
 }
 
-/* One wait for room: for the broker by polling the producer, whose reports make room; for the
- * application by waiting. */
+/* One wait for room. If the broker has to answer, it polls the producer, whose reports make room;
+ * if the application has to free receipts, it just waits. */
 static void wait_for_room(kca__publisher *p, size_t bytes, int64_t deadline) {
     int64_t slice = kca__clock_deadline(ROOM_SLICE_MS);
     if (deadline < slice)
@@ -312,7 +314,7 @@ static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int ty
     return e;
 }
 
-/* The service thread goes on: the slot stays a visitor until then. */
+/* Defers the message to the service thread; until that has produced it, the slot is a visitor. */
 static kca_error *publish_later(kca__publisher *p, const kca_message *m, int type,
                                 kca__slot *slot) {
     if (!kca__message_copy_make(&slot->copy, m, kca__trace_context_current_traceparent(),

@@ -2,8 +2,8 @@
  * Outbound channel adapter: a publisher while its system is started.
  *
  * message -> translator -> slot of the in_flight -> librdkafka -> delivery report -> receipt.
- * Payload and key are copied once, by librdkafka; the headers' values point into the message until
- * then.
+ * Payload and key are copied once, by librdkafka; until then the headers' values point into the
+ * message.
  */
 #ifndef KCA_OUTBOUND_PUBLISHER_H
 #define KCA_OUTBOUND_PUBLISHER_H
@@ -34,34 +34,34 @@ void kca__publisher_free(kca__publisher *p);
 
 kca_error *kca__publisher_open(kca__publisher *p, kca__producers *all);
 
-/* Accepts nothing more, waits for answers until the deadline, and gives how many messages were
- * left: those are dropped and get failed receipts. */
+/* Accepts nothing more and waits for answers until the deadline. Gives how many messages were left
+ * then: they are dropped and get failed receipts. */
 int kca__publisher_close(kca__publisher *p, int64_t deadline);
 
 /* See kca_bus_publish. `type` is the bus' own. */
 kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
                                   uint64_t token);
 
-/* Writes a record as it stands, without waiting for anything: NULL, and `fn(user, error)` is called
- * once when it is answered; or an error, KCA_ERROR_BUFFER_FULL when there is no room. */
+/* Writes a record unchanged, without waiting. NULL: `fn(user, error)` is called once, when the
+ * record is answered; else an error, KCA_ERROR_BUFFER_FULL when there is no room. */
 kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__written_fn fn,
                                 void *user);
 
-/* The record of a message, kept to be written later; it continues the trace of `cause` unless it
- * has one. */
+/* The record of a message, to be written later; it continues the trace of `cause` unless the
+ * message has a trace of its own. */
 kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
                                const kca_message *m, int type, const kca_message *cause);
 
-/* The error of a record that is larger than it takes. */
+/* The error for a record that is larger than the publisher takes. */
 kca_error *kca__publisher_too_large(const kca__publisher *p, size_t bytes);
 
-/* Gives the number still unanswered when the deadline is over. */
+/* Waits for answers until the deadline; gives how many messages are still unanswered then. */
 int kca__publisher_flush(kca__publisher *p, int64_t deadline);
 
 /* Gives librdkafka the messages of deferred slots. On the producer's service thread. */
 void kca__publisher_produce_deferred(kca__producer *producer, kca__list *slots);
 
-/* librdkafka refuses a message whose publish has returned. Takes `error`. */
+/* Reports that librdkafka refused a message whose publish has already returned. Takes `error`. */
 void kca__publisher_report_refusal(kca__producer *producer, kca__slot *slot, kca_error *error);
 
 /* Turns a delivery report event into receipts. */

@@ -1,5 +1,5 @@
-/* What becomes of published records: receipts, answers, faults. Part of the outbound channel
- * adapter. */
+/* Turns delivery reports into receipts, answers and faults. Part of the outbound channel adapter.
+ */
 #include "outbound/publisher.h"
 
 #include "kafka/kafka_error.h"
@@ -24,8 +24,8 @@ static kca_error *report_error(kca__producer *producer, const rd_kafka_message_t
                                  reason_of(m), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
 }
 
-/* A failed message that nobody asked a receipt for, and nobody waits for, must not vanish in
- * silence. */
+/* Reports a failed message that has no receipt and no waiting caller as a fault: it must not vanish
+ * in silence. */
 static void tell_fault(kca__producer *producer, const kca_error *error, const char *topic,
                        int partition) {
     kca__log_write(producer->client->log, KCA_LOG_ERROR, "publisher", topic, "%s", error->text);
@@ -33,7 +33,8 @@ static void tell_fault(kca__producer *producer, const kca_error *error, const ch
                                kca__event_new_fault(kca__error_copy(error), topic, partition, -1));
 }
 
-/* The library itself is told of a record, outside the in_flight' lock. */
+/* A call of `written`, for a record that the library itself wrote; made without the in_flight's
+ * lock. */
 typedef struct telling {
     kca__written_fn written;
     void *user;

@@ -1,4 +1,4 @@
-/* Redrive: which dead letters are to be published again, and where to; and doing it. */
+/* Redrive: says which dead letters are to be published again, and where to; and does it. */
 #ifndef KCA_REDRIVE_REDRIVE_H
 #define KCA_REDRIVE_REDRIVE_H
 
@@ -33,13 +33,13 @@ void kca__redrive_free(kca_redrive *r);
 /* What no single setter can check. */
 kca_error *kca__redrive_check(const kca_redrive *r);
 
-/* Whether the filters take a dead letter of this origin, error and time of writing (-1: unknown).
- */
+/* Whether the filters let through a dead letter of this origin, error and time of writing (-1:
+ * unknown). */
 bool kca__redrive_takes(const kca_redrive *r, const char *topic, const char *error_name,
                         int64_t written_ms);
 
-/* Runs it over the system's copy of its connection, which is open; ends soon once *leaving is set.
- * `out`, the report, is freed with free(). */
+/* Runs the redrive. `c` is the system's copy of its connection, and open. Ends soon once *leaving
+ * is set. `out`, the report, is freed with free(). */
 kca_error *kca__redrive_do(char **out, const kca_redrive *r, kca_connection *c, kca__log *log,
                            const atomic_bool *leaving, int timeout_ms);
 

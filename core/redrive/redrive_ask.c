@@ -1,4 +1,4 @@
-/* Questions of a redrive to the cluster, and its errors. */
+/* A redrive's questions to the cluster, and its errors. */
 #include "redrive/redrive_run.h"
 
 #include "kafka/kafka_error.h"
@@ -27,7 +27,7 @@ void kca__redrive_fail(kca__redrive_run *run, kca_error *e) {
         kca__error_keep_first(&run->failure, e);
 }
 
-/* What may be otherwise a moment later. */
+/* Errors that may be over a moment later. */
 static bool is_passing(rd_kafka_resp_err_t err) {
     switch (err) {
     case RD_KAFKA_RESP_ERR__TIMED_OUT:

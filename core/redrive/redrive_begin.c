@@ -67,7 +67,7 @@ static rd_kafka_topic_partition_list_t *all_partitions(const kca__redrive_run *r
     return list;
 }
 
-/* The first offsets at or after a time; all -1 when the time is. */
+/* The first offsets at or after a time; all -1 when the time is -1. */
 static kca_error *find_time(kca__redrive_run *run, rd_kafka_topic_partition_list_t **out,
                             int64_t time_ms) {
     *out = all_partitions(run, time_ms);
@@ -79,8 +79,8 @@ typedef struct findings {
     rd_kafka_topic_partition_list_t *committed, *starts, *ends; /* in the order of partitions */
 } findings;
 
-/* An offset that the partition does not have is of a topic that was deleted and made anew, or of
- * records that are no more. */
+/* A committed offset that the partition does not have is not used: it is of a topic that was
+ * deleted and made anew, or of records that are gone. */
 static void set_limits(kca__redrive_partition *p, const findings *f, const watermarks *w) {
     int i = p->number;
     const kca_redrive *options = p->run->options;

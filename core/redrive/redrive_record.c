@@ -1,4 +1,4 @@
-/* What becomes of one record of the dead-letter topic. */
+/* Decides what becomes of a record of the dead-letter topic. */
 #include "redrive/redrive_run.h"
 
 #include "base/error.h"
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_REDRIVES = 1000000000 };
+enum { MOST_REDRIVES = 1000000000 }; /* a count is cut to this, which an int holds */
 
 void kca__redrive_letter_free(kca__redrive_letter *letter) {
     cJSON_Delete(letter->listing);
@@ -17,7 +17,7 @@ void kca__redrive_letter_free(kca__redrive_letter *letter) {
     free(letter);
 }
 
-/* Times that it was redriven, by its own header. */
+/* How often the message was redriven, by its own header. */
 static int count_redrives(const kca__dead_letter *d) {
     int64_t times = 0;
     for (int i = d->header_count - 1; i >= 0; i--) {
@@ -35,7 +35,7 @@ static int count_redrives(const kca__dead_letter *d) {
     return times < MOST_REDRIVES ? (int)times : MOST_REDRIVES;
 }
 
-/* Where it goes; NULL: it does not say, or says nothing that a topic is called. */
+/* The topic that the message goes to; NULL: the letter names none, or no valid one. */
 static const char *target_of(const kca_redrive *options, const kca__dead_letter *d) {
     if (options->to_topic)
         return options->to_topic;
@@ -55,7 +55,8 @@ static kca__redrive_outcome judge(const kca_redrive *options, const kca__redrive
     return target ? KCA__REDRIVEN : KCA__UNKNOWN_TARGET;
 }
 
-/* What the producer gets is what was read, about; a record has some bytes of its own. */
+/* About the size of the record that will be published, with 100 bytes for the record itself and 4
+ * for each header. */
 static size_t count_bytes(const kca__dead_letter *d) {
     size_t bytes = 100 + d->key_len + d->value_len;
     for (int i = 0; i < d->header_count; i++)
@@ -63,7 +64,8 @@ static size_t count_bytes(const kca__dead_letter *d) {
     return bytes;
 }
 
-/* The letter's record as a dead letter; the format or instead of it. */
+/* Reads the letter's record as a dead letter; gives its format, or KCA__DEAD_LETTER_NONE or
+ * _NO_MEMORY. */
 static int read_letter(kca__redrive_letter *letter) {
     const rd_kafka_message_t *m = letter->record;
     kca__record record = {

@@ -1,4 +1,4 @@
-/* What a redrive did, or would do, as JSON. */
+/* Reports as JSON what a redrive did, or would do. */
 #include "redrive/redrive_run.h"
 
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static void add_number(cJSON *o, const char *name, int64_t number, int64_t least
         cJSON_AddNullToObject(o, name);
 }
 
-/* Texts are others': they may be long, and no UTF-8. */
+/* The texts come from elsewhere: they may be long, or not UTF-8. */
 static void add_text(cJSON *o, const char *name, const char *text) {
     char plain[KCA__DEAD_LETTER_ERROR_MOST + 1];
     if (text && kca__dead_letter_plain(plain, text) > 0)

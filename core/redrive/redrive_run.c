@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 enum {
-    MOST_LETTERS = 1000,
+    MOST_LETTERS = 1000, /* of a round; as many may be published twice after a crash */
     MOST_BYTES = 16 * 1024 * 1024,
     WAIT_MS = 50,
-    LONGEST_RESERVE_MS = 2000,
+    LONGEST_RESERVE_MS = 2000, /* of the caller's time, kept for the last answers and the commit */
     LEAST_COMMIT_MS = 1000,
     LONGEST_COMMIT_MS = 10000
 };
@@ -25,7 +25,7 @@ static bool may_read(const kca__redrive_run *run, int64_t until) {
            kca__interrupt_left_ms(until) != 0 && !atomic_load(run->leaving);
 }
 
-/* So many records, or as many as there are now. */
+/* Reads the records of a round: up to its bounds, or as many as are there now. */
 static void read_round(kca__redrive_run *run, int64_t until) {
     kca__redrive_partition *p;
     bool came = true;
@@ -38,8 +38,8 @@ static void read_round(kca__redrive_run *run, int64_t until) {
     }
 }
 
-/* Until the end, or the time is over, or something fails. What was read before a failure is
- * published all the same. */
+/* Works round by round until the end, or until the time is over or something fails. Letters that
+ * were read before a failure are still published. */
 static void work(kca__redrive_run *run, int64_t until, int64_t answered) {
     while (may_read(run, until)) {
         read_round(run, until);
@@ -51,7 +51,7 @@ static void work(kca__redrive_run *run, int64_t until, int64_t answered) {
 
 /* ---- the end ---- */
 
-/* The last commit gets some time in any case, and not for ever. */
+/* The deadline of the last commit: it gets some time in any case, but not for ever. */
 static int64_t last_commit(const kca__redrive_run *run) {
     int64_t least = kca__clock_deadline(LEAST_COMMIT_MS);
     int64_t most = kca__clock_deadline(LONGEST_COMMIT_MS);
@@ -59,7 +59,7 @@ static int64_t last_commit(const kca__redrive_run *run) {
     return deadline < least ? least : deadline > most ? most : deadline;
 }
 
-/* The error with how far it came. Takes both. */
+/* The error, with how far the run came added. Takes both errors. */
 static kca_error *failed(kca__redrive_run *run, kca_error *e, kca_error *not_committed) {
     const kca__redrive_report *r = &run->report;
     long long passed = 0;
@@ -97,7 +97,7 @@ static kca_error *end(kca__redrive_run *run) {
     return e ? failed(run, e, not_committed) : NULL;
 }
 
-/* The first commit comes before the first message: who may not commit must not publish. */
+/* Commits before it publishes: a run that is not allowed to commit must not publish. */
 static kca_error *begin(kca__redrive_run *run) {
     kca_error *e = kca__redrive_source_open(run);
     if (!e && !run->options->dry_run)

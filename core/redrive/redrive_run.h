@@ -1,17 +1,15 @@
 /*
- * A run of a redrive; private to the redrive_*.c. All of it is on the caller's thread, in rounds:
- * so many records are read, their messages published, their answers awaited, their offsets
- * committed.
+ * A run of a redrive; private to the redrive_*.c. It works on the caller's thread, in rounds: reads
+ * a bounded number of records, publishes their messages, awaits the answers, commits the offsets.
  *
- * source  the dead-letter topic's partitions, each from where the group was to where it ended when
- *         the run began, assigned by hand. What was read and is not settled is a list of letters
- *         in the order of the partition. `next` is the frontier: all before it is settled, and
- *         only that is ever counted, reported or committed.
- * target  an idempotent producer. It gets no more at once than fits into one batch a partition, and
- *         nothing before that is answered: so when the broker refuses a message, none that comes
- *         after it is stored before it.
+ * source  the dead-letter topic's partitions, each from the group's offset to the partition's end
+ * as it was when the run began, assigned by hand. Records that were read and are not settled are a
+ * list of letters in the partition's order. `next` is the frontier: all letters before it are
+ * settled, and only those are ever counted, reported or committed. target  an idempotent producer.
+ * It gets no more messages at once than fit into one batch per partition, and no new ones before
+ * those are answered: so when the broker refuses a message, no later one is stored before it.
  *
- * Memory is bounded by the round, not by the topic: so many records, and so many bytes.
+ * Memory is bounded by the records and bytes of a round, not by the topic.
  */
 #ifndef KCA_REDRIVE_REDRIVE_RUN_H
 #define KCA_REDRIVE_REDRIVE_RUN_H
@@ -47,22 +45,22 @@ typedef struct kca__redrive_letter {
     kca__link link; /* in its partition's letters */
     struct kca__redrive_partition *partition;
     rd_kafka_message_t *record;
-    kca__dead_letter_reading reading; /* leads into the record; empty: it is no dead letter */
+    kca__dead_letter_reading reading; /* points into the record; empty: it is no dead letter */
     int redrives;                     /* before this one */
     kca__redrive_outcome outcome;
     const kca__redrive_topic *target; /* NULL: it is not to be redriven */
     size_t bytes;
-    bool settled;   /* the broker has it, or it is not to be published */
-    cJSON *listing; /* among the report's messages; NULL: not there */
+    bool settled;   /* the broker has the message, or it is not to be published */
+    cJSON *listing; /* its entry in the report's messages; NULL: none */
 } kca__redrive_letter;
 
 typedef struct kca__redrive_partition {
     struct kca__redrive_run *run;
     int number;
     int64_t next;      /* the frontier */
-    int64_t read;      /* what comes from here on was not read */
-    int64_t end;       /* nothing is read from here on */
-    int64_t committed; /* -1: nothing in this run */
+    int64_t read;      /* the offset to read next */
+    int64_t end;       /* the first offset that is not read */
+    int64_t committed; /* by this run; -1: none */
     bool finished;     /* read up to its end, or to where the broker lets it be read */
     kca__list letters; /* read, and not behind the frontier yet */
 } kca__redrive_partition;
@@ -87,23 +85,23 @@ typedef struct kca__redrive_run {
     kca__redrive_partition *partitions;
     int partition_count;
     int letters;  /* of all partitions */
-    int chosen;   /* of these, those to be redriven */
-    size_t bytes; /* of these */
+    int chosen;   /* letters of these to be redriven */
+    size_t bytes; /* of all letters */
 
     kca__client *writer; /* NULL: a dry run */
     kca__redrive_topic *topics;
-    int under_way;             /* handed to the producer, no report yet */
-    kca_error *refusal;        /* what was not stored, if anything was; the first */
-    rd_kafka_resp_err_t cause; /* of it */
-    bool singly;               /* one message a batch */
+    int under_way;             /* messages given to the producer, no report yet */
+    kca_error *refusal;        /* of the first message that was not stored; NULL: all were */
+    rd_kafka_resp_err_t cause; /* of the refusal */
+    bool singly;               /* one message per batch */
 } kca__redrive_run;
 
-/* An error that begins with who it is; `err` may be 0. */
+/* An error whose text begins with run->who; `err` may be 0. */
 kca_error *kca__redrive_error(const kca__redrive_run *run, int code, rd_kafka_resp_err_t err,
                               const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Keeps the first failure, which ends the run. Takes `e`; NULL: none. KCA_ERROR_TIMEOUT is none:
- * the time is over. */
+/* Keeps the first failure, which ends the run. Takes `e`; NULL: no failure. KCA_ERROR_TIMEOUT is
+ * not one: it only says that the time is over. */
 void kca__redrive_fail(kca__redrive_run *run, kca_error *e);
 
 /* Asks through the reader until there is an answer, or the deadline; `what` is asked for ("its
@@ -111,11 +109,12 @@ void kca__redrive_fail(kca__redrive_run *run, kca_error *e);
 kca_error *kca__redrive_ask(kca__redrive_run *run, kca__question question, void *about,
                             const char *what, int64_t deadline);
 
-/* How many partitions a topic has; asking does not create it: KCA_ERROR_NOT_FOUND. */
+/* Gives how many partitions a topic has. Asking does not create it; KCA_ERROR_NOT_FOUND: it does
+ * not exist. */
 kca_error *kca__redrive_count_partitions(kca__redrive_run *run, const char *topic, int *out);
 
-/* Sees to a record of the source, and takes it: it is to be published, is passed by, or the run
- * fails. */
+/* Takes a record of the source and decides about it: it is to be published, or left alone, or the
+ * run fails. */
 void kca__redrive_take(kca__redrive_partition *p, rd_kafka_message_t *record);
 
 void kca__redrive_letter_free(kca__redrive_letter *letter);
@@ -126,40 +125,40 @@ void kca__redrive_letter_free(kca__redrive_letter *letter);
 kca_error *kca__redrive_source_open(kca__redrive_run *run);
 void kca__redrive_source_close(kca__redrive_run *run);
 
-/* The next record, which the caller takes, and its partition; NULL: none came within the time, or
- * something that is no record and is seen to. */
+/* The next record, which the caller takes, and its partition. NULL: none came in time, or an event
+ * came that is not a record, and was handled. */
 rd_kafka_message_t *kca__redrive_source_read(kca__redrive_run *run, int timeout_ms,
                                              kca__redrive_partition **out);
 
-/* Takes the letter to the end of its partition's list. */
+/* Appends the letter to its partition's list, which takes it. */
 void kca__redrive_source_add(kca__redrive_letter *letter);
 
-/* Moves the frontier over what is settled, which counts now. */
+/* Moves the frontier over the settled letters, and counts them. */
 void kca__redrive_source_advance(kca__redrive_partition *p);
 
-/* All partitions are read to their ends. */
+/* True when all partitions are read to their ends. */
 bool kca__redrive_source_is_finished(const kca__redrive_run *run);
 
 /* Records between the frontiers and the ends. */
 int64_t kca__redrive_source_remaining(const kca__redrive_run *run);
 
-/* Commits the frontiers that have moved; waits for the answer. */
+/* Commits the frontiers that have moved, and waits for the answer. */
 kca_error *kca__redrive_source_commit(kca__redrive_run *run, int64_t deadline);
 
 /* ---- target ---- */
 
 kca_error *kca__redrive_target_open(kca__redrive_run *run);
 
-/* Drops what is under way. */
+/* Closes the producer; messages under way are dropped. */
 void kca__redrive_target_close(kca__redrive_run *run);
 
 /* The topic of this name, which must exist. */
 kca_error *kca__redrive_target_find(const kca__redrive_topic **out, kca__redrive_run *run,
                                     const char *name);
 
-/* Publishes all letters that are not settled, in their order, and waits for the answers. A message
- * that is not stored is the run's failure; what comes after it then stays as it is. Likewise what
- * is not answered before the deadline. */
+/* Publishes all letters that are not settled, in order, and waits for the answers. A message that
+ * is not stored is the run's failure. Later letters then stay unsettled, and so does every message
+ * that is not answered before the deadline. */
 void kca__redrive_target_publish(kca__redrive_run *run, int64_t deadline);
 
 /* ---- report ---- */
@@ -171,10 +170,10 @@ void kca__redrive_report_close(kca__redrive_report *r);
 /* Lists the letter if there is still room. */
 void kca__redrive_report_list(kca__redrive_report *r, kca__redrive_letter *letter);
 
-/* The frontier is past the letter: it counts. */
+/* Counts a letter that the frontier has passed. */
 void kca__redrive_report_count(kca__redrive_report *r, kca__redrive_letter *letter);
 
-/* As JSON text; NULL when memory is out. */
+/* The report as JSON text; NULL when memory is out. */
 char *kca__redrive_report_write(const kca__redrive_run *run);
 
 #endif

@@ -60,7 +60,8 @@ void kca__redrive_source_close(kca__redrive_run *run) {
 
 /* ---- reading ---- */
 
-/* Read up to `offset`, which may be short of the end: a transaction is open there. */
+/* Ends a partition that was read up to `offset`, which may be short of its end: an open transaction
+ * begins there. */
 static void finish(kca__redrive_partition *p, int64_t offset) {
     p->finished = true;
     if (offset > p->end)

@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLICE_MS = 100, DROP_MS = 1000, MOST_BATCH_BYTES = 900000 };
+enum {
+    SLICE_MS = 100,
+    DROP_MS = 1000,
+    MOST_BATCH_BYTES = 900000 /* below a broker's message.max.bytes, 1048588 unless changed */
+};
 
 /* ---- reports ---- */
 
@@ -42,7 +46,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 
 /* ---- life ---- */
 
-/* The broker's limits decide, not the producer's; what is handed over goes when it is flushed. */
+/* Sets limits so high that only the broker's count, and a linger so long that messages go when they
+ * are flushed. */
 static kca_error *configure(kca__redrive_run *run, rd_kafka_conf_t *conf) {
     const char *const properties[][2] = {
         {"acks", "-1"},
@@ -133,14 +138,15 @@ static rd_kafka_headers_t *headers_of(const kca__dead_letter *d, int redrives) {
     return list;
 }
 
-/* The partition that it came from, if the topic is that, and still has it. */
+/* The partition that the letter came from, if it goes to its original topic and that still has it.
+ */
 static int partition_of(const kca__redrive_topic *topic, const kca__dead_letter *d) {
     bool same = strcmp(topic->name, d->topic) == 0;
     return same && d->partition >= 0 && d->partition < topic->partitions ? d->partition
                                                                          : RD_KAFKA_PARTITION_UA;
 }
 
-/* Hands the failed record to the producer, which copies it. */
+/* Gives the failed record to the producer, which copies it. */
 static void hand_over(kca__redrive_run *run, kca__redrive_letter *letter) {
     const kca__dead_letter *d = &letter->reading.letter;
     const kca__parcel parcel = {.topic = letter->target->handle,
@@ -162,7 +168,7 @@ static void hand_over(kca__redrive_run *run, kca__redrive_letter *letter) {
 
 /* ---- batches ---- */
 
-/* Waits for all answers; what has none at the deadline is dropped. */
+/* Waits for all answers; messages without an answer at the deadline are dropped. */
 static void flush(kca__redrive_run *run, int64_t deadline) {
     for (int left; run->under_way > 0 && !atomic_load(run->leaving);) {
         if ((left = kca__clock_left_ms(deadline)) == 0)
@@ -180,7 +186,7 @@ static bool may_go_on(const kca__redrive_run *run, int64_t deadline) {
     return !run->refusal && kca__clock_left_ms(deadline) != 0 && !atomic_load(run->leaving);
 }
 
-/* Batch by batch, until one is not stored as a whole. */
+/* Publishes batch by batch, until one is not stored as a whole. */
 static void publish(kca__redrive_run *run, int64_t deadline) {
     size_t bytes = 0;
     for (int i = 0; i < run->partition_count; i++) {
@@ -201,8 +207,9 @@ static void publish(kca__redrive_run *run, int64_t deadline) {
     flush(run, deadline);
 }
 
-/* A broker refuses a batch as a whole: for one message of it, or since together they are larger
- * than the topic's largest. It has stored none of it then. */
+/* Whether to try again with single messages. A broker refuses a batch as a whole, because of one of
+ * its messages, or because together they are larger than the topic allows; it has stored none of
+ * them then. */
 static bool may_go_singly(const kca__redrive_run *run) {
     return run->refusal && !run->singly && run->cause > 0 &&
            run->refusal->code != KCA_ERROR_AUTHORIZATION;

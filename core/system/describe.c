@@ -1,4 +1,4 @@
-/* The active endpoints as text and as JSON. */
+/* Describes the active endpoints as text and as JSON. */
 #include "system/system.h"
 
 #include "base/error.h"
@@ -110,7 +110,7 @@ static void add_offset(cJSON *o, const char *name, int64_t offset) {
         cJSON_AddNullToObject(o, name);
 }
 
-/* Lag: what is not settled yet, from the frontier to the high watermark. */
+/* The lag: how much is not settled yet, from the frontier to the high watermark. */
 static void add_partition(void *user, const kca__partition_look *look, int64_t high) {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddItemToArray(user, o);
@@ -274,7 +274,7 @@ static char *as_text(const cJSON *root) {
 }
 
 kca_error *kca__system_describe(char **out, kca__system *s, int format) {
-    /* A handler that asks while the system waits for it to shut down must not wait for the system.
+    /* Only tries the lock: shutdown, which holds it, may wait for the very handler that asks here.
      */
     bool steady = pthread_mutex_trylock(&s->lifecycle_lock) == 0;
     pthread_mutex_lock(&s->lock);

@@ -23,7 +23,7 @@ struct kca_queue {
     kca__system *system;
     kca__event_queue *events; /* of the system, or of its logs; NULL: the consumer's */
     kca__consumer *consumer;
-    uint64_t run_number; /* of the consumer, when the queue was made */
+    uint64_t run_number; /* of the consumer's run that the queue was made for */
 };
 
 #endif

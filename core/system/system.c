@@ -46,8 +46,8 @@ static void free_system(kca__system *s) {
     free(s);
 }
 
-/* The application's pointers go with its last handle, not with the memory, which a delivery may
- * keep. */
+/* Frees the application's `user` pointers: with its last handle, not with the memory, which a
+ * delivery may keep. */
 static void free_users(kca__system *s) {
     kca__handlers_close(&s->handlers);
     for (int i = 0; i < KCA__EVENT_TYPES; i++)
@@ -80,7 +80,7 @@ void kca__system_hold_handle(kca__system *s) {
 void kca__system_release_handle(kca__system *s) {
     if (atomic_fetch_sub(&s->handles, 1) != 1)
         return;
-    /* In a forked child the threads are gone and locks may be taken for ever: the memory is left
+    /* In a forked child the threads are gone and locks may be held for ever, so the memory is left
      * alone. */
     if (kca__system_is_foreign(s))
         return;
@@ -145,8 +145,8 @@ static kca_error *check_not_started_locked(const kca__system *s, const char *kin
                           kind, name ? name : "");
 }
 
-/* Both locks: nothing is added while the system starts or shuts down, and nobody looks meanwhile.
- */
+/* Takes both locks: nothing is added while the system starts or shuts down, and nobody reads the
+ * lists meanwhile. */
 static void lock_for_adding(kca__system *s) {
     pthread_mutex_lock(&s->lifecycle_lock);
     pthread_mutex_lock(&s->lock);
@@ -157,7 +157,7 @@ static void unlock_after_adding(kca__system *s) {
     pthread_mutex_unlock(&s->lifecycle_lock);
 }
 
-/* One more pointer in a list of them. */
+/* Appends a pointer to a list; false when memory is out. */
 static bool append(void ***list, int *count, void *item) {
     void **grown = realloc(*list, (size_t)(*count + 1) * sizeof *grown);
     if (!grown)

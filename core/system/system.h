@@ -1,9 +1,9 @@
 /*
  * System: connections, publishers, consumers and handlers, started and shut down together.
  *
- * Two counts. `handles`: what the application has (system, buses, consumers, queues); when the last
- * is freed, a started system is shut down. `holders`: whoever needs this memory; a consumer's
- * adapter is one as long as the application keeps a delivery of it.
+ * Two counts. `handles`: the application's handles (system, buses, consumers, queues); when the
+ * last is freed, a started system is shut down. `holders`: the parts that need this memory; a
+ * consumer's adapter is one as long as the application keeps one of its deliveries.
  */
 #ifndef KCA_SYSTEM_SYSTEM_H
 #define KCA_SYSTEM_SYSTEM_H
@@ -28,9 +28,9 @@ typedef struct kca__system {
     atomic_int holders;
     unsigned generation; /* of forks; see generation.h */
     kca__event_queue events;
-    kca__event_queue logs; /* once the application has asked for it */
+    kca__event_queue logs; /* used once the application has asked for it */
     kca__log log;
-    kca__producers producers; /* while it is started */
+    kca__producers producers; /* while the system is started */
 
     pthread_mutex_t lifecycle_lock; /* held through start and shutdown; before `lock` */
     bool started;
@@ -44,12 +44,12 @@ typedef struct kca__system {
     int consumer_count;
     kca__handlers handlers;
     kca__event_handler event_handlers[KCA__EVENT_TYPES];
-    kca__interrupt interrupt; /* whom calls that wait ask */
+    kca__interrupt interrupt; /* asked by calls that wait */
 
     bool open;                  /* visits to the clusters may begin; under `lock` */
     int visits;                 /* redrives and questions that run; under `lock` */
-    atomic_bool closing;        /* they end soon */
-    pthread_cond_t visits_done; /* the last one has ended */
+    atomic_bool closing;        /* visits are to end soon */
+    pthread_cond_t visits_done; /* the last visit has ended */
 } kca__system;
 
 kca_error *kca__system_new(kca__system **out);
@@ -61,7 +61,7 @@ void kca__system_release(kca__system *s);
 kca_error *kca__system_check_process(const kca__system *s);
 bool kca__system_is_foreign(const kca__system *s);
 
-/* Another handle of the application's; the end of one. */
+/* Count a new handle of the application, and the end of one. */
 void kca__system_hold_handle(kca__system *s);
 void kca__system_release_handle(kca__system *s);
 
@@ -89,8 +89,8 @@ kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r,
 kca_error *kca__system_describe_cluster(char **out, kca__system *s, const char *connection_name,
                                         const char *topic, const char *group, int timeout_ms);
 
-/* Start: visits may begin. Shutdown: they are to end soon, and none begins; waits until the last
- * has ended. */
+/* admit, by start: visits may begin. dismiss, by shutdown: visits are to end soon, and none may
+ * begin. await, by shutdown: waits until the last has ended. */
 void kca__system_admit_visits(kca__system *s);
 void kca__system_dismiss_visits(kca__system *s);
 void kca__system_await_visits(kca__system *s);

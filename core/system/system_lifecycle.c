@@ -15,7 +15,8 @@ static kca_error *unknown_connection(const char *kind, const char *name, const c
                           connection);
 }
 
-/* What cannot be confirmed must not be where failed messages go. */
+/* Finds the publisher of the dead letters. One that gets no confirmations is refused: failed
+ * messages must not be lost there. */
 static kca_error *resolve_dead_letters(kca__system *s, kca__consumer *c) {
     const char *channel = c->options->dead_letter_channel;
     if (!channel)
@@ -122,7 +123,7 @@ static void wake_producer(void *owner) {
     kca__producer_wake(owner);
 }
 
-/* When all publishers share one producer, who waits on the system's queue serves it. */
+/* When all publishers share one producer, a thread that waits on the system's queue serves it. */
 static void set_source(kca__system *s) {
     kca__event_source source = {serve_producer, wake_producer, NULL};
     int producers = 0;
@@ -147,7 +148,7 @@ static kca_error *start(kca__system *s, int64_t deadline) {
     return e;
 }
 
-/* What was opened, also only half. Gives how many messages were not sent. */
+/* Closes what was opened, also after half a start. Gives how many messages were not sent. */
 static int close_all(kca__system *s, int64_t deadline) {
     int left = 0;
     kca__event_queue_set_source(&s->events, (kca__event_source){0});
@@ -187,7 +188,8 @@ kca_error *kca__system_start(kca__system *s, int timeout_ms) {
 
 enum { FLUSH_RESERVE_MS = 5000, HANDLERS_LOOK_NS = 10000000 };
 
-/* Consumers end first, and leave some of the time for what their handlers published. */
+/* Consumers end first, and leave a quarter of the time, at most FLUSH_RESERVE_MS, to send what
+ * their handlers published. */
 static int64_t consumers_deadline(int timeout_ms) {
     if (timeout_ms <= 0)
         return kca__clock_deadline(timeout_ms);
@@ -202,8 +204,9 @@ static bool is_handling(kca__system *s) {
     return false;
 }
 
-/* Where interrupts are asked for, what is out is waited for here; the consumers wait with locks
- * held. Gives what is left of the time. */
+/* If the application can interrupt the shutdown, waits here for the deliveries that are out: the
+ * consumers wait with locks held, where nobody may be asked. Gives the deadline for what follows.
+ */
 static int64_t await_handlers(kca__system *s, int64_t deadline) {
     const struct timespec pause = {0, HANDLERS_LOOK_NS};
     while (kca__interrupt_is_set() && is_handling(s)) {

@@ -1,4 +1,4 @@
-/* Visits to the clusters of a started system, redrives and questions: they use what start opened,
+/* Visits to the clusters of a started system: redrives and questions. They use what start opened,
  * so shutdown waits for their end. */
 #include "system/system.h"
 

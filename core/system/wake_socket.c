@@ -25,7 +25,7 @@ static void close_one(int *fd) {
     *fd = -1;
 }
 
-/* The socket's file and its directory. */
+/* Removes the socket's file and its directory. */
 static void remove_path(kca_wake_socket *w) {
     char *path = w->address.sun_path;
     if (!*path)
@@ -93,7 +93,7 @@ kca_error *kca__wake_socket_new(kca_wake_socket **out) {
     return NULL;
 }
 
-/* In a fork's child the thread is not there, and the path is the parent's. */
+/* A fork's child has no carrier thread, and the path is its parent's. */
 void kca__wake_socket_free(kca_wake_socket *w) {
     if (w->generation == kca__generation()) {
         if (w->connection >= 0) {
@@ -116,8 +116,8 @@ kca_error *kca__wake_socket_check_process(const kca_wake_socket *w) {
                           "this wake socket was made before fork: make one in the child");
 }
 
-/* Until the peer has read enough for one more byte, or the wake socket is freed. False: it is over.
- */
+/* Waits until the peer has read enough for one more byte. False: the connection is broken, or the
+ * wake socket is being freed. */
 static bool wait_for_room(kca_wake_socket *w) {
     struct pollfd both[] = {{.fd = w->connection, .events = POLLOUT},
                             {.fd = w->stopped, .events = POLLIN}};
@@ -136,7 +136,7 @@ static bool carry(kca_wake_socket *w, int mark) {
     }
 }
 
-/* Not for want of room: who calls may be the one that reads, and what waits there wakes it too. */
+/* Does not wait for room: the caller may be the reader, and the unread bytes wake it too. */
 void kca__wake_socket_carry(kca_wake_socket *w, int mark) {
     char byte = (char)mark;
     if (w->connection >= 0)

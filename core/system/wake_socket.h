@@ -1,12 +1,12 @@
 /*
- * Wake socket: for event loops that can wait for nothing but sockets which they connected
- * themselves, such as OpenResty's cosockets. On a unix socket a byte comes each time a queue's
- * descriptor becomes readable.
+ * Wake socket: for event loops that can wait only for sockets which they connected themselves, for
+ * example OpenResty's cosockets. A byte comes on a unix socket each time a queue's descriptor
+ * becomes readable.
  *
- * A thread of its own waits for the descriptors, edge-triggered: a notifier writes once for each
- * time that it is raised, so nothing is lost and nothing spins. The socket's path is in a
- * directory that only this user can enter, and is gone when the connection is there; nobody but
- * this process is accepted. A descriptor that is closed is forgotten by the kernel.
+ * A thread of its own, the carrier, waits for the descriptors, edge-triggered: a notifier writes
+ * once each time it is raised, so nothing is lost and nothing spins. The socket's path is in a
+ * directory that only this user can enter, and is removed once the connection is there; only this
+ * process is accepted. The kernel forgets a descriptor that is closed.
  */
 #ifndef KCA_SYSTEM_WAKE_SOCKET_H
 #define KCA_SYSTEM_WAKE_SOCKET_H
@@ -34,7 +34,7 @@ kca_error *kca__wake_socket_check_process(const kca_wake_socket *w);
 kca_error *kca__wake_socket_accept(kca_wake_socket *w);
 kca_error *kca__wake_socket_watch(kca_wake_socket *w, int fd, int mark);
 
-/* Sends the mark now, unless so many wait to be read that there is no room. */
+/* Sends the mark now, unless the socket is full of unread bytes. */
 void kca__wake_socket_carry(kca_wake_socket *w, int mark);
 
 #endif
