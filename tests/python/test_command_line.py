@@ -13,7 +13,8 @@ from typing import Any
 
 import kca
 import pytest
-from kca.cli.app import translated
+import typer
+from kca.cli.app import app, translated
 from kca.cli.output import Trouble
 from kca.cli.reading import offset_of, time_ms
 from kca.cli.settings import settings_of
@@ -315,6 +316,17 @@ def test_offsets_and_times() -> None:
     for wrong in "first", "s@soon", "1x":
         with pytest.raises(Trouble):
             offset_of([wrong])
+
+
+def test_each_command_on_a_cluster_lists_the_clusters_options() -> None:
+    commands: dict[str, Any] = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    commands |= commands.pop("dead-letters").commands
+    del commands["endpoints"]
+    assert len(commands) == 9
+    for name, command in commands.items():
+        options = {parameter.name: parameter.default for parameter in command.params}
+        assert options.keys() >= {"brokers", "properties", "verbose", "as_json"}, name
+        assert options["timeout"] == {"bench": 30.0, "list": 60.0, "redrive": 60.0}.get(name, 10.0), name
 
 
 def test_options_win_over_the_environment() -> None:

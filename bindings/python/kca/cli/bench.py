@@ -11,30 +11,29 @@ import typer
 
 import kca
 
+from .options import Cluster, Json, grouped
 from .output import data, put_json, say, table
 from .reading import Plan, Reader, finish
-from .settings import CONNECTION, Brokers, Json, Properties, Settings, Timeout, Verbosity, settings_of, started
+from .settings import CONNECTION, Settings, started
 
 _SAMPLES = 200
 
 
+@grouped(timeout=30.0)
 def bench(
+    cluster: Cluster,
     topic: Annotated[
         str | None, typer.Option("-t", "--topic", help="Written to and read; default: a new one, kca.bench-....")
     ] = None,
     messages: Annotated[int, typer.Option("-n", "--messages", min=1, help="How many.")] = 100_000,
     size: Annotated[int, typer.Option("-s", "--size", min=2, help="Payload bytes.")] = 200,
-    brokers: Brokers = None,
-    properties: Properties = None,
     as_json: Json = False,
-    timeout: Timeout = 30.0,
-    verbose: Verbosity = 0,
 ) -> None:
     """Publish messages, in a stream and one at a time, and read them: rates, latencies, CPU.
 
     A topic that does not exist is created by the cluster, if it does that, and stays.
     """
-    settings = settings_of(brokers, properties, verbose, timeout)
+    settings = cluster.settings()
     name = topic or f"kca.bench-{uuid.uuid4().hex[:8]}"
     say(f"{messages:,} messages of {size} bytes through {name} on {settings.brokers}")
     payload = '"' + "x" * (size - 2) + '"'

@@ -9,13 +9,16 @@ import typer
 
 import kca
 
+from .options import Cluster, Json, grouped
 from .output import Trouble, data, flush, put, say, shown
 from .reading import Plan, Reader, finish, offset_of
 from .records import Line, envelope, formatted, json_line, text, time_of
-from .settings import Brokers, Json, Properties, Timeout, Verbosity, complete_topic, is_terminal, settings_of
+from .settings import complete_topic, is_terminal
 
 
+@grouped()
 def consume(
+    cluster: Cluster,
     more: Annotated[list[str] | None, typer.Argument(metavar="[TOPIC]...", help="More topics.")] = None,
     topic: Annotated[
         str | None, typer.Option("-t", "--topic", help="The topic.", autocompletion=complete_topic)
@@ -45,10 +48,6 @@ def consume(
     delimiter: Annotated[str | None, typer.Option("-K", "--key-delimiter", help="Key, this, payload.")] = None,
     name: Annotated[list[str] | None, typer.Option("--name", help="Only messages of this name; repeatable.")] = None,
     key: Annotated[str | None, typer.Option("-k", "--key", help="Only messages of this key.")] = None,
-    brokers: Brokers = None,
-    properties: Properties = None,
-    timeout: Timeout = 10.0,
-    verbose: Verbosity = 0,
 ) -> None:
     """Read a topic: for people on a terminal, as JSON lines elsewhere.
 
@@ -60,7 +59,7 @@ def consume(
         raise Trouble("which topic? -t TOPIC")
     plan = Plan(topics, offset_of(offset or []), partition, group, None if name or key else count, exit_at_end)
     line = _line(as_json, as_envelope, format, delimiter)
-    settings = settings_of(brokers, properties, verbose, timeout)
+    settings = cluster.settings()
     count_shown = 0
     reading = Reader(settings, plan).read()
     try:

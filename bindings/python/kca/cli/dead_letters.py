@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -9,42 +10,40 @@ import typer
 import kca
 
 from .consume import show as show_message
+from .options import Cluster, Json, grouped
 from .output import Trouble, data, flush, number, put, put_json, say, shown, table
 from .reading import Offset, Plan, Reader, finish, time_ms
 from .records import json_line
-from .settings import (
-    CONNECTION,
-    Brokers,
-    Json,
-    Properties,
-    Settings,
-    Timeout,
-    Verbosity,
-    complete_topic,
-    settings_of,
-    started,
-)
+from .settings import CONNECTION, Settings, complete_topic, started
 
 app = typer.Typer(no_args_is_help=True, help="What failed for good, why, and back again.")
 
 Topic = Annotated[str, typer.Argument(help="The dead-letter topic.", autocompletion=complete_topic)]
-Group = Annotated[
-    str | None, typer.Option("-G", "--group", help="Remembers how far the redrive came; default: TOPIC.redrive.")
-]
-OnlyTopic = Annotated[list[str] | None, typer.Option("--only-topic", help="Those from this topic; repeatable.")]
-OnlyError = Annotated[list[str] | None, typer.Option("--only-error", help="Those with this error; repeatable.")]
-Since = Annotated[str | None, typer.Option("--since", help="Written at or after: ISO time, ms, or 2h ago.")]
-Until = Annotated[str | None, typer.Option("--until", help="Written before.")]
 
 
-def _builder(
-    topic: str, group: str | None, only_topic: list[str] | None, only_error: list[str] | None, since: str | None,
-    until: str | None,
-) -> kca.RedriveBuilder:  # fmt: skip
-    return kca.RedriveBuilder(
-        CONNECTION, topic, group_id=group, only_topic=only_topic or None, only_error=only_error or None,
-        start_time_ms=time_ms(since) if since else None, end_time_ms=time_ms(until) if until else None,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Choice:
+    """The options that say which dead letters of a topic."""
+
+    group: Annotated[
+        str | None, typer.Option("-G", "--group", help="Remembers how far the redrive came; default: TOPIC.redrive.")
+    ] = None
+    only_topic: Annotated[list[str] | None, typer.Option(help="Those from this topic; repeatable.")] = None
+    only_error: Annotated[list[str] | None, typer.Option(help="Those with this error; repeatable.")] = None
+    since: Annotated[str | None, typer.Option(help="Written at or after: ISO time, ms, or 2h ago.")] = None
+    until: Annotated[str | None, typer.Option(help="Written before.")] = None
+
+    def builder(self, topic: str) -> kca.RedriveBuilder:
+        """A redrive of them."""
+        return kca.RedriveBuilder(
+            CONNECTION,
+            topic,
+            group_id=self.group,
+            only_topic=self.only_topic or None,
+            only_error=self.only_error or None,
+            start_time_ms=time_ms(self.since) if self.since else None,
+            end_time_ms=time_ms(self.until) if self.until else None,
+        )
 
 
 def _redrive(settings: Settings, builder: kca.RedriveBuilder) -> dict[str, Any]:
@@ -53,22 +52,11 @@ def _redrive(settings: Settings, builder: kca.RedriveBuilder) -> dict[str, Any]:
 
 
 @app.command("list")
-def list_(
-    topic: Topic,
-    group: Group = None,
-    only_topic: OnlyTopic = None,
-    only_error: OnlyError = None,
-    since: Since = None,
-    until: Until = None,
-    brokers: Brokers = None,
-    properties: Properties = None,
-    as_json: Json = False,
-    timeout: Timeout = 60.0,
-    verbose: Verbosity = 0,
-) -> None:
+@grouped(timeout=60.0)
+def list_(cluster: Cluster, topic: Topic, choice: Choice, as_json: Json = False) -> None:
     """The dead letters that a redrive would take, with the reasons; the first 100. Nothing is changed."""
-    settings = settings_of(brokers, properties, verbose, timeout)
-    report = _redrive(settings, _builder(topic, group, only_topic, only_error, since, until))
+    settings = cluster.settings()
+    report = _redrive(settings, choice.builder(topic))
     if as_json:
         put_json(report)
         return
@@ -90,20 +78,18 @@ def _say(report: dict[str, Any]) -> None:
 
 
 @app.command()
+@grouped()
 def show(
+    cluster: Cluster,
     topic: Topic,
     at: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="Which, as `list` says it.")],
-    brokers: Brokers = None,
-    properties: Properties = None,
     as_json: Json = False,
-    timeout: Timeout = 10.0,
-    verbose: Verbosity = 0,
 ) -> None:
     """One dead letter, with its headers and payload."""
     partition, found, offset = at.partition(":")
     if not (found and partition.isdigit() and offset.isdigit()):
         raise Trouble(f"which one is PARTITION:OFFSET, such as 0:17; got {at}")
-    settings = settings_of(brokers, properties, verbose, timeout)
+    settings = cluster.settings()
     plan = Plan([topic], Offset(number=int(offset)), int(partition), count=1, to_end=True)
     for d in Reader(settings, plan).read():
         if d.offset != int(offset):
@@ -119,7 +105,9 @@ def show(
 
 
 @app.command()
+@grouped(timeout=60.0)
 def redrive(
+    cluster: Cluster,
     topic: Topic,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     to_topic: Annotated[str | None, typer.Option("--to", help="To this topic; default: where each came from.")] = None,
@@ -128,20 +116,13 @@ def redrive(
         int | None, typer.Option("--max-redrives", min=1, help="Who came back so often stays: 3.")
     ] = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-    group: Group = None,
-    only_topic: OnlyTopic = None,
-    only_error: OnlyError = None,
-    since: Since = None,
-    until: Until = None,
-    brokers: Brokers = None,
-    properties: Properties = None,
+    *,
+    choice: Choice,
     as_json: Json = False,
-    timeout: Timeout = 60.0,
-    verbose: Verbosity = 0,
 ) -> None:
     """Publish dead letters again, to where they came from. Exit code 1: there was not time enough for all."""
-    settings = settings_of(brokers, properties, verbose, timeout)
-    builder = _builder(topic, group, only_topic, only_error, since, until)
+    settings = cluster.settings()
+    builder = choice.builder(topic)
     if to_topic:
         builder.with_to_topic(to_topic)
     if most:

@@ -13,8 +13,9 @@ import typer
 import kca
 
 from .._kca import kca_rdkafka_version
+from .options import Cluster, Json, grouped
 from .output import data, put_json
-from .settings import CONNECTION, Brokers, Json, Properties, Settings, Timeout, Verbosity, settings_of
+from .settings import CONNECTION, Settings
 
 T = TypeVar("T")
 
@@ -30,17 +31,15 @@ _ADVICE = {
 }
 
 
+@grouped()
 def doctor(
+    cluster: Cluster,
     topic: Annotated[str | None, typer.Option("-t", "--topic", help="May it be seen, and is it whole?")] = None,
     group: Annotated[str | None, typer.Option("-G", "--group", help="May its offsets be read?")] = None,
-    brokers: Brokers = None,
-    properties: Properties = None,
     as_json: Json = False,
-    timeout: Timeout = 10.0,
-    verbose: Verbosity = 0,
 ) -> None:
     """Reach the cluster, and say step by step what is well and what is not. Exit code 1: something is not."""
-    settings = settings_of(brokers, properties, verbose, timeout)
+    settings = cluster.settings()
     report = examine(settings, topic, group)
     if as_json:
         put_json(report)

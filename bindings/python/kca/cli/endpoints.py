@@ -12,8 +12,9 @@ import typer
 import kca
 from kca.asyncio import System as AsyncSystem
 
+from .options import Json, Timeout
 from .output import Trouble, data, put_json, table
-from .settings import Json, Timeout, started
+from .settings import started
 
 
 def endpoints(

@@ -14,9 +14,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 import kca
 
+from .options import Cluster, Json, grouped
 from .output import Trouble, flush, put_json, say, talk
 from .records import TYPES, bytes_of, message_of
-from .settings import Brokers, Json, Properties, Settings, Timeout, Verbosity, complete_topic, settings_of, started
+from .settings import Settings, complete_topic, started
 
 # The exit code of who was interrupted before all was done, as shells have it.
 INTERRUPTED = 130
@@ -27,7 +28,9 @@ _BURST, _MOST_MISSING = 500, 1500
 Fields = dict[str, Any]
 
 
+@grouped()
 def publish(
+    cluster: Cluster,
     topic: Annotated[str, typer.Option("-t", "--topic", help="The topic.", autocompletion=complete_topic)],
     name: Annotated[str | None, typer.Argument(help="The message's name; without it lines say their own.")] = None,
     payload: Annotated[
@@ -48,11 +51,7 @@ def publish(
     reply_to: Annotated[str | None, typer.Option("--reply-to", help="The channel that replies are to go to.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Payloads need not be JSON.")] = False,
     compression: Annotated[str | None, typer.Option("-z", "--compression", help="gzip, snappy, lz4 or zstd.")] = None,
-    brokers: Brokers = None,
-    properties: Properties = None,
     as_json: Json = False,
-    timeout: Timeout = 10.0,
-    verbose: Verbosity = 0,
 ) -> None:
     """Publish messages: one from the arguments, or each line of stdin or a file.
 
@@ -61,7 +60,7 @@ def publish(
 
     --json writes what became of each message to stdout. Exit code 1: not all were stored.
     """
-    settings = settings_of(brokers, properties, verbose, timeout)
+    settings = cluster.settings()
     extras = _extras(type, header, correlation_id, reply_to)
     check = None if raw else _check_json
 

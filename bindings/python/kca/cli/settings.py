@@ -1,4 +1,4 @@
-"""Which cluster, and how: options, environment variables and properties, the same for all commands."""
+"""Which cluster, and how: what options, environment variables and properties say, for all commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Annotated
 
 import typer
 
@@ -16,32 +15,6 @@ import kca
 from .output import Trouble
 
 CONNECTION = "cluster"
-
-_CLUSTER = "Cluster"
-
-Brokers = Annotated[
-    str | None,
-    typer.Option(
-        "-b", "--brokers", metavar="HOST:PORT,...", envvar="KCA_BROKERS", rich_help_panel=_CLUSTER,
-        help="Bootstrap brokers, or embedded:// for a broker inside this process.",
-    ),
-]  # fmt: skip
-Properties = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-X", "--property", metavar="NAME=VALUE", rich_help_panel=_CLUSTER,
-        help="A property of librdkafka, such as sasl.username=me; repeatable. KCA_PROPERTIES has more of them.",
-    ),
-]  # fmt: skip
-Verbosity = Annotated[
-    int,
-    typer.Option("-v", "--verbose", count=True, rich_help_panel=_CLUSTER, help="Say more; twice: debug."),
-]
-Timeout = Annotated[
-    float,
-    typer.Option("--timeout", metavar="SECONDS", rich_help_panel=_CLUSTER, help="How long to wait."),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 # What -X says that is an option of the connection.
 _TLS = {"ssl.ca.location": "ca", "ssl.ca.pem": "ca", "ssl.certificate.location": "certificate",

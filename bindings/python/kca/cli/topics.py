@@ -13,39 +13,26 @@ from rich.table import Table
 
 import kca
 
+from .options import Cluster, Json, grouped
 from .output import Trouble, data, number, put_json, say, table
-from .settings import (
-    CONNECTION,
-    Brokers,
-    Json,
-    Properties,
-    Settings,
-    Timeout,
-    Verbosity,
-    complete_topic,
-    is_terminal,
-    settings_of,
-    started,
-)
+from .settings import CONNECTION, Settings, complete_topic, is_terminal, started
 
 _BARS = "▁▂▃▄▅▆▇█"
 _REMEMBERED = 30
 
 
+@grouped()
 def topics(
+    cluster: Cluster,
     topic: Annotated[
         str | None, typer.Argument(help="Only this one, with its partitions.", autocompletion=complete_topic)
     ] = None,
     named: Annotated[str | None, typer.Option("-t", "--topic", help="The same.", autocompletion=complete_topic)] = None,
     internal: Annotated[bool, typer.Option("--all", help="Those of Kafka itself, too.")] = False,
-    brokers: Brokers = None,
-    properties: Properties = None,
     as_json: Json = False,
-    timeout: Timeout = 10.0,
-    verbose: Verbosity = 0,
 ) -> None:
     """The topics of the cluster, or the partitions of one."""
-    settings = settings_of(brokers, properties, verbose, timeout)
+    settings = cluster.settings()
     wanted = topic or named
     with started(settings.system(), settings.timeout_ms) as system:
         told = system.describe_cluster(CONNECTION, wanted, timeout_ms=settings.timeout_ms)
@@ -113,7 +100,9 @@ class _Course:
         return sparkline(list(self.lags[row["topic"], row["partition"]]))
 
 
+@grouped()
 def lag(
+    cluster: Cluster,
     group_argument: Annotated[str | None, typer.Argument(metavar="[GROUP]", help="The group.")] = None,
     group: Annotated[str | None, typer.Option("-G", "--group", help="The same.")] = None,
     topic: Annotated[
@@ -121,17 +110,13 @@ def lag(
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Now, and end.")] = False,
     interval: Annotated[float, typer.Option("-i", "--interval", min=0.1, help="Seconds between looks.")] = 2.0,
-    brokers: Brokers = None,
-    properties: Properties = None,
     as_json: Json = False,
-    timeout: Timeout = 10.0,
-    verbose: Verbosity = 0,
 ) -> None:
     """How far a group is behind, each partition with its course; live on a terminal, else once."""
     name = group or group_argument
     if not name:
         raise Trouble("which group? -G GROUP")
-    settings = settings_of(brokers, properties, verbose, timeout)
+    settings = cluster.settings()
     with started(settings.system(), settings.timeout_ms) as system:
         if as_json:
             put_json(_lag(system, settings, name, topic))
