@@ -27,7 +27,6 @@ from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
 from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError
 from .message import Delivery, Message, handled
-from .options import check_number
 from .payload import encoded
 from .queue import MAKERS, SLICE_MS, Receipt
 from .receipts import Receipts
@@ -152,19 +151,6 @@ class Consumer(BaseConsumer):
         self._left: list[Any] = []
         self._leaving: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
-
-    def with_amount_of_processors(self, processors: int) -> Consumer:
-        """Handlers that run at once, each in its task: 1. Before run."""
-        check_number(f"consumer {self.name}", "amount_of_processors", processors, 1, 1024)
-        _kca.kca_consumer_with_amount_of_processors(self._handle, processors)
-        self._processors = processors
-        return self
-
-    def with_message_processing_timeout_ms(self, timeout_ms: int) -> Consumer:
-        """A delivery not settled within it counts as failed; 0: no limit. Before run."""
-        check_number(f"consumer {self.name}", "message_processing_timeout_ms", timeout_ms, 0, 86400000)
-        _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
-        return self
 
     async def seek(self, topic: str, partition: int, offset: int, timeout_ms: int = 10000) -> None:
         """Goes on reading at this offset; `OFFSET_END`: at the partition's end, `OFFSET_BEGINNING`: its beginning."""
@@ -360,11 +346,13 @@ class _Deliveries:
                 await self._wake.wait()
 
 
-class System(BaseSystem):
+class System(BaseSystem[Bus, Consumer]):
     """Connections, publishers, consumers and handlers: `async with kca.asyncio.System(...) as system: ...`.
 
     Publishers do not block the loop: they are `async_`, and wait for room in the loop.
     """
+
+    _consumer_type = Consumer
 
     def __init__(self, *declarations: Declaration) -> None:
         self._receipts: Receipts | None = None
@@ -454,32 +442,8 @@ class System(BaseSystem):
             raise StateError("the system was started in another loop: only there may it publish")
         return self._receipts
 
-    def event_bus(self, channel: str) -> Bus:
-        """The event bus of a publisher's channel."""
-        return Bus(self, _kca.kca_system_event_bus(self._handle, channel), self._rooms[channel])
-
-    def command_bus(self, channel: str) -> Bus:
-        """The command bus of a publisher's channel."""
-        return Bus(self, _kca.kca_system_command_bus(self._handle, channel), self._rooms[channel])
-
-    def query_bus(self, channel: str) -> Bus:
-        """The query bus of a publisher's channel."""
-        return Bus(self, _kca.kca_system_query_bus(self._handle, channel), self._rooms[channel])
-
-    def consumer(
-        self,
-        name: str,
-        *,
-        amount_of_processors: int | None = None,
-        message_processing_timeout_ms: int | None = None,
-    ) -> Consumer:
-        """The consumer of this name, as given to its builder."""
-        made = Consumer(_kca.kca_system_consumer(self._handle, name), name, self._work, self.description)
-        if amount_of_processors is not None:
-            made.with_amount_of_processors(amount_of_processors)
-        if message_processing_timeout_ms is not None:
-            made.with_message_processing_timeout_ms(message_processing_timeout_ms)
-        return made
+    def _bus(self, handle: Any, channel: str) -> Bus:
+        return Bus(self, handle, self._rooms[channel])
 
     async def describe_cluster(
         self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000

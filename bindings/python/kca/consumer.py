@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from . import _kca
 from .errors import StoppedError
@@ -54,6 +54,19 @@ class BaseConsumer:
         self._processors = 1
         self.name = name
 
+    def with_amount_of_processors(self: C, processors: int) -> C:
+        """Handlers that run at once, each on a thread of its own, or in asyncio in a task of its own: 1. Before run."""
+        check_number(f"consumer {self.name}", "amount_of_processors", processors, 1, 1024)
+        _kca.kca_consumer_with_amount_of_processors(self._handle, processors)
+        self._processors = processors
+        return self
+
+    def with_message_processing_timeout_ms(self: C, timeout_ms: int) -> C:
+        """A delivery not settled within it counts as failed; 0: no limit. Before run."""
+        check_number(f"consumer {self.name}", "message_processing_timeout_ms", timeout_ms, 0, 86400000)
+        _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
+        return self
+
     def pause(self, topic: str | None = None, partition: int = -1) -> None:
         """Nothing of the partition is given out until `resume`; -1: of the topic's, None: of any topic."""
         _kca.kca_consumer_pause(self._handle, topic, partition)
@@ -73,21 +86,11 @@ class BaseConsumer:
         _kca.kca_consumer_stop(self._handle)
 
 
+C = TypeVar("C", bound=BaseConsumer)
+
+
 class Consumer(BaseConsumer):
     """A consumer of a started system. Handlers run in threads that live only inside `run`."""
-
-    def with_amount_of_processors(self, processors: int) -> Consumer:
-        """Handlers that run at once, each on its thread: 1. Before run."""
-        check_number(f"consumer {self.name}", "amount_of_processors", processors, 1, 1024)
-        _kca.kca_consumer_with_amount_of_processors(self._handle, processors)
-        self._processors = processors
-        return self
-
-    def with_message_processing_timeout_ms(self, timeout_ms: int) -> Consumer:
-        """A delivery not settled within it counts as failed; 0: no limit. Before run."""
-        check_number(f"consumer {self.name}", "message_processing_timeout_ms", timeout_ms, 0, 86400000)
-        _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
-        return self
 
     def seek(self, topic: str, partition: int, offset: int, timeout_ms: int = 10000) -> None:
         """Goes on reading at this offset; `OFFSET_END`: at the partition's end, `OFFSET_BEGINNING`: its beginning."""

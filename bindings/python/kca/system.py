@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from . import _kca
 from .builders import Connection, ConsumerBuilder, PublisherBuilder, RedriveBuilder
 from .bus import Bus
-from .consumer import Consumer
+from .consumer import BaseConsumer, Consumer
 from .errors import Error
 from .handlers import Handler
 from .logs import Bridge, level_of
@@ -21,6 +21,9 @@ from .work import DeduplicationStore, Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 L = TypeVar("L", bound=Callable[[Any], Any])
+# The bus and the consumer of a kind of system.
+B = TypeVar("B")
+C = TypeVar("C", bound=BaseConsumer)
 # A shutdown's time; and that of one that has nobody to wait for: the handlers were broken off.
 SHUTDOWN_MS, HASTY_MS = 10000, 1000
 
@@ -36,12 +39,14 @@ def new_handle() -> tuple[Any, int]:
     return handle, _kca.heed(handle)
 
 
-class BaseSystem:
+class BaseSystem(Generic[B, C]):
     """What systems of both kinds do: with threads, and in asyncio's loop.
 
     Args:
         declarations: connections, and builders of publishers and consumers; `add_connection` and so on add more.
     """
+
+    _consumer_type: type[C]
 
     def __init__(self, *declarations: Declaration) -> None:
         self._handle: Any
@@ -154,6 +159,37 @@ class BaseSystem:
         self._work.stores[consumer] = store
         return self
 
+    def event_bus(self, channel: str) -> B:
+        """The event bus of a publisher's channel."""
+        return self._bus(_kca.kca_system_event_bus(self._handle, channel), channel)
+
+    def command_bus(self, channel: str) -> B:
+        """The command bus of a publisher's channel."""
+        return self._bus(_kca.kca_system_command_bus(self._handle, channel), channel)
+
+    def query_bus(self, channel: str) -> B:
+        """The query bus of a publisher's channel."""
+        return self._bus(_kca.kca_system_query_bus(self._handle, channel), channel)
+
+    def _bus(self, handle: Any, channel: str) -> B:
+        """A low-level bus as this kind of system has it."""
+        raise NotImplementedError
+
+    def consumer(
+        self,
+        name: str,
+        *,
+        amount_of_processors: int | None = None,
+        message_processing_timeout_ms: int | None = None,
+    ) -> C:
+        """The consumer of this name, as given to its builder."""
+        made = self._consumer_type(_kca.kca_system_consumer(self._handle, name), name, self._work, self.description)
+        if amount_of_processors is not None:
+            made.with_amount_of_processors(amount_of_processors)
+        if message_processing_timeout_ms is not None:
+            made.with_message_processing_timeout_ms(message_processing_timeout_ms)
+        return made
+
     def describe(self, format: int = _kca.KCA_FORMAT_TEXT) -> str:
         """The active endpoints with counters, as text or JSON."""
         return _kca.kca_system_describe(self._handle, format)
@@ -190,11 +226,13 @@ class BaseSystem:
         return self
 
 
-S = TypeVar("S", bound=BaseSystem)
+S = TypeVar("S", bound=BaseSystem[Any, Any])
 
 
-class System(BaseSystem):
+class System(BaseSystem[Bus, Consumer]):
     """Connections, publishers, consumers and handlers, started and shut down together: `with system: ...`."""
+
+    _consumer_type = Consumer
 
     def __enter__(self) -> System:
         return self.start()
@@ -235,32 +273,8 @@ class System(BaseSystem):
         finally:
             self._work.is_over()
 
-    def event_bus(self, channel: str) -> Bus:
-        """The event bus of a publisher's channel."""
-        return Bus(_kca.kca_system_event_bus(self._handle, channel))
-
-    def command_bus(self, channel: str) -> Bus:
-        """The command bus of a publisher's channel."""
-        return Bus(_kca.kca_system_command_bus(self._handle, channel))
-
-    def query_bus(self, channel: str) -> Bus:
-        """The query bus of a publisher's channel."""
-        return Bus(_kca.kca_system_query_bus(self._handle, channel))
-
-    def consumer(
-        self,
-        name: str,
-        *,
-        amount_of_processors: int | None = None,
-        message_processing_timeout_ms: int | None = None,
-    ) -> Consumer:
-        """The consumer of this name, as given to its builder."""
-        made = Consumer(_kca.kca_system_consumer(self._handle, name), name, self._work, self.description)
-        if amount_of_processors is not None:
-            made.with_amount_of_processors(amount_of_processors)
-        if message_processing_timeout_ms is not None:
-            made.with_message_processing_timeout_ms(message_processing_timeout_ms)
-        return made
+    def _bus(self, handle: Any, channel: str) -> Bus:
+        return Bus(handle)
 
     def queue(self) -> Queue:
         """The system's queue: receipts, faults, logs."""

@@ -57,7 +57,7 @@ class Tested:
 
     __test__ = False  # it is no test, whatever pytest thinks of its name
 
-    def __init__(self, system: BaseSystem, timeout: float) -> None:
+    def __init__(self, system: BaseSystem[Any, Any], timeout: float) -> None:
         self.published: list[Published] = []
         self.handled: list[Handled] = []
         self.errors: list[Exception] = []
