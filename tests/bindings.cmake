@@ -20,6 +20,9 @@ function(kca_add_tooled_pytest name file)
 endfunction()
 
 if(KCA_BUILD_PYTHON)
+  # kca/builders.py is written from the header and the option tables.
+  add_test(NAME python.builders COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/bindings/python/write_builders --check ${PROJECT_BINARY_DIR})
+  set_tests_properties(python.builders PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS})
   add_test(NAME python.tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python/tools ${KCA_PYTHON})
   set_tests_properties(python.tools PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_SETUP python_tools)
   file(GLOB sources CONFIGURE_DEPENDS python/test_*.py)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import kca
 import kca.asyncio
@@ -18,7 +19,14 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "kca_consumer_builder_with_": lambda: kca.ConsumerBuilder("local", "orders", "shop"),
     "kca_redrive_with_": lambda: kca.RedriveBuilder("local", "orders.dead"),
 }
-SAMPLES = {"int": 1, "float": 1.5, "bool": True, "str": "1", "str | None": None}
+SAMPLES: dict[str, Any] = {"int": 1, "float": 1.5, "bool": True, "str": "1", "str | None": None}
+
+
+def sample(annotation: str) -> Any:
+    """A value of the type; of a choice its first."""
+    if annotation in SAMPLES:
+        return SAMPLES[annotation]
+    return get_args(eval(annotation, vars(typing)))[0]
 
 
 def options(prefix: str) -> list[str]:
@@ -31,7 +39,7 @@ def test_every_option_returns_the_same_object(prefix: str) -> None:
     for option in options(prefix):
         builder = BUILDERS[prefix]()
         method = getattr(builder, f"with_{option}")
-        arguments = [SAMPLES[p.annotation] for p in inspect.signature(method).parameters.values()]
+        arguments = [sample(p.annotation) for p in inspect.signature(method).parameters.values()]
         assert method(*arguments) is builder, option
 
 
@@ -52,6 +60,42 @@ def described(system: kca.System) -> Any:
         return json.loads(system.describe(kca.FORMAT_JSON))
     finally:
         system.shutdown()
+
+
+def another(kind: Any, now: Any) -> Any:
+    """A value of a keyword argument's type that is not the one it has now."""
+    kinds = get_args(kind)
+    if list in [get_origin(each) for each in kinds]:
+        return ["first", "second"] if str in kinds else [1, 2]
+    if get_origin(kinds[0]) is Literal:
+        return next(choice for choice in get_args(kinds[0]) if choice != now)
+    if kinds[0] is bool:
+        return not now
+    return "1767225600000" if kinds[0] is str else now + kinds[0](1)
+
+
+# What an option needs beside it.
+BESIDE: dict[str, dict[str, Any]] = {"idempotence": {"required_acks": -1}}
+
+
+@pytest.mark.parametrize("kind", [kca.PublisherBuilder, kca.ConsumerBuilder])
+def test_every_option_reaches_the_system_and_is_described(kind: Any) -> None:
+    names = ("local", "orders", "shop")[: 3 if kind is kca.ConsumerBuilder else 2]
+
+    def seen(**given: Any) -> Any:
+        system = kca.System(kca.Connection("local", "embedded://"), kind(*names, **given))
+        told = json.loads(system.describe(kca.FORMAT_JSON))
+        return (told["consumers"] or told["publishers"])[0]
+
+    usual = {"partition": kca.PARTITION_ASSIGNED, **seen()}
+    types = get_type_hints(kind.__init__)
+    for keyword, parameter in inspect.signature(kind).parameters.items():
+        option = keyword.removesuffix("_")
+        if parameter.kind is not parameter.KEYWORD_ONLY or option in ("property", "group_topic"):
+            continue
+        value = another(types[keyword], usual.get(option))
+        assert usual.get(option) != value
+        assert seen(**{keyword: value}, **BESIDE.get(option, {}))[option] == value
 
 
 def test_a_keyword_argument_does_what_its_method_does() -> None:
@@ -89,7 +133,7 @@ def test_a_wrong_keyword_argument_is_raised_at_once() -> None:
     with pytest.raises(kca.ArgumentError, match="publisher orders: batch_size must be 1 to 1000000, got 0"):
         kca.PublisherBuilder("local", "orders", batch_size=0)
     with pytest.raises(kca.ArgumentError, match="connection local: .*NONE"):
-        kca.Connection("local", "kafka:9092", sasl=("NONE", "user", "secret"))
+        kca.Connection("local", "kafka:9092", sasl=("NONE", "user", "secret"))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="batch_sise"):
         kca.PublisherBuilder("local", "orders", batch_sise=1)  # type: ignore[call-arg]
 
@@ -110,7 +154,7 @@ def test_consumer_options_return_the_same_object() -> None:
 
 
 def test_first_failure_of_a_builder_is_raised_when_it_is_added() -> None:
-    builder = kca.PublisherBuilder("local", "orders").with_batch_size(0).with_compression("zip")
+    builder = kca.PublisherBuilder("local", "orders").with_batch_size(0).with_compression("zip")  # type: ignore[arg-type]
     with pytest.raises(kca.ArgumentError) as raised:
         kca.System().add_publisher(builder)
     assert str(raised.value) == "publisher orders: batch_size must be 1 to 1000000, got 0"

@@ -67,5 +67,5 @@ def test_all_that_is_public_has_a_docstring() -> None:
 def test_help_reads_well() -> None:
     text = pydoc.plain(pydoc.render_doc(kca.PublisherBuilder))
     assert "required_acks: 'int | None' = None" in text
-    assert "0 none (default), 1 the partition's leader, -1 all in-sync replicas." in text
+    assert "0 none (default), 1 the partition's leader, -1 all in-sync replicas (acks)." in text
     assert "trace_context: traceparent and tracestate" in pydoc.plain(pydoc.render_doc(kca.Bus))

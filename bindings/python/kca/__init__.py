@@ -25,8 +25,9 @@ if _kca.kca_abi() != 1:
 
 # Registers the handle types, and who frees them.
 from . import swig as _swig  # noqa: F401
-from .builders import Connection, ConsumerBuilder, PublisherBuilder, RedriveBuilder
+from .builders import ConsumerBuilder, PublisherBuilder, RedriveBuilder
 from .bus import Bus
+from .connection import Connection
 from .consumer import Consumer, PartitionLag
 from .errors import (
     ArgumentError,

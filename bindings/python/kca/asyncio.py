@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _DELIVERY: int = _kca.KCA_EVENT_DELIVERY
 # So many deliveries are given out before others of the loop have their turn.
 _BUDGET = 32
+# How long a publish waits for room unless its publisher says otherwise.
+_BUFFER_TIMEOUT_MS = 10000
 
 
 async def _in_executor(function: Any, *arguments: Any) -> Any:
@@ -375,13 +377,13 @@ class System(BaseSystem[Bus, Consumer]):
     def add_publisher(self, publisher: PublisherBuilder) -> Self:
         """Adds a copy of what is declared; raises the first failure of its setters."""
         super().add_publisher(publisher)
-        self._rooms[publisher.topic] = publisher._buffer_timeout_ms
+        self._rooms[publisher.topic] = publisher._last("buffer_timeout_ms", _BUFFER_TIMEOUT_MS)
         return self
 
     def _adapted(self, publisher: PublisherBuilder) -> PublisherBuilder:
         own = publisher._copy().with_buffer_timeout_ms(0).with_async(True)
         # Who waits for each answer waits for no batch.
-        return own if publisher._asynchronous else own.with_linger_ms(0)
+        return own if publisher._last("async", True) else own.with_linger_ms(0)
 
     async def start(self, timeout_ms: int = 10000) -> Self:
         """Checks what is declared, reaches each cluster, and opens the publishers. It belongs to this loop then.

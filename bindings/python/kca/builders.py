@@ -1,94 +1,21 @@
-"""Declarations: options are keyword arguments, or `with_` methods of the same names that chain.
+"""Builders: options are keyword arguments, or `with_` methods of the same names that chain.
 
     PublisherBuilder("kafka", "orders", required_acks=-1, linger_ms=0)
     PublisherBuilder("kafka", "orders").with_required_acks(-1).with_linger_ms(0)
 
 Options that may be repeated take a list, or one value: `retry_delay_ms=[100, 1000]`. A wrong keyword argument is raised
 at once, and so is a wrong type; a wrong value of a `with_` method is kept as the object's first failure, and adding the
-object to a system raises it. What each option means, and which property of librdkafka it stands for, says kca_abi.h.
+object to a system raises it. A dotted name is the property of librdkafka that an option stands for.
+
+Written by bindings/python/write_builders from abi/kca_abi.h and the option tables: not to be changed by hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 from . import _kca
-from .errors import Error
-from .options import Declared, checked
-
-# Of a keyword argument: None leaves the option as it is.
-_Properties = Mapping[str, str] | None
-
-
-def _calls(value: Any) -> list[Any]:
-    """The arguments of each call of the option's method."""
-    if isinstance(value, Mapping):
-        return list(value.items())
-    if isinstance(value, list):
-        return [(each,) for each in value]
-    return [value if isinstance(value, tuple) else (value,)]
-
-
-def _take(builder: Any, options: dict[str, Any], positional: set[str], failure: Any) -> None:
-    """Calls the `with_` method of each option that is given; raises the first failure."""
-    for option, value in options.items():
-        if value is not None and option not in positional:
-            for arguments in _calls(value):
-                getattr(builder, f"with_{option.removesuffix('_')}")(*arguments)
-    error: Error | None = failure(builder._handle)
-    if error is not None:
-        raise error
-
-
-@checked
-class Connection(Declared):
-    """A cluster and how to reach it.
-
-    Args:
-        name: publishers and consumers refer to it by this.
-        hosts: "host:port,host:port", or "embedded://" for a broker inside this process, for trying out and tests.
-        tls: True: TLS by the machine's list of authorities; a text: the authority's file or PEM text; a tuple: the
-            arguments of `with_tls`.
-        sasl: mechanism, user and password.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        hosts: str,
-        *,
-        tls: bool | str | tuple[str | None, str | None, str | None] | None = None,
-        tls_key_password: str | None = None,
-        sasl: tuple[str, str, str] | None = None,
-        property: _Properties = None,
-    ) -> None:
-        if isinstance(tls, bool):
-            tls = (None, None, None) if tls else None
-        given = locals()
-        self.name = name
-        self._begin("connection", _kca.kca_connection_new, name=name, hosts=hosts)
-        _take(self, given, {"self", "name", "hosts"}, _kca.kca_connection_error)
-
-    def with_tls(self, ca: str | None = None, certificate: str | None = None, key: str | None = None) -> Connection:
-        """TLS; each is a file's path or PEM text, None leaves it out."""
-        _kca.kca_connection_with_tls(self._handle, ca, certificate, key)
-        return self
-
-    def with_tls_key_password(self, password: str) -> Connection:
-        """Password of the TLS key."""
-        _kca.kca_connection_with_tls_key_password(self._handle, password)
-        return self
-
-    def with_sasl(self, mechanism: str, user: str, password: str) -> Connection:
-        """SASL: "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512"."""
-        _kca.kca_connection_with_sasl(self._handle, mechanism, user, password)
-        return self
-
-    def with_property(self, name: str, value: str) -> Connection:
-        """Any other property of librdkafka."""
-        _kca.kca_connection_with_property(self._handle, name, value)
-        return self
+from .options import Declared, Properties, checked, take
 
 
 @checked
@@ -106,92 +33,108 @@ class PublisherBuilder(Declared):
         async_: bool | None = None,
         required_acks: int | None = None,
         reply_channel: str | None = None,
-        compression: str | None = None,
+        compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] | None = None,
         linger_ms: int | None = None,
         idempotence: bool | None = None,
         buffer_messages: int | None = None,
         buffer_bytes: int | None = None,
         buffer_timeout_ms: int | None = None,
         background: bool | None = None,
-        property: _Properties = None,
+        property: Properties | None = None,
     ) -> None:
         given = locals()
         self._begin("publisher", _kca.kca_publisher_builder_new, connection=connection, topic=topic)
         self.topic = topic
-        # What a system of kca.asyncio does itself.
-        self._asynchronous = True
-        self._buffer_timeout_ms = 10000
-        _take(self, given, {"self", "connection", "topic"}, _kca.kca_publisher_builder_error)
+        take(self, given, _kca.kca_publisher_builder_error)
 
     def with_max_attempts(self, attempts: int) -> PublisherBuilder:
-        """Times a message is sent before it fails: 10."""
+        """How often a message is sent before it fails; 1 to 1000000, default 10. message.send.max.retries = attempts -
+        1, with librdkafka's backoff (retry.backoff.ms, 100 ms) between them. However many attempts are left, a message
+        fails when message.timeout.ms (300,000 ms) is over.
+        """
         _kca.kca_publisher_builder_with_max_attempts(self._handle, attempts)
         return self
 
     def with_batch_size(self, messages: int) -> PublisherBuilder:
-        """Messages per batch: 100."""
+        """Messages per batch; 1 to 1000000, default 100 (batch.num.messages)."""
         _kca.kca_publisher_builder_with_batch_size(self._handle, messages)
         return self
 
     def with_batch_bytes(self, size: int) -> PublisherBuilder:
-        """Largest batch, and so the largest message: 1 MiB."""
+        """Largest batch, and so the largest message; 1000 to 1000000000, default 1048576. batch.size and
+        message.max.bytes. A larger message is refused with `TooLargeError`. The broker's own limit (message.max.bytes
+        there, 1048588 by default) applies too.
+        """
         _kca.kca_publisher_builder_with_batch_bytes(self._handle, size)
         return self
 
     def with_async(self, asynchronous: bool) -> PublisherBuilder:
-        """Whether publish returns once the message is buffered, and a receipt follows: True."""
-        self._asynchronous = asynchronous
+        """True (default): `Bus.publish` returns once the message is buffered, and a receipt follows. False: it returns
+        when the broker has answered; linger is then 0, so no batch timer delays it.
+        """
         _kca.kca_publisher_builder_with_async(self._handle, asynchronous)
         return self
 
     def with_required_acks(self, acks: int) -> PublisherBuilder:
-        """0 none (default), 1 the partition's leader, -1 all in-sync replicas."""
+        """0 none (default), 1 the partition's leader, -1 all in-sync replicas (acks). With 0 no broker confirms
+        anything: records may be lost unnoticed, and the library logs a warning at start.
+        """
         _kca.kca_publisher_builder_with_required_acks(self._handle, acks)
         return self
 
     def with_reply_channel(self, channel: str) -> PublisherBuilder:
-        """Channel that replies are to go to: none."""
+        """The channel for replies: header `replyTo` of every message that sets none itself. Default none."""
         _kca.kca_publisher_builder_with_reply_channel(self._handle, channel)
         return self
 
-    def with_compression(self, codec: str) -> PublisherBuilder:
-        """Codec: "none" (default), "gzip", "snappy", "lz4" or "zstd"."""
+    def with_compression(self, codec: Literal["none", "gzip", "snappy", "lz4", "zstd"]) -> PublisherBuilder:
+        """Compression: "none" (default), "gzip", "snappy", "lz4" or "zstd" (compression.codec)."""
         _kca.kca_publisher_builder_with_compression(self._handle, codec)
         return self
 
     def with_linger_ms(self, linger_ms: int) -> PublisherBuilder:
-        """Time that a message may wait for its batch to fill: 5."""
+        """How long a message may wait for its batch to fill; 0 to 900000, default 5; always 0 when not async
+        (linger.ms).
+        """
         _kca.kca_publisher_builder_with_linger_ms(self._handle, linger_ms)
         return self
 
     def with_idempotence(self, idempotence: bool) -> PublisherBuilder:
-        """Whether the broker drops the duplicates that retries make: False."""
+        """True: the broker drops the duplicates that retries cause, and keeps the messages in order
+        (enable.idempotence); needs required_acks -1 and max_attempts of at least 2. Default False.
+        """
         _kca.kca_publisher_builder_with_idempotence(self._handle, idempotence)
         return self
 
     def with_buffer_messages(self, messages: int) -> PublisherBuilder:
-        """Most messages under way: 2000."""
+        """Most messages under way: buffered, sent and not answered, or answered with a receipt that the application has
+        not freed yet; 1 to 10000000, default 2000. Bounds the memory; the default keeps it in the processor's cache.
+        """
         _kca.kca_publisher_builder_with_buffer_messages(self._handle, messages)
         return self
 
     def with_buffer_bytes(self, size: int) -> PublisherBuilder:
-        """Most payload and key bytes under way: 32 MiB."""
+        """Most payload and key bytes under way; 1000 to 2000000000, default 33554432 (32 MiB)."""
         _kca.kca_publisher_builder_with_buffer_bytes(self._handle, size)
         return self
 
     def with_buffer_timeout_ms(self, timeout_ms: int) -> PublisherBuilder:
-        """How long publish waits while the buffer is full: 10000; -1 for ever."""
-        self._buffer_timeout_ms = timeout_ms
+        """How long `Bus.publish` waits while the buffer is full, before it returns `BufferFullError`; -1 for ever, 0
+        not at all (for event loops), default 10000.
+        """
         _kca.kca_publisher_builder_with_buffer_timeout_ms(self._handle, timeout_ms)
         return self
 
     def with_background(self, background: bool) -> PublisherBuilder:
-        """True: publish only copies the message, a thread of the library hands it over a millisecond later. False."""
+        """True: `Bus.publish` only copies the message, and a thread of the library hands it to librdkafka about a
+        millisecond later: for event loops. If librdkafka then refuses the message (because of its headers' size, for
+        example), that becomes a failed receipt, or a fault when the token is 0. Counts only when async. Default False.
+        """
         _kca.kca_publisher_builder_with_background(self._handle, background)
         return self
 
     def with_property(self, name: str, value: str) -> PublisherBuilder:
-        """Any other property of librdkafka."""
+        """Any other librdkafka property; see `Connection.with_property`."""
         _kca.kca_publisher_builder_with_property(self._handle, name, value)
         return self
 
@@ -218,14 +161,13 @@ class ConsumerBuilder(Declared):
         partition_watch_interval_ms: int | None = None,
         watch_partition_changes: bool | None = None,
         start_offset: str | None = None,
-        isolation_level: str | None = None,
+        isolation_level: Literal["read_committed", "read_uncommitted"] | None = None,
         session_timeout_ms: int | None = None,
         rebalance_timeout_ms: int | None = None,
         group_id: str | None = None,
-        failure_policy: str | None = None,
         group_instance_id: str | None = None,
-        assignment_strategy: str | None = None,
-        order: str | None = None,
+        assignment_strategy: Literal["range,roundrobin", "range", "roundrobin", "cooperative-sticky"] | None = None,
+        order: Literal["key", "partition", "none"] | None = None,
         max_attempts: int | None = None,
         retry_backoff_ms: int | None = None,
         retry_backoff_multiplier: float | None = None,
@@ -234,186 +176,266 @@ class ConsumerBuilder(Declared):
         retry_delay_ms: int | list[int] | None = None,
         rejected_error: str | list[str] | None = None,
         dead_letter_channel: str | None = None,
-        dead_letter_format: str | None = None,
-        timeout_policy: str | None = None,
+        dead_letter_format: Literal["kca", "spring", "gomes"] | None = None,
+        failure_policy: Literal["stop", "skip"] | None = None,
+        timeout_policy: Literal["wait", "abandon"] | None = None,
         deduplication: int | None = None,
         transactional_id: str | None = None,
         transaction_timeout_ms: int | None = None,
-        property: _Properties = None,
+        property: Properties | None = None,
     ) -> None:
         given = locals()
         self._begin("consumer", _kca.kca_consumer_builder_new, connection=connection, topic=topic, consumer=consumer)
-        _take(self, given, {"self", "connection", "topic", "consumer"}, _kca.kca_consumer_builder_error)
+        take(self, given, _kca.kca_consumer_builder_error)
 
     def with_partition(self, partition: int) -> ConsumerBuilder:
-        """Read this partition only, without a group; `PARTITION_ASSIGNED` (default): all that the group assigns;
-        `PARTITION_EVERY`: every one that there is, without a group.
+        """Read only this partition, 0 or above, of the one topic. Default `PARTITION_ASSIGNED`: all that the group
+        assigns. With a partition the consumer joins no group, but commits under its group id; with one processor the
+        order is total. `PARTITION_EVERY`: read every partition that the topics have when the consumer begins, also
+        without joining a group: for tests and tools, which need not wait for a rebalance. If a topic does not exist
+        then, the consumer ends with `NotFoundError`.
         """
         _kca.kca_consumer_builder_with_partition(self._handle, partition)
         return self
 
     def with_group_topic(self, topic: str) -> ConsumerBuilder:
-        """Read this topic too; repeatable."""
+        """Also reads this topic (document: multiple topics). Repeatable."""
         _kca.kca_consumer_builder_with_group_topic(self._handle, topic)
         return self
 
     def with_queue_capacity(self, records: int) -> ConsumerBuilder:
-        """Most records held: 1000."""
+        """Most records held; 1 to 10000000, default 1000. Bounds the records that are out or wait for their key's turn;
+        librdkafka prefetches as many more (queued.min.messages), but no more bytes than max_bytes or 4 MiB, whichever
+        is larger (queued.max.messages.kbytes).
+        """
         _kca.kca_consumer_builder_with_queue_capacity(self._handle, records)
         return self
 
     def with_min_bytes(self, size: int) -> ConsumerBuilder:
-        """The broker waits for this much: 1."""
+        """The broker answers a fetch once it has this much; 1 to 100000000, default 1 (fetch.min.bytes)."""
         _kca.kca_consumer_builder_with_min_bytes(self._handle, size)
         return self
 
     def with_max_bytes(self, size: int) -> ConsumerBuilder:
-        """Most bytes of one fetch: 1 MiB."""
+        """Most bytes of one fetch; 1000 to 1000000000, default 1048576. fetch.max.bytes and max.partition.fetch.bytes;
+        the broker still sends a first record that is larger.
+        """
         _kca.kca_consumer_builder_with_max_bytes(self._handle, size)
         return self
 
     def with_max_wait_ms(self, max_wait_ms: int) -> ConsumerBuilder:
-        """The broker waits for min_bytes at most this long: 100."""
+        """Longest that the broker waits for min_bytes; 1 to 60000, default 100 (fetch.wait.max.ms)."""
         _kca.kca_consumer_builder_with_max_wait_ms(self._handle, max_wait_ms)
         return self
 
     def with_read_batch_timeout_ms(self, timeout_ms: int) -> ConsumerBuilder:
-        """A batch that takes longer to read is asked for again: 10000."""
+        """A batch that takes longer to read is given up and asked for again; 2000 to 300000, default 10000, at least
+        max_wait_ms + 1000. Nearest in librdkafka: socket.timeout.ms, which limits every request of the consumer.
+        """
         _kca.kca_consumer_builder_with_read_batch_timeout_ms(self._handle, timeout_ms)
         return self
 
     def with_heartbeat_interval_ms(self, interval_ms: int) -> ConsumerBuilder:
-        """At most a third of the session timeout: 3000."""
+        """How often the consumer tells the group that it is alive; 1 to 3600000, default 3000, at most a third of the
+        session timeout (heartbeat.interval.ms).
+        """
         _kca.kca_consumer_builder_with_heartbeat_interval_ms(self._handle, interval_ms)
         return self
 
     def with_commit_interval_ms(self, interval_ms: int) -> ConsumerBuilder:
-        """Finished work is committed this often: 5000."""
+        """Finished work is committed this often, and also at rebalances and at the end; 0 to 86400000, default 5000.
+        kca commits itself (librdkafka's enable.auto.commit is off), and only what is settled. 0: never commits, for
+        tools that only look: reading begins at start_offset, whatever the group has committed, and leaves no trace in
+        the group. 0 is not allowed with a transactional_id.
+        """
         _kca.kca_consumer_builder_with_commit_interval_ms(self._handle, interval_ms)
         return self
 
     def with_partition_watch_interval_ms(self, interval_ms: int) -> ConsumerBuilder:
-        """How often new partitions are looked for: 300000."""
+        """How often new partitions are looked for, with watch_partition_changes 1; 10 to 700000, default 300000 (5 min)
+        (topic.metadata.refresh.interval.ms).
+        """
         _kca.kca_consumer_builder_with_partition_watch_interval_ms(self._handle, interval_ms)
         return self
 
     def with_watch_partition_changes(self, watch: bool) -> ConsumerBuilder:
-        """Whether new partitions are looked for."""
+        """True: new partitions are looked for every partition_watch_interval_ms. False (default): they are not looked
+        for; as librdkafka cannot ignore them for ever, it still finds them within 12 minutes.
+        """
         _kca.kca_consumer_builder_with_watch_partition_changes(self._handle, watch)
         return self
 
     def with_start_offset(self, start: str) -> ConsumerBuilder:
-        """Where a new group begins: "earliest" (default), "latest", or ms since 1970."""
+        """Where a group without a committed offset begins: "earliest" (default), "latest", or at the first record at or
+        after a time, given in milliseconds since 1970 as text ("1767225600000"). When a committed offset is out of
+        range, for example after retention, reading goes on at the earliest record left, whatever this option says: none
+        that is left is skipped.
+        """
         _kca.kca_consumer_builder_with_start_offset(self._handle, start)
         return self
 
-    def with_isolation_level(self, level: str) -> ConsumerBuilder:
-        """Isolation level: "read_committed" (default) or "read_uncommitted"."""
+    def with_isolation_level(self, level: Literal["read_committed", "read_uncommitted"]) -> ConsumerBuilder:
+        """Isolation level: "read_committed" (default) or "read_uncommitted" (isolation.level)."""
         _kca.kca_consumer_builder_with_isolation_level(self._handle, level)
         return self
 
     def with_session_timeout_ms(self, timeout_ms: int) -> ConsumerBuilder:
-        """The group takes a silent member for dead after this: 45000."""
+        """The group considers a member dead when it has heard nothing from it for this long; 1000 to 3600000, default
+        45000 (session.timeout.ms).
+        """
         _kca.kca_consumer_builder_with_session_timeout_ms(self._handle, timeout_ms)
         return self
 
     def with_rebalance_timeout_ms(self, timeout_ms: int) -> ConsumerBuilder:
-        """How long the group waits for its members: 300000."""
+        """How long the group waits for its members in a rebalance; 1000 to 86400000, default 300000, not below the
+        session timeout. max.poll.interval.ms, which librdkafka also sends as the rebalance timeout. Handlers may take
+        longer, for kca polls all the time. Before a partition is given away, handlers still running get up to half of
+        this timeout (30 s at most) to finish.
+        """
         _kca.kca_consumer_builder_with_rebalance_timeout_ms(self._handle, timeout_ms)
         return self
 
     def with_group_id(self, group_id: str) -> ConsumerBuilder:
-        """The group on the broker when it must differ from the consumer's name."""
+        """The group on the broker when it must differ from the consumer's name (Gomes: "<connection>:<consumer>")."""
         _kca.kca_consumer_builder_with_group_id(self._handle, group_id)
         return self
 
-    def with_failure_policy(self, policy: str) -> ConsumerBuilder:
-        """When a delivery has failed for good: "stop" (default) or "skip"."""
-        _kca.kca_consumer_builder_with_failure_policy(self._handle, policy)
-        return self
-
     def with_group_instance_id(self, instance: str) -> ConsumerBuilder:
-        """This member's name over restarts: it gets its partitions back without disturbing the others."""
+        """A name that this member keeps across restarts (static membership): if it is back within the session timeout,
+        it gets its partitions back and no other member is disturbed. group.instance.id; default none.
+        """
         _kca.kca_consumer_builder_with_group_instance_id(self._handle, instance)
         return self
 
-    def with_assignment_strategy(self, strategy: str) -> ConsumerBuilder:
-        """How partitions are dealt: "range,roundrobin", "range", "roundrobin" or "cooperative-sticky"."""
+    def with_assignment_strategy(
+        self, strategy: Literal["range,roundrobin", "range", "roundrobin", "cooperative-sticky"]
+    ) -> ConsumerBuilder:
+        """How the group distributes its partitions: "range,roundrobin", "range", "roundrobin" or "cooperative-sticky";
+        all members must agree. Default "cooperative-sticky" with librdkafka 2.6.1 or later; with older ones, where that
+        can loop for ever, "range,roundrobin" (partition.assignment.strategy).
+        """
         _kca.kca_consumer_builder_with_assignment_strategy(self._handle, strategy)
         return self
 
-    def with_order(self, order: str) -> ConsumerBuilder:
-        """What is handled one after another: "key" (default), "partition" or "none"."""
+    def with_order(self, order: Literal["key", "partition", "none"]) -> ConsumerBuilder:
+        """Which deliveries are handled one after another, in offset order: "key" (default): those of a partition with
+        equal keys; records without a key run in any order. "partition": all of a partition. "none": any run side by
+        side.
+        """
         _kca.kca_consumer_builder_with_order(self._handle, order)
         return self
 
     def with_max_attempts(self, attempts: int) -> ConsumerBuilder:
-        """Times that a delivery is handled before it has failed for good: 1; 0: without end."""
+        """Attempts per delivery before it has failed for good; 0: unlimited; up to 1000000. Default 1, or with a list
+        of retry_delay_ms the number of delays plus 1.
+        """
         _kca.kca_consumer_builder_with_max_attempts(self._handle, attempts)
         return self
 
     def with_retry_backoff_ms(self, backoff_ms: int) -> ConsumerBuilder:
-        """Pause before the second attempt: 100."""
+        """Pause before the second attempt; 0 to 86400000, default 100. The multiplier makes it longer each time."""
         _kca.kca_consumer_builder_with_retry_backoff_ms(self._handle, backoff_ms)
         return self
 
     def with_retry_backoff_multiplier(self, multiplier: float) -> ConsumerBuilder:
-        """By what the pause grows: 2.0."""
+        """Factor by which the pause grows; 1.0 to 100.0, default 2.0."""
         _kca.kca_consumer_builder_with_retry_backoff_multiplier(self._handle, multiplier)
         return self
 
     def with_retry_backoff_max_ms(self, backoff_ms: int) -> ConsumerBuilder:
-        """The longest pause: 30000."""
+        """The longest pause; 0 to 86400000, default 30000."""
         _kca.kca_consumer_builder_with_retry_backoff_max_ms(self._handle, backoff_ms)
         return self
 
     def with_retry_jitter_percent(self, percent: int) -> ConsumerBuilder:
-        """How far a pause is spread at random: 20."""
+        """How far a pause is lengthened or shortened at random, so that retries do not all come at once; 0 to 100 % of
+        it, default 20.
+        """
         _kca.kca_consumer_builder_with_retry_jitter_percent(self._handle, percent)
         return self
 
     def with_retry_delay_ms(self, delay_ms: int) -> ConsumerBuilder:
-        """One more pause of a list, in place of the backoff; repeatable."""
+        """Adds a pause to a list that replaces the backoff (Gomes' list of retry delays); 0 to 86400000. Repeatable, up
+        to 100 times: N pauses make N + 1 attempts; if max_attempts is higher, the last pause repeats. The jitter
+        applies to these pauses too.
+        """
         _kca.kca_consumer_builder_with_retry_delay_ms(self._handle, delay_ms)
         return self
 
     def with_rejected_error(self, error_name: str) -> ConsumerBuilder:
-        """A failure of this name, such as that of an exception's class, is not tried again; repeatable."""
+        """A delivery that failed with this error name (in Python the name of the exception's class) counts as rejected:
+        it is not tried again. Repeatable. A delivery whose processing time is over has the error name "timeout", a
+        message without a handler "unhandled".
+        """
         _kca.kca_consumer_builder_with_rejected_error(self._handle, error_name)
         return self
 
     def with_dead_letter_channel(self, channel: str) -> ConsumerBuilder:
-        """Where deliveries go that have failed for good: the channel of a publisher."""
+        """Where deliveries go that were rejected or have used up their attempts: the channel of a publisher of this
+        system, over any connection, with required_acks 1 or -1. Key, value and headers are written unchanged, whatever
+        they hold, with headers added that say where the record came from and why. Its offset counts as done only when
+        the broker has confirmed the dead letter; until then the dead letter is written again and again, with a fault
+        event each time, and only its key waits. Default none.
+        """
         _kca.kca_consumer_builder_with_dead_letter_channel(self._handle, channel)
         return self
 
-    def with_dead_letter_format(self, dead_letter_format: str) -> ConsumerBuilder:
-        """How dead letters are written: "kca" (default), "spring" or "gomes"."""
+    def with_dead_letter_format(self, dead_letter_format: Literal["kca", "spring", "gomes"]) -> ConsumerBuilder:
+        """Dead letter format: "kca" (default): the record unchanged, plus text headers kca-dead-letter-topic,
+        -partition, -offset, -timestamp, -group, -attempts, -error-name, -error-text, -time (times in RFC 3339).
+        "spring": the record plus the headers of Spring for Apache Kafka (kafka_dlt-original-topic ...; numbers
+        big-endian), and kca's for attempts and time. "gomes": Gomes' JSON envelope {"ReasonError","Payload","Headers"},
+        the payload byte for byte, plus kca's headers.
+        """
         _kca.kca_consumer_builder_with_dead_letter_format(self._handle, dead_letter_format)
         return self
 
-    def with_timeout_policy(self, policy: str) -> ConsumerBuilder:
-        """While a late handler runs, its key's next: "wait" (default) or "abandon" it."""
+    def with_failure_policy(self, policy: Literal["stop", "skip"]) -> ConsumerBuilder:
+        """What happens without a dead-letter channel: "stop" (default): the consumer stops with the error and commits
+        nothing from that delivery on, so nothing is skipped; "skip": the consumer reports a fault event and goes on to
+        the next.
+        """
+        _kca.kca_consumer_builder_with_failure_policy(self._handle, policy)
+        return self
+
+    def with_timeout_policy(self, policy: Literal["wait", "abandon"]) -> ConsumerBuilder:
+        """When a delivery's processing time (`Consumer.with_message_processing_timeout_ms`) is over and its handler
+        still runs: "wait" (default): its retry, and the next delivery of its key, wait until the handler returns, so
+        that two never run at once; "abandon": they do not wait, for handlers that may hang for ever.
+        """
         _kca.kca_consumer_builder_with_timeout_policy(self._handle, policy)
         return self
 
     def with_deduplication(self, messages: int) -> ConsumerBuilder:
-        """Ids of messages that were done to remember: a message whose id comes again is not handled; 0: none."""
+        """How many ids (header messageId) of handled messages to remember in this process, the newest ones: a message
+        whose id is among them is settled as done without being handled, and counted as a duplicate. 0 to 10000000,
+        default 0: none. For a memory that outlives the process see `System.set_deduplication_store`.
+        """
         _kca.kca_consumer_builder_with_deduplication(self._handle, messages)
         return self
 
     def with_transactional_id(self, transactional_id: str) -> ConsumerBuilder:
-        """Exactly once: what deliveries publish is committed with their offsets; this process' name for it."""
+        """Exactly once: the messages that handlers publish with `Delivery.publish` are committed together with the
+        offsets of their deliveries, in Kafka transactions; each holds everything that was done since the one before.
+        `transactional_id` (transactional.id) names this process: another process that uses it, for example its
+        successor, fences this one, whose run then ends with an error. Readers with read_committed see the results of
+        each message exactly once, whichever process died; a handler may still run more than once for it. When a
+        transaction is aborted, everything in it is delivered again. Dead letters are part of the transaction too, so
+        their channel must be over the consumer's connection. commit_interval_ms is then 100 unless set; of
+        queue_capacity at most 700 records are used; isolation_level must be read_committed; deduplication is not
+        allowed, because what was done in an aborted transaction has to be done again. Default none. Not on the embedded
+        broker.
+        """
         _kca.kca_consumer_builder_with_transactional_id(self._handle, transactional_id)
         return self
 
     def with_transaction_timeout_ms(self, timeout_ms: int) -> ConsumerBuilder:
-        """The broker aborts a transaction that lasts longer: 60000."""
+        """The broker aborts a transaction that lasts longer; 1000 to 900000, default 60000 (transaction.timeout.ms)."""
         _kca.kca_consumer_builder_with_transaction_timeout_ms(self._handle, timeout_ms)
         return self
 
     def with_property(self, name: str, value: str) -> ConsumerBuilder:
-        """Any other property of librdkafka."""
+        """Any other librdkafka property; see `Connection.with_property`."""
         _kca.kca_consumer_builder_with_property(self._handle, name, value)
         return self
 
@@ -439,49 +461,68 @@ class RedriveBuilder(Declared):
     ) -> None:
         given = locals()
         self._begin("redrive", _kca.kca_redrive_new, connection=connection, topic=topic)
-        _take(self, given, {"self", "connection", "topic"}, _kca.kca_redrive_error)
+        take(self, given, _kca.kca_redrive_error)
 
     def with_group_id(self, group_id: str) -> RedriveBuilder:
-        """The group that remembers how far it came: "<topic>.redrive"."""
+        """The group that remembers on the broker how far the redrive came; default "<topic>.redrive". It has no
+        members, so two redrives of one group must not run at once. Letters that were left out or left alone count as
+        read: to use other filters, begin again under another group.
+        """
         _kca.kca_redrive_with_group_id(self._handle, group_id)
         return self
 
     def with_to_topic(self, topic: str) -> RedriveBuilder:
-        """Publishes to this topic; default: to the one that each came from, which Gomes' own do not say."""
+        """Publishes to this topic, partitioned by key; default: the topic that each letter came from. Letters written
+        by Gomes itself do not name one.
+        """
         _kca.kca_redrive_with_to_topic(self._handle, topic)
         return self
 
     def with_max_messages(self, messages: int) -> RedriveBuilder:
-        """Most messages to publish in one call; 0 (default): all."""
+        """Most messages to publish in one call; 0 to 2147483647, default 0: all up to the topic's end as it is at the
+        call.
+        """
         _kca.kca_redrive_with_max_messages(self._handle, messages)
         return self
 
     def with_start_time_ms(self, ms_since_1970: int) -> RedriveBuilder:
-        """Only dead letters that were written at or after this time."""
+        """Only dead letters that were written at or after the start time and before the end time, by the records'
+        timestamps in milliseconds since 1970; 0 to 253402300799999 (the end of the year 9999), default: all. Reading
+        stops at the first record that is not before the end time, so that a later call may take it. A group that has
+        come further than the start time goes on where it is. Not with the embedded broker.
+        """
         _kca.kca_redrive_with_start_time_ms(self._handle, ms_since_1970)
         return self
 
     def with_end_time_ms(self, ms_since_1970: int) -> RedriveBuilder:
-        """Only dead letters that were written before this time."""
+        """Only dead letters that were written at or after the start time and before the end time, by the records'
+        timestamps in milliseconds since 1970; 0 to 253402300799999 (the end of the year 9999), default: all. Reading
+        stops at the first record that is not before the end time, so that a later call may take it. A group that has
+        come further than the start time goes on where it is. Not with the embedded broker.
+        """
         _kca.kca_redrive_with_end_time_ms(self._handle, ms_since_1970)
         return self
 
     def with_only_topic(self, topic: str) -> RedriveBuilder:
-        """Only dead letters that came from this topic; repeatable."""
+        """Only dead letters that came from this topic; repeatable. Default: from any."""
         _kca.kca_redrive_with_only_topic(self._handle, topic)
         return self
 
     def with_only_error(self, error_name: str) -> RedriveBuilder:
-        """Only dead letters with this error name, such as that of an exception's class; repeatable."""
+        """Only dead letters with this error name (in Python the name of the exception's class; Spring's: the
+        exception's class); repeatable. Default: with any. Letters written by Gomes itself have no error name.
+        """
         _kca.kca_redrive_with_only_error(self._handle, error_name)
         return self
 
     def with_max_redrives(self, redrives: int) -> RedriveBuilder:
-        """A message that was redriven so many times already stays where it is: 3."""
+        """Loop guard: leaves a message alone once it was redriven this often; 1 to 1000000, default 3. The text header
+        kca-redrives counts; it stays on the message when that is dead-lettered again.
+        """
         _kca.kca_redrive_with_max_redrives(self._handle, redrives)
         return self
 
     def with_dry_run(self, dry_run: bool) -> RedriveBuilder:
-        """Whether it only looks, and the report says what would be: True."""
+        """True (default): publishes and commits nothing, and the report says what would happen. False: does it."""
         _kca.kca_redrive_with_dry_run(self._handle, dry_run)
         return self

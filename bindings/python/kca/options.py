@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
 from . import _kca
-from .errors import ArgumentError, make
+from .errors import ArgumentError, Error, make
 
 D = TypeVar("D", bound="Declared")
 C = TypeVar("C", bound="type[Declared]")
 
-# By the parameters' annotations.
+# Of a keyword argument.
+Properties = Mapping[str, str]
+
+# By the parameters' annotations; any other is a Literal, of texts.
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "int": (int, "an integer"),
     "float": ((int, float), "a number"),
@@ -22,6 +25,26 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "str | None": ((str, type(None)), "a text or None"),
 }
 _SECRET = ("password", "key")
+
+
+def _calls(value: Any) -> list[Any]:
+    """The arguments of each call of the option's method."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, list):
+        return [(each,) for each in value]
+    return [value if isinstance(value, tuple) else (value,)]
+
+
+def take(declared: Declared, given: Mapping[str, Any], failure: Callable[[Any], Error | None]) -> None:
+    """Calls the `with_` method of each keyword argument that is not None; raises the first failure."""
+    for name, parameter in inspect.signature(type(declared)).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and given[name] is not None:
+            for arguments in _calls(given[name]):
+                getattr(declared, f"with_{name.removesuffix('_')}")(*arguments)
+    error = failure(declared._handle)
+    if error is not None:
+        raise error
 
 
 class Declared:
@@ -47,6 +70,10 @@ class Declared:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._what}>"
 
+    def _last(self, option: str, otherwise: Any) -> Any:
+        """What the option was set to."""
+        return next((values[0] for method, values in reversed(self._given) if method == f"with_{option}"), otherwise)
+
     def _copy(self: D) -> D:
         """The same once more, which may be changed for itself."""
         made = type(self)(*self._names)
@@ -57,7 +84,7 @@ class Declared:
 
 def check(what: str, option: str, annotation: str, value: Any, secret: bool = False) -> None:
     """Raises when the value is of another type than annotated."""
-    kinds, wanted = _KINDS[annotation]
+    kinds, wanted = _KINDS.get(annotation, _KINDS["str"])
     if not isinstance(value, kinds) or (isinstance(value, bool) and annotation in ("int", "float")):
         got = f"one of type {type(value).__name__}" if secret else repr(value)
         raise TypeError(f"{what}: {option} must be {wanted}, got {got}")

@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
 from . import _kca
-from .builders import Connection, ConsumerBuilder, PublisherBuilder, RedriveBuilder
+from .builders import ConsumerBuilder, PublisherBuilder, RedriveBuilder
 from .bus import Bus
+from .connection import Connection
 from .consumer import BaseConsumer, Consumer
 from .errors import Error
 from .handlers import Handler

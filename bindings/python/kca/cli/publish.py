@@ -145,7 +145,7 @@ def _messages(lines: BinaryIO, from_line: Callable[[bytes], Fields], job: _Job, 
 class _Job:
     """Publishes, and counts what became of it."""
 
-    def __init__(self, settings: Settings, topic: str, compression: str | None, as_json: bool) -> None:
+    def __init__(self, settings: Settings, topic: str, compression: Any, as_json: bool) -> None:
         self.topic, self.as_json = topic, as_json
         self.stored = self.failed = self.published = 0
         publisher = kca.PublisherBuilder("cluster", topic, required_acks=-1, compression=compression)

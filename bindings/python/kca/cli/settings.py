@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import typer
 
@@ -60,7 +61,7 @@ class Settings:
         rest = dict(self.properties)
         protocol = rest.pop("security.protocol", "").upper().replace("-", "_")
         tls: dict[str, str] = {_TLS[name]: rest.pop(name) for name in list(rest) if name in _TLS}
-        sasl: dict[str, str] = {_SASL[name]: rest.pop(name) for name in list(rest) if name in _SASL}
+        sasl: dict[str, Any] = {_SASL[name]: rest.pop(name) for name in list(rest) if name in _SASL}
         password = rest.pop("ssl.key.password", None)
         if protocol not in {"", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}:
             raise Trouble(f"security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl, got {protocol}")

@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 from .. import _kca
-from ..builders import Connection, ConsumerBuilder, PublisherBuilder
+from ..builders import ConsumerBuilder, PublisherBuilder
+from ..connection import Connection
 from ..errors import StoppedError
 from ..message import Delivery, Verdict
 from ..system import BaseSystem, new_handle
