@@ -524,8 +524,9 @@ kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *us
 enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
 
 /*
- * The active endpoints: connections, publishers, consumers, handlers, with counters and, in JSON, the effective
- * librdkafka properties (secrets left out). Free with kca_string_free.
+ * The active endpoints: connections, publishers, consumers, handlers, with counters and, in JSON, each option of the
+ * builders that has a value, under its name, and the effective librdkafka properties; secrets are left out. Free with
+ * kca_string_free.
  */
 kca_error *kca_system_describe(kca_system *s, int format, char **out);
 
