@@ -14,7 +14,7 @@ static kca_error *new_bus(kca_bus **out, kca_system *s, const char *channel, int
         return e;
     kca__publisher *publisher = kca__system_find_publisher(s->core, channel);
     if (!publisher)
-        return kca__error_new(KCA_ERROR_NOT_FOUND, "channel %s: no publisher of it is declared",
+        return kca__error_new(KCA_ERROR_NOT_FOUND, "channel %s: no publisher is declared for it",
                               channel);
     kca_bus *bus = calloc(1, sizeof *bus);
     if (!bus)

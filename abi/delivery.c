@@ -42,7 +42,7 @@ kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
     if (!d)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_delivery_settle: delivery is NULL");
     if (d->event.generation != kca__generation())
-        return kca__error_new(KCA_ERROR_FORKED, "this delivery is the parent process'");
+        return kca__error_new(KCA_ERROR_FORKED, "this delivery belongs to the parent process");
     if (!kca__verdict_settles(verdict))
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "delivery: verdict must be KCA_DONE, KCA_FAILED, KCA_REJECTED or "
@@ -64,7 +64,7 @@ kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message
                               : !bus ? "bus"
                                      : "message");
     if (d->event.generation != kca__generation())
-        return kca__error_new(KCA_ERROR_FORKED, "this delivery is the parent process'");
+        return kca__error_new(KCA_ERROR_FORKED, "this delivery belongs to the parent process");
     return kca__transaction_publish(d, bus->publisher, m, bus->type);
 }
 

@@ -24,8 +24,9 @@ void kca_message_free(kca_message *m) {
 
 kca_error *kca_message_reset(kca_message *m, const char *name) {
     if (!writable(m))
-        return kca__error_new(KCA_ERROR_ARGUMENT, m ? "message: a delivery's cannot be reset"
-                                                    : "message: message must not be NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              m ? "message: a delivery's message cannot be reset"
+                                : "message: message must not be NULL");
     return kca__message_reset(m, name);
 }
 

@@ -117,9 +117,10 @@ kca_error *kca_system_set_deduplication_store(kca_system *s, const char *consume
 static kca_error *check_turn(const char *what, const kca_system *s, int timeout_ms) {
     kca_error *e = kca__system_check_process(s->core);
     if (!e && kca__interrupt_is_asking(&s->core->interrupt))
-        e = kca__error_new(KCA_ERROR_STATE,
-                           "%s: not inside an interrupt of a call that waits: end that first",
-                           what);
+        e = kca__error_new(
+            KCA_ERROR_STATE,
+            "%s: not inside the interrupt function of a call that waits: end that call first",
+            what);
     return e ? e : check_timeout(what, timeout_ms);
 }
 

@@ -147,7 +147,7 @@ static kca_error *open_embedded(kca_connection *c) {
         kca__log_write(c->log, KCA_LOG_WARN, "connection", c->name,
                        "the embedded broker is for trying out: it keeps nothing after shutdown, "
                        "silently drops the oldest records of a partition past 5 MB or 100000 "
-                       "records, finds no offsets by time, and delivers aborted transactions; "
+                       "records, cannot find offsets by time, and delivers aborted transactions; "
                        "listening at %s",
                        kca__embedded_broker_hosts(c->embedded));
     return e;

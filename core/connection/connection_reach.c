@@ -133,7 +133,7 @@ kca_error *kca__connection_look_for(const kca_connection *c, kca__client *client
     int count = count_partitions(client, topic, deadline);
     if (count == 0)
         kca__log_write(c->log, KCA_LOG_WARN, "consumer", consumer,
-                       "topic %s does not exist yet, or may not be seen", topic);
+                       "topic %s does not exist yet, or is hidden from this user", topic);
     if (count > 0 && partition >= count)
         return kca__error_new(
             KCA_ERROR_NOT_FOUND,

@@ -112,7 +112,7 @@ static kca_error *explain_names(const kca__tls_handshake *h) {
     kca__certificate_hosts(names, h->own);
     return kca__error_new(KCA_ERROR_TLS,
                           "connection %s: the certificate of %s is issued for %s, not for %s: use "
-                          "a name that it has, or have this one added to it",
+                          "a name of the certificate, or have this one added to it",
                           h->connection, h->host->text, names, h->host->name);
 }
 
@@ -163,7 +163,7 @@ static kca_error *explain_own_certificate(const kca__tls_handshake *h, const cha
     kca__tls_source_label(label, sizeof label, KCA__TLS_CERTIFICATE, h->tls->certificate);
     return kca__error_new(KCA_ERROR_TLS,
                           "connection %s: %s does not accept %s as client certificate (%s): the "
-                          "broker must trust who signed it",
+                          "broker must trust its signer",
                           h->connection, h->host->text, label, alert);
 }
 

@@ -248,10 +248,10 @@ int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
     const char *name = d->message.texts[KCA__TEXT_NAME];
     const kca__handler *handler = kca__handlers_find(c->setup.handlers, name);
     if (!handler || !handler->fn) {
-        kca__delivery_explain(d, "unhandled",
-                              handler
-                                  ? "its handler is declared without a function: it is to be pulled"
-                                  : "no handler has its name");
+        kca__delivery_explain(
+            d, "unhandled",
+            handler ? "its handler has no function: pull its messages from the consumer's queue"
+                    : "no handler has its name");
         return KCA_REJECTED;
     }
     int seen = ask_store(c, d);
@@ -265,7 +265,7 @@ int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
         tell_store(c, d);
     if (verdict >= KCA_DONE && verdict <= KCA_DUPLICATE)
         return verdict;
-    kca__delivery_explain(d, "verdict", "its handler returned none of the KCA_ verdicts");
+    kca__delivery_explain(d, "verdict", "its handler returned a number that is not a verdict");
     return KCA_FAILED;
 }
 

@@ -51,7 +51,7 @@ kca_error *kca__handlers_add(kca__handlers *h, const char *name, kca_handler_fn 
     kca_error *e = kca__option_check_name("handler", name, 1000);
     kca__handler *handler = NULL;
     if (!e && (strcmp(name, "*") == 0 ? h->any : find_exact(h, name)))
-        e = kca__error_new(KCA_ERROR_DUPLICATE, "handler %s is there already", name);
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "handler %s is declared already", name);
     if (!e && (!(handler = calloc(1, sizeof *handler)) || !(handler->name = kca__text_copy(name))))
         e = kca__error_memory();
     if (e) {

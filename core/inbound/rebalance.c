@@ -26,8 +26,8 @@ static void fail(kca__inbound *in, kca_error *e) {
 static void end_without_offsets(kca__inbound *in) {
     kca__engine_fail_unless_stopping(
         in->engine, kca__error_new(KCA_ERROR_BROKER,
-                                   "consumer %s: the group's committed offsets cannot be had, and "
-                                   "exactly once does not go on without",
+                                   "consumer %s: the group's committed offsets cannot be read, and "
+                                   "exactly once cannot go on without them",
                                    in->options->name));
 }
 

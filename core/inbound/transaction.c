@@ -192,7 +192,7 @@ kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kc
         return kca__error_new(
             KCA_ERROR_ARGUMENT,
             "consumer %s: channel %s is over connection %s, the consumer over %s: "
-            "a transaction is of one cluster",
+            "a transaction cannot span connections",
             consumer, p->options->topic, p->options->connection, in->options->connection);
     if (!kca__engine_has_out(d))
         return kca__error_new(KCA_ERROR_STATE,

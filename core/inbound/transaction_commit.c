@@ -157,7 +157,7 @@ void kca__transaction_commit(kca__transaction *t) {
     if (!kca__engine_collect_transaction(in->engine, add_offset, &c, &c.batch))
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
                        "transaction put off: more is finished ahead of the frontier than a commit "
-                       "can tell");
+                       "can record");
     if (c.offsets->cnt > 0 || c.batch.count > 0) {
         rd_kafka_error_t *error = fill(t, &c);
         bool filled = !error;

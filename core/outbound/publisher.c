@@ -241,7 +241,7 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__wr
 static kca_error *interrupted(const kca__publisher *p) {
     kca_error *e = kca__error_new(KCA_ERROR_NOT_STORED,
                                   "publisher %s: interrupted before the broker confirmed the "
-                                  "message, which may be stored all the same",
+                                  "message, which may be stored nevertheless",
                                   p->options->topic);
     return kca__error_mark(e, 0, KCA__RETRIABLE);
 }

@@ -20,7 +20,7 @@ static kca_error *report_error(kca__producer *producer, const rd_kafka_message_t
                                  topic,
                                  rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
                                      ? ""
-                                     : ", which may be stored all the same",
+                                     : ", which may be stored nevertheless",
                                  reason_of(m), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
 }
 

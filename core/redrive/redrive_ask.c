@@ -73,8 +73,8 @@ static kca_error *late(kca__redrive_run *run, rd_kafka_resp_err_t err, const cha
     char trouble[512];
     kca__client_trouble(run->reader, trouble);
     return kca__redrive_error(
-        run, KCA_ERROR_TIMEOUT, err, "%s: no answer of the cluster in the time given: %s%s%s%s",
-        what, rd_kafka_err2str(err), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
+        run, KCA_ERROR_TIMEOUT, err, "%s: the cluster did not answer in time: %s%s%s%s", what,
+        rd_kafka_err2str(err), *trouble ? " (" : "", trouble, *trouble ? ")" : "");
 }
 
 kca_error *kca__redrive_ask(kca__redrive_run *run, kca__question question, void *about,

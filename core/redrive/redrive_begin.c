@@ -149,7 +149,7 @@ kca_error *kca__redrive_source_open(kca__redrive_run *run) {
     bool times = run->options->start_time_ms >= 0 || run->options->end_time_ms >= 0;
     if (times && run->connection->embedded)
         return kca__redrive_error(run, KCA_ERROR_ARGUMENT, 0,
-                                  "the embedded broker finds no offsets by time: leave "
+                                  "the embedded broker cannot find offsets by time: leave "
                                   "start_time_ms and end_time_ms out");
     kca_error *e = open_reader(run);
     int count = 0;

@@ -182,7 +182,7 @@ static kca_error *add_connection_locked(kca__system *s, const kca_connection *c)
     if (!e)
         e = check_not_started_locked(s, "connection", c->name);
     if (!e && kca__system_find_connection_locked(s, c->name))
-        e = kca__error_new(KCA_ERROR_DUPLICATE, "connection %s is there already", c->name);
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "connection %s is declared already", c->name);
     kca_connection *copy = NULL;
     if (!e)
         e = kca__connection_copy(&copy, c);
@@ -209,7 +209,7 @@ static kca_error *add_publisher_locked(kca__system *s, const kca_publisher_build
     if (!e)
         e = check_not_started_locked(s, "publisher", b->topic);
     if (!e && find_publisher_locked(s, b->topic))
-        e = kca__error_new(KCA_ERROR_DUPLICATE, "publisher %s is there already", b->topic);
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "publisher %s is declared already", b->topic);
     kca_publisher_builder *options = NULL;
     if (!e)
         e = kca__publisher_builder_copy(&options, b);
@@ -243,7 +243,7 @@ static kca_error *add_consumer_locked(kca__system *s, const kca_consumer_builder
     if (!e)
         e = check_not_started_locked(s, "consumer", b->name);
     if (!e && find_consumer_locked(s, b->name))
-        e = kca__error_new(KCA_ERROR_DUPLICATE, "consumer %s is there already", b->name);
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "consumer %s is declared already", b->name);
     kca_consumer_builder *options = NULL;
     if (!e)
         e = kca__consumer_builder_copy(&options, b);

@@ -23,9 +23,10 @@ static kca_error *resolve_dead_letters(kca__system *s, kca__consumer *c) {
         return NULL;
     c->dead_letters = kca__system_find_publisher(s, channel);
     if (!c->dead_letters)
-        return kca__error_new(KCA_ERROR_NOT_FOUND,
-                              "consumer %s: dead_letter_channel %s: no publisher of it is declared",
-                              c->options->name, channel);
+        return kca__error_new(
+            KCA_ERROR_NOT_FOUND,
+            "consumer %s: dead_letter_channel %s: no publisher is declared for it",
+            c->options->name, channel);
     if (c->dead_letters->options->required_acks == 0)
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "consumer %s: dead_letter_channel %s: its publisher must have "
@@ -89,7 +90,7 @@ static kca_error *open_publishers(kca__system *s) {
         if (!e && o->required_acks == 0)
             kca__log_write(&s->log, KCA_LOG_WARN, "publisher", o->topic,
                            "required_acks is 0: no broker confirms anything, records may be lost "
-                           "unseen");
+                           "unnoticed");
     }
     return e;
 }

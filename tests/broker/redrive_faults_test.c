@@ -132,7 +132,7 @@ static void test_a_cluster_that_does_not_answer_is_a_timeout(void **state) {
     kca_error *e = kca_system_redrive(s, r, 1500, &text);
     int64_t took = now_ms() - begin;
     cluster_do("cont");
-    must_fail(e, KCA_ERROR_TIMEOUT, dead, "no answer of the cluster");
+    must_fail(e, KCA_ERROR_TIMEOUT, dead, "the cluster did not answer in time");
     assert_in_range(took, 1400, 5000);
     must_redrive(s, r, (numbers){.redriven = 3});
     must_have_each_once(topic, 1, 3);

@@ -144,7 +144,7 @@ static void expect_names(const char *name, const char *alt_names, const char *sh
     char text[800];
     snprintf(text, sizeof text,
              "connection kafka: the certificate of HOST is issued for %s, not for 127.0.0.1: use a "
-             "name that it has, or have this one added to it",
+             "name of the certificate, or have this one added to it",
              shown);
     expect_of_server(tls_error(text), "127.0.0.1", (fake_wish){.tls = &i}, &trusting);
     identity_free(&i);
@@ -171,7 +171,7 @@ static void test_compares_the_name_that_was_asked_for(void **state) {
         identity_new((identity_wish){.name = "x", .alt_names = "IP:127.0.0.1", .signer = &ca});
     expect_of_server(
         tls_error("connection kafka: the certificate of HOST is issued for 127.0.0.1, CN=x, "
-                  "not for localhost: use a name that it has, or have this one added "
+                  "not for localhost: use a name of the certificate, or have this one added "
                   "to it"),
         "localhost", (fake_wish){.tls = &i}, &trusting);
     expect_of_server(fine, "127.0.0.1", (fake_wish){.tls = &i}, &trusting);
@@ -199,9 +199,8 @@ static void test_says_that_the_client_certificate_is_refused(void **state) {
     kca__tls tls = {true, ca_text, foreign_text, foreign_key, NULL};
     for (int i = 0; i < 2; i++)
         expect_of_server(
-            tls_error(
-                "connection kafka: HOST does not accept the given certificate text as client "
-                "certificate (TLS alert 48, unknown ca): the broker must trust who signed it"),
+            tls_error("connection kafka: HOST does not accept the given certificate text as client "
+                      "certificate (TLS alert 48, unknown ca): the broker must trust its signer"),
             "127.0.0.1", (fake_wish){.tls = &good, .client_ca = &ca, .tls_version = versions[i]},
             &tls);
 }
