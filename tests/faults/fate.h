@@ -1,5 +1,6 @@
-/* What the handlers do with an id, by a seed: the workers do it, and the test knows what has to
- * come of it. */
+/* What handlers do with an id, by a seed: the workers do it, and the test knows what must come of
+ * it.
+ */
 #ifndef KCA_TESTS_FATE_H
 #define KCA_TESTS_FATE_H
 
@@ -13,7 +14,7 @@ typedef enum deed { DEED_DONE, DEED_FAILED, DEED_LATE, DEED_REJECTED } deed;
  * rejected. Seed 0: all are done. */
 deed fate_deed(unsigned seed, int id, int attempt);
 
-/* It is dead-lettered in the end. */
+/* True when the id is dead-lettered in the end. */
 bool fate_is_death(unsigned seed, int id);
 
 /* The error's name. */

@@ -1,5 +1,5 @@
-/* What can go wrong, a function each: the scene is open, and is closed after it. The table of them
- * is in faults.c. */
+/* The faults, a function each: the scene is opened before it and closed after it. Their table is in
+ * faults.c. */
 #ifndef KCA_TESTS_FAULTS_H
 #define KCA_TESTS_FAULTS_H
 

@@ -1,5 +1,5 @@
-/* A file in which a worker notes what happens, a line each, before anything else happens: what was
- * written is there also when the worker is killed. The test follows it.
+/* A file in which a worker notes each event in a line, before it does anything else: the line is
+ * there even if the worker is killed. The test follows the file.
  *
  *   sent ID                                                  about to be published
  *   stored ID PARTITION OFFSET                               confirmed
@@ -13,12 +13,12 @@
 
 #include "checker.h"
 
-/* For the worker. Note ends the process when it cannot write. */
+/* For the worker. ledger_note ends the process when it cannot write. */
 int ledger_open(const char *path);
 void ledger_note(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* For the test. Read passes on what is new; a last line without its end is not yet, or never,
- * there. */
+/* For the test. ledger_read passes on the new lines; a last line without its end is not complete
+ * yet, or never will be. */
 typedef struct ledger {
     int fd, process;
     size_t rest_len;

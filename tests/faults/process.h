@@ -20,27 +20,27 @@ void arguments_add(arguments *a, const char *format, ...) __attribute__((format(
 typedef struct process {
     pid_t pid; /* 0: has ended */
     int status;
-    int seat; /* which member it is; a restarted one takes the same seat */
+    int seat; /* which member it is; a restarted process takes its old seat */
     ledger ledger;
     char path[280], log[300]; /* of its ledger, and of its stderr */
 } process;
 
-/* Runs the worker with these arguments and `ledger`, which is followed as this process' number. */
+/* Runs the worker with these arguments and `ledger`, whose notes count for the process' number. */
 void process_start(process *p, const char *directory, const char *role, int number, arguments *a);
 
-/* Fails the test when it has ended by itself. */
+/* Fails the test when the process has ended by itself. */
 void process_must_run(process *p);
 
-/* By SIGTERM; unless `may_fail`, with status 0. */
+/* Ends the process by SIGTERM; its status must be 0 unless `may_fail`. */
 void process_end(process *p, bool may_fail, int timeout_ms);
 
-/* By SIGKILL; nothing happens when it has ended. */
+/* Ends the process by SIGKILL; does nothing when it has ended. */
 void process_kill(process *p);
 
-/* A line of its stderr has this text. */
+/* True when a line of its stderr has this text. */
 bool process_log_has(const process *p, const char *text);
 
-/* Shows its stderr; and removes its files. */
+/* Show the stderr of the process; and remove its files. */
 void process_show_log(const process *p);
 void process_remove_files(const process *p);
 

@@ -1,5 +1,5 @@
 /* A topic, its publisher and its consumers, each a process of its own, while things go wrong; and
- * the account of it. Everything here fails the test when it takes too long. */
+ * the account of all messages. Every function here fails the test when it takes too long. */
 #ifndef KCA_TESTS_SCENE_H
 #define KCA_TESTS_SCENE_H
 
@@ -59,14 +59,15 @@ typedef struct scene {
     int rebalances;
 } scene;
 
-/* The directory's parent is given at build time. The scene is the only one of this process. */
+/* Opens the only scene of this process. Its directory's parent is given at build time. */
 scene *scene_open(const char *name, scene_wish wish, unsigned seed);
 
-/* Stops the publisher; waits until all that was confirmed is handled and committed; stops the
- * members; prints the account; and fails unless it is good. */
+/* Stops the publisher, waits until all confirmed messages are handled and committed, stops the
+ * members, prints the account, and fails unless the account is good. */
 void scene_close(scene *s);
 
-/* After a failure: ends what still runs, and heals the cluster. Nothing to do after scene_close. */
+/* After a failure: ends the processes that still run, and heals the cluster. Does nothing after
+ * scene_close. */
 void scene_abandon(void);
 
 /* ---- publisher ---- */
@@ -83,9 +84,9 @@ int scene_rejoin(scene *s,
                  int member); /* starts one anew that left or was killed; gives its number */
 
 /* ---- conditions ---- */
-void must_handle(scene *s, int more);                /* so many more deliveries, by anyone */
-void must_handle_by(scene *s, int member, int more); /* by this one */
-void must_confirm(scene *s, int more);               /* so many more receipts */
+void must_handle(scene *s, int more); /* waits for `more` deliveries, by any member */
+void must_handle_by(scene *s, int member, int more); /* by this member */
+void must_confirm(scene *s, int more);               /* waits for `more` receipts */
 void go_on_for(scene *s, int ms);                    /* lets time pass */
 
 /* ---- faults of the cluster and the network: repetitions are to be expected between the two ----
@@ -94,13 +95,14 @@ void fault_begins(scene *s);
 void fault_ends(scene *s); /* the cause is gone; waits until the topic's replicas are in sync */
 
 /* ---- ends: see scene_ends.c ---- */
-void must_wait_for_dead_letters(scene *s, int count); /* so many ids: theirs are not stored */
-void must_commit_ends_only(scene *s); /* nothing that was neither handled nor dead-lettered */
+void must_wait_for_dead_letters(scene *s,
+                                int count); /* until `count` ids wait to be stored there */
+void must_commit_ends_only(scene *s);       /* nothing that was neither handled nor dead-lettered */
 void scene_create_ends(scene *s);
 void scene_read_ends(scene *s);
 void scene_delete_topics(const scene *s); /* a node that was ended looks through all there are */
 
-/* Reads what the processes noted; fails the test when one has ended by itself. */
+/* Reads the processes' ledgers; fails the test when a process has ended by itself. */
 void scene_look(scene *s);
 
 /* 0 <= result < below, by the seed. */

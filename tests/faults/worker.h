@@ -27,13 +27,13 @@ typedef struct worker_options {
 int worker_consume(worker_options *o);
 int worker_publish(const worker_options *o);
 
-/* What happens to a delivery; `options`: a worker_options. */
+/* The worker's handler; `options`: a worker_options. */
 int worker_handle(kca_delivery *d, void *options);
 
-/* Says what went wrong and ends the process unless it is NULL. */
+/* Says what went wrong and ends the process, unless the error is NULL. */
 void require(kca_error *e);
 
-/* A system that is reached at the hosts, as connection "kafka"; it warns on stderr. */
+/* A system with a connection "kafka" to these hosts, which warns on stderr. */
 kca_system *worker_system(const worker_options *o);
 
 /* Calls `stop` on a thread of its own when SIGTERM comes. */

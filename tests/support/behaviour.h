@@ -1,4 +1,4 @@
-/* What every test of the whole library begins with: cmocka, kca, and words for "this must work". */
+/* The base of every test of the whole library: cmocka, kca, and words for "this must work". */
 #ifndef KCA_TESTS_BEHAVIOUR_H
 #define KCA_TESTS_BEHAVIOUR_H
 
@@ -9,7 +9,7 @@
 
 #include "wait.h"
 
-/* Fails with the error's text unless it is NULL. */
+/* Fails with the error's text unless the error is NULL. */
 #define must(call) must_be_fine((call), #call, __FILE__, __LINE__)
 void must_be_fine(kca_error *e, const char *call, const char *file, int line);
 

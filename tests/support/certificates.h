@@ -1,4 +1,4 @@
-/* Certificates for tests, made by OpenSSL in memory. All of it asserts that it works. */
+/* Certificates for tests, made by OpenSSL in memory. Every function asserts that it works. */
 #ifndef KCA_TESTS_CERTIFICATES_H
 #define KCA_TESTS_CERTIFICATES_H
 

@@ -1,5 +1,5 @@
-/* What the checker has noted: for checker.c, which notes it, and checker_account.c, which adds it
- * up. */
+/* The checker's notes: for checker.c, which keeps them, and checker_account.c, which adds them up.
+ */
 #ifndef KCA_TESTS_CHECKER_BOOK_H
 #define KCA_TESTS_CHECKER_BOOK_H
 

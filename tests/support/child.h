@@ -1,4 +1,4 @@
-/* This program once more, as a process that can be killed: its main sees `words` as arguments. It
+/* A second process of this program, which can be killed: its main sees `words` as arguments. It
  * tells the test numbers. */
 #ifndef KCA_TESTS_CHILD_H
 #define KCA_TESTS_CHILD_H
@@ -13,13 +13,13 @@ typedef struct child {
 
 child child_start(const char *what, const char *topic, const char *group);
 
-/* In the child. False when nobody listens any more. */
+/* Called in the child. False when the test no longer listens. */
 bool child_tell(int number);
 
-/* The next number that it told; false: it has ended, or tells nothing in time. */
+/* The next number that the child told; false: it has ended, or told nothing in time. */
 bool child_says(const child *c, int *out, int timeout_ms);
 
-/* At once, as a crash does; what it told can still be read until child_close. */
+/* Ends the child at once, as a crash does; what it told can still be read until child_close. */
 void child_kill(const child *c);
 void child_close(child *c);
 

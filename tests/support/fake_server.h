@@ -1,5 +1,5 @@
-/* A server on loopback for looking at: as good or as bad as the test wants it. It serves one client
- * at a time. */
+/* A server on loopback to diagnose, as good or as bad as the test wants it. It serves one client at
+ * a time. */
 #ifndef KCA_TESTS_FAKE_SERVER_H
 #define KCA_TESTS_FAKE_SERVER_H
 
@@ -25,7 +25,7 @@ typedef struct fake_wish {
 
 typedef struct fake_server fake_server;
 
-/* NULL when the machine has no IPv6 and it was wished for. */
+/* NULL when IPv6 was wished for and the machine has none. */
 fake_server *fake_server_start(fake_wish wish);
 void fake_server_stop(fake_server *s);
 int fake_server_port(const fake_server *s);

@@ -7,7 +7,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-/* A producer with a cluster of one broker, which goes with it. */
+/* A producer with a cluster of one broker, which ends with the producer. */
 static inline rd_kafka_t *mock_cluster_open(void) {
     char reason[300];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();

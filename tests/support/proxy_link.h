@@ -39,7 +39,7 @@ void proxy_link_close(proxy_link *l, bool reset);
 int64_t proxy_link_prepare(const proxy_link *l, const proxy_faults *faults, struct pollfd *fds,
                            int64_t now);
 
-/* Moves what poll() found can be moved. */
+/* Moves the bytes for which poll() found both sides ready. */
 proxy_fate proxy_link_serve(proxy_link *l, const proxy_faults *faults, const struct pollfd *fds,
                             int64_t now);
 

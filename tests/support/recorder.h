@@ -1,4 +1,4 @@
-/* A handler that notes what it gets, gates that hold handlers up, and consumers that run on a
+/* A handler that notes its deliveries, gates that hold handlers up, and consumers that run on a
  * thread of their own. */
 #ifndef KCA_TESTS_RECORDER_H
 #define KCA_TESTS_RECORDER_H
@@ -26,13 +26,13 @@ struct recorder {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    seen *all; /* in the order of their coming */
+    seen *all; /* in the order in which they came */
     int came;
-    int handled; /* and their handlers are back */
+    int handled; /* whose handlers have returned */
     int inside;  /* handlers that run now */
     int most_inside;
-    int same_key_inside;   /* times that two of one key were inside at once */
-    int same_key_disorder; /* times that an id of a key first came after a greater one */
+    int same_key_inside;   /* how often two of one key were inside at once */
+    int same_key_disorder; /* how often an id of a key first came after a greater one */
 };
 
 recorder *recorder_new(void);
@@ -41,10 +41,10 @@ void recorder_free(recorder *r);
 /* The kca_handler_fn; user is the recorder. */
 int recorder_handle(kca_delivery *d, void *user);
 
-/* Adds it to the system as the handler of `name`. */
+/* Makes the recorder the system's handler of `name`. */
 void record(kca_system *s, const char *name, recorder *r);
 
-/* Waits until so many came, or were handled. */
+/* Wait until `count` deliveries came, or were handled. */
 void must_come(recorder *r, int count, int timeout_ms);
 void must_be_handled(recorder *r, int count, int timeout_ms);
 int came(recorder *r);
@@ -55,7 +55,7 @@ int times_seen(recorder *r, int id);
 int missing_of(recorder *r, int count);
 int repeated_of(recorder *r, int count);
 
-/* Handlers wait at it, a minute at most, until it is opened. */
+/* A gate: handlers wait at it, a minute at most, until it is opened. */
 typedef struct gate {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -78,7 +78,7 @@ typedef struct runner {
 void runner_start(runner *r, kca_consumer *c);
 kca_error *runner_join(runner *r, int timeout_ms);
 
-/* Stops it and joins: it must end well. */
+/* Stops the consumer and joins; it must end well. */
 void runner_stop(runner *r);
 
 #endif

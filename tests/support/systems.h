@@ -7,21 +7,21 @@
 /* A system with the connection "kafka" to these hosts. */
 kca_system *system_on(const char *hosts);
 
-/* Adds a connection made by hand; frees it. */
+/* Adds a connection that the test made, and frees it. */
 void give_connection(kca_system *s, kca_connection *c);
 
 /* A publisher with required_acks -1; give_publisher adds it and frees it. */
 kca_publisher_builder *publisher_of(const char *topic);
 void give_publisher(kca_system *s, kca_publisher_builder *b);
 
-/* A consumer of its own name's group that commits every 100 ms; give_consumer adds it and frees it.
- */
+/* A consumer whose group has its name, and that commits every 100 ms; give_consumer adds it and
+ * frees it. */
 kca_consumer_builder *consumer_of(const char *topic, const char *name);
 void give_consumer(kca_system *s, kca_consumer_builder *b);
 
 void start(kca_system *s);
 
-/* Shuts down without anything left over, and frees. */
+/* Shuts down, which must leave nothing over, and frees. */
 void finish(kca_system *s);
 
 kca_bus *bus_of(kca_system *s, const char *channel);
@@ -35,19 +35,20 @@ kca_message *thing(const char *payload, const char *key);
  * or no token. */
 void publish_things(kca_bus *bus, int from, int count, int keys, int tokens);
 
-/* The next event of this type, others are dropped; NULL: none within the time. */
+/* The next event of this type; other events are dropped; NULL: none in time. */
 kca_event *next_event(kca_queue *q, int type, int timeout_ms);
 
-/* The next log line with `part` in it comes within the time. Others are dropped. */
+/* Waits for a log line with `part` in it; other events are dropped. */
 int log_says(kca_queue *q, const char *part, int timeout_ms);
 
 /* ---- describe: the element of this index of "connections", "publishers" or "consumers" ---- */
 int64_t described(kca_system *s, const char *list, int index, const char *name);
 
-/* Of a partition that the only consumer has; -1: not known, or it has no such partition. */
+/* A number of a partition of the only consumer; -1: unknown, or the consumer has no such partition.
+ */
 int64_t described_partition(kca_system *s, const char *topic, int partition, const char *name);
 
-/* A librdkafka property in effect; freed with free(). */
+/* The effective value of a librdkafka property; freed with free(). */
 char *property_in_effect(kca_system *s, const char *list, int index, const char *name);
 void must_have_property(kca_system *s, const char *list, const char *name, const char *value);
 
