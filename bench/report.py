@@ -173,8 +173,8 @@ def how(results: Results) -> str:
         "is a dict, with orjson, raw is the client that is named, with ids and headers made for each message, and a "
         "fifth of the messages are sent. In OpenResty nginx has one worker; wrk POSTs over 400 connections, while a "
         "second wrk GETs a constant over one connection: its latency is that of other requests. Raw there reads bodies "
-        "and gives answers of equal size, without Kafka. Both Kafka clients there have their own default settings, acks "
-        "1, on Kafka 3.9.1, which lua-resty-kafka still supports."
+        "and gives answers of equal size, without Kafka. Both Kafka clients there have their own default settings, "
+        "acks 1, on Kafka 3.9.1, which lua-resty-kafka still supports."
     )
 
 
