@@ -1,176 +1,16 @@
-/* Every row of every option table, whatever it is: a new option is tested by being there. */
+/* What each row of each option table says of its values and properties holds. */
 #include "testing.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "option_kinds.h"
 
 #include "base/error.h"
 #include "base/text.h"
-#include "connection/connection.h"
-#include "inbound/consumer_builder.h"
 #include "kafka/option_properties.h"
-#include "outbound/publisher_builder.h"
-#include "redrive/redrive.h"
 #include "system/native_property.h"
-
-/* A kind of object with options. */
-typedef struct kind {
-    const char *name;
-    const char *object; /* its name in these tests */
-    const kca__option *rows;
-    size_t size;
-    void *(*make)(void);
-    void *(*copy)(const void *object); /* NULL: never copied */
-    void (*free)(void *object);
-    kca_error **(*error)(void *object);
-    struct {
-        size_t begin, end;
-    } others[9]; /* what of its struct is no option; each must be copied and freed by hand */
-} kind;
-
-#define SPAN(type, field)                                                                          \
-    { offsetof(type, field), offsetof(type, field) + sizeof((type *)0)->field }
-
-/* make_, free_ and error_ of a type, of any pointer. */
-#define OBJECT(noun, type, new, release)                                                           \
-    static void *make_##noun(void) {                                                               \
-        type *made;                                                                                \
-        assert_null(new);                                                                          \
-        return made;                                                                               \
-    }                                                                                              \
-    static void free_##noun(void *object) {                                                        \
-        release(object);                                                                           \
-    }                                                                                              \
-    static kca_error **error_##noun(void *object) {                                                \
-        return &((type *)object)->error;                                                           \
-    }
-#define COPIED(noun, type, copy_to)                                                                \
-    static void *copy_##noun(const void *object) {                                                 \
-        type *made;                                                                                \
-        assert_null(copy_to(&made, object));                                                       \
-        return made;                                                                               \
-    }
-
-OBJECT(connection, kca_connection, kca__connection_new(&made, "kafka", "localhost:9092"),
-       kca__connection_free)
-COPIED(connection, kca_connection, kca__connection_copy)
-OBJECT(publisher, kca_publisher_builder, kca__publisher_builder_new(&made, "kafka", "orders"),
-       kca__publisher_builder_free)
-COPIED(publisher, kca_publisher_builder, kca__publisher_builder_copy)
-OBJECT(consumer, kca_consumer_builder, kca__consumer_builder_new(&made, "kafka", "orders", "bill"),
-       kca__consumer_builder_free)
-COPIED(consumer, kca_consumer_builder, kca__consumer_builder_copy)
-OBJECT(redrive, kca_redrive, kca__redrive_new(&made, "kafka", "orders.dead"), kca__redrive_free)
-
-static const kind kinds[] = {
-    {"connection",
-     "kafka",
-     kca__connection_options,
-     sizeof(kca_connection),
-     make_connection,
-     copy_connection,
-     free_connection,
-     error_connection,
-     {SPAN(kca_connection, name), SPAN(kca_connection, hosts), SPAN(kca_connection, properties),
-      SPAN(kca_connection, error), SPAN(kca_connection, log), SPAN(kca_connection, queue),
-      SPAN(kca_connection, embedded), SPAN(kca_connection, certificate_fd)}},
-    {"publisher",
-     "orders",
-     kca__publisher_options,
-     sizeof(kca_publisher_builder),
-     make_publisher,
-     copy_publisher,
-     free_publisher,
-     error_publisher,
-     {SPAN(kca_publisher_builder, connection), SPAN(kca_publisher_builder, topic),
-      SPAN(kca_publisher_builder, properties), SPAN(kca_publisher_builder, error)}},
-    {"consumer",
-     "bill",
-     kca__consumer_options,
-     sizeof(kca_consumer_builder),
-     make_consumer,
-     copy_consumer,
-     free_consumer,
-     error_consumer,
-     {SPAN(kca_consumer_builder, connection), SPAN(kca_consumer_builder, name),
-      SPAN(kca_consumer_builder, topics), SPAN(kca_consumer_builder, topic_count),
-      SPAN(kca_consumer_builder, properties), SPAN(kca_consumer_builder, error)}},
-    {"redrive",
-     "orders.dead",
-     kca__redrive_options,
-     sizeof(kca_redrive),
-     make_redrive,
-     NULL,
-     free_redrive,
-     error_redrive,
-     {SPAN(kca_redrive, connection), SPAN(kca_redrive, topic), SPAN(kca_redrive, error)}},
-};
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-static kca__options options_of(const kind *k, void *object) {
-    return (kca__options){k->rows, object, {k->name, k->object, k->error(object)}};
-}
-
-/* Calls `test` for each row of each table with a new object. */
-static void for_each_row(void (*test)(const kind *k, const kca__option *row, void *object)) {
-    int count = 0;
-    for (int i = 0; i < KINDS; i++) {
-        for (const kca__option *row = kinds[i].rows; row->name; row++, count++) {
-            void *object = kinds[i].make();
-            test(&kinds[i], row, object);
-            kinds[i].free(object);
-        }
-    }
-    assert_true(count > 60);
-}
-
-static bool is_number(const kca__option *row) {
-    return row->kind == KCA__OPTION_INT || row->kind == KCA__OPTION_FLAG ||
-           row->kind == KCA__OPTION_TIME || row->kind == KCA__OPTION_DOUBLE;
-}
-
-static double least_of(const kca__option *row) {
-    return row->kind == KCA__OPTION_FLAG ? 0 : row->least;
-}
-
-static double most_of(const kca__option *row) {
-    return row->kind == KCA__OPTION_FLAG ? 1 : row->most;
-}
-
-static void set_number(kca__options o, const kca__option *row, double value) {
-    if (row->kind == KCA__OPTION_DOUBLE)
-        kca__options_set_double(o, row->name, value);
-    else if (row->kind == KCA__OPTION_TIME)
-        kca__options_set_time(o, row->name, (int64_t)value);
-    else
-        kca__options_set_int(o, row->name, (int)value);
-}
-
-/* Gives the option another value than it begins with; two where it is repeatable. */
-static void change(kca__options o, const kca__option *row) {
-    switch (row->kind) {
-    case KCA__OPTION_CHOICE:
-        kca__options_set_text(o, row->name, row->choices[1]);
-        break;
-    case KCA__OPTION_TEXT: /* what a topic may be, and a time */
-        kca__options_set_text(o, row->name, "1767225600000");
-        break;
-    case KCA__OPTION_INTS:
-        kca__options_add_int(o, row->name, (int)row->least);
-        kca__options_add_int(o, row->name, (int)row->most);
-        break;
-    case KCA__OPTION_TEXTS:
-        kca__options_add_text(o, row->name, "first");
-        kca__options_add_text(o, row->name, "second");
-        break;
-    default:
-        set_number(o, row, row->initial == most_of(row) ? least_of(row) : most_of(row));
-    }
-    assert_null(*o.owner.error);
-}
 
 static void assert_refused(kca__options o, const char *text) {
     assert_non_null(*o.owner.error);
@@ -297,109 +137,6 @@ static void test_a_list_of_numbers_has_an_end(void **state) {
     for_each_row(counts_its_values);
 }
 
-/* ---- copies ---- */
-
-static void assert_texts_equal(const kca__option_texts *a, const kca__option_texts *b) {
-    assert_int_equal(a->count, 2);
-    assert_int_equal(b->count, 2);
-    assert_ptr_not_equal(a->items, b->items);
-    for (int i = 0; i < a->count; i++) {
-        assert_ptr_not_equal(a->items[i], b->items[i]);
-        assert_string_equal(a->items[i], b->items[i]);
-    }
-}
-
-static void assert_ints_equal(const kca__option_ints *a, const kca__option_ints *b) {
-    assert_int_equal(a->count, 2);
-    assert_int_equal(b->count, 2);
-    assert_ptr_not_equal(a->items, b->items);
-    assert_memory_equal(a->items, b->items, 2 * sizeof *a->items);
-}
-
-static void is_copied(const kind *k, const kca__option *row, void *object) {
-    if (!k->copy)
-        return;
-    change(options_of(k, object), row);
-    void *copy = k->copy(object);
-    void *a = kca__option_field(row, object), *b = kca__option_field(row, copy);
-    if (row->kind == KCA__OPTION_INTS)
-        assert_ints_equal(a, b);
-    else if (row->kind == KCA__OPTION_TEXTS)
-        assert_texts_equal(a, b);
-    else if (is_number(row))
-        assert_true(kca__option_number(row, object) == kca__option_number(row, copy));
-    else {
-        assert_string_equal(kca__option_word(row, object), kca__option_word(row, copy));
-        if (row->kind == KCA__OPTION_TEXT)
-            assert_ptr_not_equal(*(char **)a, *(char **)b);
-    }
-    k->free(copy);
-}
-
-static void test_every_option_is_copied(void **state) {
-    for_each_row(is_copied);
-}
-
-static void test_a_copy_and_its_original_may_go_in_any_order(void **state) {
-    for (int i = 0; i < KINDS * 2; i++) {
-        const kind *k = &kinds[i / 2];
-        if (!k->copy)
-            continue;
-        void *object = k->make();
-        for (const kca__option *row = k->rows; row->name; row++)
-            change(options_of(k, object), row);
-        void *copy = k->copy(object);
-        k->free(i % 2 ? object : copy);
-        for (const kca__option *row = k->rows; row->name; row++) { /* what is left is whole */
-            char room[32];
-            const char *value = kca__option_value(row, i % 2 ? copy : object, room);
-            assert_true(!value || strlen(value) > 0);
-        }
-        k->free(i % 2 ? copy : object);
-    }
-}
-
-static size_t size_of(const kca__option *row) {
-    static const size_t sizes[] = {[KCA__OPTION_INT] = sizeof(int),
-                                   [KCA__OPTION_FLAG] = sizeof(int),
-                                   [KCA__OPTION_TIME] = sizeof(int64_t),
-                                   [KCA__OPTION_DOUBLE] = sizeof(double),
-                                   [KCA__OPTION_TEXT] = sizeof(char *),
-                                   [KCA__OPTION_CHOICE] = sizeof(char *),
-                                   [KCA__OPTION_INTS] = sizeof(kca__option_ints),
-                                   [KCA__OPTION_TEXTS] = sizeof(kca__option_texts)};
-    return sizes[row->kind];
-}
-
-static void claim(bool *claimed, size_t begin, size_t end) {
-    for (size_t at = begin; at < end; at++) {
-        assert_false(claimed[at]); /* one row a field */
-        claimed[at] = true;
-    }
-}
-
-/* A pointer without a row would be lost in the copy, and leak. What is left over must be padding,
- * in which there is no room for one. */
-static void test_every_field_has_a_row(void **state) {
-    for (int i = 0; i < KINDS; i++) {
-        const kind *k = &kinds[i];
-        bool *claimed = calloc(k->size, sizeof *claimed);
-        assert_non_null(claimed);
-        for (const kca__option *row = k->rows; row->name; row++)
-            claim(claimed, row->field, row->field + size_of(row));
-        for (int o = 0; o < 9; o++)
-            claim(claimed, k->others[o].begin, k->others[o].end);
-        size_t left = 0;
-        for (size_t at = 0; at < k->size; at++) {
-            left = claimed[at] ? 0 : left + 1;
-            if (left >= sizeof(int) && (at + 1) % sizeof(void *) != 0)
-                fail_msg("%s: a field at byte %zu has no row", k->name, at + 1 - left);
-            assert_true(left < sizeof(void *));
-        }
-        free(claimed);
-    }
-}
-
 /* ---- properties ---- */
 
 /* Calls `test` for each property that a row names. */
@@ -474,9 +211,6 @@ int main(void) {
         cmocka_unit_test(test_every_choice_is_one_of_its_list),
         cmocka_unit_test(test_no_text_is_empty),
         cmocka_unit_test(test_a_list_of_numbers_has_an_end),
-        cmocka_unit_test(test_every_option_is_copied),
-        cmocka_unit_test(test_a_copy_and_its_original_may_go_in_any_order),
-        cmocka_unit_test(test_every_field_has_a_row),
         cmocka_unit_test(test_what_an_option_stands_for_is_not_set_by_name),
         cmocka_unit_test(test_every_option_reaches_its_property),
     };
