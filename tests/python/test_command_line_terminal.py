@@ -141,7 +141,7 @@ def test_ctrl_c_while_publishing_tells_how_far_it_came(cluster: Cluster) -> None
     assert terminal.interrupt() == 130
     assert terminal.screen.count(HIDDEN) == terminal.screen.count(SHOWN) == 1
     assert re.search(r"% [\d,]+ stored in orders", terminal.screen)
-    assert "% interrupted: what followed was not published" in terminal.screen
+    assert "% interrupted: the messages that follow were not published" in terminal.screen
     assert "Traceback" not in terminal.screen
 
 

@@ -34,7 +34,9 @@ app.add_typer(dead_letters, name="dead-letters")
 
 
 @app.callback(invoke_without_command=True)
-def root(version: bool = typer.Option(False, "--version", "-V", help="The version, and librdkafka's.")) -> None:
+def root(
+    version: bool = typer.Option(False, "--version", "-V", help="Print the versions of kca and librdkafka."),
+) -> None:
     """Publish and read messages, and look after topics, groups and dead letters."""
     if version:
         print(f"kca {kca.__version__}, librdkafka {rdkafka_version()}")
@@ -46,7 +48,7 @@ _MODES = {"-P": "publish", "-C": "consume", "-L": "topics"}
 
 
 def translated(arguments: Sequence[str]) -> list[str]:
-    """`kca -b host -t topic -C` is `kca consume -b host -t topic`, for hands that know kcat; `-G` alone reads, too."""
+    """For users of kcat: `kca -b host -t topic -C` becomes `kca consume -b host -t topic`; `-G` alone means `-C`."""
     if not arguments or not arguments[0].startswith("-"):
         return list(arguments)
     for mode, command in _MODES.items():
@@ -57,7 +59,7 @@ def translated(arguments: Sequence[str]) -> list[str]:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs a command; its exit code: 0 well, 1 not, 2 called wrongly."""
+    """Runs a command. Gives its exit code: 0 success, 1 failure, 2 wrong usage."""
     try:
         app(translated(arguments), prog_name="kca")
     except SystemExit as e:
@@ -71,6 +73,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _without_stdout() -> int:
-    """Whoever read it has seen enough."""
+    """The program that read stdout has closed it: that is a normal end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -23,15 +23,15 @@ _SAMPLES = 200
 def bench(
     cluster: Cluster,
     topic: Annotated[
-        str | None, typer.Option("-t", "--topic", help="Written to and read; default: a new one, kca.bench-....")
+        str | None, typer.Option("-t", "--topic", help="Write and read this topic (default: a new one, kca.bench-...).")
     ] = None,
-    messages: Annotated[int, typer.Option("-n", "--messages", min=1, help="How many.")] = 100_000,
-    size: Annotated[int, typer.Option("-s", "--size", min=2, help="Payload bytes.")] = 200,
+    messages: Annotated[int, typer.Option("-n", "--messages", min=1, help="Number of messages.")] = 100_000,
+    size: Annotated[int, typer.Option("-s", "--size", min=2, help="Size of each payload in bytes.")] = 200,
     as_json: Json = False,
 ) -> None:
-    """Publish messages, in a stream and one at a time, and read them: rates, latencies, CPU.
+    """Publish messages, in a stream and one at a time, and read them; measure rates, latencies and CPU time.
 
-    A topic that does not exist is created by the cluster, if it does that, and stays.
+    A cluster that creates topics on demand creates a missing topic, and kca does not delete this topic afterwards.
     """
     settings = cluster.settings()
     name = topic or f"kca.bench-{uuid.uuid4().hex[:8]}"
@@ -39,7 +39,7 @@ def bench(
     payload = '"' + "x" * (size - 2) + '"'
     embedded = settings.brokers.startswith("embedded://")
     results = [_publish(settings, name, messages, payload), _one_at_a_time(settings, name, payload)]
-    if not embedded:  # the broker went with its system
+    if not embedded:  # the embedded broker ended with its system
         results.append(_consume(settings, name, messages))
     if as_json:
         put_json({"topic": name, "messages": messages, "size": size, "results": results})

@@ -19,40 +19,51 @@ from .settings import complete_topic, is_terminal
 @grouped()
 def consume(
     cluster: Cluster,
-    more: Annotated[list[str] | None, typer.Argument(metavar="[TOPIC]...", help="More topics.")] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="[TOPIC]...", help="More topics to read.")] = None,
     topic: Annotated[
-        str | None, typer.Option("-t", "--topic", help="The topic.", autocompletion=complete_topic)
+        str | None, typer.Option("-t", "--topic", help="The topic to read.", autocompletion=complete_topic)
     ] = None,
     group: Annotated[
-        str | None, typer.Option("-G", "--group", help="Read as a member of this group, and commit. Else only look.")
+        str | None,
+        typer.Option(
+            "-G", "--group", help="Read as a member of this group, and commit. Without it, kca commits nothing."
+        ),
     ] = None,
-    partition: Annotated[int | None, typer.Option("-p", "--partition", min=0, help="This partition only.")] = None,
+    partition: Annotated[int | None, typer.Option("-p", "--partition", min=0, help="Read only this partition.")] = None,
     offset: Annotated[
         list[str] | None,
         typer.Option(
             "-o",
             "--offset",
             metavar="WHERE",
-            help="beginning (default), end, stored, an offset, -N from the end, s@TIME to begin, e@TIME to end at; "
-            "a TIME is milliseconds, ISO, or 15m, 2h, 7d ago.",
+            help="Where to begin: beginning (default), end, stored, an offset, -N from the end, or s@TIME. Where to "
+            "stop: e@TIME. A TIME is milliseconds since 1970, an ISO time, or an age such as 15m, 2h, 7d.",
         ),
     ] = None,
-    count: Annotated[int | None, typer.Option("-c", "--count", min=1, help="End after so many messages.")] = None,
-    exit_at_end: Annotated[bool, typer.Option("-e", "--exit", help="End at the end; else follow.")] = False,
+    count: Annotated[
+        int | None, typer.Option("-c", "--count", metavar="N", min=1, help="Stop after N messages.")
+    ] = None,
+    exit_at_end: Annotated[
+        bool, typer.Option("-e", "--exit", help="Stop at the end of the topic. Without it, wait for more.")
+    ] = False,
     as_json: Json = False,
-    as_envelope: Annotated[bool, typer.Option("-J", "--envelope", help="kcat's JSON envelope.")] = False,
+    as_envelope: Annotated[bool, typer.Option("-J", "--envelope", help="Print kcat's JSON envelopes.")] = False,
     format: Annotated[
         str | None,
-        typer.Option("-f", "--format", help="kcat's format: %s %k %t %p %o %T %h %S %K, and %n for the name."),
+        typer.Option(
+            "-f", "--format", help="A format of kcat's: %s %k %t %p %o %T %h %S %K; %n is the message's name."
+        ),
     ] = None,
-    delimiter: Annotated[str | None, typer.Option("-K", "--key-delimiter", help="Key, this, payload.")] = None,
-    name: Annotated[list[str] | None, typer.Option("--name", help="Only messages of this name; repeatable.")] = None,
-    key: Annotated[str | None, typer.Option("-k", "--key", help="Only messages of this key.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option("-K", "--key-delimiter", help="Print the key, this text and the payload.")
+    ] = None,
+    name: Annotated[list[str] | None, typer.Option("--name", help="Only messages with this name. Repeatable.")] = None,
+    key: Annotated[str | None, typer.Option("-k", "--key", help="Only messages with this key.")] = None,
 ) -> None:
-    """Read a topic: for people on a terminal, as JSON lines elsewhere.
+    """Read a topic. On a terminal kca prints messages for people, elsewhere as JSON lines.
 
-    Without -G it only looks: it joins no group and leaves no trace. It follows the topic until Ctrl-C, unless -c, -e or
-    e@TIME say where to end.
+    Without -G, kca joins no group and commits nothing. It waits for more messages until Ctrl-C, unless -c, -e or e@TIME
+    says where to stop.
     """  # fmt: skip
     topics = [*([topic] if topic else []), *(more or [])]
     if not topics:
@@ -82,7 +93,7 @@ def consume(
 
 
 def put_line(line: bytes, whole: bool) -> None:
-    """Writes it; seen at once, for a follower may wait for it."""
+    """Writes a line and flushes it: another program may be waiting for it."""
     if whole:
         put(line)
     else:
@@ -91,7 +102,7 @@ def put_line(line: bytes, whole: bool) -> None:
 
 
 def _line(as_json: bool, as_envelope: bool, format: str | None, delimiter: str | None) -> Line | None:
-    """How a message becomes a line; None: for people."""
+    """Gives the function that makes a line of a message; None: messages are printed for people."""
     if sum([as_json, as_envelope, format is not None]) > 1:
         raise Trouble("--json, -J and -f exclude each other")
     if as_envelope:
@@ -104,7 +115,7 @@ def _line(as_json: bool, as_envelope: bool, format: str | None, delimiter: str |
 
 
 def show(d: kca.Delivery) -> None:
-    """A message for people."""
+    """Prints a message for people."""
     place = shown(f"{d.topic}[{d.partition}]")
     where = f"[dim]{place}[/] [cyan]{d.offset}[/] [dim]{time_of(d.record_timestamp_ms) or ''}[/]"
     key = text(d.key)

@@ -1,4 +1,4 @@
-"""`kca dead-letters`: what failed for good, why, and back again."""
+"""`kca dead-letters`: lists, shows and redrives messages that failed for good."""
 
 from __future__ import annotations
 
@@ -16,25 +16,31 @@ from .reading import Offset, Plan, Reader, finish, time_ms
 from .records import json_line
 from .settings import CONNECTION, Settings, complete_topic, started
 
-app = typer.Typer(no_args_is_help=True, help="What failed for good, why, and back again.")
+app = typer.Typer(no_args_is_help=True, help="List, show and redrive messages that failed for good.")
 
 Topic = Annotated[str, typer.Argument(help="The dead-letter topic.", autocompletion=complete_topic)]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The options that say which dead letters of a topic."""
+    """The options that choose among the dead letters of a topic."""
 
     group: Annotated[
-        str | None, typer.Option("-G", "--group", help="Remembers how far the redrive came; default: TOPIC.redrive.")
+        str | None,
+        typer.Option("-G", "--group", help="The group that remembers how far a redrive came (default: TOPIC.redrive)."),
     ] = None
-    only_topic: Annotated[list[str] | None, typer.Option(help="Those from this topic; repeatable.")] = None
-    only_error: Annotated[list[str] | None, typer.Option(help="Those with this error; repeatable.")] = None
-    since: Annotated[str | None, typer.Option(help="Written at or after: ISO time, ms, or 2h ago.")] = None
-    until: Annotated[str | None, typer.Option(help="Written before.")] = None
+    only_topic: Annotated[
+        list[str] | None, typer.Option(help="Only messages that failed in this topic. Repeatable.")
+    ] = None
+    only_error: Annotated[list[str] | None, typer.Option(help="Only messages with this error. Repeatable.")] = None
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only those written at or after this time: milliseconds since 1970, ISO, or an age: 2h."),
+    ] = None
+    until: Annotated[str | None, typer.Option(help="Only those written before this time.")] = None
 
     def builder(self, topic: str) -> kca.RedriveBuilder:
-        """A redrive of them."""
+        """A redrive of the chosen dead letters."""
         return kca.RedriveBuilder(
             CONNECTION,
             topic,
@@ -54,7 +60,7 @@ def _redrive(settings: Settings, builder: kca.RedriveBuilder) -> dict[str, Any]:
 @app.command("list")
 @grouped(timeout=60.0)
 def list_(cluster: Cluster, topic: Topic, choice: Choice, as_json: Json = False) -> None:
-    """The dead letters that a redrive would take, with the reasons; the first 100. Nothing is changed."""
+    """List the first 100 dead letters that a redrive would take, with their errors. Nothing is changed."""
     settings = cluster.settings()
     report = _redrive(settings, choice.builder(topic))
     if as_json:
@@ -82,13 +88,15 @@ def _say(report: dict[str, Any]) -> None:
 def show(
     cluster: Cluster,
     topic: Topic,
-    at: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="Which, as `list` says it.")],
+    at: Annotated[
+        str, typer.Argument(metavar="PARTITION:OFFSET", help="The place of the dead letter, as `list` shows it.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """One dead letter, with its headers and payload."""
+    """Show one dead letter with its headers and payload."""
     partition, found, offset = at.partition(":")
     if not (found and partition.isdigit() and offset.isdigit()):
-        raise Trouble(f"which one is PARTITION:OFFSET, such as 0:17; got {at}")
+        raise Trouble(f"the place of a dead letter must be PARTITION:OFFSET, such as 0:17; got {at}")
     settings = cluster.settings()
     plan = Plan([topic], Offset(number=int(offset)), int(partition), count=1, to_end=True)
     for d in Reader(settings, plan).read():
@@ -109,18 +117,23 @@ def show(
 def redrive(
     cluster: Cluster,
     topic: Topic,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    to_topic: Annotated[str | None, typer.Option("--to", help="To this topic; default: where each came from.")] = None,
-    most: Annotated[int | None, typer.Option("-c", "--count", min=1, help="So many messages at most.")] = None,
-    max_redrives: Annotated[
-        int | None, typer.Option("--max-redrives", min=1, help="Who came back so often stays: 3.")
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be published.")] = False,
+    to_topic: Annotated[
+        str | None, typer.Option("--to", help="Publish to this topic (default: where each failed).")
     ] = None,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    most: Annotated[int | None, typer.Option("-c", "--count", metavar="N", min=1, help="At most N messages.")] = None,
+    max_redrives: Annotated[
+        int | None,
+        typer.Option(
+            "--max-redrives", min=1, help="Leave a message alone once it was redriven this often (default 3)."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask for confirmation.")] = False,
     *,
     choice: Choice,
     as_json: Json = False,
 ) -> None:
-    """Publish dead letters again, to where they came from. Exit code 1: there was not time enough for all."""
+    """Publish dead letters again, each to the topic where it failed. Exit code 1: the time was over before the end."""
     settings = cluster.settings()
     builder = choice.builder(topic)
     if to_topic:

@@ -1,4 +1,4 @@
-"""`kca doctor`: can the cluster be reached, and what is wrong if not."""
+"""`kca doctor`: checks whether the cluster can be reached, and says what is wrong."""
 
 from __future__ import annotations
 
@@ -25,20 +25,27 @@ _ADVICE = {
     "timeout": "Is this the port of that protocol (plain, TLS, SASL)? Do the brokers' advertised names resolve here?",
     "tls": "Which CA signed the broker's certificate (-X ssl.ca.location=FILE), and for which name is it?",
     "authentication": "Check user, password and mechanism (KCA_SASL_USER, KCA_SASL_PASSWORD, KCA_SASL_MECHANISM).",
-    "authorization": "The cluster's access rules (ACLs) forbid it to this user.",
+    "authorization": "The cluster's access rules (ACLs) forbid this to the user.",
     "not_found": "Create the topic, or check its name: kca topics.",
-    "argument": "The text says what is allowed.",
+    "argument": "The error's text says what is allowed.",
 }
 
 
 @grouped()
 def doctor(
     cluster: Cluster,
-    topic: Annotated[str | None, typer.Option("-t", "--topic", help="May it be seen, and is it whole?")] = None,
-    group: Annotated[str | None, typer.Option("-G", "--group", help="May its offsets be read?")] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(
+            "-t", "--topic", help="Also check that this topic is visible and all its partitions have a leader."
+        ),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("-G", "--group", help="Also check that this group's offsets can be read.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Reach the cluster, and say step by step what is well and what is not. Exit code 1: something is not."""
+    """Reach the cluster, and report step by step what works and what does not. Exit code 1: something does not."""
     settings = cluster.settings()
     report = examine(settings, topic, group)
     if as_json:
@@ -50,7 +57,7 @@ def doctor(
 
 
 def examine(settings: Settings, topic: str | None, group: str | None) -> dict[str, Any]:
-    """The report; secrets are not in it."""
+    """Makes the report, without secrets."""
     checks: list[dict[str, Any]] = []
     report: dict[str, Any] = {
         "ok": True,
@@ -81,7 +88,7 @@ def examine(settings: Settings, topic: str | None, group: str | None) -> dict[st
 
 
 class _Steps:
-    """Each is a check that went well, with its time, or not, with advice."""
+    """Runs steps, and records each as a check: with its time when it succeeded, else with advice."""
 
     def __init__(self, settings: Settings, checks: list[dict[str, Any]]) -> None:
         self.system = settings.system()

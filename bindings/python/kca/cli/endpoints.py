@@ -20,13 +20,15 @@ from .settings import started
 def endpoints(
     application: Annotated[
         str,
-        typer.Argument(metavar="MODULE:NAME", envvar="KCA_APP", help="A system, or a function that makes it."),
+        typer.Argument(metavar="MODULE:NAME", envvar="KCA_APP", help="A system, or a function that makes one."),
     ],
-    start: Annotated[bool, typer.Option("--start", help="Start it first: with its librdkafka properties.")] = False,
+    start: Annotated[
+        bool, typer.Option("--start", help="Start the system first, and show its properties of librdkafka, too.")
+    ] = False,
     as_json: Json = False,
     timeout: Timeout = 10.0,
 ) -> None:
-    """The connections, publishers, consumers and handlers that an application declares, without starting it."""
+    """Show the connections, publishers, consumers and handlers that an application declares, without starting it."""
     system = load(application)
     if start and not isinstance(system, kca.System):
         raise Trouble(f"{application}: --start is for a kca.System, got one of kca.asyncio")
@@ -40,7 +42,7 @@ def endpoints(
 
 
 def load(application: str) -> kca.System | AsyncSystem:
-    """The system of that name, from the working directory or what is installed."""
+    """Gives the system MODULE:NAME; the module is in the working directory or installed."""
     module_name, found, name = application.partition(":")
     if not found:
         raise Trouble(f"an application is MODULE:NAME, such as shop.main:system; got {application}")
@@ -56,7 +58,7 @@ def load(application: str) -> kca.System | AsyncSystem:
     if callable(value):
         value = value()
     if not isinstance(value, kca.System | AsyncSystem):
-        raise Trouble(f"{application} is no system, but a {type(value).__name__}")
+        raise Trouble(f"{application} must be a system, got a {type(value).__name__}")
     return value
 
 

@@ -18,7 +18,7 @@ Timeout = Annotated[
     float,
     typer.Option("--timeout", metavar="SECONDS", rich_help_panel=_CLUSTER, help="How long to wait."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,19 @@ class Cluster:
         list[str] | None,
         typer.Option(
             "-X", "--property", metavar="NAME=VALUE", rich_help_panel=_CLUSTER,
-            help="A property of librdkafka, such as sasl.username=me; repeatable. KCA_PROPERTIES has more of them.",
+            help="A property of librdkafka, such as sasl.username=me. Repeatable. KCA_PROPERTIES can hold more.",
         ),
     ] = None  # fmt: skip
     timeout: Timeout = 10.0
     verbose: Annotated[
         int,
-        typer.Option("-v", "--verbose", count=True, rich_help_panel=_CLUSTER, help="Say more; twice: debug."),
+        typer.Option(
+            "-v", "--verbose", count=True, rich_help_panel=_CLUSTER, help="Log more; twice: debug messages, too."
+        ),
     ] = 0
 
     def settings(self) -> Settings:
-        """The settings that these options and the environment make."""
+        """The settings, from these options and the environment."""
         return settings_of(self.brokers, self.properties, self.verbose, self.timeout)
 
 

@@ -23,32 +23,32 @@ data = Console(highlight=False, width=None if sys.stdout.isatty() else 500)
 
 
 def visible(text: str) -> str:
-    """What comes from others: control characters are shown, and a terminal does not obey them."""
+    """Makes control characters in the text of others visible, so that a terminal does not obey them."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def shown(text: str) -> str:
-    """The same within rich's markup."""
+    """Makes control characters visible, and escapes the text for rich's markup."""
     return escape(visible(text))
 
 
 def say(text: str) -> None:
-    """A line of talk, as kcat marks it."""
+    """Prints a line to stderr, marked as kcat does."""
     talk.print(f"% {visible(text)}", markup=False, soft_wrap=True)
 
 
 def put(line: bytes) -> None:
-    """A line of data."""
+    """Writes a line of data to stdout."""
     sys.stdout.buffer.write(line + b"\n")
 
 
 def flush() -> None:
-    """What was put is to be seen now."""
+    """Flushes stdout, so that the data can be read now."""
     sys.stdout.buffer.flush()
 
 
 def put_json(value: Any) -> None:
-    """A value as one line of JSON."""
+    """Writes a value to stdout as one line of JSON."""
     put(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     flush()
 

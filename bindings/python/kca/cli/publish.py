@@ -19,10 +19,10 @@ from .output import Trouble, flush, put_json, say, talk
 from .records import TYPES, bytes_of, message_of
 from .settings import Settings, complete_topic, started
 
-# The exit code of who was interrupted before all was done, as shells have it.
+# The exit code of a command that Ctrl-C ended before it was done, as shells have it.
 INTERRUPTED = 130
-# Receipts are read at least this often, and waited for when so many are missing: unread ones fill the publisher's
-# buffer of 2000.
+# Receipts are read after every _BURST messages, and waited for once _MOST_MISSING are missing: unread receipts fill the
+# publisher's buffer, which has room for 2000 messages.
 _BURST, _MOST_MISSING = 500, 1500
 
 Fields = dict[str, Any]
@@ -31,34 +31,36 @@ Fields = dict[str, Any]
 @grouped()
 def publish(
     cluster: Cluster,
-    topic: Annotated[str, typer.Option("-t", "--topic", help="The topic.", autocompletion=complete_topic)],
-    name: Annotated[str | None, typer.Argument(help="The message's name; without it lines say their own.")] = None,
+    topic: Annotated[str, typer.Option("-t", "--topic", help="The topic to write.", autocompletion=complete_topic)],
+    name: Annotated[str | None, typer.Argument(help="The message's name. Without it, each line has its own.")] = None,
     payload: Annotated[
-        str | None, typer.Argument(help="The payload, JSON; @FILE: the file's content. Without it: lines.")
+        str | None, typer.Argument(help="The payload, as JSON; @FILE: from a file. Without it, kca reads lines.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("-l", "--lines", help="Messages are the lines of this file, not of stdin.")
+        Path | None, typer.Option("-l", "--lines", help="Read the lines of this file instead of stdin.")
     ] = None,
-    key: Annotated[str | None, typer.Option("-k", "--key", help="The key; default: the correlation id.")] = None,
+    key: Annotated[str | None, typer.Option("-k", "--key", help="The key (default: the correlation id).")] = None,
     delimiter: Annotated[
-        str | None, typer.Option("-K", "--key-delimiter", help="Lines are KEY, this, and the payload.")
+        str | None, typer.Option("-K", "--key-delimiter", help="Each line is a key, this text and a payload.")
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("-H", "--header", metavar="NAME=VALUE", help="A custom header; repeatable.")
+        list[str] | None, typer.Option("-H", "--header", metavar="NAME=VALUE", help="A custom header. Repeatable.")
     ] = None,
-    type: Annotated[str | None, typer.Option("--type", help="command, query, event or document.")] = None,
-    correlation_id: Annotated[str | None, typer.Option("--correlation-id", help="The conversation's id.")] = None,
-    reply_to: Annotated[str | None, typer.Option("--reply-to", help="The channel that replies are to go to.")] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Payloads need not be JSON.")] = False,
-    compression: Annotated[str | None, typer.Option("-z", "--compression", help="gzip, snappy, lz4 or zstd.")] = None,
+    type: Annotated[str | None, typer.Option("--type", help="The type: command, query, event or document.")] = None,
+    correlation_id: Annotated[str | None, typer.Option("--correlation-id", help="The id of the conversation.")] = None,
+    reply_to: Annotated[str | None, typer.Option("--reply-to", help="The channel for replies.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Publish payloads that are not JSON, too.")] = False,
+    compression: Annotated[
+        str | None, typer.Option("-z", "--compression", help="Compress with gzip, snappy, lz4 or zstd.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Publish messages: one from the arguments, or each line of stdin or a file.
+    """Publish messages: one from the arguments, or one for each line of stdin or of a file.
 
-    With NAME, a line is a payload. Without, it is a JSON object with "name", "payload" and, if you like, "key",
-    "headers" and what else `kca consume --json` and `-J` write: what one reads, the other publishes again.
+    With NAME, each line is a payload. Without NAME, each line is a JSON object with "name", "payload" and, if you like,
+    "key", "headers" and the other fields of `kca consume --json` or `-J`, so that kca publishes again what it has read.
 
-    --json writes what became of each message to stdout. Exit code 1: not all were stored.
+    --json writes the outcome of each message to stdout. Exit code 1: not all messages were stored.
     """
     settings = cluster.settings()
     extras = _extras(type, header, correlation_id, reply_to)
@@ -83,7 +85,7 @@ def publish(
             job.run(_messages(lines, from_line, job, file.stat().st_size))
     else:
         if sys.stdin.isatty():
-            say("a message a line; end with Ctrl-D")
+            say("type a message on each line; end with Ctrl-D")
         job.run(_messages(sys.stdin.buffer, from_line, job, None))
 
 
@@ -109,7 +111,7 @@ def _split(line: bytes, delimiter: str | None) -> tuple[bytes | None, bytes]:
         return None, line
     key, found, rest = line.partition(delimiter.encode())
     if not found:
-        raise ValueError(f"the key delimiter {delimiter} is not in it")
+        raise ValueError(f"the line has no key delimiter {delimiter}")
     return key, rest
 
 
@@ -122,12 +124,12 @@ def _checked(payload: bytes, check: Callable[[bytes], None] | None) -> bytes:
         if check:
             check(payload)
     except (kca.PayloadError, ValueError, RecursionError) as e:
-        raise ValueError(f"{str(e).removeprefix('message payload: ')} (--raw publishes it as it is)") from None
+        raise ValueError(f"{str(e).removeprefix('message payload: ')} (--raw publishes any payload)") from None
     return payload
 
 
 def _messages(lines: BinaryIO, from_line: Callable[[bytes], Fields], job: _Job, size: int | None) -> Iterator[Fields]:
-    """A message of each line that is not empty; with a progress bar for who looks at one."""
+    """Makes a message of each line that is not empty, and draws a progress bar on a terminal."""
     columns = [BarColumn(), DownloadColumn(), TransferSpeedColumn()] if size else []
     shown = talk.is_terminal and not lines.isatty()
     with Progress(TextColumn("{task.description}"), *columns, console=talk, disable=not shown, transient=True) as bar:
@@ -143,7 +145,7 @@ def _messages(lines: BinaryIO, from_line: Callable[[bytes], Fields], job: _Job, 
 
 
 class _Job:
-    """Publishes, and counts what became of it."""
+    """Publishes messages, and counts those that were stored and those that failed."""
 
     def __init__(self, settings: Settings, topic: str, compression: Any, as_json: bool) -> None:
         self.topic, self.as_json = topic, as_json
@@ -161,14 +163,14 @@ class _Job:
             try:
                 for fields in messages:
                     bus.publish(token=self.published + 1, **fields)
-                    self.published += 1  # only now: Ctrl-C may come before it is published
+                    self.published += 1  # only now: Ctrl-C may come before the message is published
                     if self.published % _BURST == 0:
                         self._read(queue, 0)
                     while self._missing >= _MOST_MISSING:
                         self._read(queue, 1000)
             except Trouble as e:
                 trouble = e
-            except KeyboardInterrupt:  # a second one does not wait for the receipts
+            except KeyboardInterrupt:  # a second Ctrl-C does not wait for the receipts
                 interrupted = True
             if interrupted:
                 self._count_all(system, bus, queue)
@@ -178,7 +180,7 @@ class _Job:
         if trouble:
             raise trouble
         if interrupted:
-            say("interrupted: what followed was not published")
+            say("interrupted: the messages that follow were not published")
             raise typer.Exit(INTERRUPTED)
 
     @property
@@ -186,7 +188,7 @@ class _Job:
         return self.published - self.stored - self.failed
 
     def _count_all(self, system: kca.System, bus: kca.Bus, queue: kca.Queue) -> None:
-        """Ctrl-C may have come between taking receipts and counting them: the library knows."""
+        """Takes the library's own counts: Ctrl-C may have come between taking receipts and counting them."""
         with suppress(kca.Error):
             bus.flush(self._timeout_ms)
         self._read(queue, 0)
@@ -194,7 +196,7 @@ class _Job:
         self.stored, self.failed = counts["stored"], counts["failed"]
 
     def _read(self, queue: kca.Queue, patience_ms: int) -> None:
-        """Receipts that are there; waits for the first."""
+        """Counts the receipts that are there; waits for the first."""
         wait = patience_ms
         while events := queue.next(1024, wait):
             wait = 0

@@ -21,7 +21,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Offset:
-    """kcat's -o: "earliest" or "latest"; an offset, below 0 from the end; or times to begin and to end at."""
+    """kcat's -o: "earliest" or "latest"; an offset, below 0 counted from the end; or times to begin and to stop at."""
 
     word: str = "earliest"
     number: int | None = None
@@ -30,7 +30,7 @@ class Offset:
 
 
 def time_ms(text: str) -> int:
-    """Milliseconds since 1970 of such, of an ISO time, or of so long ago ("90s", "15m", "2h", "7d")."""
+    """Milliseconds since 1970, from a text with that number, an ISO time, or an age ("90s", "15m", "2h", "7d")."""
     if text.isdigit():
         return int(text)
     if ago := re.fullmatch(r"(\d+)([smhd])", text):
@@ -38,11 +38,12 @@ def time_ms(text: str) -> int:
     try:
         return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
     except ValueError:
-        raise Trouble(f"a time is milliseconds since 1970, an ISO time, or 90s, 15m, 2h, 7d ago; got {text}") from None
+        allowed = "milliseconds since 1970, an ISO time, or an age such as 90s, 15m, 2h, 7d"
+        raise Trouble(f"a time must be {allowed}; got {text}") from None
 
 
 def offset_of(given: list[str]) -> Offset:
-    """What the -o say together."""
+    """The place that all values of -o together describe."""
     found = Offset()
     for text in given:
         if text in {"beginning", "earliest", "stored"}:
@@ -64,7 +65,7 @@ def offset_of(given: list[str]) -> Offset:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be read."""
+    """The topics to read, where to begin and where to stop."""
 
     topics: list[str]
     offset: Offset = Offset()
@@ -89,25 +90,25 @@ def _builder(plan: Plan) -> kca.ConsumerBuilder:
 
 
 def finish(d: kca.Delivery) -> None:
-    """The caller has done with it: it counts, and is not held any more."""
+    """Settles a delivery as done, and frees it."""
     d.done()
     _kca.kca_delivery_free(d._delivery)
 
 
 class Reader:
-    """Deliveries in the order of their partitions; each is to be given to `finish`."""
+    """Gives deliveries, those of a partition in their order. The caller passes each to `finish`."""
 
     def __init__(self, settings: Settings, plan: Plan) -> None:
         if plan.group and (plan.partition is not None or plan.offset.number is not None):
-            raise Trouble("a group says itself which partitions and offsets: -G goes with neither -p nor an offset")
+            raise Trouble("-G cannot be combined with -p or an offset: a group has its own partitions and offsets")
         self._plan, self._settings = plan, settings
         self._wanted: set[tuple[str, int]] = set()
         self._ended: set[tuple[str, int]] = set()
         self._faults = 0
 
     def read(self) -> Generator[kca.Delivery, None, None]:
-        """All that the plan says; for ever, unless it says where to end."""
-        # First without the consumer: its start would have the cluster make a topic that is not there.
+        """Gives the deliveries of the plan, without end unless the plan says where to stop."""
+        # This first system has no consumer: starting one makes the cluster create a missing topic.
         with started(self._settings.system(), self._settings.timeout_ms) as system:
             places = self._places(system)
         self._wanted = set() if self._plan.group else set(places)
@@ -125,7 +126,7 @@ class Reader:
         return str(system.description()["consumers"][0]["name"])
 
     def _places(self, system: kca.System) -> dict[tuple[str, int], dict[str, Any]]:
-        """The partitions there are; a topic that is not there is an error at once."""
+        """Gives the partitions of the topics; raises at once when a topic is missing."""
         found: dict[tuple[str, int], dict[str, Any]] = {}
         for topic in self._plan.topics:
             told = system.describe_cluster(CONNECTION, topic, timeout_ms=self._settings.timeout_ms)
@@ -135,7 +136,7 @@ class Reader:
         return found
 
     def _go_to(self, consumer: kca.Consumer, places: dict[tuple[str, int], dict[str, Any]]) -> None:
-        """To an offset, before anything is taken; below 0 it is from the end."""
+        """Seeks to the plan's offset, before anything is taken; an offset below 0 counts from the end."""
         number = self._plan.offset.number
         if number is None:
             return
@@ -160,7 +161,7 @@ class Reader:
                 return
 
     def _is_in_time(self, d: kca.Delivery) -> bool:
-        """Records of a partition are in the order of their times, as good as: the first late one is its end."""
+        """Whether a delivery is early enough. The first late one ends its partition: times nearly always rise in it."""
         to = self._plan.offset.to_ms
         if (d.topic, d.partition) in self._ended and to is not None:
             return False
@@ -179,7 +180,7 @@ class Reader:
             say(str(event.error))
 
     def _is_over(self, system: kca.System) -> bool:
-        """Nothing came for a while: is nothing to come?"""
+        """Whether all has been read, asked after nothing came for a while."""
         if not self._plan.to_end and self._plan.offset.to_ms is None:
             return False
         if not self._wanted or not self._wanted <= self._ended:

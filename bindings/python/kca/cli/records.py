@@ -22,7 +22,7 @@ Line = Callable[[kca.Delivery], bytes]
 
 
 def text(value: bytes | None) -> Any:
-    """Bytes for JSON: a text, or an object that says that they are none."""
+    """Bytes for JSON: a text, or an object with base64 when they are not UTF-8."""
     if value is None:
         return None
     try:
@@ -32,7 +32,7 @@ def text(value: bytes | None) -> Any:
 
 
 def bytes_of(value: Any) -> bytes | None:
-    """What `text` made of bytes, back again."""
+    """The bytes that `text` made this value of."""
     if isinstance(value, dict) and value.keys() == {"base64"}:
         return base64.b64decode(value["base64"])
     return value.encode() if isinstance(value, str) else value
@@ -50,7 +50,7 @@ def _dumps(value: Any) -> bytes:
 
 
 def _payload(d: kca.Delivery) -> bytes:
-    """The member of the JSON line that holds it; what is JSON goes on as it is, so that no number changes."""
+    """The JSON line's member for the payload. JSON is copied as it is, so that no number changes."""
     payload = d.payload
     if payload is None:
         return b""
@@ -64,7 +64,7 @@ def _payload(d: kca.Delivery) -> bytes:
 
 
 def json_line(d: kca.Delivery) -> bytes:
-    """All of it, as `kca publish` reads it, too."""
+    """The whole message as a line of JSON, which `kca publish` reads."""
     traceparent, tracestate = d.trace_context
     told = {
         "topic": d.topic,
@@ -112,7 +112,7 @@ _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\0": "\0", "\\\\": "\\"}
 
 
 def unescaped(format: str) -> str:
-    """A text in which backslashes stand for what cannot be typed."""
+    """The text, with its backslash escapes replaced by the characters that they stand for."""
     return re.sub(r"\\[ntr0\\]", lambda found: _ESCAPES[found[0]], format)
 
 
@@ -167,7 +167,7 @@ def _from_wire(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def message_of(line: bytes, default_name: str | None) -> dict[str, Any]:
-    """The arguments of `publish` for a line that `json_line` or `envelope` made, or that somebody wrote likewise."""
+    """The arguments of `publish` for a line in the form of `json_line` or of `envelope`."""
     record = json.loads(line)
     if not isinstance(record, dict):
         raise ValueError("it must be a JSON object with a name and a payload")
@@ -175,7 +175,7 @@ def message_of(line: bytes, default_name: str | None) -> dict[str, Any]:
         record = _from_wire(record)
     name = field(record, "name") or default_name
     if not name:
-        raise ValueError('it has no "name"; give one to all lines with --name')
+        raise ValueError('it has no "name", which each line needs when NAME is not given')
     made: dict[str, Any] = {"message": name, "payload": payload_of(record)}
     made["key"] = bytes_of(record.get("key"))
     kind = field(record, "type")
@@ -192,7 +192,7 @@ def message_of(line: bytes, default_name: str | None) -> dict[str, Any]:
 
 
 def payload_of(record: dict[str, Any]) -> bytes | None:
-    """The payload of a line: none, when it has no member that says what it is."""
+    """The payload of a line; None when no member of the line holds one."""
     if field(record, "payload_base64") is not None:
         return base64.b64decode(record["payload_base64"])
     if record.get("payload_text") is not None:

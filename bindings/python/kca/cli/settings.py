@@ -1,4 +1,4 @@
-"""Which cluster, and how: what options, environment variables and properties say, for all commands."""
+"""Settings of all commands: the cluster and how to reach it, from options, environment variables and properties."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .output import Trouble
 
 CONNECTION = "cluster"
 
-# What -X says that is an option of the connection.
+# Properties of -X that the connection has options for.
 _TLS = {"ssl.ca.location": "ca", "ssl.ca.pem": "ca", "ssl.certificate.location": "certificate",
         "ssl.certificate.pem": "certificate", "ssl.key.location": "key", "ssl.key.pem": "key"}  # fmt: skip
 _SASL = {"sasl.mechanisms": "mechanism", "sasl.mechanism": "mechanism", "sasl.username": "user",
@@ -52,7 +52,7 @@ class Settings:
         return max(0, int(self.timeout * 1000))
 
     def shown(self) -> dict[str, str]:
-        """The properties to be shown: without secrets."""
+        """The properties, with stars in place of secrets."""
         return {name: "***" if any(s in name for s in _SECRET) else value for name, value in self.properties.items()}
 
     def connection(self) -> kca.Connection:
@@ -76,7 +76,7 @@ class Settings:
         return made
 
     def system(self, *declarations: kca.PublisherBuilder | kca.ConsumerBuilder) -> kca.System:
-        """A system on the cluster, not started; what goes wrong is said on stderr."""
+        """A system on the cluster, not started, which logs to stderr."""
         made = kca.System(self.connection(), *declarations)
         levels = [kca.LOG_OFF, kca.LOG_INFO, kca.LOG_DEBUG]
         return made.log_to_stderr(levels[min(self.verbosity, 2)])
@@ -115,7 +115,7 @@ def started(system: kca.System, timeout_ms: int) -> Iterator[kca.System]:
 
 
 def complete_topic(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Topics of the cluster, for the shell; none when it cannot be reached soon."""
+    """Topics of the cluster for the shell's completion; none when the cluster does not answer soon."""
     with suppress(Exception):
         settings = settings_of(ctx.params.get("brokers"), ctx.params.get("properties"), 0, 2.0)
         with settings.system() as system:
@@ -125,5 +125,5 @@ def complete_topic(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def is_terminal() -> bool:
-    """Whether data goes to a person."""
+    """Whether stdout is a terminal."""
     return sys.stdout.isatty()

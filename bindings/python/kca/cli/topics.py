@@ -25,13 +25,16 @@ _REMEMBERED = 30
 def topics(
     cluster: Cluster,
     topic: Annotated[
-        str | None, typer.Argument(help="Only this one, with its partitions.", autocompletion=complete_topic)
+        str | None, typer.Argument(help="Show only this topic, with its partitions.", autocompletion=complete_topic)
     ] = None,
-    named: Annotated[str | None, typer.Option("-t", "--topic", help="The same.", autocompletion=complete_topic)] = None,
-    internal: Annotated[bool, typer.Option("--all", help="Those of Kafka itself, too.")] = False,
+    named: Annotated[
+        str | None,
+        typer.Option("-t", "--topic", help="Same as the TOPIC argument.", autocompletion=complete_topic),
+    ] = None,
+    internal: Annotated[bool, typer.Option("--all", help="Also list Kafka's internal topics.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The topics of the cluster, or the partitions of one."""
+    """List the topics of the cluster, or the partitions of one topic."""
     settings = cluster.settings()
     wanted = topic or named
     with started(settings.system(), settings.timeout_ms) as system:
@@ -49,7 +52,7 @@ def topics(
 
 
 def _count(topic: dict[str, Any]) -> int | None:
-    """Records between the first offsets and the ends: those that compaction took away are counted, too."""
+    """Counts the records between the first offsets and the ends, including those that compaction has removed."""
     bounds = [(p["begin"], p["end"]) for p in topic["partitions"]]
     return None if any(None in b for b in bounds) else sum(end - begin for begin, end in bounds)
 
@@ -80,7 +83,7 @@ def _partitions(t: dict[str, Any]) -> Table:
 
 
 def sparkline(values: list[int | None]) -> str:
-    """The course of a number, a bar for each."""
+    """Draws a bar for each of the values."""
     known = [v for v in values if v is not None]
     top = max(known, default=0)
     return "".join(" " if v is None else _BARS[min(v * len(_BARS) // (top + 1), len(_BARS) - 1)] for v in values)
@@ -103,16 +106,16 @@ class _Course:
 @grouped()
 def lag(
     cluster: Cluster,
-    group_argument: Annotated[str | None, typer.Argument(metavar="[GROUP]", help="The group.")] = None,
-    group: Annotated[str | None, typer.Option("-G", "--group", help="The same.")] = None,
+    group_argument: Annotated[str | None, typer.Argument(metavar="[GROUP]", help="The group to look at.")] = None,
+    group: Annotated[str | None, typer.Option("-G", "--group", help="Same as the GROUP argument.")] = None,
     topic: Annotated[
-        str | None, typer.Option("-t", "--topic", help="Of this topic only.", autocompletion=complete_topic)
+        str | None, typer.Option("-t", "--topic", help="Show only this topic.", autocompletion=complete_topic)
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Now, and end.")] = False,
-    interval: Annotated[float, typer.Option("-i", "--interval", min=0.1, help="Seconds between looks.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Print the lag once, and stop.")] = False,
+    interval: Annotated[float, typer.Option("-i", "--interval", min=0.1, help="Seconds between updates.")] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """How far a group is behind, each partition with its course; live on a terminal, else once."""
+    """Show how far a group is behind in each partition. On a terminal the table is updated until Ctrl-C."""
     name = group or group_argument
     if not name:
         raise Trouble("which group? -G GROUP")
