@@ -53,10 +53,10 @@ void kca__event_queue_close(kca__event_queue *q);
 /* Sets the one source, or none (owner NULL); then nobody is inside the old one any more. */
 void kca__event_queue_set_source(kca__event_queue *q, kca__event_source source);
 
-/* Moves all of `receipts` to the queue: what came out of the source. */
+/* Moves all of `receipts`, which came out of the source, to the queue. */
 void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receipts);
 
-/* Likewise, what did not: who serves the source is woken. */
+/* Moves receipts that did not come out of the source, and wakes the thread that serves it. */
 void kca__event_queue_push_refusals(kca__event_queue *q, kca__event_list *receipts);
 
 /* A fault or log line; NULL is ignored. */

@@ -18,7 +18,7 @@ typedef struct kca__option_owner {
 void kca__option_int(int *field, kca__option_owner owner, const char *option, int value, int least,
                      int most);
 
-/* Likewise for a number with a fraction. */
+/* Sets `*field` to a number, which may have a fraction, from `least` to `most`. */
 void kca__option_double(double *field, kca__option_owner owner, const char *option, double value,
                         double least, double most);
 

@@ -77,8 +77,8 @@ const char *kca__connection_protocol(const kca_connection *c) {
     return c->tls ? "ssl" : "plaintext";
 }
 
-/* Where librdkafka does not send a chain that comes as text, it is given the text as a file, in
- * memory and without a name. */
+/* A librdkafka that does not send the chain of a certificate given as text is given the text as a
+ * file, in memory and without a name. */
 static kca_error *set_certificate_text(kca_connection *c, rd_kafka_conf_t *conf, const char *who) {
     if (!kca__has_quirk(KCA__QUIRK_CHAIN_NOT_SENT))
         return kca__property_apply(conf, who, "ssl.certificate.pem", c->tls_certificate);

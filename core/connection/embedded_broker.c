@@ -67,8 +67,8 @@ typedef struct nudging {
     atomic_bool over;
 } nudging;
 
-/* What comes to its socket the cluster's thread never oversleeps; see KCA__QUIRK_MOCK_OVERSLEEPS.
- */
+/* Connects again and again: the cluster's thread may oversleep a command, but never what comes to
+ * its socket; see KCA__QUIRK_MOCK_OVERSLEEPS. */
 static void *nudge(void *argument) {
     const struct timespec pause = {0, NUDGE_MS * 1000000};
     nudging *n = argument;

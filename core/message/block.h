@@ -7,7 +7,7 @@
 
 #include "message/message.h"
 
-/* What kca__block_put_headers takes of a block. */
+/* Bytes of a block that kca__block_put_headers uses. */
 static inline size_t kca__block_headers_size(const kca__header *headers, int count) {
     size_t size = (size_t)count * sizeof *headers;
     for (int i = 0; i < count; i++)

@@ -34,7 +34,7 @@ kca_error *kca__publisher_builder_new(kca_publisher_builder **out, const char *c
 kca_error *kca__publisher_builder_copy(kca_publisher_builder **out, const kca_publisher_builder *b);
 void kca__publisher_builder_free(kca_publisher_builder *b);
 
-/* What no single setter can check. */
+/* Checks what no single setter can. */
 kca_error *kca__publisher_builder_check(const kca_publisher_builder *b);
 
 /* No batch timer delays a publish that waits for its answer. */

@@ -7,9 +7,8 @@
 /* How many nodes there are, running or not. */
 int node_count(void);
 
-/* Kill ends a node at once, as a crash does; start starts an ended node again, on its ports and
- * data.
- */
+/* node_kill ends a node at once, as a crash does; node_restart starts it again, on its ports and
+ * data. */
 void node_kill(int node);
 void node_restart(int node);
 
