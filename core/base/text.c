@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include "base/number.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,11 +29,6 @@ char *kca__text_format(const char *format, ...) {
     return len < 0 ? NULL : text;
 }
 
-static int least(int a, int b, int c) {
-    int ab = a < b ? a : b;
-    return ab < c ? ab : c;
-}
-
 enum { NAME_LIMIT = 128 };
 
 int kca__text_distance(const char *a, const char *b) {
@@ -45,7 +42,8 @@ int kca__text_distance(const char *a, const char *b) {
         row[0] = i;
         for (int j = 1; j <= b_len; j++) {
             int above = row[j];
-            row[j] = least(row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            row[j] = kca__min_int(kca__min_int(row[j], row[j - 1]) + 1,
+                                  diagonal + (a[i - 1] != b[j - 1]));
             diagonal = above;
         }
     }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "base/list.h"
 #include "engine/frontier.h"
 #include "engine/offset_map.h"
 
@@ -30,13 +31,12 @@ typedef struct kca__assigned {
     int64_t last_offset;   /* of the last record that came; -1: none */
     uint64_t told;         /* frontier.changes when the group was last told; KCA__NOT_TOLD */
     int64_t committed;     /* what the group was told; -1: nothing in this assignment */
-    struct kca_delivery *parked_first; /* their turn has come, but it is paused or draining */
-    struct kca_delivery *parked_last;
-    bool draining; /* nothing more of it is given out */
-    bool revoked;  /* settling its deliveries no longer counts */
-    int held;      /* records of it that the engine holds */
-    int out;       /* of these, given out and not settled */
-    int writing;   /* of these, being dead-lettered */
+    kca__list parked;      /* deliveries whose turn has come, but it is paused or draining */
+    bool draining;         /* nothing more of it is given out */
+    bool revoked;          /* settling its deliveries no longer counts */
+    int held;              /* records of it that the engine holds */
+    int out;               /* of these, given out and not settled */
+    int writing;           /* of these, being dead-lettered */
 } kca__assigned;
 
 #define KCA__NOT_TOLD UINT64_MAX

@@ -41,7 +41,7 @@ struct kca_delivery {
     kca__fate fate;
     bool in_lane;
     kca_delivery *all_next; /* of all that were ever made */
-    kca_delivery *next;     /* free, parked or condemned ones; those that are out, oldest first */
+    kca_delivery *next;     /* of those that are free; of those that are out, oldest first */
     kca_delivery *previous;
     kca_delivery *sharing; /* ring of the deliveries of one record; itself when alone */
     bool shared;           /* another delivery has its record, or had it */

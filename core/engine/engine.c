@@ -238,7 +238,7 @@ kca__engine_rest kca__engine_see_rest(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
     kca__engine_rest rest = {.stopping = e->stopping,
                              .out = e->out,
-                             .letters = e->condemned + e->writing + e->coming_letters,
+                             .letters = e->condemned.count + e->writing + e->coming_letters,
                              .drain_deadline = e->drain_deadline};
     pthread_mutex_unlock(&e->lock);
     return rest;
@@ -262,7 +262,7 @@ static bool shut_delivery_locked(kca__engine *e, kca_delivery *d) {
 static void shut_partitions_locked(kca__engine *e) {
     for (kca__assigned *a = e->assigned.first, *next; a; a = next) {
         next = a->next;
-        a->parked_first = a->parked_last = NULL;
+        a->parked = (kca__list){0};
         a->revoked = true;
         if (a->held == 0)
             kca__assigned_list_remove(&e->assigned, a);
@@ -276,8 +276,7 @@ int kca__engine_shut(kca__engine *e) {
     kca__lanes_clear(&e->lanes);
     e->due = (kca__due_queue){0};
     e->coming = e->coming_letters = 0;
-    e->condemned_first = e->condemned_last = NULL;
-    e->condemned = 0;
+    e->condemned = (kca__list){0};
     /* Also of partitions that have gone: leaving the group revoked them all. */
     for (kca_delivery *d = e->all; d; d = d->all_next)
         unsettled += shut_delivery_locked(e, d);
@@ -301,7 +300,7 @@ kca__engine_counts kca__engine_count(kca__engine *e) {
     kca__engine_counts counts = e->counts;
     counts.held = e->held;
     counts.out = e->out;
-    counts.waiting = e->coming + e->condemned + e->writing;
+    counts.waiting = e->coming + e->condemned.count + e->writing;
     pthread_mutex_unlock(&e->lock);
     return counts;
 }

@@ -63,13 +63,12 @@ void kca__engine_begin_drain(kca__engine *e, const char *topic, int partition) {
 }
 
 static void drop_parked_locked(kca__engine *e, kca__assigned *a) {
-    kca_delivery *d = a->parked_first;
-    a->parked_first = a->parked_last = NULL;
     /* The partition itself may go with the last of them. */
-    for (kca_delivery *next; d; d = next) {
-        next = d->next;
+    kca__list parked = a->parked;
+    a->parked = (kca__list){0};
+    kca_delivery *d;
+    while ((d = kca__list_take(&parked)))
         kca__engine_drop_locked(e, d);
-    }
 }
 
 /* It stays in the list until no record of it is held. */
@@ -117,11 +116,10 @@ static void sweep_due_locked(kca__engine *e) {
 }
 
 static void sweep_condemned_locked(kca__engine *e) {
-    kca_delivery *d = e->condemned_first;
-    e->condemned_first = e->condemned_last = NULL;
-    e->condemned = 0;
-    for (kca_delivery *next; d; d = next) {
-        next = d->next;
+    kca__list condemned = e->condemned;
+    e->condemned = (kca__list){0};
+    kca_delivery *d;
+    while ((d = kca__list_take(&condemned))) {
         if (d->assigned->revoked)
             kca__engine_drop_locked(e, d);
         else
@@ -166,12 +164,9 @@ int kca__engine_await_drained(kca__engine *e, int64_t deadline) {
 /* ---- pausing ---- */
 
 static void unpark_locked(kca__engine *e, kca__assigned *a) {
-    kca_delivery *d = a->parked_first;
-    a->parked_first = a->parked_last = NULL;
-    for (kca_delivery *next; d; d = next) {
-        next = d->next;
+    kca_delivery *d;
+    while ((d = kca__list_take(&a->parked)))
         kca__lanes_put_back(&e->lanes, &d->lane);
-    }
 }
 
 /* All assignments of it, past ones that are still held too. */

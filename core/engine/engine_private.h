@@ -135,9 +135,7 @@ struct kca__engine {
     int coming;         /* in the due queue */
     int coming_letters; /* of these, dead letters to be written again */
     int64_t poller_wakes_ms;
-    kca_delivery *condemned_first;
-    kca_delivery *condemned_last;
-    int condemned;
+    kca__list condemned;
     int writing;
     kca__held_records batch; /* of the next transaction: what settled deliveries published */
     uint64_t random;         /* of the jitter; not 0 */

@@ -93,10 +93,7 @@ static void come_later_locked(kca__engine *e, kca_delivery *d) {
 
 static void condemn_locked(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_CONDEMNED;
-    d->next = NULL;
-    *(e->condemned_last ? &e->condemned_last->next : &e->condemned_first) = d;
-    e->condemned_last = d;
-    e->condemned++;
+    kca__list_add(&e->condemned, &d->event.link);
     wake_poller_by_locked(e, 0);
 }
 
@@ -225,12 +222,8 @@ int64_t kca__engine_see_to_due(kca__engine *e, int64_t now_ms, int64_t latest_ms
 
 kca_delivery *kca__engine_take_condemned(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
-    kca_delivery *d = e->condemned_first;
+    kca_delivery *d = kca__list_take(&e->condemned);
     if (d) {
-        e->condemned_first = d->next;
-        if (!d->next)
-            e->condemned_last = NULL;
-        e->condemned--;
         e->writing++;
         e->holders++;
         d->assigned->writing++;

@@ -139,14 +139,11 @@ static void give_out_locked(kca__engine *e, kca_delivery *d) {
 
 /* Its turn has come, but nothing of its partition is given out now. */
 static void park_locked(kca_delivery *d) {
-    kca__assigned *a = d->assigned;
-    d->next = NULL;
-    *(a->parked_last ? &a->parked_last->next : &a->parked_first) = d;
-    a->parked_last = d;
+    kca__list_add(&d->assigned->parked, &d->event.link);
 }
 
 bool kca__engine_has_ready_locked(const kca__engine *e) {
-    return e->lanes.ready_count > 0 && e->batch.count < MOST_IN_BATCH;
+    return e->lanes.ready.count > 0 && e->batch.count < MOST_IN_BATCH;
 }
 
 kca_delivery *kca__engine_take_locked(kca__engine *e) {

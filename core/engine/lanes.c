@@ -20,8 +20,7 @@ void kca__lanes_close(kca__lanes *l) {
 
 void kca__lanes_clear(kca__lanes *l) {
     memset(l->buckets, 0, (l->mask + 1) * sizeof *l->buckets);
-    l->ready_first = l->ready_last = NULL;
-    l->ready_count = 0;
+    l->ready = (kca__list){0};
 }
 
 /* Eight bytes at a time: keys are mostly UUIDs, and this runs for each record. */
@@ -46,20 +45,11 @@ static bool same_lane(const kca__lane_entry *a, const kca__lane_entry *b) {
            a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
 }
 
-static void make_ready(kca__lanes *l, kca__lane_entry *e) {
-    e->next = NULL;
-    if (l->ready_last)
-        l->ready_last->next = e;
-    else
-        l->ready_first = e;
-    l->ready_last = e;
-    l->ready_count++;
-}
-
 void kca__lanes_add(kca__lanes *l, kca__lane_entry *e) {
-    e->behind = e->last = e->in_bucket = e->next = NULL;
+    e->behind = (kca__list){0};
+    e->in_bucket = NULL;
     if (e->key_len == 0) {
-        make_ready(l, e);
+        kca__list_add(&l->ready, &e->link);
         return;
     }
     e->hash = hash_key(e->topic_partition, e->key, e->key_len);
@@ -67,32 +57,20 @@ void kca__lanes_add(kca__lanes *l, kca__lane_entry *e) {
     for (kca__lane_entry *head = *bucket; head; head = head->in_bucket) {
         if (!same_lane(head, e))
             continue;
-        if (head->last)
-            head->last->next = e;
-        else
-            head->behind = e;
-        head->last = e;
+        kca__list_add(&head->behind, &e->link);
         return;
     }
     e->in_bucket = *bucket;
     *bucket = e;
-    make_ready(l, e);
+    kca__list_add(&l->ready, &e->link);
 }
 
 kca__lane_entry *kca__lanes_take(kca__lanes *l) {
-    kca__lane_entry *e = l->ready_first;
-    if (!e)
-        return NULL;
-    l->ready_first = e->next;
-    if (!l->ready_first)
-        l->ready_last = NULL;
-    l->ready_count--;
-    e->next = NULL;
-    return e;
+    return kca__list_take(&l->ready);
 }
 
 void kca__lanes_put_back(kca__lanes *l, kca__lane_entry *e) {
-    make_ready(l, e);
+    kca__list_add(&l->ready, &e->link);
 }
 
 /* Where the bucket has this head. */
@@ -113,15 +91,14 @@ bool kca__lanes_finish(kca__lanes *l, kca__lane_entry *e) {
     if (e->key_len == 0)
         return false;
     kca__lane_entry **at = link_to(l, e);
-    kca__lane_entry *head = e->behind;
+    kca__lane_entry *head = kca__list_take(&e->behind);
     if (!head) {
         *at = e->in_bucket;
         return false;
     }
-    head->behind = head->next;
-    head->last = head->behind ? e->last : NULL;
+    head->behind = e->behind;
     head->in_bucket = e->in_bucket;
     *at = head;
-    make_ready(l, head);
+    kca__list_add(&l->ready, &head->link);
     return true;
 }

@@ -17,29 +17,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
+
 /* Which deliveries are in one lane, and so wait for one another. */
 typedef enum kca__order { KCA__ORDER_KEY, KCA__ORDER_PARTITION, KCA__ORDER_NONE } kca__order;
 
 typedef struct kca__lane_entry {
+    kca__link link; /* private to lanes.c: in the ready queue, or behind the head of its lane */
+
     /* set by the owner before kca__lanes_add */
     const void *topic_partition; /* equal keys of different ones are different lanes */
     const void *key;
     size_t key_len; /* 0: no key */
 
     /* private to lanes.c */
-    struct kca__lane_entry *next;      /* in the ready queue, or behind in the lane */
     struct kca__lane_entry *in_bucket; /* of heads: the next head of the bucket */
-    struct kca__lane_entry *behind;    /* of heads: first entry behind */
-    struct kca__lane_entry *last;      /* of heads: last entry behind */
+    kca__list behind;                  /* of heads: the others of its lane */
     uint64_t hash;
 } kca__lane_entry;
 
 typedef struct kca__lanes {
     kca__lane_entry **buckets;
     uint64_t mask;
-    kca__lane_entry *ready_first;
-    kca__lane_entry *ready_last;
-    int ready_count;
+    kca__list ready;
 } kca__lanes;
 
 /* For about `capacity` entries at a time; false when memory is out. */

@@ -1,6 +1,7 @@
 #include "inbound/consumer_builder.h"
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "dead_letter/dead_letter.h"
 #include "kafka/option_properties.h"
@@ -216,10 +217,6 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
     return NULL;
 }
 
-static int least(int a, int b) {
-    return a < b ? a : b;
-}
-
 /* What no option says alone, over what the options' rows set. */
 static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded,
                                     rd_kafka_conf_t *conf, const char *who) {
@@ -234,11 +231,11 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded
         {"message.max.bytes", b->max_bytes < 1000000 ? b->max_bytes : 1000000},
         {"fetch.message.max.bytes", b->max_bytes},
         {"receive.message.max.bytes", receive},
-        {"heartbeat.interval.ms", embedded
-                                      ? least(b->heartbeat_interval_ms, EMBEDDED_SESSION_MS / 4)
-                                      : b->heartbeat_interval_ms},
-        {"session.timeout.ms",
-         embedded ? least(b->session_timeout_ms, EMBEDDED_SESSION_MS) : b->session_timeout_ms},
+        {"heartbeat.interval.ms",
+         embedded ? kca__min_int(b->heartbeat_interval_ms, EMBEDDED_SESSION_MS / 4)
+                  : b->heartbeat_interval_ms},
+        {"session.timeout.ms", embedded ? kca__min_int(b->session_timeout_ms, EMBEDDED_SESSION_MS)
+                                        : b->session_timeout_ms},
         {"topic.metadata.refresh.interval.ms", refresh_ms},
         /* see KCA__QUIRK_METADATA_AGE */
         {"metadata.max.age.ms", refresh_ms < 300000 ? 900000 : refresh_ms * 3},

@@ -1,5 +1,6 @@
 #include "inbound/poller.h"
 
+#include "base/number.h"
 #include "inbound/dead_letter_channel.h"
 #include "inbound/fetch.h"
 #include "inbound/offsets.h"
@@ -55,18 +56,14 @@ static bool is_needed(kca__inbound *in, bool *draining) {
     return (rest.out > 0 || letters) && kca__clock_left_ms(rest.drain_deadline) != 0;
 }
 
-static int least(int a, int b) {
-    return a < b ? a : b;
-}
-
 static int tick_ms(const kca__inbound *in, bool draining) {
     if (draining)
         return DRAIN_TICK_MS;
     int tick = TICK_MS;
     if (kca__consumer_builder_commits(in->options))
-        tick = least(tick, kca__consumer_builder_commit_interval_ms(in->options));
+        tick = kca__min_int(tick, kca__consumer_builder_commit_interval_ms(in->options));
     if (in->setup.processing_timeout_ms > 0)
-        tick = least(tick, in->setup.processing_timeout_ms / 4 + 1);
+        tick = kca__min_int(tick, in->setup.processing_timeout_ms / 4 + 1);
     return tick;
 }
 

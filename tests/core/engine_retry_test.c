@@ -152,7 +152,7 @@ static void test_an_error_of_the_list_is_not_tried_again(void **state) {
     open_with(&f, setup);
     accept(&f, 0, 0, 1);
     fail_with(take(&f), "NegativeAmount");
-    assert_int_equal(f.engine->condemned, 1);
+    assert_int_equal(f.engine->condemned.count, 1);
     assert_int_equal(f.engine->counts.retried, 0);
     close_engine(&f);
 }
@@ -167,7 +167,7 @@ static void test_a_retry_that_the_end_comes_before_is_not_settled(void **state) 
     finish(take_offset(&f, 1), KCA_FAILED);
     kca__engine_stop(f.engine, KCA__CLOCK_NEVER);
     finish(late, KCA_FAILED);
-    assert_int_equal(f.engine->condemned, 0);
+    assert_int_equal(f.engine->condemned.count, 0);
     assert_int_equal(commit(&f), NOTHING);
     assert_int_equal(kca__engine_shut(f.engine), 0);
     assert_int_equal(f.live, 0);
@@ -330,7 +330,7 @@ static void test_a_dead_letter_of_a_partition_that_went_moves_nothing(void **sta
     kca__engine_begin_drain(f.engine, "things", 0);
     assert_int_equal(kca__engine_await_drained(f.engine, kca__clock_ms()), 1);
     forget(&f, 0);
-    assert_int_equal(f.engine->condemned, 0);
+    assert_int_equal(f.engine->condemned.count, 0);
     assign(&f, 0);
     kca__engine_letter_stored(writing);
     assert_int_equal(commit(&f), NOTHING);

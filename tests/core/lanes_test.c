@@ -21,7 +21,7 @@ static void test_entries_of_one_key_leave_one_after_another(void **state) {
     kca__lanes_add(&l, &a);
     kca__lanes_add(&l, &b);
     kca__lanes_add(&l, &c);
-    assert_int_equal(l.ready_count, 1);
+    assert_int_equal(l.ready.count, 1);
     assert_ptr_equal(kca__lanes_take(&l), &a);
     assert_null(kca__lanes_take(&l));
     assert_true(kca__lanes_finish(&l, &a));
@@ -100,7 +100,7 @@ static void test_many_keys_share_few_buckets(void **state) {
     }
     for (int i = 0; i < MANY * 2; i++)
         kca__lanes_add(&l, &entries[i]);
-    assert_int_equal(l.ready_count, MANY);
+    assert_int_equal(l.ready.count, MANY);
     for (int i = 0; i < MANY; i++)
         assert_ptr_equal(kca__lanes_take(&l), &entries[2 * i]);
     for (int i = MANY - 1; i >= 0; i--)
@@ -124,7 +124,7 @@ static void test_keys_are_compared_whole(void **state) {
     kca__lanes_add(&l, &a);
     kca__lanes_add(&l, &b);
     kca__lanes_add(&l, &c);
-    assert_int_equal(l.ready_count, 3);
+    assert_int_equal(l.ready.count, 3);
     kca__lanes_close(&l);
 }
 
