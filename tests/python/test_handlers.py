@@ -246,10 +246,10 @@ class Odd:
 @pytest.mark.parametrize(
     ("handler", "reason"),
     [
-        (lambda payload, message, bus: None, "nothing is given for its parameter bus"),
-        (lambda payload, *, bus: None, "nothing is given for its parameter bus"),
-        (lambda *arguments, bus: None, "nothing is given for its parameter bus"),
-        (lambda *, bus: None, "nothing is given for its parameter bus"),
+        (lambda payload, message, bus: None, "kca has nothing for its parameter bus"),
+        (lambda payload, *, bus: None, "kca has nothing for its parameter bus"),
+        (lambda *arguments, bus: None, "kca has nothing for its parameter bus"),
+        (lambda *, bus: None, "kca has nothing for its parameter bus"),
         (lambda: None, "nothing"),
     ],
 )

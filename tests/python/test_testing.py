@@ -95,7 +95,7 @@ def test_what_is_not_there_is_told_with_what_is(app: TestedSystem) -> None:
     ):
         with pytest.raises(AssertionError, match="ORD-1"):
             check()
-    with pytest.raises(LookupError, match="nothing is declared for payments"):
+    with pytest.raises(LookupError, match="no channel payments is declared"):
         app.publish("payments", "x")
 
 
@@ -130,7 +130,7 @@ def test_a_started_system_is_refused() -> None:
 def test_what_is_never_done_is_said() -> None:
     with embedded(shop(max_attempts=0, retry_backoff_ms=1), timeout=0.3) as app:
         app.publish("orders", OrderCreated("ORD-1", 0))
-        with pytest.raises(TimeoutError, match="not all was handled"):
+        with pytest.raises(TimeoutError, match="not all messages were handled"):
             app.run()
 
 
@@ -179,7 +179,7 @@ def test_a_system_of_asyncio_runs_in_the_tests_loop() -> None:
                     await app.assert_nothing_failed()
                 with pytest.raises(AssertionError, match="ORD-1"):
                     await app.assert_nothing_published("invoices")
-                with pytest.raises(LookupError, match="nothing is declared for payments"):
+                with pytest.raises(LookupError, match="no channel payments is declared"):
                     await app.publish("payments", "x")
         assert system.description() == before
         assert set(system._rooms) == {"invoices", "orders.dead"}
@@ -201,7 +201,7 @@ def test_in_a_loop_a_consumer_that_stops_and_one_that_hangs_are_told() -> None:
 
         async with embedded(system, timeout=0.3) as app:
             await app.publish("orders", "orderLost")
-            with pytest.raises(TimeoutError, match="not all was handled"):
+            with pytest.raises(TimeoutError, match="not all messages were handled"):
                 await app.run()
 
     asyncio.run(asyncio.wait_for(work(), DEADLINE_SECONDS))

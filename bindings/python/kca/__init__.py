@@ -13,7 +13,7 @@
         system.event_bus("orders").publish("orderCreated", {"id": "ORD-1"}, key="customer-7")
         system.consumer("billing").run()                # until Ctrl-C
 
-`kca.asyncio` has the same for asyncio, `kca.testing` runs a system inside a test, `kca --help` is the command line.
+`kca.asyncio` is for asyncio, `kca.testing` runs a system inside a test, `kca --help` is the command line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from . import _kca
 if _kca.kca_abi() != 1:
     raise ImportError(f"kca: this package speaks ABI 1, libkca speaks {_kca.kca_abi()}")
 
-# Registers the handle types, and who frees them.
+# Registers the handle types and the functions that free them.
 from . import swig as _swig  # noqa: F401
 from .builders import ConsumerBuilder, PublisherBuilder, RedriveBuilder
 from .bus import Bus

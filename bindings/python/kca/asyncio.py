@@ -1,4 +1,4 @@
-"""Systems in asyncio's loop, with uvloop too: the same words as in `kca`, and what waits is awaited.
+"""Systems in asyncio's loop, with uvloop too: the classes of `kca`, with coroutines in place of calls that wait.
 
     async with kca.asyncio.System(...) as system:
         receipt = await system.event_bus("orders").publish(OrderCreated("ORD-1"))
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 _DELIVERY: int = _kca.KCA_EVENT_DELIVERY
-# So many deliveries are given out before others of the loop have their turn.
+# Deliveries that an iterator gives before the loop runs other tasks: enough to keep the cost of a turn small.
 _BUDGET = 32
 # How long a publish waits for room unless its publisher says otherwise.
 _BUFFER_TIMEOUT_MS = 10000
 
 
 async def _in_executor(function: Any, *arguments: Any) -> Any:
-    """A call that waits in C. When the task is cancelled meanwhile, the call is waited for first."""
+    """Awaits a call that waits in C. When the task is cancelled meanwhile, it still waits for the call to return."""
     call = asyncio.get_running_loop().run_in_executor(None, function, *arguments)
     try:
         return await asyncio.shield(call)
@@ -55,7 +55,7 @@ async def _in_executor(function: Any, *arguments: Any) -> Any:
 
 
 async def _ended(call: asyncio.Future[Any]) -> None:
-    """Waits for the call; nobody asks what came of it."""
+    """Waits for the call, and drops its result."""
     await asyncio.wait([call])
     if not call.cancelled():
         call.exception()
@@ -71,17 +71,17 @@ class Bus:
         self._room_ms = room_ms
 
     def publish(self, message: Any, payload: Any = None, **fields: Unpack[threads.Fields]) -> asyncio.Future[Receipt]:
-        """Publishes a message, as `kca.Bus.publish` takes it; what is awaited is its receipt.
+        """Publishes a message, given as to `kca.Bus.publish`; await its receipt.
 
-        It is handed over in this call: messages that are published one after another keep their order, also when
-        all of their receipts are awaited together. While the buffer is full it waits for room, as long as the
+        The message is buffered in this call: messages that are published one after another keep their order, also when
+        all of their receipts are awaited together. While the buffer is full, the message waits for room, as long as the
         publisher's `buffer_timeout_ms` says.
 
         Raises:
-            Error: by kind; when awaited: there was no room, or the broker did not confirm the message. What is wrong
-                with the message is raised in this call.
-            StateError: in this call: the system is not started, or in another loop than the one that runs here. From
-                another thread: `asyncio.run_coroutine_threadsafe` with a coroutine that publishes.
+            Error: by kind; when awaited: there was no room, or the broker did not confirm the message. A fault of the
+                message itself is raised in this call.
+            StateError: in this call: the system is not started, or was started in another loop. To publish from
+                another thread, pass a coroutine that publishes to `asyncio.run_coroutine_threadsafe`.
         """
         receipts = self._system._receipts_now()
         full: BufferFullError | None = None
@@ -100,7 +100,7 @@ class Bus:
         return receipts.wait(put, full, self._room_ms)
 
     async def flush(self, timeout_ms: int = -1) -> None:
-        """Waits until all that was published is answered."""
+        """Waits until the broker has answered every published message."""
         loop = asyncio.get_running_loop()
         end = None if timeout_ms < 0 else loop.time() + timeout_ms / 1000
         while True:  # in slices: a call that is cancelled is waited for
@@ -140,7 +140,7 @@ class _Wake:
 class Consumer(BaseConsumer):
     """A consumer of a started system. Handlers run as tasks of the loop: `await consumer.run()`.
 
-    Or deliveries are iterated over, and settled by who does so:
+    Or iterate over deliveries, and settle each:
 
         async for delivery in consumer:
             ...
@@ -165,7 +165,7 @@ class Consumer(BaseConsumer):
     # ---- joining and leaving ----
 
     async def _join(self) -> Any:
-        """The queue, once those are left that were iterated over."""
+        """Gives the queue, after earlier iterators have left theirs."""
         await self._leave()
         return await _in_executor(_kca.kca_consumer_queue, self._handle)
 
@@ -175,7 +175,7 @@ class Consumer(BaseConsumer):
                 await _in_executor(_kca.kca_queue_free, self._left.pop())
 
     def _leave_later(self, loop: asyncio.AbstractEventLoop, queue: Any) -> None:
-        """From any thread."""
+        """Has the loop leave a queue; may be called on any thread."""
         self._left.append(queue)
         try:
             loop.call_soon_threadsafe(self._begin_leaving, loop)
@@ -193,11 +193,11 @@ class Consumer(BaseConsumer):
         """Joins the group and handles deliveries until `stop`, shutdown or cancellation.
 
         A handler that returns has done its work, one that raises `Rejected` rejects the message, and one that raises
-        anything else has failed. Cancelled, it stops, waits for the handlers that run and commits; cancelled once more,
-        it cancels them, and their messages come again after the next start.
+        anything else has failed. A cancelled `run` stops, waits for the handlers that run, and commits. Cancelled once
+        more, it cancels the handlers, and their messages come again after the next start.
 
         Raises:
-            Error: what ended the consumer.
+            Error: the error that ended the consumer.
         """
         self._work.begin(self.name)
         queue = await self._join()
@@ -279,7 +279,7 @@ class Consumer(BaseConsumer):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Consumer]:
-        """Runs it meanwhile: `async with consumer.running(): ...`; raises at the end what ended it before."""
+        """Runs the consumer during a block: `async with consumer.running(): ...`; raises the error that ended it."""
         task = asyncio.create_task(self.run())
         task.add_done_callback(self._told)
         try:
@@ -295,12 +295,12 @@ class Consumer(BaseConsumer):
     # ---- iterating ----
 
     def __aiter__(self) -> AsyncIterator[Delivery]:
-        """Joins the group and gives each delivery, which is to be settled; leaves when the loop over it ends."""
+        """Joins the group and gives each delivery, which the caller settles; leaves when the iteration ends."""
         return _Deliveries(self)
 
 
 def _is_cancelled() -> bool:
-    """Whether the current task is; Python 3.10 does not tell, and there a CancelledError always counts as that."""
+    """Whether the current task is cancelled. Python 3.10 does not tell: there every CancelledError counts."""
     task: Any = asyncio.current_task()
     return not hasattr(task, "cancelling") or task.cancelling() > 0
 
@@ -317,7 +317,7 @@ class _Deliveries:
         self._given = 0
 
     def __del__(self) -> None:
-        """Leaving talks to the cluster: not in the loop's thread, and before the consumer joins again."""
+        """Leaves later: leaving talks to the cluster, which the loop's thread must not wait for."""
         if self._queue is not None and self._wake:
             self._consumer._leave_later(self._wake.loop, self._queue)
 
@@ -351,7 +351,7 @@ class _Deliveries:
 class System(BaseSystem[Bus, Consumer]):
     """Connections, publishers, consumers and handlers: `async with kca.asyncio.System(...) as system: ...`.
 
-    Publishers do not block the loop: they are `async_`, and wait for room in the loop.
+    Publishers do not block the loop: they are `async_`, and messages wait for room in the loop.
     """
 
     _consumer_type = Consumer
@@ -371,7 +371,7 @@ class System(BaseSystem[Bus, Consumer]):
             return await self.shutdown()
         try:
             await self.shutdown(HASTY_MS if self._work.hasty else SHUTDOWN_MS)
-        except Error as e:  # what went wrong inside, or was broken off, says more
+        except Error as e:  # the exception from inside the block says more
             system_log.warning("%s", e)
 
     def add_publisher(self, publisher: PublisherBuilder) -> Self:
@@ -382,13 +382,13 @@ class System(BaseSystem[Bus, Consumer]):
 
     def _adapted(self, publisher: PublisherBuilder) -> PublisherBuilder:
         own = publisher._copy().with_buffer_timeout_ms(0).with_async(True)
-        # Who waits for each answer waits for no batch.
+        # A caller that waits for each answer must not wait for a batch.
         return own if publisher._last("async", True) else own.with_linger_ms(0)
 
     async def start(self, timeout_ms: int = 10000) -> Self:
-        """Checks what is declared, reaches each cluster, and opens the publishers. It belongs to this loop then.
+        """Checks the declarations, reaches each cluster, opens the publishers. The system then belongs to this loop.
 
-        When it is cancelled, it ends soon, and the system is not started.
+        A cancelled start ends soon, and leaves the system not started.
         """
         self._prepare()
         try:
@@ -402,9 +402,9 @@ class System(BaseSystem[Bus, Consumer]):
         return self
 
     async def shutdown(self, timeout_ms: int = SHUTDOWN_MS) -> None:
-        """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left.
+        """Stops the consumers, commits, sends buffered messages, and closes; an error says what was left.
 
-        Cancelled it is as if the time were over: the system is closed, and nobody waits for what was left.
+        A cancelled shutdown acts as if its time were over: it closes the system without waiting for the rest.
         """
         begun = asyncio.get_running_loop().time()
         try:
@@ -425,7 +425,7 @@ class System(BaseSystem[Bus, Consumer]):
                 self._receipts = None
 
     async def _interruptible(self, function: Any, *arguments: Any) -> None:
-        """A call that waits in C, and ends soon when the task is cancelled."""
+        """Awaits a call that waits in C, and makes it end soon when the task is cancelled."""
         call = asyncio.get_running_loop().run_in_executor(None, function, *arguments)
         try:
             await asyncio.shield(call)
@@ -450,9 +450,9 @@ class System(BaseSystem[Bus, Consumer]):
     async def describe_cluster(
         self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
     ) -> dict[str, Any]:
-        """What the connection's cluster has, all topics or one; with a group, how far that has come.
+        """Describes the connection's cluster: all topics or one; with a group, also how far the group has come.
 
-        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
+        Gives the object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
         """
         told: dict[str, Any] = json.loads(
             await _in_executor(_kca.kca_system_describe_cluster, self._handle, connection, topic, group, timeout_ms)
@@ -460,7 +460,7 @@ class System(BaseSystem[Bus, Consumer]):
         return told
 
     async def redrive(self, redrive: RedriveBuilder, timeout_ms: int = 60000) -> dict[str, Any]:
-        """Publishes dead letters again, or says what it would publish; gives the report described in kca_abi.h."""
+        """Publishes dead letters again, or reports what it would publish; gives the report described in kca_abi.h."""
         report: dict[str, Any] = json.loads(
             await _in_executor(_kca.kca_system_redrive, self._handle, redrive._handle, timeout_ms)
         )

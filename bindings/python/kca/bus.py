@@ -17,7 +17,7 @@ _EXACT_HEADERS = (dict, type(None))
 
 
 class Fields(TypedDict, total=False):
-    """What a message may be given, besides its name and payload; see `Bus.publish`."""
+    """Fields of a message besides its name and payload; see `Bus.publish`."""
 
     key: bytes | str | None
     type: int | None
@@ -56,26 +56,27 @@ class Bus:
     ) -> None:
         """Publishes a message.
 
-        Of a publisher that is not async it returns when the broker has stored it; else a receipt follows on the
-        system's queue when `token` is not 0, and a failure without a token is a fault. It waits while the buffer is
-        full.
+        With a publisher that is not async, the call returns when the broker has stored the message. Else a receipt
+        follows on the system's queue when `token` is not 0, and a failure without a token becomes a fault. The call
+        waits while the buffer is full.
 
-        Inside a handler the message continues the trace of what is handled; inside a span of OpenTelemetry that one.
+        Inside a span of OpenTelemetry the message continues that span's trace; else, inside a handler, the trace of the
+        handled message.
 
         Args:
             message: the message's name; or an object of a dataclass, a pydantic model or a msgspec struct, which is the
-                payload, and whose class gives the name: `OrderCreated` is "orderCreated"; or a `Message`.
-            payload: bytes as they are, a text as UTF-8, None as none, and anything else as JSON.
+                payload, and whose class gives the name, `OrderCreated` the name "orderCreated"; or a `Message`.
+            payload: bytes are sent as they are, a text as UTF-8, None as no payload, anything else as JSON.
             token: comes back with the receipt.
-            key: messages of one key keep their order; None: the correlation id. An empty one is a key, too.
-            type: one of the `TYPE_...`; the bus' own.
-            message_id: a new UUID.
-            correlation_id: a new UUID.
-            timestamp_ms: milliseconds since 1970; now.
-            origin: who made it.
-            version: of its form; "1.0".
-            reply_to: the channel that replies are to go to; the publisher's.
-            headers: custom headers; an empty value is one, too.
+            key: messages of one key keep their order. An empty key is a key, too. Default: the correlation id.
+            type: one of the `TYPE_...`. Default: that of the bus.
+            message_id: default: a new UUID.
+            correlation_id: default: a new UUID.
+            timestamp_ms: milliseconds since 1970. Default: now.
+            origin: the application that made the message.
+            version: of the payload's form. Default: "1.0".
+            reply_to: the channel for replies. Default: that of the publisher.
+            headers: custom headers; a value may be empty.
             trace_context: traceparent and tracestate.
 
         Raises:
@@ -108,7 +109,7 @@ class Bus:
         )
 
     def flush(self, timeout_ms: int = -1) -> None:
-        """Waits until all that was published is answered; Ctrl-C ends it."""
+        """Waits until the broker has answered every published message; Ctrl-C ends the wait."""
         _kca.kca_bus_flush(self._handle, timeout_ms)
 
     def _put(
@@ -128,7 +129,7 @@ class Bus:
         headers: Mapping[str, bytes | str] | None = None,
         trace_context: tuple[str, str | None] | None = None,
     ) -> None:
-        """The same for any message; `delivery`: in the transaction of that one, by its handle."""
+        """Publishes any kind of message; `delivery`: the handle of the delivery in whose transaction it goes out."""
         trace = trace_context or tracing.current()
         cause = None if trace else handled.get()
         if message.__class__ is not str:
@@ -160,7 +161,7 @@ class Bus:
         )
 
     def _put_message(self, delivery: Any, message: Message, token: int, trace: Any, cause: Any) -> None:
-        """A message keeps what it was given, and may be published again."""
+        """Publishes a `Message`, and leaves it as it was: it may be published again."""
         m = message._handle
         lent = (trace or cause) and not message.trace_context[0]
         if lent and trace:

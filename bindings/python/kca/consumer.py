@@ -21,17 +21,17 @@ from .work import Work
 
 @dataclass(frozen=True)
 class PartitionLag:
-    """How far a consumer is in a partition; None: not known.
+    """How far a consumer is in a partition; an unknown number is None.
 
     Attributes:
         topic: the partition's topic.
-        partition: its number.
-        frontier: all below this offset is settled.
+        partition: the partition's number.
+        frontier: all messages below this offset are settled.
         committed: the offset that is committed.
         high_watermark: the partition's end.
         lag: records from the frontier to the end.
-        held: records of it that are held.
-        paused: nothing of it is given out.
+        held: records of the partition that the consumer holds.
+        paused: whether the consumer gives out nothing of the partition.
     """
 
     topic: str
@@ -45,7 +45,7 @@ class PartitionLag:
 
 
 class BaseConsumer:
-    """What consumers of both kinds do: in threads, and in asyncio's loop."""
+    """The part that consumers with threads and in asyncio's loop share."""
 
     def __init__(self, handle: Any, name: str, work: Work, description: Callable[[], dict[str, Any]]) -> None:
         self._handle = handle
@@ -55,34 +55,34 @@ class BaseConsumer:
         self.name = name
 
     def with_amount_of_processors(self: C, processors: int) -> C:
-        """Handlers that run at once, each on a thread of its own, or in asyncio in a task of its own: 1. Before run."""
+        """Sets how many handlers run at once, each on its own thread (in asyncio, task). Default: 1. Before `run`."""
         check_number(f"consumer {self.name}", "amount_of_processors", processors, 1, 1024)
         _kca.kca_consumer_with_amount_of_processors(self._handle, processors)
         self._processors = processors
         return self
 
     def with_message_processing_timeout_ms(self: C, timeout_ms: int) -> C:
-        """A delivery not settled within it counts as failed; 0: no limit. Before run."""
+        """A delivery that is not settled within this time counts as failed; 0: no limit. Before `run`."""
         check_number(f"consumer {self.name}", "message_processing_timeout_ms", timeout_ms, 0, 86400000)
         _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
         return self
 
     def pause(self, topic: str | None = None, partition: int = -1) -> None:
-        """Nothing of the partition is given out until `resume`; -1: of the topic's, None: of any topic."""
+        """Gives out nothing of a partition until `resume`; partition -1: of the topic; topic None: of any topic."""
         _kca.kca_consumer_pause(self._handle, topic, partition)
 
     def resume(self, topic: str | None = None, partition: int = -1) -> None:
-        """Gives out again what was paused."""
+        """Ends a pause; arguments as for `pause`."""
         _kca.kca_consumer_resume(self._handle, topic, partition)
 
     def lag(self) -> list[PartitionLag]:
-        """Where it is in each partition that is assigned to it now."""
+        """Tells how far the consumer is in each partition that it has now."""
         own = next(c for c in self._description()["consumers"] if c["name"] == self.name)
         fields = PartitionLag.__dataclass_fields__
         return [PartitionLag(**{name: p.get(name) for name in fields}) for p in own.get("partitions", [])]
 
     def stop(self) -> None:
-        """Ends run; from any thread, also from a handler. Does not wait itself."""
+        """Ends `run`, without waiting for its end; may be called on any thread, also in a handler."""
         _kca.kca_consumer_stop(self._handle)
 
 
@@ -101,20 +101,20 @@ class Consumer(BaseConsumer):
         _kca.kca_consumer_seek_to_time(self._handle, topic, partition, ms_since_1970, timeout_ms)
 
     def queue(self) -> Queue:
-        """Joins the group: the queue of its deliveries and faults, for those who handle without `run`."""
+        """Joins the group, and gives the queue of its deliveries and faults, to handle them without `run`."""
         return Queue(_kca.kca_consumer_queue(self._handle), self._work.dispatch)
 
     def run(self) -> None:
         """Joins the group and handles deliveries until `stop` or shutdown; the calling thread is a processor.
 
         A handler that returns has done its work, one that raises `Rejected` rejects the message, and one that raises
-        anything else has failed; it may also return `FAILED`, `REJECTED`, `DUPLICATE` or `DEFERRED`.
+        anything else has failed; a handler may also return `FAILED`, `REJECTED`, `DUPLICATE` or `DEFERRED`.
 
-        Ctrl-C stops it: handlers that run are waited for, what is done is committed, and `KeyboardInterrupt` is raised.
-        A second Ctrl-C does not wait for them.
+        Ctrl-C stops `run`: it waits for the handlers that run, commits, and raises `KeyboardInterrupt`. After a second
+        Ctrl-C it does not wait for the handlers.
 
         Raises:
-            Error: what ended the consumer.
+            Error: the error that ended the consumer.
             KeyboardInterrupt: Ctrl-C was pressed.
         """
         self._work.refuse_async()
@@ -129,7 +129,7 @@ class Consumer(BaseConsumer):
             queue.close()
 
     def _process_all(self, queue: Queue, on_main_thread: bool) -> None:
-        """Handles in this thread and in as many more as there are processors."""
+        """Handles in this thread and in one more for each further processor."""
         ends: list[BaseException] = []
 
         def process() -> None:
@@ -150,14 +150,14 @@ class Consumer(BaseConsumer):
                 other.join()
         except Exception:
             raise
-        except BaseException:  # the process is to end: nobody waits for the others' handlers
+        except BaseException:  # the process is to end: do not wait for the other threads' handlers
             self._work.hasty = True
             raise
         if ends:
             raise ends[0]
 
     def _process(self, queue: Queue, poller: select.poll | None) -> None:
-        """Handles until the consumer has stopped."""
+        """Handles deliveries until the consumer has stopped."""
         work, timeout_ms = self._work, 0 if poller else -1
         served = work.served()
         inside = handled.set(None)
@@ -167,7 +167,7 @@ class Consumer(BaseConsumer):
                 if other:
                     work.tell(MAKERS[other[0]](*other[1:]))  # type: ignore[arg-type]
                 elif poller:
-                    poller.poll()  # a signal's handler runs meanwhile
+                    poller.poll()  # meanwhile Python can run signal handlers
         except StoppedError:
             return
         finally:
@@ -183,7 +183,7 @@ def _poller(queue: Queue) -> select.poll:
 
 @contextmanager
 def _stopping_at_interrupt(stop: Callable[[], None]) -> Iterator[bool]:
-    """On the main thread Ctrl-C calls `stop`, and raises at the end; unless the application handles it already."""
+    """Has Ctrl-C call `stop` and raise at the end: on the main thread, unless the application handles Ctrl-C itself."""
     on_main_thread = threading.current_thread() is threading.main_thread()
     if not on_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield on_main_thread

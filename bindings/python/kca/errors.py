@@ -1,4 +1,4 @@
-"""What goes wrong: one class for each kind of failure, all of them `Error`."""
+"""Errors: one class for each kind of failure, all derived from `Error`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Error(Exception):
     Attributes:
         code: one of the `KCA_ERROR_...` numbers of kca_abi.h.
         name: the code's name for programs and logs, such as "unreachable".
-        rdkafka_code: librdkafka's code when it came from there, else 0.
-        retriable: the same call may succeed later.
-        fatal: the object concerned cannot be used any more.
+        rdkafka_code: librdkafka's code when the failure came from librdkafka, else 0.
+        retriable: calling again later may succeed.
+        fatal: the object that raised it cannot be used any more.
     """
 
     code: int = 0
@@ -24,13 +24,13 @@ class Error(Exception):
 
 
 class ArgumentError(Error):
-    """An argument or option is not allowed; the text says what is."""
+    """An argument or option is not allowed; the text says which values are allowed."""
 
     code = _kca.KCA_ERROR_ARGUMENT
 
 
 class StateError(Error):
-    """Not possible now: not started, already started, already settled."""
+    """The call is not possible now, for instance because the system is not started."""
 
     code = _kca.KCA_ERROR_STATE
     name = "state"
@@ -49,7 +49,7 @@ class ForkedError(Error):
 
 
 class TimedOutError(Error):
-    """The time given was not enough."""
+    """The timeout was over before the call was done."""
 
     code = _kca.KCA_ERROR_TIMEOUT
 
@@ -61,19 +61,19 @@ class UnreachableError(Error):
 
 
 class TlsError(Error):
-    """Certificates, keys, or one side speaks TLS and the other does not."""
+    """A certificate or key is wrong, or one side speaks TLS and the other does not."""
 
     code = _kca.KCA_ERROR_TLS
 
 
 class AuthenticationError(Error):
-    """User, password or mechanism refused."""
+    """The broker refused the user, the password or the mechanism."""
 
     code = _kca.KCA_ERROR_AUTHENTICATION
 
 
 class AuthorizationError(Error):
-    """The cluster's access rules forbid it."""
+    """The cluster's access rules forbid the operation."""
 
     code = _kca.KCA_ERROR_AUTHORIZATION
 
@@ -97,13 +97,13 @@ class TooLargeError(Error):
 
 
 class PayloadError(Error):
-    """The payload is not JSON, or the value there has another type."""
+    """The payload is not JSON, or a value in it has another type."""
 
     code = _kca.KCA_ERROR_PAYLOAD
 
 
 class NotFoundError(Error):
-    """No such channel, consumer, header or JSON value."""
+    """There is no channel, consumer, header or JSON value of this name."""
 
     code = _kca.KCA_ERROR_NOT_FOUND
 
@@ -128,13 +128,13 @@ class StoppedError(Error):
 
 
 class BrokerError(Error):
-    """Anything else the cluster or librdkafka reports."""
+    """Any other error that the cluster or librdkafka reports."""
 
     code = _kca.KCA_ERROR_BROKER
 
 
 class Rejected(Exception):
-    """Raised by a handler for a message that will never work; its class is the error's name."""
+    """A handler raises it for a message that will never work; the class name is the error's name."""
 
 
 _BY_CODE: dict[int, type[Error]] = {kind.code: kind for kind in Error.__subclasses__()}

@@ -1,4 +1,4 @@
-"""Handlers: what a function is called with, by its annotations, and the name of the messages that it handles."""
+"""Handlers: the arguments of a function, chosen by its annotations, and the name of the messages that it handles."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Convert = Callable[[Delivery], Any]
 
 
 def name_of(kind: type) -> str:
-    """The message's name of a payload's class: that of the class, `OrderCreated` as "orderCreated"."""
+    """The message's name for a payload's class: that of the class, but `OrderCreated` gives "orderCreated"."""
     return kind.__name__[:1].lower() + kind.__name__[1:]
 
 
 def is_payload_class(kind: Any) -> bool:
-    """Whether it is a dataclass, a pydantic model or a msgspec struct."""
+    """Whether a class is a dataclass, a pydantic model or a msgspec struct."""
     return isinstance(kind, type) and (is_dataclass(kind) or payload.is_model(kind) or payload.is_struct(kind))
 
 
@@ -38,7 +38,7 @@ class Mismatched(Exception):
 def _values(d: Delivery) -> Any:
     try:
         return payload.read(d._payload)  # type: ignore[arg-type]
-    except (ValueError, RecursionError, TypeError):  # TypeError: it has none
+    except (ValueError, RecursionError, TypeError):  # TypeError: there is no payload
         return d.json()
 
 
@@ -67,7 +67,7 @@ def _schema_has_decimal(schema: Any) -> bool:
 
 
 def _with_all_digits(d: Delivery) -> Any:
-    """The values of a payload with more digits than floats have, which are Decimals; None: it has no such."""
+    """The values of a payload, with Decimals for numbers that a float cannot hold; None: there are none."""
     lost = False
 
     def fraction(text: str) -> float | Decimal:
@@ -89,7 +89,7 @@ def _by_pydantic(kind: Any) -> Convert:
     has_decimal = _schema_has_decimal(adapter.core_schema)
 
     def convert(d: Delivery) -> Any:
-        # What pydantic reads of JSON has been a float in between.
+        # pydantic reads JSON numbers as floats, which would lose digits of a Decimal.
         exact = _with_all_digits(d) if has_decimal else None
         try:
             if exact is not None:
@@ -103,7 +103,7 @@ def _by_pydantic(kind: Any) -> Convert:
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             raise shapes.Mismatch(_text(errors[0]["loc"]), errors[0]["msg"] + more) from None
         if exact is not None:
-            raise shapes.Mismatch("", "a number has more digits than a float, and a strict model takes no others")
+            raise shapes.Mismatch("", "a number has more digits than a float, and a strict model takes only floats")
         return made
 
     return convert
@@ -135,7 +135,7 @@ def _by_shape(kind: Any) -> Convert:
 
 
 def _named(make: Convert, wanted: str) -> Convert:
-    """A mismatch says what was wanted, in one line."""
+    """Has a mismatch say what was wanted, in one line."""
 
     def convert(d: Delivery) -> Any:
         try:
@@ -151,17 +151,17 @@ _checked_object = _named(_by_shape(dict), "dict")
 
 
 def _object(d: Delivery) -> Any:
-    """What most handlers ask for goes the short way."""
+    """A dict, which most handlers ask for, without the detour through a converter."""
     value = _values(d)
     return value if type(value) is dict else _checked_object(d)
 
 
-# What `serve` makes itself, when it can: the payload's values, and that if they are a dict.
+# Conversions that `serve` does itself when it can: 1 the payload's values, 2 those if they are a dict.
 _SHORT_WAYS: dict[Convert, int] = {_values: 1, _object: 2}
 
 
 def _has(kind: Any, test: Callable[[Any], bool]) -> bool:
-    """Whether it is one, or is made of some, such as list[Model]."""
+    """Whether the test holds for an annotation or for a part of it, such as Model in list[Model]."""
     return test(kind) or any(_has(part, test) for part in typing.get_args(kind))
 
 
@@ -189,11 +189,11 @@ def _is_delivery(annotation: Any) -> bool:
 
 
 def _parameters(function: Any) -> list[Any]:
-    """The annotations of the parameters that are given by their place."""
+    """The annotations of the parameters that kca gives by position."""
     target = function if inspect.isroutine(function) else type(function).__call__
     try:
         hints = typing.get_type_hints(target)
-    except NameError:  # of a name that is known inside a function only: the decorator stands there
+    except NameError:  # a name that only the function with the decorator knows
         frame = inspect.currentframe()
         local: dict[str, Any] = {}
         while frame:
@@ -202,24 +202,24 @@ def _parameters(function: Any) -> list[Any]:
         hints = typing.get_type_hints(target, localns=local)
     try:
         given = list(inspect.signature(function).parameters.values())
-    except ValueError:  # of a function in C
+    except ValueError:  # a function in C has no signature
         return [inspect.Parameter.empty, Delivery]
     taken, left = _shared_out(given, hints)
     if left is not None:
         raise TypeError(
-            f"{_called(function)} takes the payload, the delivery, or both: nothing is given for its parameter {left}"
+            f"{_called(function)} takes the payload, the delivery, or both: kca has nothing for its parameter {left}"
         )
     if any(p.kind is p.VAR_POSITIONAL for p in given):
         return [inspect.Parameter.empty, Delivery]
     if not taken:
-        raise TypeError(f"{_called(function)} takes nothing: it must take the payload, the delivery, or both")
+        raise TypeError(f"{_called(function)} has no parameter: a handler must take the payload, the delivery, or both")
     return taken
 
 
 def _shared_out(given: list[inspect.Parameter], hints: dict[str, Any]) -> tuple[list[Any], str | None]:
-    """The annotations of the parameters that get something, and the first that needs something and gets nothing.
+    """The annotations of the parameters that get an argument, and the first parameter that needs one and gets none.
 
-    One with a default keeps it, but the first, and one that is annotated as a delivery.
+    A parameter with a default keeps the default, unless it is the first or is annotated as a delivery.
     """
     by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     taken: list[Any] = []
@@ -232,7 +232,7 @@ def _shared_out(given: list[inspect.Parameter], hints: dict[str, Any]) -> tuple[
         elif needs and p.kind in (*by_place, p.KEYWORD_ONLY):
             return taken, p.name
         elif p.kind in by_place:
-            most = 0  # what follows is not to be reached by its place
+            most = 0  # positions end here: a parameter was left out
     return taken, None
 
 
@@ -245,15 +245,15 @@ def _snake_to_camel(name: str) -> str:
 
 
 class Handler:
-    """A function and how it is called: with the payload, with the delivery, or with both.
+    """A function and how kca calls it: with the payload, with the delivery, or with both.
 
     Attributes:
-        name: of the messages that it handles.
-        function: what is called.
-        is_async: it is a coroutine function.
-        takes: 1 or 2: `serve` makes the only argument itself, when it can, see _SHORT_WAYS; else 0.
-        arguments: what it is called with for a delivery; raises `Mismatched` when the payload is not what its
-            annotation says, `PayloadError`, `ValueError` or `RecursionError` when it is no JSON.
+        name: the name of the messages that it handles.
+        function: the function.
+        is_async: whether it is a coroutine function.
+        takes: 1 or 2: `serve` makes the only argument itself when it can, see _SHORT_WAYS; else 0.
+        arguments: gives the arguments for a delivery; raises `Mismatched` when the payload does not fit the annotation,
+            and `PayloadError`, `ValueError` or `RecursionError` when the payload is not JSON.
     """
 
     def __init__(self, function: Callable[..., Any], name: str | None) -> None:
@@ -285,5 +285,5 @@ class Handler:
             return name_of(kind)
         name = getattr(function, "__name__", "<lambda>")
         if name == "<lambda>":
-            raise TypeError("a handler without a name of its own needs the name of its messages")
+            raise TypeError("a handler that is a function without a name needs the name of its messages")
         return _snake_to_camel(name)

@@ -27,13 +27,13 @@ _LAST_LINES_SECONDS = 2.0
 
 
 def level_of(logger: logging.Logger) -> int:
-    """The level of the library's log that lets through what the logger does."""
+    """The level of the library's log that lets through the lines that the logger lets through."""
     least = logger.getEffectiveLevel()
     return max((own for own, level in _LEVELS.items() if level >= least), default=_kca.KCA_LOG_OFF)
 
 
 class Bridge:
-    """The thread between a log queue and a logger. It knows nothing of the system, so that this can go."""
+    """The thread between a log queue and a logger. It holds no reference to the system, so that the system can go."""
 
     def __init__(self, system: Any, logger: logging.Logger) -> None:
         self._queue = Queue(_kca.kca_system_log_queue(system._handle), self._write)
@@ -47,7 +47,7 @@ class Bridge:
         poller = select.poll()
         poller.register(self._queue.fileno(), select.POLLIN)
         poller.register(self._ended, select.POLLHUP)
-        with suppress(Error):  # it was made before a fork
+        with suppress(Error):  # the queue was made before a fork
             while True:
                 ready = {fd for fd, _ in poller.poll()}
                 self._drain()
@@ -60,7 +60,7 @@ class Bridge:
             pass
 
     def _write(self, line: Any) -> None:
-        """A `Log`: nothing else is in its queue."""
+        """Logs a `Log`; a log queue has no other events."""
         kind, _, name = line.component.partition(" ")
         logger = self._logger.getChild(kind)
         logger.log(_LEVELS[line.level], "%s%s%s", name, ": " if name else "", line.text, extra={"kca": line})

@@ -29,15 +29,15 @@ class Verdict(IntEnum):
 DONE, FAILED, REJECTED = Verdict.DONE, Verdict.FAILED, Verdict.REJECTED
 DEFERRED, DUPLICATE = Verdict.DEFERRED, Verdict.DUPLICATE
 
-# The delivery that a handler of this thread or task is at: what it publishes continues its trace.
+# The delivery that this thread or task handles: messages published meanwhile continue its trace.
 handled: ContextVar[Delivery | None] = ContextVar("handled", default=None)
 
 
 class Message:
-    """A message: name, payload, ids and headers. A `payload` that is no text or bytes becomes JSON.
+    """A message: name, payload, ids and headers. A `payload` that is neither text nor bytes becomes JSON.
 
     Raises:
-        ArgumentError: a value is not allowed; the text says what is.
+        ArgumentError: a value is not allowed; the text says which values are.
     """
 
     __slots__ = ("__weakref__", "_handle")
@@ -90,22 +90,22 @@ class Message:
 
     @property
     def name(self) -> str:
-        """What handlers are found by; "" when it has none."""
+        """The name by which kca finds a handler; "" when the message has none."""
         return _kca.kca_message_name(self._handle)
 
     @property
     def type(self) -> int:
-        """One of the `KCA_TYPE_...`."""
+        """One of the `TYPE_...`."""
         return _kca.kca_message_type(self._handle)
 
     @property
     def message_id(self) -> str:
-        """Its id; "" before it is published without one of its own."""
+        """The message's id; "" when publishing is to make one."""
         return _kca.kca_message_message_id(self._handle)
 
     @property
     def correlation_id(self) -> str:
-        """The id that belongs to the conversation."""
+        """The id of the conversation that the message belongs to."""
         return _kca.kca_message_correlation_id(self._handle)
 
     @property
@@ -115,22 +115,22 @@ class Message:
 
     @property
     def origin(self) -> str:
-        """Who made it."""
+        """The application that made the message."""
         return _kca.kca_message_origin(self._handle)
 
     @property
     def version(self) -> str:
-        """Version of its form."""
+        """The version of the payload's form."""
         return _kca.kca_message_version(self._handle)
 
     @property
     def channel(self) -> str:
-        """The channel it was published through."""
+        """The channel that the message was published through."""
         return _kca.kca_message_channel(self._handle)
 
     @property
     def reply_to(self) -> str:
-        """The channel that replies are to go to."""
+        """The channel for replies."""
         return _kca.kca_message_reply_to(self._handle)
 
     @property
@@ -140,7 +140,7 @@ class Message:
 
     @property
     def payload(self) -> bytes | None:
-        """The payload as it is on the wire; None: it has none."""
+        """The payload as it is on the wire; None: there is none."""
         return _kca.kca_message_payload(self._handle)
 
     @property
@@ -165,8 +165,8 @@ class Message:
         """The payload as Python values.
 
         Raises:
-            PayloadError: it is not JSON as RFC 8259 has it; the text says where it breaks.
-            ValueError, RecursionError: it is JSON that Python cannot hold.
+            PayloadError: the payload is not JSON by RFC 8259; the text says where it breaks.
+            ValueError, RecursionError: the payload is JSON that Python cannot hold.
         """
         return decoded(self.payload, self._handle)
 
@@ -174,8 +174,8 @@ class Message:
 class Delivery(Message):
     """A message handed to the application, which must settle it.
 
-    A handler settles it by returning or raising, unless it returns `DEFERRED`: then whoever keeps the delivery settles
-    it, from any thread. One that goes without being settled counts as failed.
+    A handler settles its delivery by returning or raising. When it returns `DEFERRED`, the application keeps the
+    delivery and settles it later, on any thread. A delivery that is dropped without being settled counts as failed.
     """
 
     __slots__ = ("_message", "_name", "_owned", "_payload", "_raw", "_traced")
@@ -186,8 +186,8 @@ class Delivery(Message):
         self._owned = handle
         self._name = name
         self._payload = payload
-        self._raw = raw  # its address, as long as `serve` frees it
-        self._traced = traced  # whether it may have a trace context
+        self._raw = raw  # the delivery's address, while `serve` is the one to free it
+        self._traced = traced  # whether the message may have a trace context
         self._message: Any = None
 
     @property
@@ -199,19 +199,19 @@ class Delivery(Message):
 
     @property
     def _handle(self) -> Any:
-        """The message's; made when first asked for: many handlers want no more than the payload."""
+        """The message's handle, made when first asked for: many handlers want no more than the payload."""
         if self._message is None:
             self._message = _kca.kca_delivery_message(self._delivery)
         return self._message
 
     @property
     def name(self) -> str:
-        """What its handler was found by; "" when it has none."""
+        """The name by which kca found its handler; "" when the message has none."""
         return self._name
 
     @property
     def payload(self) -> bytes | None:
-        """The payload as it is on the wire; None: it has none."""
+        """The payload as it is on the wire; None: there is none."""
         return self._payload
 
     @property
@@ -241,22 +241,22 @@ class Delivery(Message):
 
     @property
     def attempt(self) -> int:
-        """1, 2, ..."""
+        """Number of this attempt: 1, 2, ..."""
         return _kca.kca_delivery_attempt(self._delivery)
 
     def publish(self, bus: Bus, message: Any, payload: Any = None, **fields: Unpack[Fields]) -> None:
-        """Publishes through the bus' channel in this delivery's transaction: it goes out with its offset.
+        """Publishes a message in this delivery's transaction: the message is committed with the delivery's offset.
 
-        For consumers with a `transactional_id`; arguments as `Bus.publish` takes them. It continues the delivery's
-        trace, unless it has a trace context.
+        For consumers with a `transactional_id`; arguments as for `Bus.publish`. The message continues the delivery's
+        trace, unless it has a trace context of its own.
         """
         bus._put(self._delivery, message, payload, **fields)
 
     def settle(self, verdict: int, error_name: str = "", text: str = "") -> None:
-        """Settles it: `DONE`, `FAILED`, `REJECTED` or `DUPLICATE`, with a short name and a line of text that say why.
+        """Settles the delivery: `DONE`, `FAILED`, `REJECTED` or `DUPLICATE`; an error has a name and a line of text.
 
         Raises:
-            StateError: it no longer counts: it was settled before, its time is over, or its partition is gone.
+            StateError: the delivery was settled before, its time is over, or its partition is gone.
         """
         if error_name or text:
             told = text.encode(errors="backslashreplace").decode()
@@ -264,13 +264,13 @@ class Delivery(Message):
         _kca.kca_delivery_settle(self._delivery, verdict)
 
     def done(self) -> None:
-        """Settles it: handled."""
+        """Settles the delivery as handled."""
         self.settle(DONE)
 
     def failed(self, error_name: str, text: str) -> None:
-        """Settles it: it may work another time."""
+        """Settles the delivery as failed: another attempt may work."""
         self.settle(FAILED, error_name, text)
 
     def rejected(self, error_name: str, text: str) -> None:
-        """Settles it: it will never work."""
+        """Settles the delivery as rejected: no attempt will ever work."""
         self.settle(REJECTED, error_name, text)

@@ -1,4 +1,4 @@
-"""What all declarations do with their options: check the types, and remember what was given, for a copy."""
+"""Declarations check the types of their options, and remember the values for copies."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ class Declared:
     """A declaration with options.
 
     Attributes:
-        _handle: the low-level one.
-        _what: it in an error's text, such as "publisher orders".
+        _handle: the low-level declaration.
+        _what: its name in an error's text, such as "publisher orders".
     """
 
     _handle: Any
     _what: str
 
     def _begin(self, kind: str, new: Callable[..., Any], **names: str) -> None:
-        """Makes it; `name` is its own name, or else the last one."""
+        """Makes the declaration; its own name is `name`, or else the last of the names."""
         self._what = f"{kind} {names.get('name', list(names.values())[-1])}"
         for name, value in names.items():
             check(kind, name, "str", value)
@@ -75,7 +75,7 @@ class Declared:
         return next((values[0] for method, values in reversed(self._given) if method == f"with_{option}"), otherwise)
 
     def _copy(self: D) -> D:
-        """The same once more, which may be changed for itself."""
+        """A copy, which may be changed by itself."""
         made = type(self)(*self._names)
         for method, arguments in self._given:
             getattr(made, method)(*arguments)
@@ -83,7 +83,7 @@ class Declared:
 
 
 def check(what: str, option: str, annotation: str, value: Any, secret: bool = False) -> None:
-    """Raises when the value is of another type than annotated."""
+    """Raises when the value has another type than the annotation."""
     kinds, wanted = _KINDS.get(annotation, _KINDS["str"])
     if not isinstance(value, kinds) or (isinstance(value, bool) and annotation in ("int", "float")):
         got = f"one of type {type(value).__name__}" if secret else repr(value)
@@ -134,7 +134,7 @@ def _checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def checked(kind: C) -> C:
-    """Makes the class' `with_` methods check what they are given, and remember it."""
+    """Makes the class' `with_` methods check their arguments, and remember them."""
     for name, method in list(vars(kind).items()):
         if name.startswith("with_"):
             setattr(kind, name, _checked(name, method))

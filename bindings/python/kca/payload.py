@@ -1,6 +1,6 @@
-"""Payloads: JSON by orjson, by msgspec or by the standard library, whichever is there first, with the same bytes.
+"""Payloads: JSON by orjson, msgspec or the standard library, the first that is there; all three give equal bytes.
 
-The standard library's way of writing is the one that counts: compact, UTF-8, no needless escapes, `1e+16`, integers of
+The bytes are those of the standard library: compact, UTF-8, no needless escapes, `1e+16`, integers of
 any size, no NaN. Where a faster library would write something else, the value is written by the standard library.
 """
 
@@ -21,12 +21,12 @@ from uuid import UUID
 
 from . import _kca
 
-# What json_traits tells of numbers and nulls that the faster libraries write in another way (null: it may be NaN).
+# The bits of json_traits for numbers and nulls that the faster libraries write in another way (a null may be NaN).
 _UNLIKE = 1 | 2
 
 
 def _plain(value: Any) -> Any:
-    """What a value that JSON does not have is written as."""
+    """The JSON value for a value that JSON does not have."""
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -57,12 +57,12 @@ def _surely(value: Any) -> bytes:
 
 
 def _checked(fast: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """An object's own way of writing, when it gives the same bytes as the sure one."""
+    """Uses an object's own way of writing, where it gives the bytes of the standard library."""
 
     def write(value: Any) -> bytes:
         try:
             text = fast(value)
-        except (TypeError, ValueError, OverflowError):  # an integer of any size, a key that is no text
+        except (TypeError, ValueError, OverflowError):  # a large integer, or a key that is no text
             return _surely(value)
         return _surely(value) if _traits(text) & _UNLIKE else text
 
@@ -86,7 +86,7 @@ def use(library: str | None = None) -> str:
     """Chooses the library: "orjson", "msgspec" or "json"; None: the first of them that is installed. Gives its name."""
     chosen = library or next(name for name in ("orjson", "msgspec", "json") if find_spec(name))
     by = {"orjson": _orjson, "msgspec": _msgspec}.get(chosen)
-    writer, read = by() if by else ((), None)  # the standard library takes what RFC 8259 does not
+    writer, read = by() if by else ((), None)  # the standard library takes more than RFC 8259 allows
     _kca.json_by(read, _surely, *writer)
     return chosen
 
@@ -97,12 +97,12 @@ use()
 
 
 def is_model(kind: Any) -> bool:
-    """Whether it is a class of pydantic's models."""
+    """Whether a class is a pydantic model."""
     return isinstance(kind, type) and hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_validate_json")
 
 
 def is_struct(kind: Any) -> bool:
-    """Whether it is a class of msgspec's structs."""
+    """Whether a class is a msgspec struct."""
     return isinstance(kind, type) and hasattr(kind, "__struct_config__")
 
 
@@ -141,11 +141,11 @@ def encoded(value: Any) -> bytes | bytearray | memoryview | None:
 
 
 def exactly(payload: bytes | None, message: Any, fraction: Callable[[str], Any] = Decimal) -> Any:
-    """The values of a payload, as `decoded` gives them, but what `fraction` makes of the texts of fractions.
+    """The values of a payload, as `decoded` gives them, but with fractions made by `fraction` from their texts.
 
     Raises:
-        PayloadError: it is not JSON as RFC 8259 has it.
-        ValueError, RecursionError: it is JSON that Python cannot hold.
+        PayloadError: the payload is not JSON by RFC 8259.
+        ValueError, RecursionError: the payload is JSON that Python cannot hold.
     """
     if payload is None:
         return None
@@ -154,16 +154,16 @@ def exactly(payload: bytes | None, message: Any, fraction: Callable[[str], Any] 
 
 
 def decoded(payload: bytes | None, message: Any) -> Any:
-    """The values of a payload; `message`: its low-level handle, which says where it breaks.
+    """The values of a payload; `message`: its low-level handle, whose check says where the JSON breaks.
 
     Raises:
-        PayloadError: it is not JSON as RFC 8259 has it.
-        ValueError, RecursionError: it is JSON that Python cannot hold.
+        PayloadError: the payload is not JSON by RFC 8259.
+        ValueError, RecursionError: the payload is JSON that Python cannot hold.
     """
     if payload is None:
         return None
     with suppress(ValueError, RecursionError):
         return read(payload)
-    # The strict check says where it breaks; or the standard library has room for more.
+    # The strict check says where the JSON breaks; JSON that passes it may still be too much for the faster library.
     _kca.kca_message_check_json(message)
     return json.loads(payload)

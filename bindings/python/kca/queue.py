@@ -17,7 +17,7 @@ SLICE_MS = 250
 
 
 class Receipt(NamedTuple):
-    """What became of one published message: stored at `offset`, or `error`."""
+    """The outcome of one published message: stored at `offset`, or `error`."""
 
     token: int
     error: Error | None
@@ -28,7 +28,7 @@ class Receipt(NamedTuple):
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that went wrong outside any call."""
+    """An error outside any call."""
 
     error: Error
     topic: str
@@ -49,7 +49,7 @@ class Rebalance:
 class End:
     """A consumer has fetched a partition to its end; the next record there will have this offset.
 
-    It comes to consumers with the property enable.partition.eof "true"; deliveries from before may still follow.
+    Consumers with the property enable.partition.eof "true" get this event; earlier deliveries may still follow it.
     """
 
     consumer: str
@@ -120,7 +120,7 @@ class Queue:
         self._dispatch = dispatch
 
     def next(self, max: int = 1, timeout_ms: int = -1) -> list[Event]:
-        """Up to `max` events, 1024 at most; none when none came in time.
+        """Gives up to `max` events, 1024 at most; an empty list when none came in time.
 
         Raises:
             StoppedError: the consumer has stopped, and nothing is left.
@@ -129,8 +129,8 @@ class Queue:
         return [_receipt(e[1:]) if e[0] == _RECEIPT else MAKERS[e[0]](*e[1:]) for e in taken]
 
     def dispatch(self, max: int = 1, timeout_ms: int = -1) -> int:
-        """Takes events as `next` does, and handles each: deliveries by the handlers of their names, others by those of
-        `System.on`. Gives their number.
+        """Takes events as `next` does, and handles each: deliveries by the handlers of their names, other events by the
+        functions given to `System.on`. Gives the number of events.
         """
         events = self.next(max, timeout_ms)
         for event in events:
@@ -138,7 +138,7 @@ class Queue:
         return len(events)
 
     def __iter__(self) -> Iterator[Event]:
-        """Every event as it comes, until the consumer has stopped; a system's queue never ends."""
+        """Gives every event as it comes, until the consumer has stopped; a system's queue never ends."""
         while True:
             try:
                 events = self.next(64, SLICE_MS)
@@ -147,9 +147,9 @@ class Queue:
             yield from events
 
     def fileno(self) -> int:
-        """A descriptor that is readable while something waits: only poll it."""
+        """A descriptor that is readable while an event waits. Only poll it, never read from it."""
         return _kca.kca_queue_fd(self._handle)
 
     def close(self) -> None:
-        """Lets go of it; a consumer leaves its group, once no thread is inside `next`."""
+        """Gives the queue back; its consumer leaves the group once no thread is inside `next`."""
         self._handle = None

@@ -1,4 +1,4 @@
-"""Receipts in asyncio's loop: each resolves the future of its publish, and makes room for those that wait for some."""
+"""Receipts in asyncio's loop: each resolves the future of its publish, and makes room for publishes that wait."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .queue import MAKERS, Receipt
 from .work import Work
 
 _RECEIPT: int = _kca.KCA_EVENT_RECEIPT
-# So many events are handled before others of the loop have their turn.
+# Events that are handled before the loop runs other tasks: enough to keep the cost of a turn small.
 _BUDGET = 512
-# Others than this loop may have filled the buffer; nobody tells when there is room then.
+# Publishers outside this loop may have filled the buffer, and no event tells this loop of the room that comes then.
 _LOOK_AGAIN_SECONDS = 0.05
 
 
@@ -36,8 +36,8 @@ class _Waiting:
 class Receipts:
     """The system's queue, read by the loop. All of it runs in the loop's thread.
 
-    Who finds no room waits in a line, with nothing of its own to run: each receipt that is read makes room, and then
-    the first of the line are handed over until there is none left. So the order of the calls is kept.
+    A publish that finds no room waits in a line, without a task of its own. Each receipt that is read makes room, and
+    then the first of the line are published until the room is used up. So the order of the calls is kept.
     """
 
     def __init__(self, system: Any, work: Work) -> None:
@@ -55,9 +55,9 @@ class Receipts:
         """Calls `put` with a token when there is room; its receipt becomes the result.
 
         Args:
-            put: hands the message over.
-            full: what it said when it was tried; None: it was not.
-            room_ms: how long it waits; -1 for ever.
+            put: publishes the message.
+            full: the error of an earlier call of `put`; None: there was none.
+            room_ms: how long the message may wait for room; -1 for ever.
         """
         future: asyncio.Future[Receipt] = self.loop.create_future()
         waiting = _Waiting(put, future, room_ms)
@@ -71,14 +71,14 @@ class Receipts:
         return future
 
     async def hand_over(self, timeout_ms: int) -> None:
-        """Waits for those that wait for room now, also when nobody awaits them."""
+        """Waits until the publishes that wait for room now have found some, also when no task awaits them."""
         waiting = {each.future for each in self._line}
         if waiting:
             await asyncio.wait(waiting, timeout=None if timeout_ms < 0 else timeout_ms / 1000)
 
     @property
     def crowded(self) -> bool:
-        """Whether others wait for room."""
+        """Whether earlier publishes wait for room."""
         return bool(self._line)
 
     def next_token(self) -> int:
@@ -87,16 +87,16 @@ class Receipts:
         return self._last_token
 
     def expect(self, token: int) -> asyncio.Future[Receipt]:
-        """The future of the receipt with this token; in the same turn of the loop as its publish."""
+        """The future of the receipt with this token. Call it in the turn of the loop that has published the message."""
         future: asyncio.Future[Receipt] = self.loop.create_future()
         self._futures[token] = future
         return future
 
     def _fill(self) -> None:
-        """Hands over the first of the line, until there is no room."""
+        """Publishes from the front of the line, until there is no room."""
         while self._line:
             first = self._line[0]
-            if not first.future.done():  # else it was cancelled, or its time is over
+            if not first.future.done():  # else the publish was cancelled, or its time is over
                 token = self.next_token()
                 try:
                     first.context.run(first.put, token)
@@ -125,7 +125,7 @@ class Receipts:
         self._look_again()
 
     def _read(self) -> None:
-        """The descriptor is readable; it stays so while more waits."""
+        """The descriptor is readable; it stays readable while more events wait."""
         self._drain(_BUDGET)
 
     def _drain(self, most: int) -> int:
@@ -148,7 +148,7 @@ class Receipts:
             future.set_exception(event[2])
 
     def close(self) -> None:
-        """After the shutdown, which answered all that was published."""
+        """Ends after the shutdown, which has answered all published messages."""
         self.loop.remove_reader(self._fd)
         if self._timer:
             self._timer.cancel()

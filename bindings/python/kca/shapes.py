@@ -1,8 +1,8 @@
-"""Dataclasses, and what stands in them, from the values of a JSON payload: `converter(Order)({"id": 1})`.
+"""Dataclasses and their fields, from the values of a JSON payload: `converter(Order)({"id": 1})`.
 
 For annotations that need no other library. Fields that are not declared are ignored, so that a publisher may add some.
-What does not fit is a `Mismatch`, whose text names the field. Fractions come as floats, or, for annotations with a
-`Decimal` in them, as Decimals, which have all their digits.
+A value that does not fit raises a `Mismatch`, whose text names the field. Fractions come as floats, or, for annotations
+with a `Decimal` in them, as Decimals, which have all their digits.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Convert = Callable[[Any], Any]
 
 
 class Mismatch(ValueError):
-    """A payload that does not fit the annotation; its text says at which field."""
+    """The payload does not fit the annotation; the text says at which field."""
 
     def __init__(self, path: str, text: str) -> None:
         super().__init__(f"{path}: {text}" if path else text)
         self.path, self.text = path, text
 
     def inside(self, where: str) -> Mismatch:
-        """The same, seen from outside."""
+        """This mismatch, with the path from one level further out."""
         joint = "." if self.path and not self.path.startswith("[") else ""
         return Mismatch(f"{where}{joint}{self.path}", self.text)
 
@@ -47,7 +47,7 @@ def _must_be(wanted: str, value: Any) -> Mismatch:
 
 
 def _anything(value: Any) -> Any:
-    """As JSON has it: no Decimals where none is declared."""
+    """The value with floats for Decimals, for places where no Decimal is declared."""
     if type(value) is Decimal:
         return float(value)
     if type(value) is list:
@@ -80,7 +80,7 @@ def _nothing(value: Any) -> None:
 
 
 def _parsed(kind: Any, wanted: str) -> Convert:
-    """Of a text (a Decimal also of a number)."""
+    """Converts a text (for a Decimal also a number)."""
 
     def convert(value: Any) -> Any:
         if not isinstance(value, str) and not (kind is Decimal and type(value) in (int, float, Decimal)):
@@ -94,7 +94,7 @@ def _parsed(kind: Any, wanted: str) -> Convert:
 
 
 def _with_offset(text: str) -> str:
-    """Python 3.10 knows no Z."""
+    """Replaces Z, which Python 3.10 does not know, by an offset."""
     return text[:-1] + "+00:00" if text.endswith("Z") else text
 
 
@@ -126,7 +126,7 @@ _SCALARS: dict[Any, Convert] = {
 
 
 def _one_of(kinds: tuple[Any, ...]) -> Convert:
-    """The first that fits; one that fits exactly goes before one that changes the value."""
+    """Converts to the first kind that fits; an exact fit goes before one that changes the value."""
     converters = [converter(kind) for kind in kinds]
     wanted = " or ".join("null" if kind is type(None) else getattr(kind, "__name__", str(kind)) for kind in kinds)
 
@@ -187,7 +187,7 @@ def _items(container: type, of: Any) -> Convert:
 
 
 def _places(kinds: tuple[Any, ...]) -> Convert:
-    """A tuple with a kind of its own at each place."""
+    """Converts to a tuple with a kind for each place."""
     converters = [converter(kind) for kind in kinds]
 
     def convert(value: Any) -> Any:
@@ -226,7 +226,7 @@ def _values(of: Any) -> Convert:
 
 
 def _fields(kind: Any) -> tuple[Convert, Callable[[], None]]:
-    """A dataclass, and what completes it: a class may refer to itself."""
+    """Converts to a dataclass; a second function completes the converter, because a class may refer to itself."""
     hints = typing.get_type_hints(kind)
     fields = [field for field in dataclasses.fields(kind) if field.init]
     absent = dataclasses.MISSING
@@ -251,7 +251,7 @@ def _fields(kind: Any) -> tuple[Convert, Callable[[], None]]:
                     raise e.inside(name) from None
         try:
             return kind(**made)
-        except (ValueError, TypeError) as e:  # __post_init__ says no
+        except (ValueError, TypeError) as e:  # __post_init__ refuses it
             raise Mismatch("", str(e)) from e
 
     return convert, complete
@@ -261,10 +261,10 @@ _dataclasses: dict[Any, Convert] = {}
 
 
 def converter(kind: Any) -> Convert:
-    """What makes a value of an annotation from the values of JSON.
+    """Gives the function that makes a value of this annotation from the values of JSON.
 
     Raises:
-        TypeError: the annotation is not one of those that it knows.
+        TypeError: no function is known for the annotation.
     """
     if kind in _SCALARS:
         return _SCALARS[kind]
@@ -293,7 +293,7 @@ def converter(kind: Any) -> Convert:
             try:
                 complete()
             except BaseException:
-                _dataclasses.clear()  # others may refer to it
+                _dataclasses.clear()  # others may refer to the incomplete one
                 raise
         return _dataclasses[kind]
     raise TypeError(f"a payload cannot be read as {kind!r}")

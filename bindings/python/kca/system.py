@@ -25,7 +25,7 @@ L = TypeVar("L", bound=Callable[[Any], Any])
 # The bus and the consumer of a kind of system.
 B = TypeVar("B")
 C = TypeVar("C", bound=BaseConsumer)
-# A shutdown's time; and that of one that has nobody to wait for: the handlers were broken off.
+# The time of a shutdown; HASTY_MS when the handlers were interrupted, so that it need not wait for them.
 SHUTDOWN_MS, HASTY_MS = 10000, 1000
 
 log = logging.getLogger("kca.system")
@@ -35,16 +35,17 @@ Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
 
 def new_handle() -> tuple[Any, int]:
-    """A low-level system, whose waits end at Ctrl-C, and by its flag; see `_kca.tell`."""
+    """A low-level system, whose waits end at Ctrl-C or by its flag; see `_kca.tell`."""
     handle = _kca.kca_system_new()
     return handle, _kca.heed(handle)
 
 
 class BaseSystem(Generic[B, C]):
-    """What systems of both kinds do: with threads, and in asyncio's loop.
+    """The part that systems with threads and in asyncio's loop share.
 
     Args:
-        declarations: connections, and builders of publishers and consumers; `add_connection` and so on add more.
+        declarations: connections, and builders of publishers and consumers; `add_connection`, `add_publisher` and
+            `add_consumer` add more.
     """
 
     _consumer_type: type[C]
@@ -54,7 +55,7 @@ class BaseSystem(Generic[B, C]):
         self._handle, self._flag = new_handle()
         self._work = Work()
         self._bridge: Bridge | None = None
-        self._declared: list[Declaration] = []  # for kca.testing, which declares it once more
+        self._declared: list[Declaration] = []  # for kca.testing, which declares all of it again
         self._pulls = False
         for declaration in declarations:
             self._add(declaration)
@@ -70,25 +71,25 @@ class BaseSystem(Generic[B, C]):
             raise TypeError(f"a system is declared by connections, publishers and consumers, got {declaration!r}")
 
     def add_connection(self: S, connection: Connection) -> S:
-        """Adds a copy of what is declared; raises the first failure of its setters."""
+        """Adds a copy of the declaration; raises the first failure of its setters."""
         _kca.kca_system_add_connection(self._handle, connection._handle)
         self._declared.append(connection._copy())
         return self
 
     def add_publisher(self: S, publisher: PublisherBuilder) -> S:
-        """Adds a copy of what is declared; raises the first failure of its setters."""
+        """Adds a copy of the declaration; raises the first failure of its setters."""
         _kca.kca_system_add_publisher(self._handle, self._adapted(publisher)._handle)
         self._declared.append(publisher._copy())
         return self
 
     def add_consumer(self: S, consumer: ConsumerBuilder) -> S:
-        """Adds a copy of what is declared; raises the first failure of its setters."""
+        """Adds a copy of the declaration; raises the first failure of its setters."""
         _kca.kca_system_add_consumer(self._handle, consumer._handle)
         self._declared.append(consumer._copy())
         return self
 
     def _adapted(self, publisher: PublisherBuilder) -> PublisherBuilder:
-        """The publisher as this kind of system has it."""
+        """The publisher, with the options that this kind of system needs."""
         return publisher
 
     @overload
@@ -98,16 +99,16 @@ class BaseSystem(Generic[B, C]):
     @overload
     def handler(self, name: str | None, function: F, /) -> F: ...
     def handler(self, name: Any = None, function: Any = None, /) -> Any:
-        """The handler of the messages of a name: a decorator, or called with the function.
+        """Declares the handler of the messages of a name: use it as a decorator, or call it with the function.
 
-        It takes the payload, or the payload and the delivery, or the delivery alone, which then says so by its
-        annotation. The payload's annotation says what it is: a dataclass, a pydantic model, a msgspec struct, a type
-        made of such, `dict` ..., or `bytes` for the payload as it is; without one, the values of its JSON. A payload
-        that is something else is rejected, and the reason names the field.
+        The handler takes the payload, or the payload and the delivery, or the delivery alone; a delivery is annotated
+        as one. The annotation of the payload chooses its type: a dataclass, a pydantic model, a msgspec struct, a type
+        made of these, `dict` ..., or `bytes` for the payload as it is; without an annotation, the values of the JSON.
+        kca rejects a payload that does not fit, and the reason names the field.
 
-        Without a name, it is that of the annotation's class, `OrderCreated` as "orderCreated", or else the function's,
-        `order_created` as "orderCreated". "*": the messages that no other handler takes; without an annotation it gets
-        the bytes of a payload that is no JSON.
+        The default name is that of the annotation's class, "orderCreated" for `OrderCreated`, or else that of the
+        function, "orderCreated" for `order_created`. "*" is the name for messages that no other handler takes; without
+        an annotation, this handler gets a payload that is not JSON as bytes.
         """
         if function is None and callable(name):
             return self.handler(None, name)
@@ -120,17 +121,17 @@ class BaseSystem(Generic[B, C]):
         return function
 
     def _prepare(self) -> None:
-        """Before a start. Who takes deliveries from a queue needs no handler, but the library asks for one; `run` asks
-        for it here.
+        """Prepares a start. An application that takes deliveries from a queue needs no handler, but the library wants
+        one: without any, "*" is declared here, and `run` itself checks for handlers.
         """
         consumers = {each._names[-1]: each for each in self._declared if isinstance(each, ConsumerBuilder)}
         for name in self._work.stores:
             if name not in consumers:
-                raise LookupError(f"consumer {name} is not declared: its deduplication store would never be asked")
+                raise LookupError(f"consumer {name} is not declared: nothing would ask its deduplication store")
             if any(method == "with_transactional_id" for method, _ in consumers[name]._given):
                 raise ValueError(
                     f"consumer {name}: with transactional_id there is no deduplication store: "
-                    f"what was done in an aborted transaction has to be done again"
+                    f"messages of an aborted transaction have to be handled again"
                 )
         if not self._work.handlers and not self._pulls:
             _kca.kca_system_add_handler(self._handle, "*")
@@ -141,8 +142,9 @@ class BaseSystem(Generic[B, C]):
     @overload
     def on(self, kind: type[Any], listener: L) -> L: ...
     def on(self, kind: type[Any], listener: Any = None) -> Any:
-        """The function that gets the events of a kind, `Fault`, `Rebalance`, `Receipt`, `End` or `Log`, where they are
-        not pulled: a decorator, or called with the function. Faults that nobody listens to are logged as warnings.
+        """Declares the function that gets the events of a kind: `Fault`, `Rebalance`, `Receipt`, `End` or `Log`. Use it
+        as a decorator, or call it with the function. Events taken from a queue by `next` do not get there. Without a
+        function for faults, they are logged as warnings.
         """
         if kind not in _TOLD:
             raise TypeError(f"events are {', '.join(each.__name__ for each in _TOLD)}; got {kind!r}")
@@ -152,10 +154,10 @@ class BaseSystem(Generic[B, C]):
         return listener
 
     def set_deduplication_store(self: S, consumer: str, store: DeduplicationStore) -> S:
-        """A memory of one's own for the consumer of this name: what it has seen is not handled again.
+        """Gives the consumer of this name a store of handled messages; it does not handle these again.
 
-        Its `seen(message_id)` is asked before a handler runs; when it raises, the delivery fails. `mark(message_id)` is
-        called after the handler has done its work.
+        The consumer calls the store's `seen(message_id)` before a handler runs; when `seen` raises, the delivery fails.
+        It calls `mark(message_id)` after the handler has done its work.
         """
         self._work.stores[consumer] = store
         return self
@@ -192,28 +194,28 @@ class BaseSystem(Generic[B, C]):
         return made
 
     def describe(self, format: int = _kca.KCA_FORMAT_TEXT) -> str:
-        """The active endpoints with counters, as text or JSON."""
+        """Describes the active endpoints, with counters, as text or JSON."""
         return _kca.kca_system_describe(self._handle, format)
 
     def description(self) -> dict[str, Any]:
-        """The same as Python values."""
+        """Describes the active endpoints, with counters, as Python values."""
         described: dict[str, Any] = json.loads(self.describe(_kca.KCA_FORMAT_JSON))
         return described
 
     def log_to_queue(self: S, level: int) -> S:
-        """Logs up to `level` become `Log` events on the system's queue, or on that for logs."""
+        """Makes log lines up to `level` `Log` events on the system's queue, or on its log queue."""
         _kca.kca_system_log_to_queue(self._handle, level)
         return self
 
     def log_to_logging(self: S, logger: logging.Logger | None = None, level: int | None = None) -> S:
-        """Logs become lines of Python's `logging`, by one thread.
+        """Passes log lines on to Python's `logging`, by one thread.
 
-        Each comes from a child of the logger for what it is about, such as "kca.publisher" or "kca.librdkafka"; the
-        record's attribute `kca` is the `Log`. From now on logs do not wait among the receipts.
+        Each line goes to a child of the logger, named for its component, such as "kca.publisher" or "kca.librdkafka";
+        the record's attribute `kca` is the `Log`. From now on log lines do not wait among the receipts.
 
         Args:
-            logger: "kca".
-            level: one of the `LOG_...`; what the logger lets through now.
+            logger: default: the logger "kca".
+            level: one of the `LOG_...`. Default: the level that the logger lets through now.
         """
         logger = logger or logging.getLogger("kca")
         if self._bridge:
@@ -222,7 +224,7 @@ class BaseSystem(Generic[B, C]):
         return self.log_to_queue(level_of(logger) if level is None else level)
 
     def log_to_stderr(self: S, level: int) -> S:
-        """Logs up to `level` are written to stderr."""
+        """Writes log lines up to `level` to stderr."""
         _kca.kca_system_log_to_stderr(self._handle, level)
         return self
 
@@ -245,13 +247,13 @@ class System(BaseSystem[Bus, Consumer]):
             return self.shutdown()
         try:
             self.shutdown(HASTY_MS if self._work.hasty else SHUTDOWN_MS)
-        except Error as e:  # what went wrong inside, or was broken off, says more
+        except Error as e:  # the exception from inside the block says more
             log.warning("%s", e)
 
     def start(self, timeout_ms: int = 10000) -> System:
-        """Checks what is declared, reaches each cluster, and opens the publishers.
+        """Checks the declarations, reaches each cluster, and opens the publishers.
 
-        Ctrl-C ends it: the system is not started then.
+        Ctrl-C ends the start, and leaves the system not started.
         """
         self._prepare()
         try:
@@ -265,9 +267,9 @@ class System(BaseSystem[Bus, Consumer]):
         return self
 
     def shutdown(self, timeout_ms: int = SHUTDOWN_MS) -> None:
-        """Stops the consumers, commits, sends what is buffered, and closes; an error says what was left.
+        """Stops the consumers, commits, sends buffered messages, and closes; an error says what was left.
 
-        Ctrl-C is as if the time were over: the system is closed, and nobody waits for what was left.
+        After Ctrl-C it acts as if its time were over: it closes the system without waiting for the rest.
         """
         try:
             _kca.kca_system_shutdown(self._handle, timeout_ms)
@@ -282,15 +284,15 @@ class System(BaseSystem[Bus, Consumer]):
         return Queue(_kca.kca_system_queue(self._handle), self._work.dispatch)
 
     def log_queue(self) -> Queue:
-        """The queue of the system's logs alone: from now on they wait here and not among the receipts."""
+        """The queue of the system's log lines: from now on they wait in it and not among the receipts."""
         return Queue(_kca.kca_system_log_queue(self._handle), self._work.dispatch)
 
     def describe_cluster(
         self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000
     ) -> dict[str, Any]:
-        """What the connection's cluster has, all topics or one; with a group, how far that has come.
+        """Describes the connection's cluster: all topics or one; with a group, also how far the group has come.
 
-        The object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
+        Gives the object described in kca_abi.h: "brokers", "topics" with their partitions' offsets, "group".
         """
         told: dict[str, Any] = json.loads(
             _kca.kca_system_describe_cluster(self._handle, connection, topic, group, timeout_ms)
@@ -298,9 +300,9 @@ class System(BaseSystem[Bus, Consumer]):
         return told
 
     def redrive(self, redrive: RedriveBuilder, timeout_ms: int = 60000) -> dict[str, Any]:
-        """Publishes dead letters again, or says what it would publish; gives the report described in kca_abi.h.
+        """Publishes dead letters again, or reports what it would publish; gives the report described in kca_abi.h.
 
-        When the time is over first, the report's "complete" is False, and calling it again goes on.
+        When the time is over before the end, the report's "complete" is False, and another call goes on from there.
         """
         report: dict[str, Any] = json.loads(_kca.kca_system_redrive(self._handle, redrive._handle, timeout_ms))
         return report

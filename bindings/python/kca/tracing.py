@@ -1,6 +1,6 @@
-"""OpenTelemetry, when its API is there: the current span's context goes out, and a message's is current in its handler.
+"""OpenTelemetry, when its API is installed: messages carry the current span's context, and handlers run in theirs.
 
-Nothing of it is imported before the application does so itself, or a consumer runs where it is installed.
+kca imports OpenTelemetry only after the application did, or when a consumer runs where it is installed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Trace = tuple[str, str | None]
 
 def current() -> Trace | None:
     """Traceparent and tracestate of the current span; None: there is none."""
-    api = sys.modules.get("opentelemetry.trace")  # without it, no span can be current
+    api = sys.modules.get("opentelemetry.trace")  # without this module, no span can be current
     if api is None:
         return None
     span = api.get_current_span().get_span_context()
@@ -33,7 +33,7 @@ def is_there() -> bool:
 
 
 class Inside:
-    """Makes a message's trace context the current one: `with Inside(message): ...`."""
+    """Makes a message's trace context the current one during a block: `with Inside(message): ...`."""
 
     __slots__ = ("_message", "_token")
     # OpenTelemetry's modules `context` and `trace`, once they are needed.
@@ -53,7 +53,7 @@ class Inside:
 
             Inside._api = context_module, trace_module
         context, trace = Inside._api
-        # 00-<32 hex>-<16 hex>-<2 hex>: the library gives no others.
+        # 00-<32 hex>-<16 hex>-<2 hex>: the library gives this form only.
         span = trace.SpanContext(
             int(parent[3:35], 16),
             int(parent[36:52], 16),

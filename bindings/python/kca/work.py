@@ -1,4 +1,4 @@
-"""What a system does with events: handlers by the messages' names, deduplication, functions for faults and the like."""
+"""Events of a system: handlers by the messages' names, deduplication, functions for faults and other events."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ log = logging.getLogger("kca.consumer")
 
 
 class DeduplicationStore(Protocol):
-    """A memory of handled messages that outlives the process, such as a table; called on the handlers' threads.
+    """A store of handled messages that outlives the process, such as a table. Handlers' threads call its methods.
 
-    In an asyncio system both may be coroutine functions.
+    In an asyncio system both methods may be coroutine functions.
     """
 
     def seen(self, message_id: str, /) -> Any:
-        """Whether the message of this id was handled; raising means that it is not to be known now."""
+        """Whether the message of this id was handled. To raise means that the store cannot tell now."""
 
     def mark(self, message_id: str, /) -> Any:
         """Remembers that the message of this id was handled."""
 
 
 class Work:
-    """The handlers of one system, of all kinds."""
+    """The handlers, stores and listeners of one system."""
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
         self.stores: dict[str, DeduplicationStore] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
-        # Those whose handlers were broken off; they stay unsettled. Hasty: a shutdown has nobody to wait for.
+        # Deliveries whose handlers were interrupted; they stay unsettled. Hasty: a shutdown need not wait for handlers.
         self.abandoned: list[Delivery] = []
         self.hasty = False
 
     def begin(self, consumer: str) -> None:
-        """A consumer is about to run."""
+        """Prepares a consumer's run."""
         if not self.handlers:
             raise StateError(f"consumer {consumer} has no handler: declare one for the names it reads")
         self.traced = tracing.is_there()
 
     def refuse_async(self) -> None:
-        """Raises when threads could not run a handler."""
+        """Raises when a handler is a coroutine function, which threads cannot run."""
         for name, handler in self.handlers.items():
             if handler.is_async:
                 raise TypeError(f"handler {name} is a coroutine function: it needs a system of kca.asyncio")
@@ -70,7 +70,7 @@ class Work:
             self.tell(event)
 
     def tell(self, event: Receipt | Fault | Rebalance | End | Log) -> None:
-        """Gives an event to the function that listens; a fault that nobody listens to is logged."""
+        """Gives an event to its listener; a fault without a listener is logged."""
         listener = self.listeners.get(type(event))
         if listener:
             try:
@@ -83,7 +83,7 @@ class Work:
     # ---- deliveries, on threads ----
 
     def handle(self, d: Delivery) -> None:
-        """Runs the handler and settles by what came of it."""
+        """Runs the handler, and settles the delivery by its outcome."""
         try:
             answer = self.answer(d)
         except BaseException:
@@ -92,7 +92,7 @@ class Work:
         settle(d, answer)
 
     def served(self) -> tuple[Any, ...]:
-        """What `serve` goes by, in its order."""
+        """The arguments of `serve`, in its order."""
         asked = Delivery, self.handlers, self.stores, self.traced, handled.set, self.answer, self.abandon
         return *asked, DONE, told, failure, misfit
 
@@ -106,7 +106,7 @@ class Work:
             handled.reset(inside)
 
     def abandon(self, d: Delivery) -> None:
-        """Its handler was broken off, for the process is to end: neither done nor failed, it comes again."""
+        """Leaves a delivery unsettled, so that it comes again: the process ends, and its handler was interrupted."""
         self.abandoned.append(d)
         self.hasty = True
 
@@ -128,7 +128,7 @@ class Work:
 
     @staticmethod
     def _answer_once(d: Delivery, function: Any, arguments: tuple[Any, ...], store: DeduplicationStore) -> Answer:
-        """Unless it was handled before."""
+        """Runs the handler, unless the store has seen the message."""
         try:
             if store.seen(d.message_id):
                 return DUPLICATE
@@ -148,7 +148,7 @@ class Work:
     # ---- deliveries, in a loop ----
 
     def prepared(self, d: Delivery) -> Prepared | Answer:
-        """What is to be called and how; or how it ends without."""
+        """The call of a handler; or, when there is none to make, the delivery's answer."""
         handler = self.handlers.get(d.name) or self.handlers.get("*")
         if not handler:
             return UNHANDLED
@@ -173,19 +173,19 @@ class Prepared:
 
 
 def answer_of(result: Any) -> Answer:
-    """How a delivery is settled whose handler returned this."""
+    """The answer for a handler's result."""
     if result is None:
         return DONE
     if isinstance(result, Verdict):
         return DONE if result is Verdict.DONE else (result, "", "")
     if inspect.iscoroutine(result):
         result.close()
-        raise TypeError("the handler gave a coroutine: it needs a system of kca.asyncio")
+        raise TypeError("the handler gave a coroutine: a coroutine needs a system of kca.asyncio")
     return DONE
 
 
 def told(result: Any) -> Answer:
-    """Likewise; a result that no handler here may return is a failure."""
+    """The answer for a handler's result; a result that no handler here may return is a failure."""
     try:
         return answer_of(result)
     except Exception as e:
@@ -193,15 +193,15 @@ def told(result: Any) -> Answer:
 
 
 def misfit(e: Exception) -> Answer:
-    """How a delivery is settled whose payload is not what the handler's annotation says; or whose class, a validator
-    of the application's, failed in another way.
+    """The answer when making a handler's arguments failed: the payload does not fit the annotation, or a validator of
+    the application's raised something else.
     """
     return (Verdict.REJECTED, "payload", str(e)) if isinstance(e, MISFITS) else failure(e)
 
 
 def failure(e: BaseException) -> Answer:
-    """How a delivery is settled whose handler raised this; the class's name is the error's. Where it was raised is for
-    the log: it does not travel with a dead letter.
+    """The answer when a handler raised; the class name is the error's name. The log gets the traceback, which does not
+    travel with a dead letter.
     """
     if isinstance(e, Rejected):
         return Verdict.REJECTED, type(e).__name__, str(e)
@@ -210,17 +210,17 @@ def failure(e: BaseException) -> Answer:
 
 
 def not_known(e: Exception) -> Answer:
-    """The store did not say whether the message was handled."""
+    """The answer when the store did not say whether the message was handled."""
     return Verdict.FAILED, "deduplication", f"{type(e).__name__}: {e}"
 
 
 def not_marked(d: Delivery, e: Exception) -> None:
-    """The message counts as handled; but it would be handled again if it came again."""
+    """Logs that a handled message is not marked: it counts as done, but would be handled if it came again."""
     log.error("consumer %s: message %s was handled and could not be marked: %s", d.consumer, d.message_id, e)
 
 
 def settle(d: Delivery, answer: Answer) -> None:
-    """Settles it, unless it is deferred."""
+    """Settles a delivery, unless it is deferred."""
     if answer[0] is not Verdict.DEFERRED:
-        with suppress(StateError):  # its time is over, or its partition gone: it comes again
+        with suppress(StateError):  # the delivery's time is over, or its partition gone: the message comes again
             d.settle(*answer)

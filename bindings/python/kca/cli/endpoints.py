@@ -45,7 +45,7 @@ def load(application: str) -> kca.System | AsyncSystem:
     """Gives the system MODULE:NAME; the module is in the working directory or installed."""
     module_name, found, name = application.partition(":")
     if not found:
-        raise Trouble(f"an application is MODULE:NAME, such as shop.main:system; got {application}")
+        raise Trouble(f"an application must be MODULE:NAME, such as shop.main:system; got {application}")
     sys.path.insert(0, "")
     try:
         value: Any = importlib.import_module(module_name)

@@ -1,4 +1,4 @@
-"""Test handlers in milliseconds: a system runs on a broker inside the test's process, and says what came of it.
+"""Test handlers in milliseconds: a system runs on a broker inside the test's process, and tells what it did.
 
 With pytest the fixture `kca_embedded` gives a `TestedSystem`:
 
@@ -8,13 +8,13 @@ With pytest the fixture `kca_embedded` gives a `TestedSystem`:
         app.assert_handled("orderCreated")
         app.assert_published("invoices", "invoiceCreated", {"amount": 9.5})
 
-Without pytest, `with embedded(system) as app:` does the same. A system of `kca.asyncio` runs in the test's loop:
+Without pytest, use `with embedded(system) as app:`. A system of `kca.asyncio` runs in the test's loop:
 
     async with embedded(system) as app:
         await app.publish("orders", OrderCreated("ORD-1", 9.5))
         await app.assert_handled("orderCreated")
 
-Consumers with a `transactional_id` need a real broker: the one in the process knows no transactions, and says so.
+Consumers with a `transactional_id` need a real broker: the broker in the process knows no transactions.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def embedded(system: loops.System, timeout: float = 10.0) -> AbstractAsyncContex
 def embedded(
     system: System | loops.System, timeout: float = 10.0
 ) -> AbstractContextManager[TestedSystem] | AbstractAsyncContextManager[AsyncTestedSystem]:
-    """The system, started on a broker of its own in this process, with the handlers that it has; shut down at the end.
+    """Starts a system with its handlers on a broker in this process, and shuts the system down at the end.
 
-    Its connections, whatever they say, lead to that broker; its consumers read all partitions at once, without a group.
-    Afterwards the system is as it was.
+    All its connections lead to this broker; its consumers read all partitions at once, without a group. Afterwards the
+    system is as it was.
 
     Args:
-        system: of the application; not started. With one of `kca.asyncio` it is `async with embedded(system)`.
-        timeout: seconds that the handlers have until all is handled.
+        system: the application's system, not started. For a system of `kca.asyncio`: `async with embedded(system)`.
+        timeout: seconds that the handlers have to handle all messages.
     """
     return _in_loop(system, timeout) if isinstance(system, loops.System) else _in_thread(system, timeout)
 

@@ -13,7 +13,7 @@ from . import TestedSystem, embedded
 
 @pytest.fixture
 def kca_embedded() -> Iterator[Callable[..., TestedSystem]]:
-    """Called with a system, starts it on a broker in this process until the test's end; see `kca.testing`."""
+    """A function that starts a system on a broker in this process until the test's end; see `kca.testing`."""
     with ExitStack() as stack:
 
         def start(system: System, timeout: float = 10.0) -> TestedSystem:

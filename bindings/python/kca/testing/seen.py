@@ -1,4 +1,4 @@
-"""What a test has seen: messages that were published, and deliveries that were handled."""
+"""The messages that a test has seen published, and the deliveries that it has seen handled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ..message import Delivery, Verdict
 from ..payload import encoded
 
-# Where dead letters say why, in each of their formats.
+# The headers with the error's name in each format of dead letters.
 _ERROR_NAMES = ("kca-dead-letter-error-name", "kafka_dlt-exception-fqcn")
 
 
@@ -19,13 +19,13 @@ class Published:
     """A message that is in a topic.
 
     Attributes:
-        topic: where it is.
-        name: what handlers find it by.
-        payload: as it is on the wire; None: it has none.
+        topic: the topic.
+        name: the name by which handlers are found.
+        payload: the payload as it is on the wire; None: there is none.
         key: the record's key.
         headers: the custom headers.
-        message_id: its id.
-        correlation_id: the conversation's.
+        message_id: the message's id.
+        correlation_id: the conversation's id.
     """
 
     topic: str
@@ -42,7 +42,7 @@ class Published:
 
     @property
     def error_name(self) -> str | None:
-        """Why a dead letter is one, such as the name of an exception's class; None: it is none."""
+        """The error of a dead letter, such as the name of an exception's class; None: the message is no dead letter."""
         told = (self.headers.get(name) for name in _ERROR_NAMES)
         return next((value.decode() for value in told if value is not None), None)
 
@@ -54,13 +54,13 @@ class Published:
 
 @dataclass(frozen=True)
 class Handled(Published):
-    """A delivery, and what came of it.
+    """A delivery and its outcome.
 
     Attributes:
-        consumer: who handled it.
-        attempt: 1, 2, ...
-        verdict: how it was settled; None: it was deferred, and is not settled yet.
-        error: the error's name, such as that of the exception's class; "" when it went well.
+        consumer: the name of the consumer that handled the delivery.
+        attempt: the number of this attempt: 1, 2, ...
+        verdict: how the delivery was settled; None: it was deferred, and is not settled yet.
+        error: the error's name, such as that of the exception's class; "" without an error.
         text: the error's text.
     """
 
@@ -78,7 +78,7 @@ class Handled(Published):
 
 
 def fields_of(d: Delivery) -> dict[str, Any]:
-    """What is kept of a delivery, which itself is not."""
+    """The fields to keep of a delivery, which is freed."""
     return {
         "topic": d.topic,
         "name": d.name,
@@ -91,7 +91,7 @@ def fields_of(d: Delivery) -> dict[str, Any]:
 
 
 def matches(payload: bytes | None, expected: Any) -> bool:
-    """Whether a payload is this: bytes and texts as they are, of an object the members that are expected, at least."""
+    """Whether a payload is as expected: equal bytes or text, or an object with at least the expected members."""
     if expected is None or isinstance(expected, bytes | str):
         return payload == (expected.encode() if isinstance(expected, str) else expected)
     try:

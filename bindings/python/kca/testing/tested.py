@@ -1,8 +1,8 @@
-"""A system on a broker of its own: what is declared for the time of a test, and what comes of its messages.
+"""A system on a broker of its own for the time of a test, and the outcome of its messages.
 
-The application's handlers hold on to their system object and publish through its buses. So that object stays; what it
-stands on is another one for the time of the test: the same declarations, but for where the connections lead, and one
-more consumer for each connection, which sees all that is published.
+The application's handlers hold a reference to their system object and publish through its buses, so this object stays.
+For the time of the test it stands on another low-level system, which has all of its declarations. Only the connections
+lead elsewhere, and one more consumer for each connection sees all published messages.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ SLICE_MS = 5
 
 
 class _Watched(Delivery):
-    """A delivery that tells how it was settled, by whomever and whenever."""
+    """A delivery that tells its watcher how it was settled, whenever that happens."""
 
     __slots__ = ()
     _watchers: ClassVar[dict[int, tuple[Delivery, Watcher]]] = {}
 
     @staticmethod
     def watch(d: Delivery, watcher: Watcher) -> None:
-        """Makes it one."""
+        """Makes a delivery a watched one."""
         _Watched._watchers[id(d)] = d, watcher
         d.__class__ = _Watched
 
@@ -47,16 +47,16 @@ class _Watched(Delivery):
 
 
 class Tested:
-    """What tests of systems of both kinds do: with threads, and in asyncio's loop.
+    """The part that tests of systems with threads and in asyncio's loop share.
 
     Attributes:
-        system: the application's.
-        published: all that is in topics, in the order in which it was seen.
-        handled: the deliveries, and what came of them.
-        errors: what ended consumers.
+        system: the application's system.
+        published: the messages in topics, in the order in which they were seen.
+        handled: the deliveries and their outcomes.
+        errors: the errors that ended consumers.
     """
 
-    __test__ = False  # it is no test, whatever pytest thinks of its name
+    __test__ = False  # pytest takes a class of this name for a test
 
     def __init__(self, system: BaseSystem[Any, Any], timeout: float) -> None:
         self.published: list[Published] = []
@@ -84,7 +84,7 @@ class Tested:
     # ---- the system on another broker ----
 
     def _declare(self, declared: dict[str, Any]) -> list[str]:
-        """The same once more; gives the channels, those that others publish to included."""
+        """Declares all of it again; gives the channels, including those that other applications publish to."""
         system, own = self._base, list(self._base._declared)
         for declaration in own:
             if isinstance(declaration, Connection):
@@ -114,7 +114,7 @@ class Tested:
     # ---- work ----
 
     def _is_idle(self) -> bool:
-        """All that the publishers stored is behind the frontiers of all who read it."""
+        """Whether every stored message is behind the frontiers of all consumers that read it."""
         told = json.loads(self._base.describe(_kca.KCA_FORMAT_JSON))
         if any(p["unanswered"] for p in told["publishers"]):
             return False
@@ -128,10 +128,10 @@ class Tested:
         return True
 
     def _no_time(self) -> TimeoutError:
-        return TimeoutError(f"not all was handled within {self._timeout} s: {self._base.describe()}")
+        return TimeoutError(f"not all messages were handled within {self._timeout} s: {self._base.describe()}")
 
     def _note_end(self, name: str, queue: Any) -> None:
-        """A consumer that ended by a failure, as it would have in earnest."""
+        """Notes that a consumer ended, and the error that ended it."""
         self._open.discard(name)
         try:
             with suppress(StoppedError):
@@ -140,7 +140,7 @@ class Tested:
             self.errors.append(e)
 
     def _note(self, consumer: str, d: Delivery) -> bool:
-        """Keeps what is to be told of it; whether it is to be handled."""
+        """Keeps what a test may ask of a delivery; gives whether a handler is to run."""
         if consumer.startswith(OBSERVER):
             self.published.append(Published(**fields_of(d)))
             d.done()
@@ -155,7 +155,7 @@ class Tested:
         _Watched.watch(d, settled)
         return True
 
-    # ---- what the assertions say, once all is handled ----
+    # ---- the assertions' checks, once all messages are handled ----
 
     def _check_handled(self, name: str, payload: Any, times: int | None) -> Handled:
         return self._one("handled", self._settled({Verdict.DONE}, name, payload, ""), self.handled, name, times)
@@ -167,7 +167,7 @@ class Tested:
     def _check_nothing_failed(self) -> None:
         wrong: list[Any] = [h for h in self.handled if h.verdict in (Verdict.FAILED, Verdict.REJECTED)]
         if wrong or self.errors:
-            raise AssertionError("\n".join(["these failed:", *map(str, [*wrong, *self.errors])]))
+            raise AssertionError("\n".join(["these deliveries failed:", *map(str, [*wrong, *self.errors])]))
 
     def _check_published(self, channel: str, name: str, payload: Any, times: int | None) -> Published:
         found = self._matching(lambda p: p.topic == channel and not p.error_name, self.published, name, payload)
@@ -176,7 +176,7 @@ class Tested:
     def _check_nothing_published(self, channel: str) -> None:
         found = [p for p in self.published if p.topic == channel]
         if found:
-            raise AssertionError("\n".join([f"there is something in {channel}:", *map(str, found)]))
+            raise AssertionError("\n".join([f"{channel} has messages:", *map(str, found)]))
 
     def _check_dead_lettered(self, channel: str, name: str, payload: Any, error: str, times: int | None) -> Published:
         def is_letter(p: Published) -> bool:
@@ -203,7 +203,7 @@ class Tested:
 
 
 def _eager(consumer: ConsumerBuilder) -> ConsumerBuilder:
-    """A copy that waits for nothing: not for a group, nor for committed offsets, nor for more than there is."""
+    """A copy that does not wait for a group, for committed offsets, or for more messages than there are."""
     if any(method == "with_transactional_id" for method, _ in consumer._given):
         raise ValueError(
             f"{consumer._what}: the embedded broker knows no transactions: transactional_id needs a real one"

@@ -15,7 +15,7 @@ from .tested import ANY, SLICE_MS, Tested
 
 
 class AsyncTestedSystem(Tested):
-    """A started system of `kca.asyncio` and what came of its messages; what `TestedSystem` does, to be awaited."""
+    """A started system of `kca.asyncio` and the outcome of its messages: `TestedSystem` with coroutines."""
 
     def __init__(self, system: System, timeout: float = 10.0) -> None:
         self._rooms = dict(system._rooms)
@@ -26,7 +26,7 @@ class AsyncTestedSystem(Tested):
         self._running: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> None:
-        """Starts it; before all else."""
+        """Starts the system; call it first."""
         system = self.system
         try:
             self._publishers = {channel: system.event_bus(channel) for channel in self._channels}
@@ -46,7 +46,7 @@ class AsyncTestedSystem(Tested):
         self.system._rooms = self._rooms
 
     async def close(self) -> None:
-        """Shuts it down; the system is as it was."""
+        """Shuts the system down; it is then as it was before."""
         try:
             for task in self._running:
                 task.cancel()
@@ -61,16 +61,16 @@ class AsyncTestedSystem(Tested):
     # ---- work ----
 
     async def publish(self, channel: str, message: Any, payload: Any = None, **fields: Any) -> Receipt:
-        """Publishes as another application would, to the topic of that name: arguments as `Bus.publish` takes them."""
+        """Publishes to a topic, as another application would; further arguments as for `Bus.publish`."""
         if channel not in self._publishers:
-            raise LookupError(f"nothing is declared for {channel}; there are {', '.join(self._publishers)}")
+            raise LookupError(f"no channel {channel} is declared; there are {', '.join(self._publishers)}")
         return await self._publishers[channel].publish(message, payload, **fields)
 
     async def run(self) -> None:
-        """Lets the handlers work until all that was published is handled, retries and all that follows included.
+        """Lets the handlers work until all messages are handled, including retries and messages of handlers.
 
         Raises:
-            TimeoutError: something was still not handled when the time was over.
+            TimeoutError: the time was over before all messages were handled.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
@@ -82,7 +82,7 @@ class AsyncTestedSystem(Tested):
             await asyncio.sleep(SLICE_MS / 1000)
 
     def _take(self, name: str) -> None:
-        """Has what is there handled, in tasks of the loop."""
+        """Has the deliveries that are there handled, in tasks of the loop."""
         try:
             events = _kca.take(self._queues[name], 64, 0)
         except StoppedError:
@@ -100,12 +100,12 @@ class AsyncTestedSystem(Tested):
     # ---- assertions ----
 
     async def assert_handled(self, name: str, payload: Any = ANY, *, times: int | None = None) -> Handled:
-        """A message of this name was handled well; gives the first.
+        """Asserts that a message of this name was handled well; gives the first.
 
         Args:
-            name: the message's.
-            payload: what it must be; of an object the members that it must have. Left out: any.
-            times: how often, 1 or more; left out: at least once.
+            name: the message's name.
+            payload: the payload, or the members that an object must have at least. Default: any payload.
+            times: how often, 1 or more. Default: at least once.
         """
         await self.run()
         return self._check_handled(name, payload, times)
@@ -113,30 +113,30 @@ class AsyncTestedSystem(Tested):
     async def assert_failed(
         self, name: str, payload: Any = ANY, *, error: str = "", times: int | None = None
     ) -> Handled:
-        """A delivery of this name failed or was rejected, with this error's name if one is given; gives the first."""
+        """Asserts that a delivery of this name failed or was rejected, by this error if given; gives the first."""
         await self.run()
         return self._check_failed(name, payload, error, times)
 
     async def assert_nothing_failed(self) -> None:
-        """Every delivery was handled well, and no consumer has ended."""
+        """Asserts that every delivery was handled well, and that no consumer has ended."""
         await self.run()
         self._check_nothing_failed()
 
     async def assert_published(
         self, channel: str, name: str, payload: Any = ANY, *, times: int | None = None
     ) -> Published:
-        """A message of this name is in the topic; gives the first. Arguments as `assert_handled` takes them."""
+        """Asserts that a message of this name is in the topic; gives the first. Arguments as for `assert_handled`."""
         await self.run()
         return self._check_published(channel, name, payload, times)
 
     async def assert_nothing_published(self, channel: str) -> None:
-        """The topic is empty."""
+        """Asserts that the topic is empty."""
         await self.run()
         self._check_nothing_published(channel)
 
     async def assert_dead_lettered(
         self, channel: str, name: str, payload: Any = ANY, *, error: str = "", times: int | None = None
     ) -> Published:
-        """A message of this name is a dead letter in that topic, for an error of that name if one is given."""
+        """Asserts that a message of this name is a dead letter in the topic, by this error if given; gives it."""
         await self.run()
         return self._check_dead_lettered(channel, name, payload, error, times)

@@ -14,7 +14,7 @@ from .tested import ANY, SLICE_MS, Tested
 
 
 class TestedSystem(Tested):
-    """A started system and what came of its messages; every `assert_...` first lets the handlers do their work."""
+    """A started system and the outcome of its messages; every `assert_...` first lets the handlers do their work."""
 
     def __init__(self, system: System, timeout: float = 10.0) -> None:
         system._work.refuse_async()
@@ -34,7 +34,7 @@ class TestedSystem(Tested):
             system._work.begin(names[0])
 
     def close(self) -> None:
-        """Shuts it down; the system is as it was."""
+        """Shuts the system down; it is then as it was before."""
         try:
             for consumer in self._consumers.values():
                 consumer.stop()
@@ -47,16 +47,16 @@ class TestedSystem(Tested):
     # ---- work ----
 
     def publish(self, channel: str, message: Any, payload: Any = None, **fields: Any) -> None:
-        """Publishes as another application would, to the topic of that name: arguments as `Bus.publish` takes them."""
+        """Publishes to a topic, as another application would; further arguments as for `Bus.publish`."""
         if channel not in self._publishers:
-            raise LookupError(f"nothing is declared for {channel}; there are {', '.join(self._publishers)}")
+            raise LookupError(f"no channel {channel} is declared; there are {', '.join(self._publishers)}")
         self._publishers[channel].publish(message, payload, **fields)
 
     def run(self) -> None:
-        """Lets the handlers work until all that was published is handled, retries and all that follows included.
+        """Lets the handlers work until all messages are handled, including retries and messages of handlers.
 
         Raises:
-            TimeoutError: something was still not handled when the time was over.
+            TimeoutError: the time was over before all messages were handled.
         """
         deadline = time.monotonic() + self._timeout
         while not self._is_idle():
@@ -80,39 +80,39 @@ class TestedSystem(Tested):
     # ---- assertions ----
 
     def assert_handled(self, name: str, payload: Any = ANY, *, times: int | None = None) -> Handled:
-        """A message of this name was handled well; gives the first.
+        """Asserts that a message of this name was handled well; gives the first.
 
         Args:
-            name: the message's.
-            payload: what it must be; of an object the members that it must have. Left out: any.
-            times: how often, 1 or more; left out: at least once.
+            name: the message's name.
+            payload: the payload, or the members that an object must have at least. Default: any payload.
+            times: how often, 1 or more. Default: at least once.
         """
         self.run()
         return self._check_handled(name, payload, times)
 
     def assert_failed(self, name: str, payload: Any = ANY, *, error: str = "", times: int | None = None) -> Handled:
-        """A delivery of this name failed or was rejected, with this error's name if one is given; gives the first."""
+        """Asserts that a delivery of this name failed or was rejected, by this error if given; gives the first."""
         self.run()
         return self._check_failed(name, payload, error, times)
 
     def assert_nothing_failed(self) -> None:
-        """Every delivery was handled well, and no consumer has ended."""
+        """Asserts that every delivery was handled well, and that no consumer has ended."""
         self.run()
         self._check_nothing_failed()
 
     def assert_published(self, channel: str, name: str, payload: Any = ANY, *, times: int | None = None) -> Published:
-        """A message of this name is in the topic; gives the first. Arguments as `assert_handled` takes them."""
+        """Asserts that a message of this name is in the topic; gives the first. Arguments as for `assert_handled`."""
         self.run()
         return self._check_published(channel, name, payload, times)
 
     def assert_nothing_published(self, channel: str) -> None:
-        """The topic is empty."""
+        """Asserts that the topic is empty."""
         self.run()
         self._check_nothing_published(channel)
 
     def assert_dead_lettered(
         self, channel: str, name: str, payload: Any = ANY, *, error: str = "", times: int | None = None
     ) -> Published:
-        """A message of this name is a dead letter in that topic, for an error of that name if one is given."""
+        """Asserts that a message of this name is a dead letter in the topic, by this error if given; gives it."""
         self.run()
         return self._check_dead_lettered(channel, name, payload, error, times)
