@@ -70,9 +70,14 @@ def loaded(python: Path, **env: str) -> set[str]:
 
 
 def clean(folder: Path, python: str = sys.executable) -> Path:
-    """A virtual environment with nothing but pip; its Python."""
-    run(python, "-m", "venv", folder)
+    """A virtual environment with nothing in it; its Python."""
+    run(python, "-m", "venv", "--without-pip", folder)
     return folder / "bin" / "python"
+
+
+def install(python: Path, *words: str | Path) -> None:
+    """Lets pip install this for a Python that has no pip."""
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", *words)
 
 
 def pythons() -> list[str]:
@@ -107,7 +112,7 @@ def test_the_wheel_is_for_every_python_from_3_10_on(repaired: Path) -> None:
 @pytest.mark.parametrize("python", pythons())
 def test_the_repaired_wheel_needs_nothing_of_the_machine(repaired: Path, tmp_path: Path, python: str) -> None:
     made = clean(tmp_path / "venv", python)
-    run(made, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", repaired)
+    install(made, "--no-deps", repaired)
     # Found first by whoever looks for the machine's own: the process does not start then.
     decoys = tmp_path / "decoys"
     decoys.mkdir()
@@ -127,7 +132,7 @@ def test_the_wheel_does_not_know_where_it_was_built(repaired: Path, tmp_path: Pa
 def test_pip_installs_the_source_tree(tmp_path: Path) -> None:
     made = clean(tmp_path / "venv")
     before = set(PACKAGE.rglob("*"))
-    run(made, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", WHEELS, PACKAGE)
+    install(made, "--find-links", WHEELS, PACKAGE)
     assert set(PACKAGE.rglob("*")) == before
     assert "libkca" in loaded(made)
     assert run(made.parent / "kca", "--version").startswith("kca 0.1.0, librdkafka ")
