@@ -35,7 +35,7 @@ static PyObject *kca_py_queue_error(int code) {
   case KCA_ERROR_STOPPED:
     return kca_py_exception(code, "stopped", "queue: the consumer has stopped", 0, 0, 0);
   case KCA_ERROR_FORKED:
-    return kca_py_exception(code, "forked", "queue: it is the parent process'", 0, 0, 0);
+    return kca_py_exception(code, "forked", "queue: it belongs to the parent process", 0, 0, 0);
   default:
     return kca_py_exception(code, "argument", "queue: it is closed, or max is below 1 or timeout_ms below -1", 0, 0, 0);
   }

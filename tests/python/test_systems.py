@@ -222,7 +222,7 @@ def test_a_store_of_ones_own_remembers_what_was_handled(caplog: pytest.LogCaptur
     assert seen == ["m-1", "bad", "bad", "unmarked", "last"]
     assert counts["duplicates"] == 2
     assert store.ids == {"m-0", "m-1", "last"}
-    assert "message unmarked was handled and could not be marked: the table is away" in caplog.text
+    assert "message unmarked was handled, but could not be marked: the table is away" in caplog.text
 
 
 def test_a_store_that_does_not_answer_fails_the_delivery() -> None:

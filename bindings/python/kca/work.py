@@ -216,7 +216,7 @@ def not_known(e: Exception) -> Answer:
 
 def not_marked(d: Delivery, e: Exception) -> None:
     """Logs that a handled message is not marked: it counts as done, but would be handled if it came again."""
-    log.error("consumer %s: message %s was handled and could not be marked: %s", d.consumer, d.message_id, e)
+    log.error("consumer %s: message %s was handled, but could not be marked: %s", d.consumer, d.message_id, e)
 
 
 def settle(d: Delivery, answer: Answer) -> None:
