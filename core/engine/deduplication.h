@@ -1,4 +1,4 @@
-/* What messages were done already, by id: the newest of this process, or what a store of the
+/* Ids of messages that were handled: the newest of this process, or what a store of the
  * application's knows. Used by many threads. */
 #ifndef KCA_ENGINE_DEDUPLICATION_H
 #define KCA_ENGINE_DEDUPLICATION_H

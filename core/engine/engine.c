@@ -244,8 +244,8 @@ kca__engine_rest kca__engine_see_rest(kca__engine *e) {
     return rest;
 }
 
-/* What the application has keeps its record; the rest is dropped. True: the application has it, and
- * has not settled it. */
+/* A delivery that the application has keeps its record; any other is dropped. True: the application
+ * has it, and has not settled it. */
 static bool shut_delivery_locked(kca__engine *e, kca_delivery *d) {
     d->in_lane = false;
     switch (d->state) {

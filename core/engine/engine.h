@@ -103,7 +103,8 @@ int kca__engine_take(kca__engine *e, kca__returned *returned, kca_event **out, i
 /* Settles and gives back what is `returned`, until nothing is left in it. */
 void kca__engine_put_away(kca__engine *e, kca__returned *returned);
 
-/* The same for a delivery of any engine, or none: its owner may have closed it. */
+/* Settles and gives back, when the delivery may be another engine's, which its owner may have
+ * closed. */
 void kca__returned_settle(kca__returned *returned);
 
 /* True for the verdicts that settle a delivery. Takes no lock. */
@@ -212,7 +213,7 @@ void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user);
 bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *user,
                                      kca__held_records *out_batch);
 
-/* So much was published for the next transaction that it should not wait for its interval. */
+/* The next transaction has grown so large that it should not wait for its interval. */
 bool kca__engine_batch_is_due(kca__engine *e);
 
 /* The broker refused the metadata as too long: from now on maps longer than half of what was
@@ -258,8 +259,8 @@ void kca__engine_fail(kca__engine *e, kca_error *error);
 /* kca__engine_fail for an error that no longer matters once the engine stops. */
 void kca__engine_fail_unless_stopping(kca__engine *e, kca_error *error);
 
-/* Nothing more is given out. What is out is waited for until the deadline, which later calls can
- * only shorten. */
+/* Nothing more is given out. The poller waits for the deliveries that are out until the deadline,
+ * which later calls can only shorten. */
 void kca__engine_stop(kca__engine *e, int64_t deadline);
 bool kca__engine_is_stopping(kca__engine *e);
 

@@ -99,7 +99,7 @@ void kca__engine_disown(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_unlock(&e->lock);
 }
 
-/* What is due of revoked partitions is dropped: it may be due in hours. */
+/* Deliveries of revoked partitions leave the due queue: they may be due in hours. */
 static void sweep_due_locked(kca__engine *e) {
     kca__due_queue kept = {0};
     kca__due_entry *entry;

@@ -181,7 +181,7 @@ void kca__engine_accept_locked(kca__engine *e, kca__inbound_record *records, int
 /* The burst is accepted. */
 void kca__engine_end_fetch_locked(kca__engine *e);
 
-/* What is ready may be taken: it need not wait for a transaction first. */
+/* A delivery is ready, and need not wait for a transaction first. */
 bool kca__engine_has_ready_locked(const kca__engine *e);
 
 /* The next delivery, now out; NULL: none is ready. */
@@ -198,7 +198,7 @@ void kca__engine_take_back_locked(kca__engine *e, kca_delivery *d);
 void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d);
 void kca__engine_drop_locked(kca__engine *e, kca_delivery *d);
 
-/* What it published goes with the next transaction. */
+/* The records that the delivery published go with the next transaction. */
 void kca__engine_publish_locked(kca__engine *e, kca_delivery *d);
 
 /* Giving back in two steps, of which only the second needs the lock. Not for a delivery that has

@@ -49,7 +49,7 @@ bool kca__engine_batch_is_due(kca__engine *e) {
     return due;
 }
 
-/* What the handler said of it is the engine's from now on. */
+/* The engine takes over the reason that the handler gave. */
 static void keep_reason_locked(kca_delivery *d) {
     free(d->failure_name);
     free(d->failure_text);
@@ -58,7 +58,7 @@ static void keep_reason_locked(kca_delivery *d) {
     d->error_name = d->error_text = NULL;
 }
 
-/* What was published in an attempt that failed did not happen. */
+/* A failed attempt publishes nothing: its records are dropped. */
 static void forget_published(kca_delivery *d) {
     kca__held_records_free(&d->published);
 }
@@ -132,7 +132,7 @@ bool kca__engine_has_ended(const kca_delivery *d) {
     return d->state != KCA__DELIVERY_EXPIRED && d->fate == KCA__FATE_NONE && !d->shared;
 }
 
-/* What the application could read of it. */
+/* Frees the message that the application could read. */
 static void clear_view(kca_delivery *d) {
     kca__message_clear_inbound(&d->message);
     forget_published(d);

@@ -67,7 +67,7 @@ static kca__assigned *assigned_of_locked(kca__engine *e, const kca__inbound_reco
         return NULL;
     if (r->offset <= a->last_offset)
         return begin_anew_locked(e, a, r);
-    /* What was finished is known of these very offsets only: not when they begin elsewhere. */
+    /* The map names offsets that were finished: it says nothing when reading begins before them. */
     if (a->last_offset < 0 && r->offset < a->base)
         kca__offset_map_clear(&a->known);
     if (a->begin < 0)

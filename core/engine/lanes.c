@@ -73,7 +73,7 @@ void kca__lanes_put_back(kca__lanes *l, kca__lane_entry *e) {
     kca__list_add(&l->ready, &e->link);
 }
 
-/* Where the bucket has this head. */
+/* The place in the bucket that points to this head. */
 static kca__lane_entry **link_to(kca__lanes *l, const kca__lane_entry *e) {
     kca__lane_entry **at = &l->buckets[e->hash & l->mask];
     while (*at != e)

@@ -12,10 +12,11 @@
 #include <string.h>
 
 enum {
-    LEAST_QUEUED_KBYTES = 4096,
-    UNWATCHED_MS = 700000,
+    LEAST_QUEUED_KBYTES = 4096, /* what waits in librdkafka is to stay in the processor's cache */
+    UNWATCHED_MS = 700000, /* the longest that librdkafka can do, see KCA__QUIRK_METADATA_AGE */
     EMBEDDED_SESSION_MS = 4000,
-    TRANSACTION_INTERVAL_MS = 100,
+    TRANSACTION_INTERVAL_MS =
+        100,                  /* a result is to be seen soon; each transaction costs a round trip */
     MOST_IN_TRANSACTION = 700 /* records of which a commit can tell for sure which are open */
 };
 
@@ -217,11 +218,13 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
     return NULL;
 }
 
-/* What no option says alone, over what the options' rows set. */
+/* Properties that follow from more than one option; they replace what the rows have set. */
 static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded,
                                     rd_kafka_conf_t *conf, const char *who) {
     int kbytes = b->max_bytes / 1024;
     int refresh_ms = b->watch_partition_changes ? b->partition_watch_interval_ms : UNWATCHED_MS;
+    /* librdkafka wants room for a whole answer: its default, 100 MB, or some more than max_bytes.
+     */
     int receive = b->max_bytes < 99000000 ? 100000000 : b->max_bytes + 1000000;
     const struct {
         const char *name;

@@ -61,7 +61,7 @@ void kca__consumer_builder_free(kca_consumer_builder *b);
 
 void kca__consumer_builder_add_topic(kca_consumer_builder *b, const char *topic);
 
-/* What no single setter can check. */
+/* Checks what follows from more than one option. */
 kca_error *kca__consumer_builder_check(const kca_consumer_builder *b);
 
 /* Sets the options' properties in `conf`. On the embedded broker the session timeout is short: a

@@ -2,7 +2,7 @@
 
 #include "kafka/kafka_error.h"
 
-enum { NUDGE_BYTES = 2 * 1024 * 1024 };
+enum { NUDGE_BYTES = 2 * 1024 * 1024 }; /* half of LEAST_QUEUED_KBYTES, see consumer_builder.c */
 
 /* Something that stands in the way of a topic or the group, but not of the process: told, and
  * librdkafka goes on. */

@@ -124,7 +124,7 @@ int kca__inbound_fd(kca__inbound *in) {
 
 /* ---- pausing ---- */
 
-/* What is kept back comes to the fetch queue when the partition is resumed. */
+/* The records kept back come to the fetch queue when the partition is resumed. */
 void kca__inbound_forward(void *adapter, const char *topic, int partition, bool paused) {
     const kca__inbound *in = adapter;
     rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(in->client->rk, topic, partition);

@@ -49,8 +49,8 @@ typedef struct kca__inbound {
     kca__transaction *transaction; /* NULL: none */
     rd_kafka_queue_t *fetch_queue;
     rd_kafka_queue_t *main_queue;
-    rd_kafka_queue_t *commit_answers; /* so many are to come: */
-    int commits_out;                  /* the poller's */
+    rd_kafka_queue_t *commit_answers; /* to commits, of which */
+    int commits_out;                  /* the poller's: this number is not answered yet */
     bool needs_nudges; /* see fetch.c; `taken` and `taken_bytes` since the last, the fetching
                           thread's */
     int taken;

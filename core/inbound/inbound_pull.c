@@ -13,7 +13,7 @@ static int look(kca__inbound *in, kca__returned *returned, kca_event **out, int 
     return count;
 }
 
-/* What comes between the look that found nothing and the clearing is found by the second look: so
+/* An event that comes between the first look and the clearing is found by the second look: so
  * the descriptor costs nothing as long as there is something to do. */
 int kca__inbound_pull(kca__inbound *in, kca__returned *returned, kca_event **out, int max,
                       int timeout_ms) {

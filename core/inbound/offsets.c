@@ -24,8 +24,8 @@ static void add_commit(void *user, const char *topic, int partition, int64_t off
     kca__offsets_add(user, topic, partition, offset, map);
 }
 
-/* What the broker did not take is tried again at the next interval: all of it, or, when only some
- * partitions were refused, those. True: it should be tried at once, for it is less now. */
+/* Offsets that the broker refused are tried again at the next interval: those of all partitions, or
+ * of the refused ones. True: try at once, for the metadata is shorter now. */
 static bool commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
                           const rd_kafka_topic_partition_list_t *list) {
     if (err == RD_KAFKA_RESP_ERR__NO_OFFSET)
@@ -113,9 +113,9 @@ static bool may_pass(rd_kafka_resp_err_t err) {
            err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
 }
 
-/* What the group committed, with the maps of what is finished beyond. NULL: there is no answer, of
- * one partition or all. Then librdkafka goes on asking for the offsets by itself, and what was
- * finished beyond them is repeated: exactly once has more patience. */
+/* The group's committed offsets with their maps. NULL: the broker gave none for some partition.
+ * librdkafka then asks for the offsets by itself, and records finished beyond them are repeated;
+ * with transactions, which must not repeat, it waits longer. */
 rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
                                                       const rd_kafka_topic_partition_list_t *list) {
     if (!kca__consumer_builder_commits(in->options))
@@ -161,10 +161,10 @@ static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
                        "start_offset: it cannot be looked up: %s", rd_kafka_err2str(err));
 }
 
-/* Where nothing is known, reading begins at this bound. To the broker, the beginning and the end
- * are times like others; librdkafka's own question for them would undo a seek that comes before its
- * answer. It is not to choose the end by itself, either: it would do so too when a broker says that
- * a place is out of range, and skip what lies between. */
+/* Reading begins at this bound where the group has no offset. To the broker, the beginning and the
+ * end are times like others; librdkafka's own question for them would undo a seek that comes before
+ * its answer. It is not to choose the end by itself, either: it would do so too when a broker says
+ * that a place is out of range, and skip what lies between. */
 static void look_up_bound(kca__inbound *in, rd_kafka_topic_partition_list_t *list, int64_t bound) {
     look_up_times(in, list, bound);
     for (int i = 0; i < list->cnt; i++)

@@ -9,15 +9,16 @@
  * long, and for those that are due from before. */
 void kca__offsets_commit(kca__inbound *in, int wait_ms);
 
-/* Takes what answers there are. What the broker did not take is tried again at the next commit. */
+/* Takes the answers to commits that have come. Refused offsets are tried again at the next commit.
+ */
 void kca__offsets_hear(kca__inbound *in);
 
 /* An offset to commit, with its map. */
 void kca__offsets_add(rd_kafka_topic_partition_list_t *list, const char *topic, int partition,
                       int64_t offset, const char *map);
 
-/* What the group committed, with the maps of what is finished beyond. NULL: there is no answer, of
- * one partition or all. */
+/* The group's committed offsets, with the maps of what is finished beyond them. NULL: the broker
+ * gave none for some partition. */
 rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
                                                       const rd_kafka_topic_partition_list_t *list);
 

@@ -8,11 +8,12 @@
 #include "inbound/seek.h"
 
 enum {
-    TICK_MS = 500,
-    DRAIN_TICK_MS = 10,
-    LOOK_MS = 2000,
-    CLOSE_MS = 10000,
-    LEAST_CLOSE_MS = 3000,
+    TICK_MS = 500,      /* longest sleep: what falls due earlier shortens it, and wakes it */
+    DRAIN_TICK_MS = 10, /* while it stops: the application waits for it */
+    LOOK_MS = 2000,     /* between questions for topics that are not there */
+    CLOSE_MS = 10000,   /* for the last commit, and for leaving the group, each */
+    LEAST_CLOSE_MS =
+        3000,          /* ... also when the deadline is over: else what is settled comes again */
     LETTERS_MS = 30000 /* dead letters are waited for this long after the rest has ended */
 };
 

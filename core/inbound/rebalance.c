@@ -13,7 +13,12 @@
 #include <string.h>
 #include <time.h>
 
-enum { SEEK_MS = 5000, SEEK_PAUSE_MS = 5, LONGEST_DRAIN_MS = 30000, DRAIN_SLICE_MS = 100 };
+enum {
+    SEEK_MS = 5000, /* for librdkafka to begin fetching, and to seek */
+    SEEK_PAUSE_MS = 5,
+    LONGEST_DRAIN_MS = 30000, /* the group's other members wait meanwhile */
+    DRAIN_SLICE_MS = 100      /* between looks for dead letters to be written, and for a stop */
+};
 
 /* ---- assignments ---- */
 
@@ -22,7 +27,8 @@ static void fail(kca__inbound *in, kca_error *e) {
         kca__engine_fail(in->engine, e);
 }
 
-/* What is told beside the offsets would be handled, and what came of it published, once more. */
+/* Without the maps, records finished beyond the offsets would be handled, and their results
+ * published, once more. */
 static void end_without_offsets(kca__inbound *in) {
     kca__engine_fail_unless_stopping(
         in->engine, kca__error_new(KCA_ERROR_BROKER,
@@ -268,8 +274,8 @@ static void add_place(void *user, const kca__partition_look *look) {
     rd_kafka_topic_partition_list_add(user, look->topic, look->partition)->offset = look->begin;
 }
 
-/* Where nothing is committed, reading begins where it began; where it had not begun, it need not go
- * anywhere. */
+/* A partition without a committed offset is read again from where its reading began; one whose
+ * reading had not begun stays where it is. */
 static void choose_beginnings(rd_kafka_topic_partition_list_t *list,
                               rd_kafka_topic_partition_list_t *committed) {
     for (int i = list->cnt - 1; i >= 0; i--) {

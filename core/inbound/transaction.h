@@ -34,13 +34,13 @@ void kca__transaction_close(kca__transaction *t);
 /* Fences who used the id before; waits for the cluster. False: it failed, and the adapter ends. */
 bool kca__transaction_begin(kca__transaction *t);
 
-/* Nobody else polls the producer for its errors: now and then. */
+/* Polls the producer for its errors, which nobody else does. Call it now and then. */
 void kca__transaction_serve(kca__transaction *t);
 
-/* Commits what is settled. It takes what it takes: whether one that is being committed is, may be
- * known only when the cluster answers again. Once the adapter stops, up to the poller's patience.
- * What is not committed comes again, or, when it cannot be told whole now, goes with a later one.
- */
+/* Commits what is settled. Blocks until the outcome is known, which may be only when the cluster
+ * answers again; once the adapter stops, no longer than kca__inbound_close_timeout_ms. Deliveries
+ * of an aborted transaction come again; those that a commit cannot tell of whole go with a later
+ * one. */
 void kca__transaction_commit(kca__transaction *t);
 
 /* See kca_delivery_publish. `type`: of the bus. */
@@ -55,12 +55,12 @@ bool kca__transaction_is_final(const rd_kafka_error_t *error);
 /* Takes `error`. */
 void kca__transaction_end_by(kca__transaction *t, rd_kafka_error_t *error);
 
-/* The producer is of no use after `error`, which is taken: a new one of the same id makes an end of
+/* The producer is of no use after `error`, which is taken: a new producer with the same id aborts
  * its transaction. False: the adapter ends, or stops. */
 bool kca__transaction_begin_anew(kca__transaction *t, rd_kafka_error_t *error);
 
-/* Calls again while librdkafka says that this may help, so long (-1: for ever); once the adapter
- * stops, no longer than the poller's patience. */
+/* Calls until it succeeds or librdkafka says that another try is of no use, for timeout_ms at most
+ * (-1: for ever); once the adapter stops, no longer than kca__inbound_close_timeout_ms. */
 rd_kafka_error_t *kca__transaction_retry(kca__transaction *t,
                                          rd_kafka_error_t *(*call)(kca__transaction *),
                                          int timeout_ms);

@@ -9,7 +9,12 @@
 #include "kafka/produce.h"
 #include "kafka/record_headers.h"
 
-enum { SLICE_MS = 5000, ROOM_MS = 10, MOST_PAUSE_MS = 30000, ABORT_MS = 120000 };
+enum {
+    SLICE_MS = 5000, /* of one call, so that a stop is seen */
+    ROOM_MS = 10,
+    MOST_PAUSE_MS = 30000,
+    ABORT_MS = 120000 /* then a new producer ends the transaction */
+};
 
 /* ---- filling ---- */
 
@@ -116,7 +121,7 @@ static void tell(kca__inbound *in, rd_kafka_error_t *error) {
     kca__engine_fault(in->engine, e, NULL, -1, -1);
 }
 
-/* What makes it fail may last: the next one has time until then. */
+/* The cause of an abort may last: each one in a row doubles the pause before the next try. */
 static void pause_commits(kca__transaction *t) {
     int pause = kca__consumer_builder_commit_interval_ms(t->in->options);
     for (int i = 0; i < t->aborts && pause < MOST_PAUSE_MS; i++)

@@ -1,6 +1,6 @@
 /*
- * A librdkafka client (rd_kafka_t) with its logs and the last trouble it told of. Who polls it is
- * its owner's affair: see outbound/producer.h and inbound/poller.h.
+ * A librdkafka client (rd_kafka_t) with its logs and the last trouble it told of. Its owner polls
+ * it: see outbound/producer.h and inbound/poller.h.
  */
 #ifndef KCA_KAFKA_CLIENT_H
 #define KCA_KAFKA_CLIENT_H
