@@ -13,11 +13,10 @@
 
 enum {
     LEAST_QUEUED_KBYTES = 4096, /* what waits in librdkafka is to stay in the processor's cache */
-    UNWATCHED_MS = 700000, /* the longest that librdkafka can do, see KCA__QUIRK_METADATA_AGE */
+    UNWATCHED_MS = 700000,      /* the most that librdkafka can do, see KCA__QUIRK_METADATA_AGE */
     EMBEDDED_SESSION_MS = 4000,
-    TRANSACTION_INTERVAL_MS =
-        100,                  /* a result is to be seen soon; each transaction costs a round trip */
-    MOST_IN_TRANSACTION = 700 /* records of which a commit can tell for sure which are open */
+    TRANSACTION_INTERVAL_MS = 100, /* results are to be seen soon; each commit is a round trip */
+    MOST_IN_TRANSACTION = 700      /* records of which a commit can tell for sure which are open */
 };
 
 static bool choice_is(const char *choice, const char *value) {
