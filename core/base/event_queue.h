@@ -6,8 +6,8 @@
  * the oldest of them make room.
  *
  * Where all receipts come from one source (a producer client), a thread that waits here serves the
- * source itself instead of being woken by the thread that does; see client.h. Not when somebody
- * polls the descriptor: then the source must be served while nobody waits here.
+ * source itself instead of being woken by the thread that does; see outbound/producer.h. Not when
+ * somebody polls the descriptor: then the source must be served while nobody waits here.
  */
 #ifndef KCA_BASE_EVENT_QUEUE_H
 #define KCA_BASE_EVENT_QUEUE_H

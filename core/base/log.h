@@ -1,6 +1,6 @@
 /*
  * Logs of one system, librdkafka's included: to stderr and to the system's queue, each when asked,
- * else nowhere. Any thread may write. Every text that was declared a secret is blotted out of every
+ * else nowhere. Any thread may write. Every text that was declared a secret is masked in every
  * line.
  */
 #ifndef KCA_BASE_LOG_H
@@ -27,7 +27,7 @@ void kca__log_close(kca__log *log);
  * when memory is out: then no line may be written that could hold the secret. */
 bool kca__log_add_secret(kca__log *log, const char *secret);
 
-/* Blots the secrets out of `text`, in place. */
+/* Masks the secrets in `text`, in place. */
 void kca__log_mask(kca__log *log, char *text);
 
 /* `component`: "system", "connection", "publisher", "consumer" or "librdkafka"; `name` may be NULL.
