@@ -212,7 +212,7 @@ def _parameters(function: Any) -> list[Any]:
     if any(p.kind is p.VAR_POSITIONAL for p in given):
         return [inspect.Parameter.empty, Delivery]
     if not taken:
-        raise TypeError(f"{_called(function)} has no parameter: a handler must take the payload, the delivery, or both")
+        raise TypeError(f"{_called(function)} takes nothing: it must take the payload, the delivery, or both")
     return taken
 
 
