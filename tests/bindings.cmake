@@ -41,7 +41,7 @@ if(KCA_BUILD_PYTHON)
   set_tests_properties(docs.command_line PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_REQUIRED python_tools
                        ENVIRONMENT PYTHONPATH=${python_folder})
   kca_add_tooled_pytest(python.wheel ${CMAKE_CURRENT_SOURCE_DIR}/wheel/test_wheel.py ${kca_compile_once})
-  set_tests_properties(python.wheel PROPERTIES COST 100)
+  set_tests_properties(python.wheel python.command_line PROPERTIES COST 100)
 endif()
 
 # kca_add_lua_tests(<interpreter> <ABI of its modules> <module>)
