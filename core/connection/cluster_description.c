@@ -26,7 +26,7 @@ typedef struct asking {
     kca__client *client;
     const char *topic; /* NULL: all */
     const char *group; /* NULL: none */
-    const atomic_bool *leaving;
+    const atomic_bool *closing;
     int64_t deadline;
     char who[300]; /* "connection kafka", as error texts begin */
 
@@ -58,7 +58,7 @@ static kca_error *refused(asking *a, rd_kafka_resp_err_t err, const char *what, 
     int code = missing         ? KCA_ERROR_NOT_FOUND
                : may_pass(err) ? KCA_ERROR_TIMEOUT
                                : KCA_ERROR_AUTHORIZATION;
-    if (atomic_load(a->leaving))
+    if (atomic_load(a->closing))
         code = KCA_ERROR_STOPPED;
     return kca__error_from_kafka(code, err, code == KCA_ERROR_TIMEOUT ? KCA__RETRIABLE : 0,
                                  "%s: %s%s: %s%s%s%s", a->who, what, name,
@@ -72,7 +72,7 @@ static kca_error *ask(asking *a, kca__question question, void *about, int slice_
                       const char *what, const char *name) {
     const kca__asking how = {.rk = a->client->rk,
                              .deadline = a->deadline,
-                             .leaving = a->leaving,
+                             .closing = a->closing,
                              .slice_ms = slice_ms,
                              .may_pass = may_pass};
     rd_kafka_resp_err_t err;
@@ -293,9 +293,9 @@ static void close_all(asking *a) {
 }
 
 kca_error *kca__cluster_describe(char **out, kca_connection *c, kca__log *log, const char *topic,
-                                 const char *group, const atomic_bool *leaving, int64_t deadline) {
+                                 const char *group, const atomic_bool *closing, int64_t deadline) {
     asking a = {
-        .connection = c, .topic = topic, .group = group, .leaving = leaving, .deadline = deadline};
+        .connection = c, .topic = topic, .group = group, .closing = closing, .deadline = deadline};
     snprintf(a.who, sizeof a.who, "connection %s", c->name);
     kca_error *e = open_client(&a, log);
     if (!e)

@@ -7,8 +7,8 @@
 #include "connection/connection.h"
 
 /* See kca_system_describe_cluster. `c` is the system's copy of the connection, and open. Ends soon
- * once *leaving is set. `out` is freed with free(). */
+ * once *closing is set. `out` is freed with free(). */
 kca_error *kca__cluster_describe(char **out, kca_connection *c, kca__log *log, const char *topic,
-                                 const char *group, const atomic_bool *leaving, int64_t deadline);
+                                 const char *group, const atomic_bool *closing, int64_t deadline);
 
 #endif

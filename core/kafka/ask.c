@@ -20,8 +20,8 @@ kca__ask_end kca__ask(rd_kafka_resp_err_t *out, const kca__asking *asking, kca__
             return KCA__ASK_REFUSED;
         if (kca__interrupt_left_ms(asking->deadline) == 0)
             return KCA__ASK_LATE;
-        if (asking->leaving && atomic_load(asking->leaving))
-            return KCA__ASK_LEAVING;
+        if (asking->closing && atomic_load(asking->closing))
+            return KCA__ASK_CLOSING;
         nanosleep(&pause, NULL);
     }
 }

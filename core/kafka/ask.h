@@ -19,7 +19,7 @@ typedef rd_kafka_resp_err_t (*kca__question)(rd_kafka_t *rk, void *about, int ti
 typedef struct kca__asking {
     rd_kafka_t *rk;
     int64_t deadline;
-    const atomic_bool *leaving;                /* ends it when it is set; NULL: nothing does */
+    const atomic_bool *closing;                /* ends it when it is set; NULL: nothing does */
     int slice_ms;                              /* the longest that one question waits */
     bool (*may_pass)(rd_kafka_resp_err_t err); /* whether another question may be answered */
 } kca__asking;
@@ -29,7 +29,7 @@ typedef enum kca__ask_end {
     KCA__ASK_ANSWERED,
     KCA__ASK_REFUSED,
     KCA__ASK_LATE,
-    KCA__ASK_LEAVING
+    KCA__ASK_CLOSING
 } kca__ask_end;
 
 /* Asks until one of these, at least once. `out` is the last answer's error. */

@@ -38,9 +38,9 @@ kca_error *kca__redrive_check(const kca_redrive *r);
 bool kca__redrive_takes(const kca_redrive *r, const char *topic, const char *error_name,
                         int64_t written_ms);
 
-/* Runs the redrive. `c` is the system's copy of its connection, and open. Ends soon once *leaving
+/* Runs the redrive. `c` is the system's copy of its connection, and open. Ends soon once *closing
  * is set. `out`, the report, is freed with free(). */
 kca_error *kca__redrive_do(char **out, const kca_redrive *r, kca_connection *c, kca__log *log,
-                           const atomic_bool *leaving, int timeout_ms);
+                           const atomic_bool *closing, int timeout_ms);
 
 #endif

@@ -81,7 +81,7 @@ kca_error *kca__redrive_ask(kca__redrive_run *run, kca__question question, void 
                             const char *what, int64_t deadline) {
     const kca__asking asking = {.rk = run->reader->rk,
                                 .deadline = deadline,
-                                .leaving = run->leaving,
+                                .closing = run->closing,
                                 .slice_ms = SLICE_MS,
                                 .may_pass = is_passing};
     rd_kafka_resp_err_t err;

@@ -22,7 +22,7 @@ static bool has_enough(const kca__redrive_run *run) {
 
 static bool may_read(const kca__redrive_run *run, int64_t until) {
     return !run->failure && !kca__redrive_source_is_finished(run) && !has_enough(run) &&
-           kca__interrupt_left_ms(until) != 0 && !atomic_load(run->leaving);
+           kca__interrupt_left_ms(until) != 0 && !atomic_load(run->closing);
 }
 
 /* Reads the records of a round: up to its bounds, or as many as are there now. */
@@ -55,7 +55,7 @@ static void work(kca__redrive_run *run, int64_t until, int64_t answered) {
 static int64_t last_commit(const kca__redrive_run *run) {
     int64_t least = kca__clock_deadline(LEAST_COMMIT_MS);
     int64_t most = kca__clock_deadline(LONGEST_COMMIT_MS);
-    int64_t deadline = atomic_load(run->leaving) ? least : run->deadline;
+    int64_t deadline = atomic_load(run->closing) ? least : run->deadline;
     return deadline < least ? least : deadline > most ? most : deadline;
 }
 
@@ -92,7 +92,7 @@ static kca_error *end(kca__redrive_run *run) {
         e = not_committed;
         not_committed = NULL;
     }
-    if (!e && atomic_load(run->leaving) && !is_done(run))
+    if (!e && atomic_load(run->closing) && !is_done(run))
         e = kca__redrive_error(run, KCA_ERROR_STOPPED, 0, "the system shuts down");
     return e ? failed(run, e, not_committed) : NULL;
 }
@@ -116,12 +116,12 @@ static int64_t earlier(int64_t deadline, int ms) {
 }
 
 kca_error *kca__redrive_do(char **out, const kca_redrive *r, kca_connection *c, kca__log *log,
-                           const atomic_bool *leaving, int timeout_ms) {
+                           const atomic_bool *closing, int timeout_ms) {
     int reserve = timeout_ms / 4 < LONGEST_RESERVE_MS ? timeout_ms / 4 : LONGEST_RESERVE_MS;
     kca__redrive_run run = {.options = r,
                             .connection = c,
                             .log = log,
-                            .leaving = leaving,
+                            .closing = closing,
                             .deadline = kca__clock_deadline(timeout_ms)};
     snprintf(run.who, sizeof run.who, "redrive %s", r->topic);
     kca_error *e = kca__redrive_report_open(&run.report) ? begin(&run) : kca__error_memory();

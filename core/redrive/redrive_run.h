@@ -75,7 +75,7 @@ typedef struct kca__redrive_run {
     const kca_redrive *options;
     kca_connection *connection;
     kca__log *log;
-    const atomic_bool *leaving;
+    const atomic_bool *closing;
     int64_t deadline;
     char who[280]; /* "redrive orders.dead", as error texts begin */
     kca_error *failure;

@@ -170,7 +170,7 @@ static void hand_over(kca__redrive_run *run, kca__redrive_letter *letter) {
 
 /* Waits for all answers; messages without an answer at the deadline are dropped. */
 static void flush(kca__redrive_run *run, int64_t deadline) {
-    for (int left; run->under_way > 0 && !atomic_load(run->leaving);) {
+    for (int left; run->under_way > 0 && !atomic_load(run->closing);) {
         if ((left = kca__clock_left_ms(deadline)) == 0)
             break;
         rd_kafka_flush(run->writer->rk, left < 0 || left > SLICE_MS ? SLICE_MS : left);
@@ -183,7 +183,7 @@ static void flush(kca__redrive_run *run, int64_t deadline) {
 }
 
 static bool may_go_on(const kca__redrive_run *run, int64_t deadline) {
-    return !run->refusal && kca__clock_left_ms(deadline) != 0 && !atomic_load(run->leaving);
+    return !run->refusal && kca__clock_left_ms(deadline) != 0 && !atomic_load(run->closing);
 }
 
 /* Publishes batch by batch, until one is not stored as a whole. */

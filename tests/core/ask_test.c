@@ -10,7 +10,7 @@ typedef struct cluster {
     rd_kafka_resp_err_t answers[MOST_ANSWERS];
     int asked;
     int longest_ms;
-    atomic_bool *leaving; /* set by the first question; NULL: not */
+    atomic_bool *closing; /* set by the first question; NULL: not */
 } cluster;
 
 static rd_kafka_resp_err_t question(rd_kafka_t *rk, void *about, int timeout_ms) {
@@ -18,8 +18,8 @@ static rd_kafka_resp_err_t question(rd_kafka_t *rk, void *about, int timeout_ms)
     assert_true(c->asked < MOST_ANSWERS);
     if (timeout_ms > c->longest_ms)
         c->longest_ms = timeout_ms;
-    if (c->leaving)
-        atomic_store(c->leaving, true);
+    if (c->closing)
+        atomic_store(c->closing, true);
     return c->answers[c->asked++];
 }
 
@@ -29,7 +29,7 @@ static bool may_pass(rd_kafka_resp_err_t err) {
 
 static kca__ask_end ask(cluster *c, int64_t deadline, rd_kafka_resp_err_t *err) {
     const kca__asking asking = {
-        .deadline = deadline, .leaving = c->leaving, .slice_ms = SLICE_MS, .may_pass = may_pass};
+        .deadline = deadline, .closing = c->closing, .slice_ms = SLICE_MS, .may_pass = may_pass};
     return kca__ask(err, &asking, question, c);
 }
 
@@ -62,10 +62,10 @@ static void test_after_the_deadline_it_is_asked_once_without_waiting(void **stat
 }
 
 static void test_it_ends_when_its_asker_leaves(void **state) {
-    atomic_bool leaving = false;
-    cluster c = {.answers = {RD_KAFKA_RESP_ERR__TIMED_OUT}, .leaving = &leaving};
+    atomic_bool closing = false;
+    cluster c = {.answers = {RD_KAFKA_RESP_ERR__TIMED_OUT}, .closing = &closing};
     rd_kafka_resp_err_t err;
-    assert_int_equal(ask(&c, KCA__CLOCK_NEVER, &err), KCA__ASK_LEAVING);
+    assert_int_equal(ask(&c, KCA__CLOCK_NEVER, &err), KCA__ASK_CLOSING);
     assert_int_equal(c.asked, 1);
 }
 
