@@ -16,6 +16,10 @@
  *            kca_consumer_run (on the processors' threads, which live only inside it), and inside calls that wait,
  *            if kca_system_set_interrupt asked for it. System, bus, consumer and queue handles may be used from
  *            any thread; a message, delivery, event or builder by one thread at a time.
+ *            The threads that the library makes, librdkafka's and the embedded broker's included, block all signals:
+ *            signals come to the application's own threads. Processors, which run handlers, leave those open that a
+ *            fault of their own raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS). A program that a handler
+ *            starts inherits what its thread blocks, unless it is told otherwise (posix_spawnattr_setsigmask).
  * Lifetime   Handles may be freed in any order. A user pointer's `free_user` runs exactly once, also on failure.
  *            Nothing happens at load or exit. After fork, a handle made by the parent answers with
  *            KCA_ERROR_FORKED in the child: start a new system there.

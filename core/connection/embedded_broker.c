@@ -1,6 +1,7 @@
 #include "connection/embedded_broker.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -34,21 +35,29 @@ static void no_log(const rd_kafka_t *rk, int level, const char *facility, const 
     (void)rk, (void)level, (void)facility, (void)text;
 }
 
+/* False: it cannot be made, and `reason` may say why. A signal would end the cluster's thread: see
+ * KCA__QUIRK_MOCK_ENDS_BY_SIGNAL. */
+static bool open_cluster(kca__embedded_broker *b, char *reason, size_t room) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, no_log);
+    sigset_t before;
+    kca__thread_block_signals(&before);
+    b->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, room);
+    if (b->host)
+        b->cluster = rd_kafka_mock_cluster_new(b->host, 1);
+    kca__thread_restore_signals(&before);
+    if (!b->host)
+        rd_kafka_conf_destroy(conf);
+    return b->cluster != NULL;
+}
+
 kca_error *kca__embedded_broker_open(kca__embedded_broker **out, const char *connection) {
     char reason[256] = "out of memory";
     *out = NULL;
     kca__embedded_broker *b = calloc(1, sizeof *b);
     if (!b)
         return kca__error_memory();
-
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set_log_cb(conf, no_log);
-    b->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-    if (!b->host)
-        rd_kafka_conf_destroy(conf);
-    else
-        b->cluster = rd_kafka_mock_cluster_new(b->host, 1);
-    if (!b->cluster) {
+    if (!open_cluster(b, reason, sizeof reason)) {
         kca__embedded_broker_close(b);
         return kca__error_new(KCA_ERROR_BROKER,
                               "connection %s: the embedded broker cannot start: %s", connection,
@@ -89,7 +98,7 @@ static void destroy(rd_kafka_mock_cluster_t *cluster) {
                             .sin_port = htons((uint16_t)(port ? atoi(port + 1) : 0)),
                             .sin_addr = {htonl(INADDR_LOOPBACK)}}};
     pthread_t nudger;
-    bool nudges = pthread_create(&nudger, NULL, nudge, &n) == 0;
+    bool nudges = kca__thread_start(&nudger, nudge, &n);
     rd_kafka_mock_cluster_destroy(cluster);
     atomic_store(&n.over, true);
     if (nudges)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "inbound/fetch.h"
 #include "inbound/poller.h"
 #include "inbound/rebalance.h"
@@ -192,7 +193,7 @@ static kca_error *join(kca__inbound *in, kca_connection *connection) {
         e = kca__transaction_open(&in->transaction, in, in->setup.largest_bytes);
     if (e)
         return e;
-    if (pthread_create(&in->poller, NULL, kca__poller_run, in) != 0)
+    if (!kca__thread_start(&in->poller, kca__poller_run, in))
         return kca__error_new(KCA_ERROR_MEMORY, "consumer %s: no thread can be started",
                               in->options->name);
     in->has_poller = true;

@@ -1,6 +1,7 @@
 #include "inbound/processors.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <stdlib.h>
 
@@ -38,7 +39,7 @@ kca_error *kca__processors_run(const kca__consumer *c, kca__inbound *in, int cou
     all[0] = (processor){c, in, pthread_self()};
     for (; started < count && !e; started++) {
         all[started] = (processor){.consumer = c, .inbound = in};
-        if (pthread_create(&all[started].thread, NULL, process, &all[started]) != 0) {
+        if (!kca__thread_start_processor(&all[started].thread, process, &all[started])) {
             e = kca__error_new(KCA_ERROR_MEMORY,
                                "consumer %s: processor %d of %d: no thread can be started",
                                c->options->name, started + 1, count);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "kafka/quirks.h"
 
 #include <stdio.h>
@@ -84,7 +85,10 @@ kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_co
     rd_kafka_conf_set_opaque(conf, client);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
+    sigset_t before;
+    kca__thread_block_signals(&before);
     client->rk = rd_kafka_new(type, conf, reason, sizeof reason);
+    kca__thread_restore_signals(&before);
     if (!client->rk) {
         rd_kafka_conf_destroy(conf);
         kca__log_mask(log, reason);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "outbound/publisher.h"
 
 #include <stdlib.h>
@@ -154,7 +155,7 @@ static void close_producer(kca__producer *p) {
 
 static kca_error *start_service(kca__producer *p, const char *who) {
     p->queue = rd_kafka_queue_get_main(p->client->rk);
-    if (pthread_create(&p->thread, NULL, serve, p) != 0)
+    if (!kca__thread_start(&p->thread, serve, p))
         return kca__error_new(KCA_ERROR_MEMORY, "%s: no thread can be started", who);
     p->has_thread = true;
     return NULL;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/generation.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -177,7 +178,7 @@ kca_error *kca__wake_socket_accept(kca_wake_socket *w) {
         return kca__error_new(KCA_ERROR_STATE, "wake socket: another process has connected");
     }
     w->connection = connection;
-    if (pthread_create(&w->carrier, NULL, run_carrier, w) != 0) {
+    if (!kca__thread_start(&w->carrier, run_carrier, w)) {
         close_one(&w->connection);
         return kca__error_memory();
     }

@@ -53,6 +53,10 @@ static const scenario scenarios[] = {
     {"once", each_is_passed_on_once, {.dead_letters = true, .passes_on = true}, 0},
     {"bad_network", the_network_is_bad, {.through_proxy = true}, 0},
     {"mixed", things_go_wrong_at_once, {.through_proxy = true, .dead_letters = true}, 0},
+    {"signals",
+     things_go_wrong_at_once,
+     {.through_proxy = true, .dead_letters = true, .storm = true},
+     0},
 };
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
 

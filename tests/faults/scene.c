@@ -29,6 +29,7 @@ static int start_process(scene *s, const char *role, int seat, arguments *a) {
     s->processes[number].seat = seat;
     arguments_add(a, "hosts=%s", listener(s->wish.through_proxy ? "PROXY" : "PLAINTEXT"));
     arguments_add(a, "topic=%s", s->topic);
+    arguments_add(a, "storm=%d", s->wish.storm);
     arguments_add(a, "seed=%u", s->seed + (unsigned)number);
     process_start(&s->processes[number], s->directory, role, number, a);
     return number;

@@ -29,6 +29,7 @@ enum {
 typedef struct scene_wish {
     const char *strategy; /* partition.assignment.strategy; NULL: kca's own choice */
     bool static_members;  /* with group.instance.id */
+    bool storm;           /* signals come to all processes without end */
     bool through_proxy;   /* all processes reach the cluster through scene.proxy */
     bool dead_letters;    /* some ids fail, are late or are rejected, by the seed: see fate.h */
     bool for_all_nodes;   /* their topic is written to only while all nodes are up */

@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include "ledger.h"
+#include "storm.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 void require(kca_error *e) {
@@ -26,6 +28,23 @@ kca_system *worker_system(const worker_options *o) {
     require(kca_system_add_connection(s, c));
     kca_connection_free(c);
     return s;
+}
+
+void pass_us(int us) {
+    struct timespec left = {us / 1000000, us % 1000000 * 1000};
+    while (nanosleep(&left, &left) != 0)
+        ;
+}
+
+pthread_t start_quiet(void *(*run)(void *), void *argument) {
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&thread, NULL, run, argument) != 0)
+        _exit(1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return thread;
 }
 
 /* ---- SIGTERM ---- */
@@ -47,12 +66,9 @@ static void *wait_for_term(void *unused) {
 }
 
 void on_term(void (*stop)(void *), void *argument) {
-    pthread_t thread;
     term.stop = stop;
     term.argument = argument;
-    if (pthread_create(&thread, NULL, wait_for_term, NULL) != 0)
-        _exit(1);
-    pthread_detach(thread);
+    pthread_detach(start_quiet(wait_for_term, NULL));
 }
 
 /* Before any thread is started: all of them block it. */
@@ -81,6 +97,7 @@ static bool take_number(worker_options *o, const char *name, const char *value) 
         {"keys", &o->keys},
         {"a_second", &o->a_second},
         {"processing_ms", &o->processing_ms},
+        {"storm", &o->storm},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (strcmp(name, numbers[i].name) != 0)
@@ -125,6 +142,20 @@ static bool take(worker_options *o, char *option) {
     return true;
 }
 
+/* No thread of the library may take a signal: that is a fault whatever the scene allows. */
+static int work(worker_options *o, bool publishes) {
+    if (o->storm)
+        storm_begin();
+    int status = publishes ? worker_publish(o) : worker_consume(o);
+    if (o->storm)
+        storm_end();
+    if (storm_strayed() > 0) {
+        fprintf(stderr, "%d signals came to threads of the library\n", storm_strayed());
+        abort();
+    }
+    return status;
+}
+
 int main(int argc, char **argv) {
     worker_options o = {.ledger = -1,
                         .processors = 4,
@@ -142,9 +173,9 @@ int main(int argc, char **argv) {
     for (int i = 2; fine && i < argc; i++)
         fine = take(&o, argv[i]);
     if (fine && o.hosts && o.topic && o.ledger >= 0 && strcmp(argv[1], "publish") == 0)
-        return worker_publish(&o);
+        return work(&o, true);
     if (fine && o.hosts && o.topic && o.ledger >= 0 && o.group && strcmp(argv[1], "consume") == 0)
-        return worker_consume(&o);
+        return work(&o, false);
     fprintf(stderr, "usage: worker consume|publish hosts=... topic=... [group=...] ledger=FILE "
                     "[NAME=VALUE]...\n");
     return 2;

@@ -4,6 +4,7 @@
 #define KCA_TESTS_WORKER_H
 
 #include <kca.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 typedef struct worker_options {
@@ -18,6 +19,7 @@ typedef struct worker_options {
     int processing_ms;        /* processing time; 0: without end, and nothing is late */
     int work_us;              /* a handler takes up to this long */
     int slow_every, slow_ms;  /* and now and then one takes this long */
+    int storm;                /* 1: signals all the time */
     int from, keys, a_second; /* ids to publish from here on, at this rate */
 
     kca_bus *bus; /* of the results */
@@ -35,6 +37,12 @@ void require(kca_error *e);
 
 /* A system with a connection "kafka" to these hosts, which warns on stderr. */
 kca_system *worker_system(const worker_options *o);
+
+/* Lets this much time pass, whatever signals come. */
+void pass_us(int us);
+
+/* Starts a thread that takes no signals. */
+pthread_t start_quiet(void *(*run)(void *), void *argument);
 
 /* Calls `stop` on a thread of its own when SIGTERM comes. */
 void on_term(void (*stop)(void *), void *argument);

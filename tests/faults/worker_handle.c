@@ -15,11 +15,6 @@ static int64_t monotonic_ns(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void take_us(int us) {
-    struct timespec time = {us / 1000000, us % 1000000 * 1000};
-    nanosleep(&time, NULL);
-}
-
 static void work(const worker_options *o) {
     static atomic_uint threads;
     static _Thread_local unsigned chance;
@@ -28,7 +23,7 @@ static void work(const worker_options *o) {
     int us = o->work_us > 0 ? rand_r(&chance) % o->work_us : 0;
     if (o->slow_every > 0 && rand_r(&chance) % o->slow_every == 0)
         us = o->slow_ms * 1000;
-    take_us(us);
+    pass_us(us);
 }
 
 /* Into the delivery's transaction. What no longer counts is refused: it failed then. */
@@ -52,7 +47,7 @@ static int verdict_of(const worker_options *o, kca_delivery *d, int id) {
     if (what == DEED_DONE)
         return o->bus ? pass_on(o->bus, d) : KCA_DONE;
     if (what == DEED_LATE && o->processing_ms > 0)
-        take_us(o->processing_ms * 1500); /* half as long again */
+        pass_us(o->processing_ms * 1500); /* half as long again */
     kca_delivery_explain(d, deed_name(what == DEED_LATE ? DEED_FAILED : what), "it is its fate");
     return what == DEED_REJECTED ? KCA_REJECTED : KCA_FAILED;
 }

@@ -4,10 +4,8 @@
 #include "ledger.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 
 enum { START_MS = 30000, FLUSH_MS = 60000, SHUTDOWN_MS = 5000, BATCH = 64 };
 
@@ -81,25 +79,21 @@ static void stop(void *stopping) {
 
 static void publish_until_term(publishing *p) {
     static atomic_bool stopping;
-    struct timespec next, pause = {0, 1000000000 / p->options->a_second};
     on_term(stop, &stopping);
     for (int id = p->options->from; !stopping; id++) {
         publish(p, id);
-        next = pause;
-        nanosleep(&next, NULL);
+        pass_us(1000000 / p->options->a_second);
     }
 }
 
 int worker_publish(const worker_options *o) {
     publishing p = {.options = o};
-    pthread_t notes;
     kca_system *s = worker_system(o);
     add_publisher(s, o);
     require(kca_system_start(s, START_MS));
     require(kca_system_event_bus(s, o->topic, &p.bus));
     require(kca_system_queue(s, &p.queue));
-    if (pthread_create(&notes, NULL, note_receipts, &p) != 0)
-        return 1;
+    pthread_t notes = start_quiet(note_receipts, &p);
     publish_until_term(&p);
     require(kca_bus_flush(p.bus, FLUSH_MS));
     p.stopped = true;

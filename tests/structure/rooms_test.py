@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The rooms of core/, lower first: a file includes only its own room and those before it.
 
-Nothing lies outside a room; a header named *_private.h is for its own room; and core/ calls nothing that abi/
-exports, which stands above all rooms.
+Nothing lies outside a room; a header named *_private.h is for its own room; core/ calls nothing that abi/ exports,
+which stands above all rooms; and only base/thread.c makes threads, with their signals blocked.
 """
 
 import re
@@ -43,6 +43,8 @@ def faults_of(file: Path, functions: set[str]) -> list[str]:
     text = file.read_text()
     found = [fault for target in INCLUDE.findall(text) for fault in faults_of_include(file, target)]
     calls = set(re.findall(r"\b(kca_[a-z0-9_]+)\(", COMMENT_OR_TEXT.sub("", text))) & functions
+    if re.search(r"\b(pthread|thrd)_create\(", text) and not str(file).endswith("core/base/thread.c"):
+        found.append("makes a thread: base/thread.h does")
     return found + [f"calls {name}, which abi/ exports" for name in sorted(calls)]
 
 
@@ -60,6 +62,7 @@ def test_each_rule_is_held_against_a_file_that_breaks_it(scratch: Path) -> None:
         "core/flat.c": "",
         "core/inbound/inbound.c": '#include "engine/engine_private.h"\n',
         "core/engine/engine.c": '#include "engine.h"\n',
+        "core/base/clock.c": "pthread_create(&t, NULL, run, NULL);\n",
         "core/system/describe.c": "/* kca_commented() */ void f(void) { kca_version(); }\n",
     }
     (scratch / "abi").mkdir()
