@@ -29,12 +29,14 @@
 #include "engine/delivery.h"
 #include "engine/retry.h"
 
-/* A record that was fetched. */
+/* A record that was fetched; or the news, in its place among them, that nothing comes any more
+ * below an offset. */
 typedef struct kca__inbound_record {
     void *record; /* the engine releases it */
     const char *topic;
     int partition;
     int64_t offset;
+    bool is_end;     /* no record: all that is to come of the partition is at `offset` or beyond */
     const void *key; /* inside the record */
     size_t key_len;
 } kca__inbound_record;

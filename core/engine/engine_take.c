@@ -84,11 +84,24 @@ static void set_lane(kca_delivery *d, kca__order order, const kca__inbound_recor
                                                       : 0;
 }
 
+/* Between the last record and the end lies what is never delivered: the marks of transactions,
+ * aborted records, what compaction took. */
+static void accept_end_locked(kca__assigned *a, int64_t end) {
+    if (a->last_offset < end - 1)
+        a->last_offset = end - 1;
+    if (end != a->base || a->frontier.end >= 0)
+        kca__frontier_reach(&a->frontier, end);
+}
+
 /* False: the record was not taken over. */
 static bool accept_one_locked(kca__engine *e, const kca__inbound_record *r) {
     kca__assigned *a = assigned_of_locked(e, r);
     if (!a)
         return false;
+    if (r->is_end) {
+        accept_end_locked(a, r->offset);
+        return false;
+    }
     if (kca__offset_map_has(&a->known, r->offset)) {
         a->last_offset = r->offset;
         kca__frontier_pass(&a->frontier, r->offset);

@@ -24,6 +24,13 @@ void kca__frontier_pass(kca__frontier *f, int64_t offset) {
     f->changes++;
 }
 
+void kca__frontier_reach(kca__frontier *f, int64_t end) {
+    if (f->end >= end)
+        return;
+    f->end = end;
+    f->changes += !f->first; /* else the frontier does not move yet */
+}
+
 void kca__frontier_settle(kca__frontier *f, kca__frontier_entry *entry) {
     *(entry->previous ? &entry->previous->next : &f->first) = entry->next;
     *(entry->next ? &entry->next->previous : &f->last) = entry->previous;

@@ -23,8 +23,8 @@ typedef struct kca__frontier_entry {
 typedef struct kca__frontier {
     kca__frontier_entry *first; /* open ones, by offset */
     kca__frontier_entry *last;
-    int64_t end;      /* one past the last record that came; -1: none */
-    uint64_t changes; /* records settled, also ahead of the frontier */
+    int64_t end;      /* one past the last record that came, or beyond; -1: none */
+    uint64_t changes; /* records settled, also ahead of the frontier, and other moves */
 } kca__frontier;
 
 void kca__frontier_init(kca__frontier *f);
@@ -37,6 +37,10 @@ void kca__frontier_add(kca__frontier *f, kca__frontier_entry *entry, int64_t off
 
 /* A record of this offset, greater than all before it, came and is settled already. */
 void kca__frontier_pass(kca__frontier *f, int64_t offset);
+
+/* Whatever comes from now on is at `end` or beyond: what no record came for below it is finished.
+ */
+void kca__frontier_reach(kca__frontier *f, int64_t end);
 
 /* An open record is settled: its entry is the owner's again. */
 void kca__frontier_settle(kca__frontier *f, kca__frontier_entry *entry);

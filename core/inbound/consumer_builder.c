@@ -125,6 +125,11 @@ bool kca__consumer_builder_starts_late(const kca_consumer_builder *b) {
     return choice_is(b->start_offset, "latest");
 }
 
+bool kca__consumer_builder_tells_end(const kca_consumer_builder *b) {
+    const char *value = kca__properties_get(&b->properties, "enable.partition.eof");
+    return value && strchr("1tT", *value); /* as librdkafka reads it */
+}
+
 bool kca__consumer_builder_skips(const kca_consumer_builder *b) {
     return choice_is(b->failure_policy, "skip");
 }
@@ -262,7 +267,6 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool e
         {"group.id", kca__consumer_builder_group(b)},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
-        {"enable.partition.eof", "false"},
         {"auto.offset.reset", "earliest"}, /* a place that is gone skips nothing; see offsets.c */
         {"partition.assignment.strategy", strategy_of(b)},
     };
@@ -277,5 +281,8 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool e
         e = kca__property_apply(conf, who, "fetch.queue.backoff.ms", "2");
     if (!e)
         e = kca__properties_apply(&b->properties, conf, false, who);
+    /* Whatever the application wants to hear of: the frontier is told in this way. */
+    if (!e)
+        e = kca__property_apply(conf, who, "enable.partition.eof", "true");
     return e;
 }

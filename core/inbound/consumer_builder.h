@@ -83,6 +83,9 @@ int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b);
 /* False: it only looks; the group's offsets are neither read nor written. */
 bool kca__consumer_builder_commits(const kca_consumer_builder *b);
 
+/* True when the application set the property enable.partition.eof. */
+bool kca__consumer_builder_tells_end(const kca_consumer_builder *b);
+
 /* True for the start offset "latest". */
 bool kca__consumer_builder_starts_late(const kca_consumer_builder *b);
 

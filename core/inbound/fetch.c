@@ -43,7 +43,8 @@ void kca__fetch_take_error(kca__inbound *in, const rd_kafka_message_t *m) {
         end_by(in, m->err, "a record came past its partition's queue");
         return;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        tell_end(in, m);
+        if (in->tells_end)
+            tell_end(in, m);
         return;
     case RD_KAFKA_RESP_ERR__FATAL:
         end_by_fatal_error(in);
@@ -90,7 +91,12 @@ static void nudge_when_low(kca__inbound *in) {
     kca__fetch_nudge(in);
 }
 
-/* One by one, see KCA__QUIRK_BATCH_SKIPS. */
+static void count_taken(kca__inbound *in, const rd_kafka_message_t *m) {
+    in->taken++;
+    in->taken_bytes += (int64_t)m->len;
+}
+
+/* One by one, see KCA__QUIRK_BATCH_SKIPS. An end of partition comes after the records before it. */
 int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_ms) {
     int count = 0;
     nudge_when_low(in);
@@ -98,17 +104,20 @@ int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_
         rd_kafka_message_t *m = rd_kafka_consume_queue(in->fetch_queue, count ? 0 : timeout_ms);
         if (!m)
             break;
-        if (m->err) {
+        bool is_end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        if (m->err)
             kca__fetch_take_error(in, m);
+        if (m->err && !is_end) {
             rd_kafka_message_destroy(m);
             continue;
         }
-        in->taken++;
-        in->taken_bytes += (int64_t)m->len;
+        if (!is_end)
+            count_taken(in, m);
         out[count++] = (kca__inbound_record){.record = m,
                                              .topic = rd_kafka_topic_name(m->rkt),
                                              .partition = m->partition,
                                              .offset = m->offset,
+                                             .is_end = is_end,
                                              .key = m->key,
                                              .key_len = m->key_len};
     }

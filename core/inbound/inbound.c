@@ -233,6 +233,7 @@ kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup
     in->setup = *setup;
     in->options = options;
     in->log = setup->log;
+    in->tells_end = kca__consumer_builder_tells_end(options);
     in->needs_nudges = !kca__property_is_known("fetch.queue.backoff.ms");
     kca__seeks_init(&in->seeks);
     kca_error *e = join(in, setup->connection);

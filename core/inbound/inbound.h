@@ -55,6 +55,7 @@ typedef struct kca__inbound {
                           thread's */
     int taken;
     int64_t taken_bytes;
+    bool tells_end; /* to the application, too, which asked for it */
     pthread_t poller;
     bool has_poller;
     atomic_bool topic_unknown;

@@ -142,6 +142,16 @@ static inline void accept(fixture *f, int partition, int64_t offset, int key) {
     accept_record(f, new_record(f, partition, offset, key));
 }
 
+/* All that is to come of the partition is at `offset` or beyond. */
+static inline void accept_end(fixture *f, int partition, int64_t offset) {
+    record *r = new_record(f, partition, offset, -1);
+    kca__inbound_record inbound = came(r);
+    inbound.is_end = true;
+    pthread_mutex_lock(&f->engine->lock);
+    kca__engine_accept_locked(f->engine, &inbound, 1);
+    pthread_mutex_unlock(&f->engine->lock);
+}
+
 static inline kca_delivery *take(fixture *f) {
     pthread_mutex_lock(&f->engine->lock);
     kca_delivery *d = kca__engine_take_locked(f->engine);

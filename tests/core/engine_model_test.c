@@ -39,6 +39,7 @@ typedef struct entry {
 typedef struct place {
     entry entries[MOST_RECORDS];
     int count;
+    int64_t end;       /* beyond the last record: what is between is never delivered */
     int64_t committed; /* -1: nothing */
     char map[KCA__OFFSET_MAP_SIZE];
     bool sought; /* since the last commit: it may go back */
@@ -46,6 +47,7 @@ typedef struct place {
     bool assigned, revoked;
     int assignment; /* counts assignments */
     int next;       /* to be fetched */
+    int64_t begin;  /* where fetching began, or the last end */
 } place;
 
 typedef struct held {
@@ -81,6 +83,7 @@ static void write_log(place *p) {
         p->entries[i].key = (int)pick(KEYS + 1) - 1;
         offset += 1 + (int64_t)pick(4) / 3; /* with gaps, as compaction leaves them */
     }
+    p->end = p->count ? offset + (int64_t)pick(3) : offset;
 }
 
 static int index_at(const place *p, int64_t offset) {
@@ -175,7 +178,8 @@ static void assign_place(model *m, int number) {
     for (int i = 0; i < p->count; i++)
         p->entries[i].told = p->committed >= 0 && is_told(&map, p->committed, p->entries[i].offset);
     kca__offset_map_clear(&map);
-    p->next = p->committed < 0 ? 0 : index_at(p, p->committed);
+    p->begin = p->committed < 0 ? 0 : p->committed;
+    p->next = index_at(p, p->begin);
     assert_true(
         kca__engine_assign(m->f.engine, "things", number, p->committed, p->map, strlen(p->map)));
 }
@@ -207,6 +211,7 @@ static void seek(model *m) {
     forget(&m->f, number);
     begin_assignment(p);
     p->next = (int)pick((uint64_t)p->count);
+    p->begin = p->entries[p->next].offset;
     p->sought = true;
     for (int i = 0; i < p->next; i++)
         p->entries[i].done = true;
@@ -237,6 +242,18 @@ static void fetch(model *m) {
             p->entries[p->next].settled = true;
         accept_record(&m->f, new_record(&m->f, number, e->offset, e->key));
     }
+}
+
+/* What comes next is at `end` or beyond. */
+static void fetch_end(model *m) {
+    place *p = &m->places[pick(PARTITIONS)];
+    if (!p->assigned)
+        return;
+    int64_t came = p->next ? p->entries[p->next - 1].offset + 1 : 0;
+    int64_t least = came > p->begin ? came : p->begin;
+    int64_t most = p->next < p->count ? p->entries[p->next].offset : p->end;
+    p->begin = least + (int64_t)pick((uint64_t)(most - least + 1));
+    accept_end(&m->f, (int)(p - m->places), p->begin);
 }
 
 static held hold(model *m, kca_delivery *d) {
@@ -475,6 +492,7 @@ static void step(model *m) {
         break;
     case 5:
         pause_or_resume(m, pick(2) == 0);
+        fetch_end(m);
         break;
     case 6:
     case 7:
@@ -541,10 +559,12 @@ static void handle_the_rest(model *m) {
             free_at(m, m->out_count - 1);
         }
     }
+    for (int i = 0; i < PARTITIONS; i++)
+        accept_end(&m->f, i, m->places[i].end);
     kca__engine_collect_commits(m->f.engine, check_commit, m);
     for (int i = 0; i < PARTITIONS; i++) {
         const place *p = &m->places[i];
-        check(p->count == 0 || p->committed == p->entries[p->count - 1].offset + 1);
+        check(p->committed == p->end);
         check(*p->map == '\0');
     }
     end_life(m);

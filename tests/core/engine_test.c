@@ -49,6 +49,41 @@ static void test_a_commit_waits_for_the_slowest_of_three(void **state) {
     close_engine(&f);
 }
 
+static void test_the_frontier_passes_what_is_never_delivered(void **state) {
+    fixture f;
+    open_engine(&f, 10, false);
+    assert_true(kca__engine_assign(f.engine, "things", 0, 5, NULL, 0));
+    accept_end(&f, 0, 5); /* nothing new */
+    assert_int_equal(commit(&f), NOTHING);
+    accept_end(&f, 0, 8);
+    assert_int_equal(commit(&f), 8);
+    accept(&f, 0, 9, 1);
+    accept_end(&f, 0, 12);
+    assert_int_equal(commit(&f), NOTHING);
+    kca_delivery *d = take_offset(&f, 9);
+    accept_end(&f, 0, 20);
+    assert_int_equal(commit(&f), NOTHING);
+    finish(d, KCA_DONE);
+    assert_int_equal(commit(&f), 20);
+    close_engine(&f);
+}
+
+static void test_an_end_that_goes_back_begins_the_partition_anew(void **state) {
+    fixture f;
+    open_engine(&f, 10, false);
+    assign(&f, 0);
+    accept(&f, 0, 9, 1);
+    kca_delivery *d = take_offset(&f, 9);
+    accept_end(&f, 0, 3);
+    assert_int_equal(commit(&f), 3);
+    assert_false(kca__engine_settle(d, KCA_DONE));
+    kca__engine_give_back(d);
+    accept(&f, 0, 3, 1);
+    finish(take_offset(&f, 3), KCA_DONE);
+    assert_int_equal(commit(&f), 4);
+    close_engine(&f);
+}
+
 static void test_a_commit_that_failed_is_tried_again(void **state) {
     fixture f;
     open_engine(&f, 10, false);
@@ -320,6 +355,8 @@ int main(void) {
         cmocka_unit_test(test_records_of_one_key_are_given_out_one_after_another),
         cmocka_unit_test(test_records_without_a_key_wait_for_nobody),
         cmocka_unit_test(test_a_commit_waits_for_the_slowest_of_three),
+        cmocka_unit_test(test_the_frontier_passes_what_is_never_delivered),
+        cmocka_unit_test(test_an_end_that_goes_back_begins_the_partition_anew),
         cmocka_unit_test(test_a_commit_that_failed_is_tried_again),
         cmocka_unit_test(test_a_failure_ends_the_engine_and_commits_nothing_beyond),
         cmocka_unit_test(test_the_policy_skip_passes_a_failure_with_a_fault),

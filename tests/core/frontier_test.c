@@ -54,6 +54,23 @@ static void test_what_was_finished_before_counts_as_settled(void **state) {
     assert_int_equal(kca__frontier_offset(&f), 10);
 }
 
+static void test_the_end_is_reached_once_all_before_it_is_settled(void **state) {
+    kca__frontier f = frontier_of((int64_t[]){5, 6, -1});
+    kca__frontier_reach(&f, 9);
+    assert_int_equal(kca__frontier_offset(&f), -1);
+    kca__frontier_settle(&f, &entries[1]);
+    assert_int_equal(kca__frontier_offset(&f), 5);
+    kca__frontier_settle(&f, &entries[0]);
+    assert_int_equal(kca__frontier_offset(&f), 9);
+    uint64_t changes = f.changes;
+    kca__frontier_reach(&f, 9);
+    kca__frontier_reach(&f, 8); /* nothing comes between the two */
+    assert_int_equal(f.changes, changes);
+    kca__frontier_reach(&f, 12);
+    assert_int_equal(kca__frontier_offset(&f), 12);
+    assert_int_equal(f.changes, changes + 1);
+}
+
 static void test_each_settlement_is_a_change(void **state) {
     kca__frontier f = frontier_of((int64_t[]){1, 2, 3, -1});
     assert_int_equal(f.changes, 0);
@@ -113,6 +130,7 @@ int main(void) {
         cmocka_unit_test(test_the_frontier_waits_for_the_slowest),
         cmocka_unit_test(test_the_frontier_is_the_first_open_offset_beyond_gaps),
         cmocka_unit_test(test_what_was_finished_before_counts_as_settled),
+        cmocka_unit_test(test_the_end_is_reached_once_all_before_it_is_settled),
         cmocka_unit_test(test_each_settlement_is_a_change),
         cmocka_unit_test(test_another_entry_takes_an_open_ones_place),
         cmocka_unit_test(test_any_order_of_settling_gives_the_lowest_open_offset),
