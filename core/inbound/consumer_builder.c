@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "dead_letter/dead_letter.h"
+#include "inbound/group.h"
 #include "kafka/option_properties.h"
 #include "kafka/quirks.h"
 
@@ -188,6 +189,8 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
     if (b->error)
         return kca__error_copy(b->error);
     kca_error *e = check_transactions(b);
+    if (!e)
+        e = kca__group_check(b);
     if (e)
         return e;
     if (b->heartbeat_interval_ms > b->session_timeout_ms / 3)
@@ -253,12 +256,6 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded
     return e;
 }
 
-static const char *strategy_of(const kca_consumer_builder *b) {
-    if (b->assignment_strategy)
-        return b->assignment_strategy;
-    return kca__has_quirk(KCA__QUIRK_COOPERATIVE_LOOPS) ? "range,roundrobin" : "cooperative-sticky";
-}
-
 kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool embedded,
                                            rd_kafka_conf_t *conf) {
     char who[300];
@@ -268,7 +265,6 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool e
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "earliest"}, /* a place that is gone skips nothing; see offsets.c */
-        {"partition.assignment.strategy", strategy_of(b)},
     };
     kca_error *e = kca__options_apply(kca__consumer_options, b, conf, who);
     if (!e)

@@ -32,7 +32,7 @@ struct kca_consumer_builder {
     int rebalance_timeout_ms;
     char *group_id; /* NULL: the name */
     char *group_instance_id;
-    const char *assignment_strategy; /* NULL: what suits the librdkafka in use */
+    const char *assignment_strategy;
     const char *order;
     int max_attempts; /* see kca__consumer_builder_retry */
     int retry_backoff_ms;

@@ -71,7 +71,7 @@ const kca__option kca__consumer_options[] = {
     {OPTION(group_id), .kind = KCA__OPTION_TEXT, .sets = "group.id"},
     {OPTION(group_instance_id), .kind = KCA__OPTION_TEXT, .sets = "group.instance.id"},
     {OPTION(assignment_strategy), .kind = KCA__OPTION_CHOICE, .choices = strategies,
-     .depends = true, .sets = "partition.assignment.strategy"},
+     .sets = "partition.assignment.strategy"},
     {OPTION(order), .kind = KCA__OPTION_CHOICE, .choices = orders},
     {OPTION(max_attempts), .kind = KCA__OPTION_INT, .least = 0, .most = 1000000, .initial = 1,
      .depends = true},

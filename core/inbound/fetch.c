@@ -1,6 +1,9 @@
 #include "inbound/fetch.h"
 
+#include "inbound/group.h"
 #include "kafka/kafka_error.h"
+
+#include <stdlib.h>
 
 enum { NUDGE_BYTES = 2 * 1024 * 1024 }; /* half of LEAST_QUEUED_KBYTES, see consumer_builder.c */
 
@@ -12,9 +15,11 @@ static void tell(kca__inbound *in, const rd_kafka_message_t *m) {
                        m->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
                    ? KCA_ERROR_AUTHORIZATION
                    : KCA_ERROR_BROKER;
-    kca_error *e = kca__error_from_kafka(code, m->err, 0, "consumer %s: %s%s%s: %s",
-                                         in->options->name, topic, *topic ? ": " : "",
-                                         rd_kafka_err2name(m->err), rd_kafka_message_errstr(m));
+    char *why = kca__group_explain(in, m->err);
+    kca_error *e = kca__error_from_kafka(
+        code, m->err, 0, "consumer %s: %s%s%s: %s", in->options->name, topic, *topic ? ": " : "",
+        rd_kafka_err2name(m->err), why ? why : rd_kafka_message_errstr(m));
+    free(why);
     kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);
     kca__engine_fault(in->engine, e, topic, m->rkt ? m->partition : -1, -1);
 }

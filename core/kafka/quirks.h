@@ -36,8 +36,8 @@ enum {
      * the broker refuses. */
     KCA__QUIRK_SCRAM_NONCE = 0x020601ff,
 
-    /* The assignor cooperative-sticky may loop for ever (#4783, #4800). Below, it is not a
-     * consumer's default: inbound/consumer_builder.c. */
+    /* The assignor cooperative-sticky may loop for ever (#4783, #4800). Below, inbound/group.c
+     * refuses it. */
     KCA__QUIRK_COOPERATIVE_LOOPS = 0x020601ff,
 
     /* rd_kafka_destroy waits for ever, at full speed, for the references to a partition that went

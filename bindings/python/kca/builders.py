@@ -310,9 +310,10 @@ class ConsumerBuilder(Declared):
     def with_assignment_strategy(
         self, strategy: Literal["range,roundrobin", "range", "roundrobin", "cooperative-sticky"]
     ) -> ConsumerBuilder:
-        """How the group distributes its partitions: "range,roundrobin", "range", "roundrobin" or "cooperative-sticky";
-        all members must agree. Default "cooperative-sticky" with librdkafka 2.6.1 or later; with older ones, where that
-        can loop for ever, "range,roundrobin" (partition.assignment.strategy).
+        """How the group distributes its partitions: "range,roundrobin" (default), the first of the two that all members
+        have, "range", "roundrobin", or "cooperative-sticky", which takes away only the partitions that another member
+        gets, and needs librdkafka 2.6.1 or later. All members must have a strategy in common: the default is that of
+        librdkafka and of Gomes, and the same with every librdkafka (partition.assignment.strategy).
         """
         _kca.kca_consumer_builder_with_assignment_strategy(self._handle, strategy)
         return self
