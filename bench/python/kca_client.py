@@ -8,6 +8,7 @@ import asyncio
 import time
 from argparse import Namespace
 from collections import deque
+from collections.abc import Awaitable
 from typing import Any
 
 import kca
@@ -76,7 +77,7 @@ def sync(o: Namespace, m: measured.Measure) -> None:
 
 
 async def await_all(bus: kca.asyncio.Bus, messages: int) -> None:
-    window: deque[asyncio.Future[kca.Receipt]] = deque()
+    window: deque[Awaitable[kca.Receipt]] = deque()
     for i in range(messages):
         window.append(bus.publish(measured.ROUTE, measured.ORDER, key=measured.KEYS[i % len(measured.KEYS)]))
         if len(window) == measured.BUFFER // 2:

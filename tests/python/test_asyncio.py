@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import kca
@@ -25,6 +26,15 @@ Run = Callable[[Awaitable[Any]], Any]
 @dataclass
 class OrderCreated:
     id: int
+
+
+class Odd(str):
+    """A text that cannot be read: what reads it gets an exception that no future takes."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        raise StopIteration("no field")
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -74,15 +84,19 @@ def test_a_publish_gives_its_receipt(run: Run) -> None:
     run(work())
 
 
-def test_what_is_wrong_is_raised_at_once_and_what_fails_when_awaited(run: Run) -> None:
+def test_what_is_wrong_or_fails_is_raised_when_awaited(run: Run) -> None:
     async def work() -> None:
         system = without_consumer(batch_bytes=1000)
         async with system:
             bus = system.event_bus("orders")
+            wrong, large = bus.publish(5), bus.publish("a", b"x" * 2000)
+            odd = bus.publish("a", Odd())
             with pytest.raises(TypeError, match="a name and a payload"):
-                bus.publish(5)
+                await wrong
             with pytest.raises(kca.TooLargeError):
-                await bus.publish("a", b"x" * 2000)
+                await large
+            with pytest.raises(RuntimeError, match="StopIteration: no field"):
+                await odd
         with pytest.raises(kca.StateError, match="not started in this loop"):
             await bus.publish("a")
 
@@ -103,7 +117,7 @@ def test_a_full_buffer_waits_in_the_loop_and_keeps_the_order(run: Run, buffer: i
                     await asyncio.sleep(0)
 
             ticking = asyncio.create_task(tick())
-            futures = [bus.publish("orderCreated", i, key=KEY) for i in range(100)]
+            futures = [asyncio.ensure_future(bus.publish("orderCreated", i, key=KEY)) for i in range(100)]
             assert max(1, system.description()["publishers"][0]["unanswered"]) <= buffer
             for future in futures[50:60]:
                 future.cancel()
@@ -210,28 +224,67 @@ def test_who_waits_for_room_keeps_its_trace(run: Run) -> None:
     run(work())
 
 
-def test_publishing_from_another_loop_or_thread_is_refused_in_the_call(run: Run) -> None:
+def test_a_publish_is_a_coroutine_for_whoever_takes_only_these(run: Run) -> None:
+    async def work() -> None:
+        async with without_consumer(buffer_messages=4, linger_ms=1) as system:
+            bus = system.event_bus("orders")
+            assert asyncio.iscoroutine(bus.publish("a", 0, key=KEY))
+            tasks = [asyncio.create_task(bus.publish("a", i, key=KEY)) for i in range(1, 20)]
+            receipts = [await task for task in tasks]
+            receipts.append(await asyncio.wait_for(bus.publish("a", 20, key=KEY), DEADLINE_SECONDS))
+            receipts += await asyncio.gather(bus.publish("a", 21, key=KEY), asyncio.sleep(0, tasks[0].result()))
+            assert [r.offset for r in receipts] == [*range(1, 22), 1]
+            with pytest.raises(TypeError, match="a name and a payload"):
+                await asyncio.create_task(bus.publish(5))
+            task = asyncio.create_task(bus.publish("a", 22, key=KEY))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            begun = asyncio.create_task(bus.publish("a", 23, key=KEY))
+            await asyncio.sleep(0)
+            begun.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await begun
+            await bus.flush()
+            assert system.description()["publishers"][0]["stored"] == 24
+
+    run(work())
+
+
+if sys.version_info >= (3, 11):  # which has TaskGroup and Runner
+
+    def test_a_publish_works_in_a_task_group_and_in_a_runner() -> None:
+        async def grouped(bus: kca.asyncio.Bus) -> list[int]:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(bus.publish("a", i, key=KEY)) for i in range(10)]
+            return [task.result().offset for task in tasks]
+
+        with asyncio.Runner() as runner:
+            system = runner.run(without_consumer(linger_ms=0).start())
+            bus = system.event_bus("orders")
+            assert runner.run(grouped(bus)) == list(range(10))
+            assert runner.run(bus.publish("a", key=KEY)).offset == 10  # called while no loop runs
+            with pytest.raises(kca.StateError, match="started in another loop"):
+                asyncio.run(bus.publish("a"))
+            runner.run(system.shutdown())
+            with pytest.raises(kca.StateError, match="not started in this loop"):
+                asyncio.run(bus.publish("a"))
+
+
+def test_publishing_from_another_loop_or_thread_is_refused_when_awaited(run: Run) -> None:
     async def work() -> None:
         async with without_consumer(linger_ms=0) as system:
             bus = system.event_bus("orders")
 
             async def elsewhere() -> None:
                 with pytest.raises(kca.StateError, match="started in another loop"):
-                    bus.publish("a")  # not awaited
-
-            def without_loop() -> None:
-                with pytest.raises(kca.StateError, match="started in another loop"):
-                    bus.publish("a")
+                    await bus.publish("a")
 
             await asyncio.to_thread(asyncio.run, elsewhere())
-            await asyncio.to_thread(without_loop)
             loop = asyncio.get_running_loop()
 
-            async def here() -> kca.Receipt:
-                return await bus.publish("a")
-
             def from_a_thread() -> kca.Receipt:
-                return asyncio.run_coroutine_threadsafe(here(), loop).result(DEADLINE_SECONDS)
+                return asyncio.run_coroutine_threadsafe(bus.publish("a"), loop).result(DEADLINE_SECONDS)
 
             assert (await asyncio.to_thread(from_a_thread)).offset == 0
             assert system.description()["publishers"][0]["stored"] == 1
@@ -307,7 +360,7 @@ def test_a_cancelled_publish_leaves_nothing_behind(run: Run) -> None:
     async def work() -> None:
         async with without_consumer(linger_ms=0) as system:
             bus = system.event_bus("orders")
-            future = bus.publish("a", key=KEY)
+            future = asyncio.ensure_future(bus.publish("a", key=KEY))
             future.cancel()
             await bus.publish("b", key=KEY)
             await bus.flush()
@@ -638,16 +691,64 @@ def test_faults_come_to_their_listener(run: Run) -> None:
     run(work())
 
 
-def test_a_plain_system_refuses_coroutines() -> None:
-    system = kca.System(
-        kca.Connection("local", "embedded://"), kca.ConsumerBuilder("local", "orders", "shop", partition=0)
-    )
+class Called:
+    async def __call__(self, order: Any) -> None: ...
 
-    @system.handler("a")
-    async def handle(order: Any) -> None: ...
 
-    with system, pytest.raises(TypeError, match=r"handler a is a coroutine function: it needs a system of kca.asyncio"):
-        system.consumer("shop").run()
+async def coroutine(order: Any, more: int = 0) -> None: ...
+
+
+async def yields(order: Any) -> Any:
+    yield order
+
+
+def yields_too(order: Any) -> Any:
+    yield order
+
+
+@pytest.mark.parametrize(
+    "handler", [coroutine, partial(coroutine, more=1), Called(), partial(Called()), Called().__call__]
+)
+def test_a_plain_system_refuses_coroutines_when_they_are_added(handler: Any) -> None:
+    with pytest.raises(TypeError, match=r"^handler a is a coroutine function: it needs a system of kca.asyncio$"):
+        kca.System().handler("a", handler)
+    kca.asyncio.System().handler("a", handler)
+
+
+@pytest.mark.parametrize("handler", [yields, yields_too, partial(yields), partial(yields_too)])
+@pytest.mark.parametrize("system", [kca.System, kca.asyncio.System])
+def test_a_handler_that_yields_is_refused(system: Any, handler: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"^handler .*yields.* yields: it would never run; a handler returns, or raises$"
+    ):
+        system().handler("a", handler)
+
+
+def test_what_nobody_would_await_is_refused() -> None:
+    with pytest.raises(TypeError, match="a listener to Fault must be a plain function"):
+        kca.asyncio.System().on(kca.Fault, coroutine)
+    with pytest.raises(TypeError, match="a store with coroutine functions needs a system of kca.asyncio"):
+        kca.System().set_deduplication_store("shop", Store())
+
+
+def test_a_coroutine_that_a_plain_function_gives_has_failed(run: Run) -> None:
+    async def work() -> None:
+        system = declared(failure_policy="skip")
+        faults: list[str] = []
+
+        @system.on(kca.Fault)
+        def tell(fault: kca.Fault) -> None:
+            faults.append(str(fault.error))
+            consumer.stop()
+
+        system.handler("a", lambda order: coroutine(order))
+        async with system:
+            await system.event_bus("orders").publish("a", key=KEY)
+            consumer = system.consumer("shop")
+            await consumer.run()
+        assert "gave a coroutine, which nobody runs: it must be a coroutine function" in faults[0]
+
+    run(work())
 
 
 def test_ctrl_c_in_asyncio_run_drains() -> None:

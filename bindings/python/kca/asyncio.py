@@ -15,7 +15,7 @@ import asyncio
 import contextvars
 import inspect
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from types import TracebackType
@@ -29,7 +29,7 @@ from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutEr
 from .message import Delivery, Message, handled
 from .payload import encoded
 from .queue import MAKERS, SLICE_MS, Receipt
-from .receipts import Receipts
+from .receipts import Publishing, Receipts
 from .system import HASTY_MS, SHUTDOWN_MS, BaseSystem, Declaration
 from .system import log as system_log
 from .work import DONE, DUPLICATE, Answer, Prepared, answer_of, failure, log, not_known, not_marked, settle
@@ -70,20 +70,34 @@ class Bus:
         self._put = self._bus._put
         self._room_ms = room_ms
 
-    def publish(self, message: Any, payload: Any = None, **fields: Unpack[threads.Fields]) -> asyncio.Future[Receipt]:
+    def publish(
+        self, message: Any, payload: Any = None, **fields: Unpack[threads.Fields]
+    ) -> Coroutine[Any, Any, Receipt]:
         """Publishes a message, given as to `kca.Bus.publish`; await its receipt.
 
-        The message is buffered in this call: messages that are published one after another keep their order, also when
-        all of their receipts are awaited together. While the buffer is full, the message waits for room, as long as the
-        publisher's `buffer_timeout_ms` says.
+        Await it, or give it to `asyncio.create_task`, a `TaskGroup`, `gather` or `run_coroutine_threadsafe`. In the
+        system's loop the message is buffered in this call: messages that are published one after another keep their
+        order, also when all of their receipts are awaited together. Called elsewhere, it publishes when it is awaited
+        in the system's loop. While the buffer is full, the message waits for room, as long as the publisher's
+        `buffer_timeout_ms` says.
 
         Raises:
-            Error: by kind; when awaited: there was no room, or the broker did not confirm the message. A fault of the
-                message itself is raised in this call.
-            StateError: in this call: the system is not started, or was started in another loop. To publish from
-                another thread, pass a coroutine that publishes to `asyncio.run_coroutine_threadsafe`.
+            Error: when awaited, by kind: there was no room, or the broker did not confirm the message.
+            StateError: when awaited: the system is not started, or was started in another loop.
+            TypeError: when awaited: it is no message.
         """
-        receipts = self._system._receipts_now()
+        receipts = self._system._receipts
+        if receipts is None or asyncio._get_running_loop() is not receipts.loop:
+            return self._publish_when_awaited(message, payload, fields)
+        try:
+            return self._publish(receipts, message, payload, fields)
+        except Exception as e:
+            return receipts.failed(e)
+
+    async def _publish_when_awaited(self, message: Any, payload: Any, fields: threads.Fields) -> Receipt:
+        return await self._publish(self._system._receipts_now(), message, payload, fields)
+
+    def _publish(self, receipts: Receipts, message: Any, payload: Any, fields: threads.Fields) -> Publishing:
         full: BufferFullError | None = None
         if not receipts.crowded:
             token = receipts.next_token()
@@ -355,6 +369,7 @@ class System(BaseSystem[Bus, Consumer]):
     """
 
     _consumer_type = Consumer
+    _runs_coroutines = True
 
     def __init__(self, *declarations: Declaration) -> None:
         self._receipts: Receipts | None = None

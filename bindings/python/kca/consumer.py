@@ -117,7 +117,6 @@ class Consumer(BaseConsumer):
             Error: the error that ended the consumer.
             KeyboardInterrupt: Ctrl-C was pressed.
         """
-        self._work.refuse_async()
         self._work.begin(self.name)
         queue = self.queue()
         try:

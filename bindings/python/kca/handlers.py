@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import is_dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from . import payload, shapes
@@ -190,7 +191,8 @@ def _is_delivery(annotation: Any) -> bool:
 
 def _parameters(function: Any) -> list[Any]:
     """The annotations of the parameters that kca gives by position."""
-    target = function if inspect.isroutine(function) else type(function).__call__
+    whole = _whole(function)
+    target = whole if inspect.isroutine(whole) else type(whole).__call__
     try:
         hints = typing.get_type_hints(target)
     except NameError:  # a name that only the function with the decorator knows
@@ -240,6 +242,21 @@ def _called(function: Any) -> str:
     return f"handler {getattr(function, '__qualname__', None) or repr(function)}"
 
 
+def is_kind(test: Callable[[Any], bool], function: Any) -> bool:
+    """Whether the test of `inspect` holds for a function, for an object that is called like one, or for what either is
+    part of.
+    """
+    whole = _whole(function)
+    return test(whole) or test(type(whole).__call__)
+
+
+def _whole(function: Any) -> Any:
+    """The function that a partial one is made of; another is its own."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
 def _snake_to_camel(name: str) -> str:
     return re.sub(r"_+(\w)", lambda found: found[1].upper(), name.strip("_"))
 
@@ -261,6 +278,8 @@ class Handler:
             raise TypeError(f"handler {name} must be callable, got {function!r}")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"{_called(function)}: the name of its messages must be a text, got {name!r}")
+        if is_kind(inspect.isgeneratorfunction, function) or is_kind(inspect.isasyncgenfunction, function):
+            raise TypeError(f"{_called(function)} yields: it would never run; a handler returns, or raises")
         annotations = _parameters(function)
         kind = next((a for a in annotations if not _is_delivery(a)), None)
         if len(annotations) == 2:
@@ -268,7 +287,7 @@ class Handler:
             kind = annotations[1 if delivery_first else 0]
         self.name = name or self._default_name(function, kind)
         self.function = function
-        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+        self.is_async = is_kind(inspect.iscoroutinefunction, function)
         convert = _conversion(kind, self.name)
         self.takes = _SHORT_WAYS.get(convert, 0) if len(annotations) == 1 and kind is not None else 0
         self.arguments: Callable[[Delivery], tuple[Any, ...]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from . import _kca
@@ -20,17 +20,48 @@ _BUDGET = 512
 _LOOK_AGAIN_SECONDS = 0.05
 
 
+class Publishing(asyncio.Future[Receipt], Coroutine[Any, Any, Receipt]):
+    """The receipt to come of a message that is buffered: a future, which costs no task to be awaited, and a coroutine
+    for whoever takes nothing else, such as `asyncio.create_task`.
+    """
+
+    _steps: Generator[Any, Any, Receipt] | None = None
+
+    def send(self, value: Any, /) -> Any:
+        """Goes on, as a coroutine does."""
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Raises in the place where it waits, as a coroutine does. The message is on its way all the same."""
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.throw(*error)
+
+    def close(self) -> None:
+        """Ends as a coroutine does. The message is on its way all the same."""
+        if self._steps is not None:
+            self._steps.close()
+
+
 class _Waiting:
     """A publish that waits for room."""
 
     __slots__ = ("context", "future", "put", "room_ms", "timer")
 
-    def __init__(self, put: Callable[[int], None], future: asyncio.Future[Receipt], room_ms: int) -> None:
+    def __init__(self, put: Callable[[int], None], future: Publishing, room_ms: int) -> None:
         self.put = put
         self.future = future
         self.room_ms = room_ms
         self.context = contextvars.copy_context()
         self.timer: asyncio.TimerHandle | None = None
+
+
+def _fail(future: Publishing, error: Exception) -> None:
+    if isinstance(error, StopIteration):  # which no future takes; a payload's own code may raise it
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    future.set_exception(error)
 
 
 class Receipts:
@@ -45,13 +76,13 @@ class Receipts:
         self._queue: Any = _kca.kca_system_queue(system)
         self._work = work
         self._fd = _kca.kca_queue_fd(self._queue)
-        self._futures: dict[int, asyncio.Future[Receipt]] = {}
+        self._futures: dict[int, Publishing] = {}
         self._line: deque[_Waiting] = deque()
         self._last_token = 0
         self._timer: asyncio.TimerHandle | None = None
         self.loop.add_reader(self._fd, self._read)
 
-    def wait(self, put: Callable[[int], None], full: BufferFullError | None, room_ms: int) -> asyncio.Future[Receipt]:
+    def wait(self, put: Callable[[int], None], full: BufferFullError | None, room_ms: int) -> Publishing:
         """Calls `put` with a token when there is room; its receipt becomes the result.
 
         Args:
@@ -59,7 +90,7 @@ class Receipts:
             full: the error of an earlier call of `put`; None: there was none.
             room_ms: how long the message may wait for room; -1 for ever.
         """
-        future: asyncio.Future[Receipt] = self.loop.create_future()
+        future = Publishing(loop=self.loop)
         waiting = _Waiting(put, future, room_ms)
         if room_ms == 0 and full:
             future.set_exception(full)
@@ -73,8 +104,18 @@ class Receipts:
     async def hand_over(self, timeout_ms: int) -> None:
         """Waits until the publishes that wait for room now have found some, also when no task awaits them."""
         waiting = {each.future for each in self._line}
-        if waiting:
-            await asyncio.wait(waiting, timeout=None if timeout_ms < 0 else timeout_ms / 1000)
+        if not waiting:
+            return
+        over = self.loop.create_future()
+
+        def answered(future: asyncio.Future[Receipt]) -> None:
+            waiting.discard(future)
+            if not waiting and not over.done():
+                over.set_result(None)
+
+        for each in list(waiting):
+            each.add_done_callback(answered)
+        await asyncio.wait([over], timeout=None if timeout_ms < 0 else timeout_ms / 1000)
 
     @property
     def crowded(self) -> bool:
@@ -86,10 +127,16 @@ class Receipts:
         self._last_token += 1
         return self._last_token
 
-    def expect(self, token: int) -> asyncio.Future[Receipt]:
+    def expect(self, token: int) -> Publishing:
         """The future of the receipt with this token. Call it in the turn of the loop that has published the message."""
-        future: asyncio.Future[Receipt] = self.loop.create_future()
+        future = Publishing(loop=self.loop)
         self._futures[token] = future
+        return future
+
+    def failed(self, error: Exception) -> Publishing:
+        """The future of a message that was not published."""
+        future = Publishing(loop=self.loop)
+        _fail(future, error)
         return future
 
     def _fill(self) -> None:
@@ -104,7 +151,7 @@ class Receipts:
                 except BufferFullError:
                     return
                 except Exception as e:
-                    first.future.set_exception(e)
+                    _fail(first.future, e)
             self._line.popleft()
             if first.timer:
                 first.timer.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from .bus import Bus
 from .connection import Connection
 from .consumer import BaseConsumer, Consumer
 from .errors import Error
-from .handlers import Handler
+from .handlers import Handler, is_kind
 from .logs import Bridge, level_of
 from .queue import End, Fault, Log, Queue, Rebalance, Receipt
 from .work import DeduplicationStore, Work
@@ -49,6 +50,7 @@ class BaseSystem(Generic[B, C]):
     """
 
     _consumer_type: type[C]
+    _runs_coroutines = False
 
     def __init__(self, *declarations: Declaration) -> None:
         self._handle: Any
@@ -115,6 +117,8 @@ class BaseSystem(Generic[B, C]):
         if function is None:
             return lambda decorated: self.handler(name, decorated)
         made = Handler(function, name)
+        if made.is_async and not self._runs_coroutines:
+            raise TypeError(f"handler {made.name} is a coroutine function: it needs a system of kca.asyncio")
         if not (made.name == "*" and self._pulls and "*" not in self._work.handlers):
             _kca.kca_system_add_handler(self._handle, made.name)
         self._work.handlers[made.name] = made
@@ -150,6 +154,8 @@ class BaseSystem(Generic[B, C]):
             raise TypeError(f"events are {', '.join(each.__name__ for each in _TOLD)}; got {kind!r}")
         if listener is None:
             return lambda decorated: self.on(kind, decorated)
+        if is_kind(inspect.iscoroutinefunction, listener):
+            raise TypeError(f"a listener to {kind.__name__} must be a plain function, got a coroutine function")
         self._work.listeners[kind] = listener
         return listener
 
@@ -159,6 +165,8 @@ class BaseSystem(Generic[B, C]):
         The consumer calls the store's `seen(message_id)` before a handler runs; when `seen` raises, the delivery fails.
         It calls `mark(message_id)` after the handler has done its work.
         """
+        if not self._runs_coroutines and any(map(inspect.iscoroutinefunction, (store.seen, store.mark))):
+            raise TypeError(f"consumer {consumer}: a store with coroutine functions needs a system of kca.asyncio")
         self._work.stores[consumer] = store
         return self
 

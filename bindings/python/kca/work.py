@@ -54,12 +54,6 @@ class Work:
             raise StateError(f"consumer {consumer} has no handler: declare one for the names it reads")
         self.traced = tracing.is_there()
 
-    def refuse_async(self) -> None:
-        """Raises when a handler is a coroutine function, which threads cannot run."""
-        for name, handler in self.handlers.items():
-            if handler.is_async:
-                raise TypeError(f"handler {name} is a coroutine function: it needs a system of kca.asyncio")
-
     # ---- events ----
 
     def dispatch(self, event: Event) -> None:
@@ -130,7 +124,7 @@ class Work:
     def _answer_once(d: Delivery, function: Any, arguments: tuple[Any, ...], store: DeduplicationStore) -> Answer:
         """Runs the handler, unless the store has seen the message."""
         try:
-            if store.seen(d.message_id):
+            if known(store.seen(d.message_id)):
                 return DUPLICATE
         except Exception as e:
             return not_known(e)
@@ -140,7 +134,7 @@ class Work:
             return failure(e)
         if answer is DONE:
             try:
-                store.mark(d.message_id)
+                known(store.mark(d.message_id))
             except Exception as e:
                 not_marked(d, e)
         return answer
@@ -178,10 +172,27 @@ def answer_of(result: Any) -> Answer:
         return DONE
     if isinstance(result, Verdict):
         return DONE if result is Verdict.DONE else (result, "", "")
+    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
+        _close(result)
+        raise TypeError(
+            f"the handler gave a {type(result).__name__}, which nobody runs: "
+            f"it must be a coroutine function, in a system of kca.asyncio"
+        )
+    return DONE
+
+
+def _close(result: Any) -> None:
+    """Closes a coroutine, which warns else that it was never awaited."""
     if inspect.iscoroutine(result):
         result.close()
-        raise TypeError("the handler gave a coroutine: a coroutine needs a system of kca.asyncio")
-    return DONE
+
+
+def known(answer: Any) -> bool:
+    """What a store's `seen` says, where it is not awaited."""
+    if inspect.isawaitable(answer):
+        _close(answer)
+        raise TypeError("the store gave a coroutine: it needs a system of kca.asyncio")
+    return bool(answer)
 
 
 def told(result: Any) -> Answer:

@@ -17,7 +17,6 @@ class TestedSystem(Tested):
     """A started system and the outcome of its messages; every `assert_...` first lets the handlers do their work."""
 
     def __init__(self, system: System, timeout: float = 10.0) -> None:
-        system._work.refuse_async()
         super().__init__(system, timeout)
         self.system = system
         try:
