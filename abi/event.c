@@ -22,6 +22,10 @@ const kca_error *kca_event_error(const kca_event *e) {
     return e ? e->error : NULL;
 }
 
+int64_t kca_event_dropped(const kca_event *e) {
+    return e ? e->dropped : 0;
+}
+
 const char *kca_event_topic(const kca_event *e) {
     return e && e->topic ? e->topic : "";
 }

@@ -532,6 +532,14 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * The active endpoints: connections, publishers, consumers, handlers, with counters and, in JSON, each option of the
  * builders that has a value, under its name, and the effective librdkafka properties; secrets are left out. Free with
  * kca_string_free.
+ *
+ * Counters of a publisher, since it was added: "published": the messages it accepted, dead letters that consumers write
+ * through it included; of these "stored": the broker has confirmed them (with required_acks 0: they were sent),
+ * "failed": they were given up, "unanswered": neither yet. "receipts_waiting": receipts that the application has not
+ * freed. Of a consumer: "handled" (done), "failed", "rejected", "duplicates" count verdicts; "retried" and "timed_out"
+ * those of the failed that are tried again, or took too long; "dead_lettered", "skipped": what became of those that
+ * failed for good; "finished_before": not handed out, because they were finished before a restart; "held", "out",
+ * "waiting": deliveries that it has now, that the application has of these, and that wait for a retry or dead letter.
  */
 kca_error *kca_system_describe(kca_system *s, int format, char **out);
 
@@ -553,7 +561,8 @@ kca_error *kca_system_describe_cluster(kca_system *s, const char *connection, co
 enum { KCA_LOG_OFF = 0, KCA_LOG_ERROR = 1, KCA_LOG_WARN = 2, KCA_LOG_INFO = 3, KCA_LOG_DEBUG = 4 };
 
 /* Logs up to `level`, librdkafka's included, become KCA_EVENT_LOG on the system's queue, or on the log queue once there
- * is one (kca_system_log_queue). The queue keeps the newest 1000 events besides receipts. Default KCA_LOG_OFF. */
+ * is one (kca_system_log_queue). A queue keeps the newest 1000 log lines, and beside receipts the newest 1000 of its other
+ * events (kca_event_dropped). Default KCA_LOG_OFF. */
 void kca_system_log_to_queue(kca_system *s, int level);
 
 /* Logs up to `level` are written to stderr, one per line. Default KCA_LOG_OFF. */
@@ -933,6 +942,10 @@ uint64_t kca_event_token(const kca_event *e);
 
 /* Receipt: NULL: stored. Fault: what went wrong. Borrowed. */
 const kca_error *kca_event_error(const kca_event *e);
+
+/* Fault: how many faults there were since the one before that nobody took in time, so that they were dropped: the
+ * queue keeps the newest 1000. The error's text says it, too. 0: none, and for events of other types. */
+int64_t kca_event_dropped(const kca_event *e);
 
 /* Where the record is, for receipts, faults and ends; "" and -1 when not known (with acks 0: the offset). */
 const char *kca_event_topic(const kca_event *e);

@@ -16,6 +16,8 @@ struct kca_event {
     int level;                     /* of a log line */
     kca_error *error;              /* owned; release frees it */
     uint64_t token;
+    int64_t dropped; /* faults, for want of room, before this one */
+    uint64_t number; /* of a note, in the order of their coming */
     const char *topic;
     int64_t offset;
     int partition;

@@ -4,20 +4,6 @@
 
 enum { SERVE_MS = 1000 };
 
-void kca__event_list_add_bounded(kca__event_list *notes, kca_event *e) {
-    kca__list_add(notes, &e->link);
-    if (notes->count <= KCA__EVENT_QUEUE_NOTES)
-        return;
-    kca_event *oldest = kca__list_take(notes);
-    oldest->release(oldest);
-}
-
-void kca__event_list_close(kca__event_list *l) {
-    kca_event *e;
-    while ((e = kca__list_take(l)))
-        e->release(e);
-}
-
 void kca__event_queue_init(kca__event_queue *q) {
     memset(q, 0, sizeof *q);
     pthread_mutex_init(&q->lock, NULL);
@@ -26,8 +12,10 @@ void kca__event_queue_init(kca__event_queue *q) {
 }
 
 void kca__event_queue_close(kca__event_queue *q) {
-    kca__event_list_close(&q->notes);
-    kca__event_list_close(&q->receipts);
+    kca_event *e;
+    while ((e = kca__list_take(&q->receipts)))
+        e->release(e);
+    kca__notes_close(&q->notes);
     kca__notifier_close(&q->notifier);
     pthread_cond_destroy(&q->arrived);
     pthread_mutex_destroy(&q->lock);
@@ -66,7 +54,7 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
     if (!e)
         return;
     pthread_mutex_lock(&q->lock);
-    kca__event_list_add_bounded(&q->notes, e);
+    kca__notes_add(&q->notes, e);
     announce_locked(q);
     wake_server_locked(q);
     pthread_mutex_unlock(&q->lock);
@@ -75,9 +63,9 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
 static int take_now_locked(kca__event_queue *q, kca_event **out, int max) {
     int count = 0;
     kca_event *e;
-    while (count < max && ((e = kca__list_take(&q->notes)) || (e = kca__list_take(&q->receipts))))
+    while (count < max && ((e = kca__notes_take(&q->notes)) || (e = kca__list_take(&q->receipts))))
         out[count++] = e;
-    if (q->notes.count + q->receipts.count == 0)
+    if (kca__notes_count(&q->notes) + q->receipts.count == 0)
         kca__notifier_clear(&q->notifier);
     else if (q->waiting > 0)
         pthread_cond_signal(&q->arrived);

@@ -2,8 +2,7 @@
  * The system's queue: receipts, faults and log lines wait here for the application.
  *
  * Many threads push, many may take; one lock for each push or take of any number of events.
- * Receipts are bounded by their publisher's buffer, log lines and faults by KCA__EVENT_QUEUE_NOTES:
- * the oldest of them make room.
+ * Receipts are bounded by their publisher's buffer; all else are notes, see notes.h.
  *
  * Where all receipts come from one source (a producer client), a thread that waits here serves the
  * source itself instead of being woken by the thread that does; see outbound/producer.h. Not when
@@ -15,10 +14,8 @@
 #include <stdbool.h>
 
 #include "base/clock.h"
-#include "base/event.h"
+#include "base/notes.h"
 #include "base/notifier.h"
-
-enum { KCA__EVENT_QUEUE_NOTES = 1000 };
 
 typedef kca__list kca__event_list;
 
@@ -35,15 +32,9 @@ typedef struct kca__event_queue {
     kca__event_source source;
     int serving; /* threads inside source.serve */
     kca__event_list receipts;
-    kca__event_list notes; /* faults and logs */
+    kca__notes notes;
     kca__notifier notifier;
 } kca__event_queue;
-
-/* Adds a note to at most KCA__EVENT_QUEUE_NOTES; the oldest makes room, and is released. */
-void kca__event_list_add_bounded(kca__event_list *notes, kca_event *e);
-
-/* Releases all events of a list. */
-void kca__event_list_close(kca__event_list *l);
 
 void kca__event_queue_init(kca__event_queue *q);
 
@@ -59,7 +50,7 @@ void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receip
 /* Moves receipts that did not come out of the source, and wakes the thread that serves it. */
 void kca__event_queue_push_refusals(kca__event_queue *q, kca__event_list *receipts);
 
-/* A fault or log line; NULL is ignored. */
+/* NULL is ignored. */
 void kca__event_queue_push_note(kca__event_queue *q, kca_event *e);
 
 /* Up to `max` events, notes first; waits up to timeout_ms for the first. */

@@ -35,7 +35,7 @@ kca__engine *kca__engine_new(const kca__engine_setup *setup) {
 void kca__engine_free(kca__engine *e) {
     if (!e)
         return;
-    kca__event_list_close(&e->notes);
+    kca__notes_close(&e->notes);
     kca__held_records_free(&e->batch);
     kca__assigned_list_close(&e->assigned);
     for (kca_delivery *d = e->all, *next; d; d = next) {
@@ -137,7 +137,8 @@ void kca__engine_level(kca__engine *e, int taken) {
     if (taken != 0 && kca__notifier_is_raised(&e->notifier))
         return; /* a thread that clears it meanwhile looks again */
     pthread_mutex_lock(&e->lock);
-    if (taken != 0 || e->stopping || e->notes.count > 0 || kca__engine_has_ready_locked(e))
+    if (taken != 0 || e->stopping || kca__notes_count(&e->notes) > 0 ||
+        kca__engine_has_ready_locked(e))
         kca__notifier_raise(&e->notifier);
     pthread_mutex_unlock(&e->lock);
 }
@@ -151,7 +152,7 @@ static void note_locked(kca__engine *e, kca_event *note) {
         kca__event_queue_push_note(e->setup.note_queue, note);
         return;
     }
-    kca__event_list_add_bounded(&e->notes, note);
+    kca__notes_add(&e->notes, note);
     kca__engine_wake_one_locked(e);
 }
 

@@ -149,7 +149,7 @@ struct kca__engine {
     bool watched;  /* somebody asked for the notifier's descriptor */
     int64_t drain_deadline;
     kca_error *failure;
-    kca__event_list notes; /* when there is no setup.note_queue */
+    kca__notes notes; /* when there is no setup.note_queue */
     kca__notifier notifier;
     kca__engine_counts counts; /* without held, out and waiting */
 };

@@ -180,7 +180,7 @@ kca_delivery *kca__engine_take_locked(kca__engine *e) {
 
 static int take_notes_locked(kca__engine *e, kca_event **out, int max) {
     int count = 0;
-    while (count < max && (out[count] = kca__list_take(&e->notes)))
+    while (count < max && (out[count] = kca__notes_take(&e->notes)))
         count++;
     return count;
 }

@@ -219,6 +219,13 @@ kca_error *kca__consumer_run(kca__consumer *c) {
     return e ? e : failure;
 }
 
+static const char *why_unhandled(const char *name, const kca__handler *handler) {
+    if (handler)
+        return "its handler has no function: pull its messages from the consumer's queue";
+    return *name ? "no handler has its name"
+                 : "its record has no `route` header, so it has no name for a handler to have";
+}
+
 /* 1: the message was handled before; 0: not, or nobody is asked; -1: not to be known. */
 static int ask_store(const kca__consumer *c, kca_delivery *d) {
     const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
@@ -248,10 +255,7 @@ int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
     const char *name = d->message.texts[KCA__TEXT_NAME];
     const kca__handler *handler = kca__handlers_find(c->setup.handlers, name);
     if (!handler || !handler->fn) {
-        kca__delivery_explain(
-            d, "unhandled",
-            handler ? "its handler has no function: pull its messages from the consumer's queue"
-                    : "no handler has its name");
+        kca__delivery_explain(d, "unhandled", why_unhandled(name, handler));
         return KCA_REJECTED;
     }
     int seen = ask_store(c, d);

@@ -238,7 +238,6 @@ void kca__in_flight_answer_locked(kca__slot *slot, kca_error *error, int partiti
     kca__in_flight *o = slot->in_flight;
     o->bytes -= slot->bytes;
     o->counts.unanswered--;
-    o->counts.published++;
     if (error)
         o->counts.failed++;
     else
@@ -271,6 +270,7 @@ int kca__in_flight_wait_answered(kca__in_flight *o, int64_t deadline) {
 kca__in_flight_counts kca__in_flight_count(kca__in_flight *o) {
     pthread_mutex_lock(&o->lock);
     kca__in_flight_counts counts = o->counts;
+    counts.published = counts.stored + counts.failed + counts.unanswered;
     pthread_mutex_unlock(&o->lock);
     return counts;
 }

@@ -44,8 +44,10 @@ typedef struct kca__slot {
 } kca__slot;
 
 typedef struct kca__in_flight_counts {
-    int64_t published, stored, failed;
-    int unanswered; /* accepted, no report yet */
+    int64_t published; /* accepted: the sum of the next three */
+    int64_t stored,
+        failed;     /* as their reports say; without acks a record that was sent is stored */
+    int unanswered; /* no report yet */
     int receipts;   /* not freed by the application yet */
 } kca__in_flight_counts;
 

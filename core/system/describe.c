@@ -237,6 +237,17 @@ static void print_consumer(FILE *out, const cJSON *o) {
     cJSON_ArrayForEach(p, cJSON_GetObjectItem(o, "partitions")) print_partition(out, p);
 }
 
+/* Without acks no broker says what it has stored. */
+static void print_publisher(FILE *out, const cJSON *o) {
+    long long acks = number(o, "required_acks");
+    fprintf(out,
+            "  %-24s over %s, %s, acks %lld: %lld published, %lld %s, %lld failed, %lld "
+            "unanswered\n",
+            text(o, "channel"), text(o, "connection"), flag(o, "async") ? "async" : "sync", acks,
+            number(o, "published"), number(o, "stored"), acks ? "stored" : "sent",
+            number(o, "failed"), number(o, "unanswered"));
+}
+
 static void print(FILE *out, const cJSON *root) {
     const cJSON *o;
     fprintf(out, "kca %s, librdkafka %s, %s\n", text(root, "version"), text(root, "librdkafka"),
@@ -247,11 +258,7 @@ static void print(FILE *out, const cJSON *root) {
                 flag(o, "tls") ? ", TLS" : "", *text(o, "sasl") ? ", SASL " : "", text(o, "sasl"),
                 *text(o, "trouble") ? ", in trouble" : "");
     fprintf(out, "publishers\n");
-    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "publishers"))
-        fprintf(out, "  %-24s over %s, %s, acks %lld: %lld stored, %lld failed, %lld unanswered\n",
-                text(o, "channel"), text(o, "connection"), flag(o, "async") ? "async" : "sync",
-                number(o, "required_acks"), number(o, "stored"), number(o, "failed"),
-                number(o, "unanswered"));
+    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "publishers")) print_publisher(out, o);
     fprintf(out, "consumers\n");
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "consumers")) print_consumer(out, o);
     fprintf(out, "handlers\n");

@@ -191,6 +191,18 @@ static void test_a_name_without_a_handler_is_rejected(void **state) {
     end(&c);
 }
 
+static void test_a_record_without_a_route_is_told_as_that(void **state) {
+    const char *topic = unique("unnamed"), *group = unique("group");
+    topic_create(topic, 1);
+    raw_writer *w = raw_writer_open(NULL);
+    raw_write_bytes(w, topic, "k", 1, "{\"id\":0}", 8, rd_kafka_headers_new(1));
+    raw_writer_close(w);
+    consuming c = consume(topic, group, NULL);
+    must_fail(kca_consumer_run(c.consumer), KCA_ERROR_HANDLER, "a message without a name", topic,
+              "[0] offset 0", "no `route` header");
+    end(&c);
+}
+
 static void test_a_handler_over_its_time_counts_as_failed_whatever_it_does_later(void **state) {
     trouble t = {7, KCA_DONE, GATE_CLOSED};
     consuming c = troubled(&t, 8, NULL);
@@ -222,6 +234,7 @@ int main(void) {
         cmocka_unit_test(test_policy_stop_ends_at_a_rejection_and_gets_it_again),
         cmocka_unit_test(test_policy_skip_tells_a_fault_and_goes_on),
         cmocka_unit_test(test_a_name_without_a_handler_is_rejected),
+        cmocka_unit_test(test_a_record_without_a_route_is_told_as_that),
         cmocka_unit_test(test_a_handler_over_its_time_counts_as_failed_whatever_it_does_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

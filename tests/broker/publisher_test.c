@@ -223,6 +223,34 @@ static void test_what_the_broker_takes_for_too_large_is_told_so(void **state) {
     finish(s);
 }
 
+/* All messages that the broker does not take are told of, though nobody reads the faults. */
+static void test_faults_that_nobody_reads_are_counted_in_those_that_are_kept(void **state) {
+    enum { MESSAGES = 1700, KEPT = 1000 };
+    const char *topic = unique("dropped");
+    topic_create_with(topic, 1, "max.message.bytes", "1");
+    kca_system *s = publishing(topic, 1);
+    kca_bus *bus = bus_of(s, topic);
+    publish_things(bus, 0, MESSAGES, 1, 0);
+    must(kca_bus_flush(bus, RECEIPT_MS));
+    assert_int_equal(described(s, "publishers", 0, "published"), MESSAGES);
+    assert_int_equal(described(s, "publishers", 0, "failed"), MESSAGES);
+    kca_queue *q = queue_of(s);
+    int64_t told = 0;
+    for (int i = 0; i < KEPT; i++) {
+        kca_event *fault = next_event(q, KCA_EVENT_FAULT, 0);
+        assert_non_null(fault);
+        if (i == 0)
+            must_have(kca_error_text(kca_event_error(fault)), "(and 700 more faults were dropped)");
+        told += 1 + kca_event_dropped(fault);
+        kca_event_free(fault);
+    }
+    assert_int_equal(told, MESSAGES);
+    assert_null(next_event(q, KCA_EVENT_FAULT, 0));
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    finish(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_synchronous_publish_returns_when_the_record_is_stored),
@@ -233,6 +261,7 @@ int main(void) {
         cmocka_unit_test(test_the_key_chooses_the_partition_as_the_java_client_does),
         cmocka_unit_test(test_a_message_above_batch_bytes_is_too_large),
         cmocka_unit_test(test_what_the_broker_takes_for_too_large_is_told_so),
+        cmocka_unit_test(test_faults_that_nobody_reads_are_counted_in_those_that_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

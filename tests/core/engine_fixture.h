@@ -174,7 +174,7 @@ static inline void finish(kca_delivery *d, int verdict) {
 }
 
 static inline const kca_event *first_note(const fixture *f) {
-    return kca__list_first(&f->engine->notes);
+    return kca__list_first(&f->engine->notes.events);
 }
 
 /* Lets time pass and what is due happen. */

@@ -258,7 +258,7 @@ static void test_a_dead_letter_that_is_not_stored_is_written_again_with_a_fault_
         kca_delivery *d = condemned(&f);
         assert_non_null(d);
         kca__engine_letter_failed(d, kca__error_new(KCA_ERROR_NOT_STORED, "the broker is away"));
-        assert_int_equal(f.engine->notes.count, n);
+        assert_int_equal(kca__notes_count(&f.engine->notes), n);
         assert_int_equal(commit(&f), NOTHING);
         pass_ms(&f, pause - 1);
         assert_null(condemned(&f));
@@ -281,7 +281,7 @@ static void test_a_dead_letter_without_room_is_written_later_without_a_fault(voi
     accept(&f, 0, 0, 1);
     finish(take(&f), KCA_FAILED);
     kca__engine_letter_postponed(condemned(&f), 20);
-    assert_int_equal(f.engine->notes.count, 0);
+    assert_int_equal(kca__notes_count(&f.engine->notes), 0);
     assert_int_equal(commit(&f), NOTHING);
     assert_null(condemned(&f));
     kca__engine_stop(f.engine, KCA__CLOCK_NEVER); /* a stop does not give it up */

@@ -112,7 +112,7 @@ static void test_a_failure_ends_the_engine_and_commits_nothing_beyond(void **sta
                         "consumer reader: a message without a name was rejected at things[0] "
                         "offset 1, NegativeAmount: the amount is -3");
     assert_int_equal(f.engine->failure->code, KCA_ERROR_HANDLER);
-    assert_int_equal(f.engine->notes.count, 1);
+    assert_int_equal(kca__notes_count(&f.engine->notes), 1);
     close_engine(&f);
 }
 
@@ -124,7 +124,7 @@ static void test_the_policy_skip_passes_a_failure_with_a_fault(void **state) {
     accept(&f, 0, 1, 1);
     finish(take(&f), KCA_FAILED);
     assert_int_equal(commit(&f), 1);
-    assert_int_equal(f.engine->notes.count, 1);
+    assert_int_equal(kca__notes_count(&f.engine->notes), 1);
     assert_int_equal(first_note(&f)->offset, 0);
     finish(take_offset(&f, 1), KCA_DONE);
     assert_int_equal(f.engine->counts.skipped, 1);
@@ -306,10 +306,10 @@ static void test_only_the_newest_faults_are_kept(void **state) {
     fixture f;
     open_engine(&f, 10, true);
     pthread_mutex_lock(&f.engine->lock);
-    for (int i = 0; i < KCA__EVENT_QUEUE_NOTES + 5; i++)
+    for (int i = 0; i < KCA__NOTES_MOST + 5; i++)
         kca__engine_fault_locked(f.engine, kca__error_new(KCA_ERROR_BROKER, "%d", i), "t", 0, i);
     pthread_mutex_unlock(&f.engine->lock);
-    assert_int_equal(f.engine->notes.count, KCA__EVENT_QUEUE_NOTES);
+    assert_int_equal(kca__notes_count(&f.engine->notes), KCA__NOTES_MOST);
     assert_int_equal(first_note(&f)->offset, 5);
     close_engine(&f);
 }

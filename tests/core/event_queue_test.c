@@ -67,12 +67,12 @@ static void test_the_oldest_notes_make_room_receipts_never(void **state) {
     kca__event_queue q;
     kca_event *out[1];
     kca__event_queue_init(&q);
-    for (int i = 0; i < KCA__EVENT_QUEUE_NOTES + MORE; i++) {
+    for (int i = 0; i < KCA__NOTES_MOST + MORE; i++) {
         kca__event_queue_push_note(&q, note(i));
         push_receipt(&q, 1);
     }
-    assert_int_equal(q.notes.count, KCA__EVENT_QUEUE_NOTES);
-    assert_int_equal(q.receipts.count, KCA__EVENT_QUEUE_NOTES + MORE);
+    assert_int_equal(kca__notes_count(&q.notes), KCA__NOTES_MOST);
+    assert_int_equal(q.receipts.count, KCA__NOTES_MOST + MORE);
     assert_int_equal(kca__event_queue_take(&q, out, 1, 0), 1);
     assert_int_equal(number_of(out[0]), MORE);
     kca__event_queue_close(&q);

@@ -67,6 +67,21 @@ static void test_without_a_token_the_answer_frees_the_place(void **state) {
     kca__in_flight_release(o);
 }
 
+static void test_what_was_accepted_is_published_whatever_became_of_it(void **state) {
+    kca__in_flight *o = open_outbox(10, 100);
+    kca__slot *slots[] = {take(o, 10, 0), take(o, 10, 0), take(o, 10, 0)};
+    answer(o, slots[0], NULL);
+    answer(o, slots[1], kca__error_new(KCA_ERROR_NOT_STORED, "gone"));
+    kca__in_flight_counts counts = kca__in_flight_count(o);
+    assert_int_equal(counts.published, 3);
+    assert_int_equal(counts.stored, 1);
+    assert_int_equal(counts.failed, 1);
+    assert_int_equal(counts.unanswered, 1);
+    answer(o, slots[2], NULL);
+    assert_int_equal(kca__in_flight_count(o).published, 3);
+    kca__in_flight_release(o);
+}
+
 static void test_a_receipt_keeps_its_place_until_it_is_freed(void **state) {
     kca__in_flight *o = open_outbox(1, 100);
     kca_event *e = answer(o, take(o, 10, 1), NULL);
@@ -213,6 +228,7 @@ int main(void) {
         cmocka_unit_test(test_a_receipt_tells_the_token_and_the_place),
         cmocka_unit_test(test_a_failed_message_gives_its_error_to_the_receipt),
         cmocka_unit_test(test_without_a_token_the_answer_frees_the_place),
+        cmocka_unit_test(test_what_was_accepted_is_published_whatever_became_of_it),
         cmocka_unit_test(test_a_receipt_keeps_its_place_until_it_is_freed),
         cmocka_unit_test(test_bytes_are_bounded_and_a_larger_message_goes_alone),
         cmocka_unit_test(test_a_place_given_back_counts_as_nothing),

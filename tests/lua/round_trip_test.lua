@@ -362,6 +362,48 @@ function tests.the_cluster_tells_its_topics_and_how_far_a_group_has_come()
   assert(system:shutdown(10000))
 end
 
+function tests.faults_that_nobody_reads_are_counted_in_those_that_are_kept()
+  local system = assert(kca.system(kca.connection("local", "embedded://")))
+  local options = { batch_bytes = 1000, background = true, required_acks = -1 }
+  assert(system:add(kca.publisher("local", "orders", options)))
+  assert(system:start(10000))
+  local bus = assert(system:event_bus("orders"))
+  for _ = 1, 1010 do
+    assert(bus:publish("orderCreated", "{}", { headers = { much = ("x"):rep(2000) } }))
+  end
+  assert(bus:flush(10000))
+  local described = assert(system:description()).publishers[1]
+  check.equal(described.published, 1010)
+  check.equal(described.failed, 1010)
+  local queue = assert(system:queue())
+  local fault = systems.next(queue)
+  check.equal(fault.dropped, 10)
+  check.contains(fault.error.text, "(and 10 more faults were dropped)")
+  check.equal(systems.next(queue).dropped, 0)
+  assert(system:shutdown(10000))
+end
+
+function tests.a_record_without_a_route_is_told_as_that()
+  local system = systems.declared("skip")
+  local said
+  assert(system:on("fault", function(fault)
+    said = fault.error.text
+  end))
+  local consumer
+  assert(system:handler("orderCreated", function()
+    consumer:stop()
+  end))
+  assert(system:start(10000))
+  local bus = assert(system:event_bus("orders"))
+  assert(bus:publish("", "{}", { key = systems.KEY }))
+  systems.publish(system, {})
+  consumer = assert(system:consumer("shop"))
+  assert(consumer:run())
+  check.contains(said, "a message without a name was rejected at orders[0] offset 0")
+  check.contains(said, "no `route` header")
+  assert(system:shutdown(10000))
+end
+
 function tests.what_a_handler_publishes_continues_the_trace()
   local trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
   local system = systems.declared()

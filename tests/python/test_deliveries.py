@@ -11,7 +11,7 @@ from typing import Any
 import kca
 import pytest
 from kca import tracing
-from support import KEY, declared
+from support import KEY, declared, wait_for
 
 
 def run(system: kca.System, count: int = 3, processors: int = 1) -> kca.Consumer:
@@ -184,3 +184,34 @@ def test_a_failures_name_and_text_may_be_any() -> None:
     assert len(faults) == 1
     assert "\n" not in faults[0]
     system.shutdown()
+
+
+def test_a_record_without_a_route_is_told_as_that() -> None:
+    system = declared(failure_policy="skip")
+    stopping(system)
+    faults: list[kca.Fault] = []
+    system.on(kca.Fault, faults.append)
+    system.start()
+    bus = system.event_bus("orders")
+    bus.publish("", {}, key=KEY)
+    bus.publish("last", key=KEY)
+    system.consumer("shop").run()
+    [fault] = faults
+    assert "a message without a name was rejected at orders[0] offset 0" in str(fault.error)
+    assert "no `route` header" in str(fault.error)
+    system.shutdown()
+
+
+def test_faults_that_nobody_reads_are_counted_in_those_that_are_kept() -> None:
+    system = kca.System(kca.Connection("local", "embedded://"))
+    system.add_publisher(kca.PublisherBuilder("local", "orders", batch_bytes=1000, background=True, required_acks=-1))
+    with system:
+        bus = system.event_bus("orders")
+        for _ in range(1010):
+            bus.publish("a", {}, headers={"much": "x" * 2000})
+        wait_for(lambda: system.description()["publishers"][0]["failed"] == 1010, "the last refusal")
+        [first, second] = system.queue().next(2)
+        assert isinstance(first, kca.Fault)
+        assert isinstance(second, kca.Fault)
+        assert (first.dropped, second.dropped) == (10, 0)
+        assert "(and 10 more faults were dropped)" in str(first.error)

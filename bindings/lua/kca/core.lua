@@ -26,6 +26,7 @@ end
 for _, name in ipairs({
   "kca_delivery_offset",
   "kca_delivery_timestamp_ms",
+  "kca_event_dropped",
   "kca_event_offset",
   "kca_event_token",
   "kca_message_timestamp_ms",

@@ -61,6 +61,7 @@ local function maker_of(core, Delivery)
         topic = core.kca_event_topic(event),
         partition = core.kca_event_partition(event),
         offset = core.kca_event_offset(event),
+        dropped = kind == core.KCA_EVENT_FAULT and core.kca_event_dropped(event) or nil,
       }
     end
     core.kca_event_free(event)

@@ -5,6 +5,7 @@ local errors = require("kca.errors")
 local json = require("kca.json")
 
 local MAIN = {}
+local UNNAMED = "its record has no `route` header, so it has no name for a handler to have"
 
 --- By coroutine, the delivery that its handler works on: messages that the handler publishes continue its trace.
 local handled = setmetatable({}, { __mode = "k" })
@@ -78,7 +79,7 @@ return function(M)
     local for_all = not handler
     handler = handler or self.handlers["*"]
     if not handler then
-      return M.REJECTED, "unhandled", "no handler has its name"
+      return M.REJECTED, "unhandled", d:name() ~= "" and "no handler has its name" or UNNAMED
     end
     local payload, why = payload_of(for_all, d)
     if why then

@@ -28,12 +28,16 @@ class Receipt(NamedTuple):
 
 @dataclass(frozen=True)
 class Fault:
-    """An error outside any call."""
+    """An error outside any call.
+
+    `dropped` counts the faults since the one before that were dropped because nobody took them in time.
+    """
 
     error: Error
     topic: str
     partition: int
     offset: int
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def _rebalance(e: Any) -> Rebalance:
 
 def _fault(e: Any) -> Fault:
     where = _kca.kca_event_topic(e), _kca.kca_event_partition(e), _kca.kca_event_offset(e)
-    return Fault(_kca.kca_event_error(e), *where)
+    return Fault(_kca.kca_event_error(e), *where, _kca.kca_event_dropped(e))
 
 
 def _end(e: Any) -> End:

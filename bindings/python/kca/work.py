@@ -17,7 +17,6 @@ from .queue import End, Event, Fault, Log, Rebalance, Receipt
 Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
 DUPLICATE: Answer = (Verdict.DUPLICATE, "", "")
-UNHANDLED: Answer = (Verdict.REJECTED, "unhandled", "no handler has its name")
 MISFITS = (Mismatched, PayloadError, ValueError, RecursionError)
 
 log = logging.getLogger("kca.consumer")
@@ -145,7 +144,7 @@ class Work:
         """The call of a handler; or, when there is none to make, the delivery's answer."""
         handler = self.handlers.get(d.name) or self.handlers.get("*")
         if not handler:
-            return UNHANDLED
+            return unhandled(d)
         try:
             arguments = handler.arguments(d)
         except Exception as e:
@@ -164,6 +163,12 @@ class Prepared:
         self.is_async = handler.is_async
         self.arguments = arguments
         self.store = store
+
+
+def unhandled(d: Delivery) -> Answer:
+    """The answer when no handler takes the message."""
+    unnamed = "its record has no `route` header, so it has no name for a handler to have"
+    return Verdict.REJECTED, "unhandled", "no handler has its name" if d.name else unnamed
 
 
 def answer_of(result: Any) -> Answer:
