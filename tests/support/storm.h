@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /* SIGUSR1, SIGALRM, SIGCHLD and SIGPIPE, to the process, STORM_A_SECOND times a second each. */
-enum { STORM_A_SECOND = 2000 };
+enum { STORM_A_SECOND = 500 };
 void storm_begin(void);
 void storm_end(void);
 
