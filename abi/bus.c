@@ -60,6 +60,11 @@ kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {
     if (!bus)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_bus_flush: bus is NULL");
     kca_error *e = kca__system_check_process(bus->system);
+    if (!e && timeout_ms < -1)
+        e = kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "publisher %s: flush: timeout_ms must be 0 or more, or -1 for ever, got %d",
+            bus->publisher->options->topic, timeout_ms);
     if (e)
         return e;
     kca__interrupt_scope before = kca__interrupt_begin(&bus->system->interrupt);

@@ -204,16 +204,26 @@ kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_m
     return e;
 }
 
-static int level_of(int level) {
-    return level < KCA_LOG_OFF ? KCA_LOG_OFF : level > KCA_LOG_DEBUG ? KCA_LOG_DEBUG : level;
+static kca_error *check_level(const char *function, const kca_system *s, int level) {
+    if (!s)
+        return null_argument(function, "system");
+    if (level < KCA_LOG_OFF || level > KCA_LOG_DEBUG)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "log: level must be KCA_LOG_OFF to KCA_LOG_DEBUG (0 to 4), got %d",
+                              level);
+    return kca__system_check_process(s->core);
 }
 
-void kca_system_log_to_queue(kca_system *s, int level) {
-    if (s)
-        atomic_store(&s->core->log.queue_level, level_of(level));
+kca_error *kca_system_log_to_queue(kca_system *s, int level) {
+    kca_error *e = check_level("kca_system_log_to_queue", s, level);
+    if (!e)
+        atomic_store(&s->core->log.queue_level, level);
+    return e;
 }
 
-void kca_system_log_to_stderr(kca_system *s, int level) {
-    if (s)
-        atomic_store(&s->core->log.stderr_level, level_of(level));
+kca_error *kca_system_log_to_stderr(kca_system *s, int level) {
+    kca_error *e = check_level("kca_system_log_to_stderr", s, level);
+    if (!e)
+        atomic_store(&s->core->log.stderr_level, level);
+    return e;
 }

@@ -13,7 +13,7 @@ kca_system *kca_client_system(const options *o) {
     kca_system *system;
     kca_connection *connection;
     check(kca_system_new(&system));
-    kca_system_log_to_stderr(system, KCA_LOG_WARN);
+    check(kca_system_log_to_stderr(system, KCA_LOG_WARN));
     check(kca_connection_new(&connection, kca_client_connection, o->brokers));
     check(kca_system_add_connection(system, connection));
     kca_connection_free(connection);

@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
     kca_system *s;
     order_service service = {.expected = count};
     check(kca_system_new(&s));
-    kca_system_log_to_stderr(s, KCA_LOG_WARN);
+    check(kca_system_log_to_stderr(s, KCA_LOG_WARN));
     declare(s, bootstrap, &service);
     check(kca_system_start(s, 10000));
     printf("started on %s\n", bootstrap);

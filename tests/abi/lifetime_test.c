@@ -44,7 +44,7 @@ static void test_handles_of_a_declared_system_are_freed_in_each_order(void **sta
         assert_ok(kca_system_consumer(h.system, CONSUMER, &h.consumer));
         assert_ok(kca_system_queue(h.system, &h.receipts));
         h.message = new_order("a");
-        kca_system_log_to_queue(h.system, KCA_LOG_ERROR);
+        assert_ok(kca_system_log_to_queue(h.system, KCA_LOG_ERROR));
         assert_error(kca_system_start(h.system, 0), KCA_ERROR_NOT_FOUND);
         kca_event *log = next_event(h.receipts, KCA_EVENT_LOG);
 

@@ -112,7 +112,7 @@ static kca_event *new_log(void) {
     kca_queue *q;
     kca_event *e = NULL;
     assert_ok(kca_system_queue(s, &q));
-    kca_system_log_to_queue(s, KCA_LOG_ERROR);
+    assert_ok(kca_system_log_to_queue(s, KCA_LOG_ERROR));
     kca_error_free(kca_system_start(s, 0));
     if (kca_queue_next(q, &e, 1, 0) != 1)
         fail("no log line");

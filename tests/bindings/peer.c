@@ -29,7 +29,7 @@ static kca_system *new_system(const char *bootstrap) {
     kca_system *s;
     kca_connection *connection;
     check(kca_system_new(&s));
-    kca_system_log_to_stderr(s, KCA_LOG_WARN);
+    check(kca_system_log_to_stderr(s, KCA_LOG_WARN));
     check(kca_connection_new(&connection, "kafka", bootstrap));
     check(kca_system_add_connection(s, connection));
     kca_connection_free(connection);

@@ -70,7 +70,7 @@ static void must_begin_at_10_with(const char *metadata) {
     const char *topic = filled(20, 20), *group = unique("group");
     group_commit(group, topic, 0, 10, metadata);
     consuming c = consume(topic, group, NULL);
-    kca_system_log_to_queue(c.system, KCA_LOG_WARN);
+    must(kca_system_log_to_queue(c.system, KCA_LOG_WARN));
     must(run_for(&c, 10));
     assert_int_equal(c.recorder->all[0].id, 10);
     assert_int_equal(described(c.system, "consumers", 0, "finished_before"), 0);

@@ -24,7 +24,7 @@ static void test_start_offset_latest_reads_what_comes(void **state) {
     kca_consumer_builder *b = consumer_of(topic, group);
     kca_consumer_builder_with_start_offset(b, "latest");
     consuming c = consume(topic, group, b);
-    kca_system_log_to_queue(c.system, KCA_LOG_INFO);
+    must(kca_system_log_to_queue(c.system, KCA_LOG_INFO));
     kca_queue *q = queue_of(c.system);
     runner r;
     runner_start(&r, c.consumer);

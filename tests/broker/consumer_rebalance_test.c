@@ -66,7 +66,7 @@ static void test_consumers_that_join_and_leave_lose_nothing_and_repeat_little(vo
         both[i] = consume(topic, group, short_session(topic, group));
         both[i].recorder->behave = take_a_while;
         kca_consumer_with_amount_of_processors(both[i].consumer, 3);
-        kca_system_log_to_queue(both[i].system, KCA_LOG_INFO);
+        must(kca_system_log_to_queue(both[i].system, KCA_LOG_INFO));
     }
     kca_queue *q = queue_of(both[1].system);
     runner_start(&runs[0], both[0].consumer);

@@ -106,7 +106,7 @@ static void test_acks_0_warns_once_and_knows_no_offset(void **state) {
     must(kca_publisher_builder_new(&b, "kafka", topic));
     kca_system *s = system_on(listener("PLAINTEXT"));
     give_publisher(s, b);
-    kca_system_log_to_queue(s, KCA_LOG_WARN);
+    must(kca_system_log_to_queue(s, KCA_LOG_WARN));
     start(s);
     kca_queue *q = queue_of(s);
     assert_true(log_says(q, "required_acks is 0", 100));

@@ -96,7 +96,7 @@ static kca_system *talkative_system(kca_connection *c) {
     kca_connection_with_property(c, "debug", "security,broker,conf");
     give_connection(s, c);
     give_publisher(s, publisher_of(unique("secret")));
-    kca_system_log_to_queue(s, KCA_LOG_DEBUG);
+    must(kca_system_log_to_queue(s, KCA_LOG_DEBUG));
     return s;
 }
 

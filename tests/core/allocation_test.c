@@ -138,7 +138,7 @@ static void declare(void) {
         went_well(kca_system_add_handler(s, "*", handle, NULL, count_free));
         went_well(kca_system_set_event_handler(s, KCA_EVENT_LOG, handle_event, NULL, count_free));
         assert_true(kca__log_add_secret(&s->core->log, "another secret") || memory_failed);
-        kca_system_log_to_queue(s, KCA_LOG_INFO);
+        went_well(kca_system_log_to_queue(s, KCA_LOG_INFO));
         kca__log_write(&s->core->log, KCA_LOG_INFO, "system", NULL, "a line");
         use_handles(s);
         kca_system_free(s);

@@ -66,7 +66,7 @@ static void test_stderr_gets_lines_up_to_the_level(void **state) {
     kca_publisher_builder *b = publisher_of(topic);
     kca_publisher_builder_with_required_acks(b, 0);
     give_publisher(s, b);
-    kca_system_log_to_stderr(s, KCA_LOG_WARN);
+    must(kca_system_log_to_stderr(s, KCA_LOG_WARN));
     caught c = catch_stderr();
     publish_and_finish(s, topic);
     char *text = let_stderr_go(&c);
@@ -101,7 +101,7 @@ static void test_the_queue_gets_logs_up_to_the_level(void **state) {
         kca_connection_with_property(c, "debug", "broker");
         give_connection(s, c);
         give_publisher(s, publisher_of(unique("levels")));
-        kca_system_log_to_queue(s, levels[i]);
+        must(kca_system_log_to_queue(s, levels[i]));
         start(s);
         kca_queue *q = queue_of(s);
         int worst;
@@ -119,7 +119,7 @@ static void test_logs_have_a_queue_of_their_own_when_asked(void **state) {
     give_publisher(s, publisher_of("orders"));
     kca_queue *logs, *q = queue_of(s);
     must(kca_system_log_queue(s, &logs));
-    kca_system_log_to_queue(s, KCA_LOG_WARN);
+    must(kca_system_log_to_queue(s, KCA_LOG_WARN));
     start(s);
     kca_bus *bus = bus_of(s, "orders");
     publish_things(bus, 0, 3, 1, 1);
@@ -143,7 +143,7 @@ static void test_logs_have_a_queue_of_their_own_when_asked(void **state) {
 
 static void test_logs_name_component_and_object(void **state) {
     kca_system *s = system_on("embedded://");
-    kca_system_log_to_queue(s, KCA_LOG_WARN);
+    must(kca_system_log_to_queue(s, KCA_LOG_WARN));
     start(s);
     kca_queue *q = queue_of(s);
     kca_event *event = next_event(q, KCA_EVENT_LOG, 1000);

@@ -115,7 +115,7 @@ static void test_a_receipt_says_where_the_message_is(void **state) {
 
 static void test_it_warns_that_it_is_for_trying_out(void **state) {
     kca_system *s = system_on("embedded://");
-    kca_system_log_to_queue(s, KCA_LOG_WARN);
+    must(kca_system_log_to_queue(s, KCA_LOG_WARN));
     start(s);
     kca_queue *q = queue_of(s);
     assert_true(log_says(q, "embedded broker is for trying out", 1000));

@@ -73,7 +73,7 @@ static kca_system *system_of(const cluster *c, recorder *r) {
     give_consumer(s, b);
     give_publisher(s, publisher_of("out"));
     record(s, "thing", r);
-    kca_system_log_to_stderr(s, KCA_LOG_WARN);
+    must(kca_system_log_to_stderr(s, KCA_LOG_WARN));
     start(s);
     r->behave = pass_on;
     return s;

@@ -23,7 +23,7 @@ kca_system *worker_system(const worker_options *o) {
     kca_system *s;
     kca_connection *c;
     require(kca_system_new(&s));
-    kca_system_log_to_stderr(s, KCA_LOG_INFO);
+    require(kca_system_log_to_stderr(s, KCA_LOG_INFO));
     require(kca_connection_new(&c, "kafka", o->hosts));
     require(kca_system_add_connection(s, c));
     kca_connection_free(c);

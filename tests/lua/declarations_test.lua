@@ -257,6 +257,15 @@ function tests.what_is_no_declaration_handler_or_store_is_refused()
   check.contains(select(2, system:consumer("shop"):with_amount_of_processors("4"):queue()), "amount_of_processors must be")
 end
 
+function tests.a_log_level_that_does_not_exist_is_refused()
+  local system = assert(kca.system())
+  for _, target in ipairs({ "log_to_queue", "log_to_stderr" }) do
+    check.contains(check.fails("argument", system[target](system, 5)), "log: level must be KCA_LOG_OFF to KCA_LOG_DEBUG")
+    check.contains(check.fails("argument", system[target](system, "loud")), "log: level must be a whole number")
+    check.equal(system[target](system, kca.LOG_ERROR), system)
+  end
+end
+
 function tests.a_field_of_a_wrong_type_names_itself()
   local function refused(...)
     return check.fails("argument", kca.message("m", "{}", ...))

@@ -52,6 +52,13 @@ def test_lines_come_from_the_logger_of_their_component(collector: Collector) -> 
     assert warning.kca.component == "connection local"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("level", [-1, 5])
+def test_a_level_that_does_not_exist_is_refused(level: int) -> None:
+    for log_to in (declared().log_to_queue, declared().log_to_stderr):
+        with pytest.raises(kca.ArgumentError, match="log: level must be KCA_LOG_OFF to KCA_LOG_DEBUG"):
+            log_to(level)
+
+
 def test_the_level_is_that_of_the_logger_unless_told(collector: Collector) -> None:
     logging.getLogger("kca").setLevel(logging.WARNING)
     system = declared().log_to_logging()

@@ -22,7 +22,7 @@ static kca_system *system_of_two(void) {
     give_member(s, "first");
     give_member(s, "second");
     must(kca_system_add_handler(s, "*", NULL, NULL, NULL));
-    kca_system_log_to_queue(s, KCA_LOG_INFO);
+    must(kca_system_log_to_queue(s, KCA_LOG_INFO));
     start(s);
     return s;
 }

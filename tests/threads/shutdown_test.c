@@ -62,7 +62,7 @@ static void end_again_and_again(int async, void *(*work)(void *), int timeout_ms
     kca_publisher_builder *p = publisher_of("things");
     kca_publisher_builder_with_async(p, async);
     give_publisher(s, p);
-    kca_system_log_to_queue(s, KCA_LOG_DEBUG);
+    must(kca_system_log_to_queue(s, KCA_LOG_DEBUG));
     atomic_bool over = false;
     atomic_int published = 0;
     worker one = {bus_of(s, "things"), queue_of(s), &over, &published, 0};

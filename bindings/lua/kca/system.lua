@@ -3,6 +3,7 @@
 local classes = require("kca.classes")
 local errors = require("kca.errors")
 local json = require("kca.json")
+local types = require("kca.types")
 
 local fallible = errors.fallible
 local EVENTS = { receipt = true, fault = true, rebalance = true, log = true, ["end"] = true }
@@ -188,14 +189,17 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return json.decode(text)
   end
 
-  function System:log_to_queue(level)
-    core.kca_system_log_to_queue(self.handle, level)
-    return self
-  end
-
-  function System:log_to_stderr(level)
-    core.kca_system_log_to_stderr(self.handle, level)
-    return self
+  for _, target in ipairs({ "queue", "stderr" }) do
+    local fn = core["kca_system_log_to_" .. target]
+    --- Log lines up to this level (kca.LOG_...) become "log" events, or are written to stderr. Returns the system.
+    System["log_to_" .. target] = function(self, level)
+      local taken, problem = types.take(core, "int ", "log: level", level)
+      if problem then
+        return refuse("%s", problem)
+      end
+      local ok, err = fallible(fn(self.handle, taken))
+      return ok and self or nil, err
+    end
   end
 
   --- A system of these connections, publishers and consumers; `add` adds more.

@@ -562,11 +562,12 @@ enum { KCA_LOG_OFF = 0, KCA_LOG_ERROR = 1, KCA_LOG_WARN = 2, KCA_LOG_INFO = 3, K
 
 /* Logs up to `level`, librdkafka's included, become KCA_EVENT_LOG on the system's queue, or on the log queue once there
  * is one (kca_system_log_queue). A queue keeps the newest 1000 log lines, and beside receipts the newest 1000 of its other
- * events (kca_event_dropped). Default KCA_LOG_OFF. */
-void kca_system_log_to_queue(kca_system *s, int level);
+ * events (kca_event_dropped). Default KCA_LOG_OFF. Any other number than the levels above is refused with
+ * KCA_ERROR_ARGUMENT. May be called at any time. */
+kca_error *kca_system_log_to_queue(kca_system *s, int level);
 
-/* Logs up to `level` are written to stderr, one per line. Default KCA_LOG_OFF. */
-void kca_system_log_to_stderr(kca_system *s, int level);
+/* Logs up to `level` are written to stderr, one per line. Default KCA_LOG_OFF. Levels and errors as above. */
+kca_error *kca_system_log_to_stderr(kca_system *s, int level);
 
 /* ---- buses ------------------------------------------------------------------------------------------------ */
 
