@@ -308,7 +308,10 @@ void kca_consumer_builder_with_watch_partition_changes(kca_consumer_builder *b, 
 
 /*
  * Where a group without a committed offset begins: "earliest" (default), "latest", or at the first record at or after a
- * time, given in milliseconds since 1970 as text ("1767225600000"). When a committed offset is out of range, for
+ * time, given in milliseconds since 1970 as text ("1767225600000"). "latest" and a time are found once, when the group
+ * begins to read the topic, and committed before the first record is handled: a restart or another member goes on from
+ * there. A partition that is added later is read from its first record. With commit_interval_ms 0 nothing is
+ * committed, and each start finds them anew. When a committed offset is out of range, for
  * example after retention, reading goes on at the earliest record left, whatever this option says: none that is
  * left is skipped.
  */

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "engine/frontier.h"
 #include "engine/offset_map.h"
+#include "engine/origin.h"
 
 struct kca_delivery;
 
@@ -18,6 +19,7 @@ typedef struct kca__topic_partition {
     char *topic;
     int number;
     bool paused; /* nothing of it is given out until it is resumed */
+    kca__origin origin;
 } kca__topic_partition;
 
 /* One assignment of a topic's partition. */

@@ -24,7 +24,7 @@ kca__engine *kca__engine_new(const kca__engine_setup *setup) {
     e->holders = 1;
     e->random = (uint64_t)kca__clock_ms() * 2 + 1;
     e->poller_wakes_ms = e->drain_deadline = KCA__CLOCK_NEVER;
-    e->longest_map = KCA__OFFSET_MAP_SIZE;
+    e->longest_metadata = KCA__OFFSET_MAP_SIZE + KCA__ORIGIN_SIZE;
     pthread_mutex_init(&e->lock, NULL);
     kca__clock_condition_init(&e->work);
     kca__clock_condition_init(&e->settled);

@@ -155,6 +155,10 @@ void kca__engine_level(kca__engine *e, int taken);
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_t base,
                         const char *map, size_t map_len);
 
+/* Goes with each commit of it from now on. */
+void kca__engine_set_origin(kca__engine *e, const char *topic, int partition,
+                            const kca__origin *origin);
+
 /* The application chose to begin there: the group is to be told this offset, though no record has
  * come yet. */
 void kca__engine_begin_at(kca__engine *e, const char *topic, int partition, int64_t offset);
@@ -201,10 +205,10 @@ void kca__engine_see_paused(kca__engine *e, const char *topic, int partition, kc
 
 /* ---- commits ---- */
 
-/* `map`: what is finished beyond the offset, "" nothing. Called with the lock held: it must not
- * call the engine. */
+/* `metadata`: what is finished beyond the offset, and its origin; "" nothing. Called with the lock
+ * held: it must not call the engine. */
 typedef void (*kca__commit_fn)(void *user, const char *topic, int partition, int64_t offset,
-                               const char *map);
+                               const char *metadata);
 
 /* Calls fn for each partition of which more is settled than the group was told, and notes that the
  * group was told of it. */
@@ -218,9 +222,9 @@ bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *us
 /* The next transaction has grown so large that it should not wait for its interval. */
 bool kca__engine_batch_is_due(kca__engine *e);
 
-/* The broker refused the metadata as too long: from now on maps longer than half of what was
- * allowed before are left out. */
-void kca__engine_shorten_maps(kca__engine *e);
+/* The broker refused the metadata as too long: from now on none is longer than half of what was
+ * allowed before. The map is left out first. */
+void kca__engine_shorten_metadata(kca__engine *e);
 
 /* A commit failed: the next one is to tell the group again. */
 void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition);

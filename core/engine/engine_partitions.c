@@ -46,6 +46,15 @@ bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_
     return a != NULL;
 }
 
+void kca__engine_set_origin(kca__engine *e, const char *topic, int partition,
+                            const kca__origin *origin) {
+    pthread_mutex_lock(&e->lock);
+    kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
+    if (a)
+        a->topic_partition->origin = *origin;
+    pthread_mutex_unlock(&e->lock);
+}
+
 void kca__engine_begin_at(kca__engine *e, const char *topic, int partition, int64_t offset) {
     pthread_mutex_lock(&e->lock);
     kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
@@ -231,21 +240,36 @@ static bool write_map_locked(char *out, const kca__assigned *a) {
     return kca__offset_map_finish(&w, end, out) == end;
 }
 
+/* Room for a map and an origin, with a space between. */
+enum { METADATA_SIZE = KCA__OFFSET_MAP_SIZE + KCA__ORIGIN_SIZE };
+
+static void write_metadata_locked(char *out, const kca__engine *e, const kca__assigned *a) {
+    char origin[KCA__ORIGIN_SIZE];
+    write_map_locked(out, a);
+    kca__origin_write(origin, &a->topic_partition->origin, kca__frontier_offset(&a->frontier));
+    size_t len = strlen(out);
+    if (len > 0 && *origin)
+        out[len++] = ' ';
+    if (len + strlen(origin) > e->longest_metadata)
+        len = 0;
+    strcpy(out + len, origin);
+    if (strlen(out) > e->longest_metadata)
+        *out = '\0';
+}
+
 static bool has_news_locked(const kca__assigned *a) {
     return !a->revoked && a->frontier.changes > 0 && a->told != a->frontier.changes;
 }
 
 static void collect_locked(kca__engine *e, kca__commit_fn fn, void *user) {
-    char map[KCA__OFFSET_MAP_SIZE];
+    char metadata[METADATA_SIZE];
     for (kca__assigned *a = e->assigned.first; a; a = a->next) {
         if (!has_news_locked(a))
             continue;
         a->told = a->frontier.changes;
         a->committed = kca__frontier_offset(&a->frontier);
-        write_map_locked(map, a);
-        if (strlen(map) > e->longest_map)
-            map[0] = '\0';
-        fn(user, a->topic_partition->topic, a->topic_partition->number, a->committed, map);
+        write_metadata_locked(metadata, e, a);
+        fn(user, a->topic_partition->topic, a->topic_partition->number, a->committed, metadata);
     }
 }
 
@@ -271,9 +295,9 @@ bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *us
     return whole;
 }
 
-void kca__engine_shorten_maps(kca__engine *e) {
+void kca__engine_shorten_metadata(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
-    e->longest_map /= 2;
+    e->longest_metadata /= 2;
     pthread_mutex_unlock(&e->lock);
 }
 

@@ -139,7 +139,7 @@ struct kca__engine {
     int writing;
     kca__held_records batch; /* of the next transaction: what settled deliveries published */
     uint64_t random;         /* of the jitter; not 0 */
-    size_t longest_map;      /* that commits may have */
+    size_t longest_metadata; /* characters */
     int held;
     int exempt; /* held records of paused partitions: they take no room */
     int out;

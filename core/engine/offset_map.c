@@ -1,34 +1,10 @@
 #include "engine/offset_map.h"
 
-#include "base/base64.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    RUNS = 'r',
-    BITS = 'b',
-    HEAD = 6, /* characters before the base64url */
-    CHECKSUM = 4,
-    LONGEST_VARINT = 9, /* of 63 bits */
-    MOST_BITS = KCA__OFFSET_MAP_BYTES * 8
-};
-
-static const char magic[] = "kca1:";
-
-static uint32_t add_to_checksum(uint32_t sum, unsigned byte) {
-    return (sum ^ byte) * 16777619u;
-}
-
-static uint32_t checksum(int64_t base, char encoding, const unsigned char *payload, size_t len) {
-    uint32_t sum = add_to_checksum(2166136261u, (unsigned char)encoding);
-    for (int shift = 0; shift < 64; shift += 8)
-        sum = add_to_checksum(sum, (unsigned char)((uint64_t)base >> shift));
-    for (size_t i = 0; i < len; i++)
-        sum = add_to_checksum(sum, payload[i]);
-    return sum;
-}
+enum { RUNS = 'r', BITS = 'b', MOST_BITS = KCA__OFFSET_MAP_BYTES * 8 };
 
 /* ---- writing ---- */
 
@@ -40,20 +16,11 @@ void kca__offset_map_begin(kca__offset_map_writer *w, int64_t base) {
     memset(w->bits, 0xff, sizeof w->bits);
 }
 
-static size_t put_varint(unsigned char *out, int64_t number) {
-    size_t len = 0;
-    uint64_t rest = (uint64_t)number;
-    for (; rest > 127; rest >>= 7)
-        out[len++] = (unsigned char)(rest | 128);
-    out[len++] = (unsigned char)rest;
-    return len;
-}
-
 /* The run of open offsets has ended, and the finished ones behind it end at `end`. */
 static void put_runs(kca__offset_map_writer *w, int64_t end) {
-    unsigned char pair[2 * LONGEST_VARINT];
-    size_t len = put_varint(pair, w->open_end - w->open_first);
-    len += put_varint(pair + len, end - w->open_end);
+    unsigned char pair[2 * KCA__VARINT_SIZE];
+    size_t len = kca__varint_put(pair, w->open_end - w->open_first);
+    len += kca__varint_put(pair + len, end - w->open_end);
     if (len > sizeof w->runs - w->run_bytes) {
         w->runs_full = true;
         return;
@@ -107,20 +74,6 @@ static size_t end_bits(kca__offset_map_writer *w, int64_t end) {
     return len;
 }
 
-static void write_text(char *out, int64_t base, char encoding, const unsigned char *payload,
-                       size_t len) {
-    unsigned char bytes[CHECKSUM + KCA__OFFSET_MAP_BYTES];
-    uint32_t sum = checksum(base, encoding, payload, len);
-    for (int i = 0; i < CHECKSUM; i++)
-        bytes[i] = (unsigned char)(sum >> (24 - 8 * i));
-    memcpy(bytes + CHECKSUM, payload, len);
-    kca__sink to = {.data = out};
-    kca__sink_put(&to, magic, HEAD - 1);
-    kca__sink_put(&to, &encoding, 1);
-    kca__base64_write(&to, &kca__base64_url, bytes, CHECKSUM + len);
-    kca__sink_put(&to, "", 1);
-}
-
 int64_t kca__offset_map_finish(kca__offset_map_writer *w, int64_t end,
                                char out[KCA__OFFSET_MAP_SIZE]) {
     assert(end >= w->open_end);
@@ -132,11 +85,11 @@ int64_t kca__offset_map_finish(kca__offset_map_writer *w, int64_t end,
 
     out[0] = '\0';
     if (bits_end > runs_end || (bits_end == runs_end && bit_bytes < w->run_bytes)) {
-        write_text(out, w->base, BITS, w->bits, bit_bytes);
+        kca__commit_text_write(out, w->base, BITS, w->bits, bit_bytes);
         return bits_end;
     }
     if (w->run_bytes > 0)
-        write_text(out, w->base, RUNS, w->runs, w->run_bytes);
+        kca__commit_text_write(out, w->base, RUNS, w->runs, w->run_bytes);
     return runs_end;
 }
 
@@ -155,25 +108,11 @@ static size_t count_runs(const unsigned char *payload, size_t len) {
     return numbers / 2;
 }
 
-/* False: it is cut off or too long. */
-static bool get_varint(int64_t *out, const unsigned char **at, const unsigned char *end) {
-    uint64_t number = 0;
-    for (int i = 0; i < LONGEST_VARINT && *at < end; i++) {
-        unsigned char byte = *(*at)++;
-        number |= (uint64_t)(byte & 127) << (7 * i);
-        if (byte < 128) {
-            *out = (int64_t)number;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool read_runs(kca__offset_map *m, const unsigned char *payload, size_t len, int64_t base) {
     const unsigned char *end = payload + len;
     int64_t open, finished, offset = base;
     while (payload < end) {
-        if (!get_varint(&open, &payload, end) || !get_varint(&finished, &payload, end))
+        if (!kca__varint_get(&open, &payload, end) || !kca__varint_get(&finished, &payload, end))
             return false;
         if (finished > INT64_MAX - offset - open) /* may be below 0, but does not overflow */
             return false;
@@ -207,30 +146,15 @@ static bool read_bits(kca__offset_map *m, const unsigned char *payload, size_t l
     return true;
 }
 
-/* Gives the bytes in the payload; 0: it is none of our texts, or not of this base. */
-static size_t read_text(unsigned char bytes[CHECKSUM + KCA__OFFSET_MAP_BYTES], const char *text,
-                        size_t len, int64_t base) {
-    if (!text || len < HEAD || len >= KCA__OFFSET_MAP_SIZE || memcmp(text, magic, HEAD - 1) != 0)
-        return 0;
-    size_t count;
-    if (!kca__base64_read(bytes, &count, &kca__base64_url, text + HEAD, len - HEAD) ||
-        count <= CHECKSUM)
-        return 0;
-    uint32_t sum = 0;
-    for (int i = 0; i < CHECKSUM; i++)
-        sum = sum << 8 | bytes[i];
-    count -= CHECKSUM;
-    return sum == checksum(base, text[HEAD - 1], bytes + CHECKSUM, count) ? count : 0;
-}
-
 bool kca__offset_map_read(kca__offset_map *out, const char *text, size_t len, int64_t base) {
-    unsigned char bytes[CHECKSUM + KCA__OFFSET_MAP_BYTES];
-    const unsigned char *payload = bytes + CHECKSUM;
+    unsigned char payload[KCA__OFFSET_MAP_BYTES];
     memset(out, 0, sizeof *out);
-    size_t count = base < 0 ? 0 : read_text(bytes, text, len, base);
-    if (count == 0 || (text[HEAD - 1] != RUNS && text[HEAD - 1] != BITS))
+    if (base < 0)
         return true;
-    bool in_runs = text[HEAD - 1] == RUNS;
+    size_t count = kca__commit_text_read(payload, sizeof payload, text, len, RUNS, base);
+    bool in_runs = count > 0;
+    if (!in_runs)
+        count = kca__commit_text_read(payload, sizeof payload, text, len, BITS, base);
     size_t runs = in_runs ? count_runs(payload, count) : count_bit_runs(payload, count);
     if (runs == 0)
         return true;

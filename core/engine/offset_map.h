@@ -1,8 +1,7 @@
 /*
- * Offset map: which offsets beyond the committed one are finished, as the text of a commit's
- * metadata. A restart reads it and does not repeat them.
- *
- *   kca1:<encoding><base64url of a checksum (4 bytes, big endian) and a payload>
+ * Offset map: which offsets beyond the committed one are finished, as a part of the commit's
+ * metadata (see commit_text.h). A restart reads it and does not repeat them. Its letter and
+ * payload:
  *
  *   r  runs: lengths, alternately of open and of finished offsets, the first of open ones; each a
  *      varint (7 bits a byte, the lowest first). Small when little is open, however much is
@@ -14,10 +13,8 @@
  * better shows only at the end. What fits in neither is left out: it is repeated, as it would be
  * without a map. Offsets at which there is no record count as finished.
  *
- * An offset told wrongly would be a record lost. So the checksum (FNV-1a) is over base, encoding
- * and payload: a text that was damaged, or copied to another committed offset (as mirroring and
- * tools that move groups do), reads as empty. So does what other clients write. Texts stay
- * readable: another encoding gets another letter, and a version that does not know it repeats.
+ * Texts stay readable: another encoding gets another letter, and a version that does not know it
+ * repeats.
  *
  * Pure: no threads, no librdkafka. The owner locks.
  */
@@ -27,6 +24,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "engine/commit_text.h"
 
 enum {
     KCA__OFFSET_MAP_SIZE = 4001, /* of a text with its NUL; a broker takes 4096 bytes by default */

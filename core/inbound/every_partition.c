@@ -5,8 +5,8 @@
 
 enum { ANSWER_MS = 5000 };
 
-static rd_kafka_resp_err_t add_all(rd_kafka_topic_partition_list_t *list, rd_kafka_t *rk,
-                                   const char *name) {
+rd_kafka_resp_err_t kca__every_partition_add(rd_kafka_topic_partition_list_t *list, rd_kafka_t *rk,
+                                             const char *name) {
     kca__topic_look look = {rd_kafka_topic_new(rk, name, NULL), 0};
     if (!look.topic)
         return rd_kafka_last_error();
@@ -20,7 +20,7 @@ static rd_kafka_resp_err_t add_all(rd_kafka_topic_partition_list_t *list, rd_kaf
 kca_error *kca__every_partition_find(rd_kafka_topic_partition_list_t *list, rd_kafka_t *rk,
                                      const kca_consumer_builder *options) {
     for (int i = 0; i < options->topic_count; i++) {
-        rd_kafka_resp_err_t err = add_all(list, rk, options->topics[i]);
+        rd_kafka_resp_err_t err = kca__every_partition_add(list, rk, options->topics[i]);
         bool missing = kca__error_is_missing_topic(err);
         if (err)
             return kca__error_new(missing ? KCA_ERROR_NOT_FOUND : KCA_ERROR_BROKER,

@@ -158,6 +158,7 @@ static void let_go(void *owner) {
     kca__engine_free(in->engine);
     kca__seeks_close(&in->seeks);
     kca__inbound_setup setup = in->setup;
+    free(in->beginnings);
     free(in);
     setup.let_go(setup.user);
 }
@@ -225,7 +226,11 @@ kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup
     const kca_consumer_builder *options = setup->options;
     *out = NULL;
     kca__inbound *in = calloc(1, sizeof *in);
-    if (!in || !(in->engine = new_engine(in, setup))) {
+    if (in)
+        in->beginnings = calloc((size_t)options->topic_count, sizeof *in->beginnings);
+    if (!in || !in->beginnings || !(in->engine = new_engine(in, setup))) {
+        if (in)
+            free(in->beginnings);
         free(in);
         setup->let_go(setup->user);
         return kca__error_memory();

@@ -39,6 +39,12 @@ typedef struct kca__inbound_setup {
     void *user;
 } kca__inbound_setup;
 
+/* When the group began to read a topic, as far as this adapter knows. */
+typedef struct kca__topic_beginning {
+    kca__origin origin;
+    bool is_committed; /* the group has offsets of it */
+} kca__topic_beginning;
+
 typedef struct kca__inbound {
     kca__engine *engine;
     kca__inbound_setup setup;
@@ -51,6 +57,7 @@ typedef struct kca__inbound {
     rd_kafka_queue_t *main_queue;
     rd_kafka_queue_t *commit_answers; /* to commits, of which */
     int commits_out;                  /* the poller's: this number is not answered yet */
+    kca__topic_beginning *beginnings; /* the poller's, one for each topic of the options */
     bool needs_nudges; /* see fetch.c; `taken` and `taken_bytes` since the last, the fetching
                           thread's */
     int taken;

@@ -6,22 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_UP_MS = 5000, LOOK_UP_SLICE_MS = 50 };
+enum { LOOK_UP_MS = 5000, LOOK_UP_SLICE_MS = 50, SLICE_MS = 1000 };
 
 /* ---- commits ---- */
 
-/* Without memory for the map what it tells of is repeated after a restart. */
+/* Without memory for the metadata what its map tells of is repeated after a restart. */
 void kca__offsets_add(rd_kafka_topic_partition_list_t *list, const char *topic, int partition,
-                      int64_t offset, const char *map) {
+                      int64_t offset, const char *metadata) {
     rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, topic, partition);
     p->offset = offset;
-    p->metadata = *map ? strdup(map) : NULL; /* freed with the list */
-    p->metadata_size = p->metadata ? strlen(map) : 0;
+    p->metadata = *metadata ? strdup(metadata) : NULL; /* freed with the list */
+    p->metadata_size = p->metadata ? strlen(metadata) : 0;
 }
 
 static void add_commit(void *user, const char *topic, int partition, int64_t offset,
-                       const char *map) {
-    kca__offsets_add(user, topic, partition, offset, map);
+                       const char *metadata) {
+    kca__offsets_add(user, topic, partition, offset, metadata);
 }
 
 /* Offsets that the broker refused are tried again at the next interval: those of all partitions, or
@@ -42,7 +42,7 @@ static bool commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "commit: %s",
                        rd_kafka_err2str(why));
     if (why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)
-        kca__engine_shorten_maps(in->engine);
+        kca__engine_shorten_metadata(in->engine);
     return why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
 }
 
@@ -101,8 +101,6 @@ void kca__offsets_hear(kca__inbound *in) {
     hear(in, kca__clock_deadline(0));
 }
 
-/* ---- where to begin ---- */
-
 /* It may be otherwise soon. Offsets are unstable while somebody's transaction is open over them, be
  * it that of a process that has died. */
 static bool may_pass(rd_kafka_resp_err_t err) {
@@ -112,6 +110,22 @@ static bool may_pass(rd_kafka_resp_err_t err) {
            err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
            err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
 }
+
+bool kca__offsets_commit_now(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_resp_err_t err;
+    kca__asking asking = {.rk = in->client->rk,
+                          .deadline =
+                              kca__inbound_clip_deadline(in, kca__clock_deadline(LOOK_UP_MS)),
+                          .slice_ms = SLICE_MS,
+                          .may_pass = may_pass};
+    if (list->cnt == 0 || kca__ask(&err, &asking, kca__ask_commit, list) == KCA__ASK_ANSWERED)
+        return true;
+    kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "commit: %s",
+                   rd_kafka_err2str(err));
+    return false;
+}
+
+/* ---- looking up ---- */
 
 /* The group's committed offsets with their maps. NULL: the broker gave none for some partition.
  * librdkafka then asks for the offsets by itself, and records finished beyond them are repeated;
@@ -136,52 +150,65 @@ rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
     return NULL;
 }
 
-/* Those partitions without a committed offset begin at the first offset at or after the start
- * time. */
-static void look_up_times(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
-                          int64_t start_time) {
-    rd_kafka_topic_partition_list_t *wanted = rd_kafka_topic_partition_list_copy(list);
-    for (int i = wanted->cnt - 1; i >= 0; i--) {
-        if (wanted->elems[i].offset >= 0)
-            rd_kafka_topic_partition_list_del_by_idx(wanted, i);
-        else
-            wanted->elems[i].offset = start_time;
-    }
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (wanted->cnt > 0)
-        err = rd_kafka_offsets_for_times(in->client->rk, wanted, LOOK_UP_MS);
-    for (int i = 0; !err && i < wanted->cnt; i++) {
-        const rd_kafka_topic_partition_t *found = &wanted->elems[i];
-        rd_kafka_topic_partition_list_find(list, found->topic, found->partition)->offset =
-            found->offset;
-    }
-    rd_kafka_topic_partition_list_destroy(wanted);
-    if (err)
-        kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name,
-                       "start_offset: it cannot be looked up: %s", rd_kafka_err2str(err));
+/* Times, or RD_KAFKA_OFFSET_BEGINNING and _END, which to the broker are times like others;
+ * librdkafka's own question for these would undo a seek that comes before its answer. */
+typedef struct times {
+    const rd_kafka_topic_partition_list_t *all;
+    rd_kafka_topic_partition_list_t *found; /* the answer */
+} times;
+
+static rd_kafka_resp_err_t ask_times(rd_kafka_t *rk, void *about, int timeout_ms) {
+    times *t = about;
+    if (t->found)
+        rd_kafka_topic_partition_list_destroy(t->found);
+    t->found = rd_kafka_topic_partition_list_copy(t->all);
+    return kca__ask_error(rd_kafka_offsets_for_times(rk, t->found, timeout_ms), t->found);
 }
 
-/* Reading begins at this bound where the group has no offset. To the broker, the beginning and the
- * end are times like others; librdkafka's own question for them would undo a seek that comes before
- * its answer. It is not to choose the end by itself, either: it would do so too when a broker says
- * that a place is out of range, and skip what lies between. */
-static void look_up_bound(kca__inbound *in, rd_kafka_topic_partition_list_t *list, int64_t bound) {
-    look_up_times(in, list, bound);
-    for (int i = 0; i < list->cnt; i++)
-        if (list->elems[i].offset < 0)
-            list->elems[i].offset = bound;
+static bool is_not_forbidden(rd_kafka_resp_err_t err) {
+    return err != RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 }
 
-/* Without `committed` it is not known which those are, and one that has an offset must not lose it:
- * what is between would be skipped. */
-void kca__offsets_set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
-                            const rd_kafka_topic_partition_list_t *committed) {
-    int64_t start_time = kca__consumer_builder_start_time(in->options);
-    bool late = kca__consumer_builder_starts_late(in->options);
-    if (start_time >= 0 && committed)
-        look_up_times(in, list, start_time);
-    else if (late && committed)
-        look_up_bound(in, list, RD_KAFKA_OFFSET_END);
-    else if (!kca__consumer_builder_commits(in->options))
-        look_up_bound(in, list, RD_KAFKA_OFFSET_BEGINNING);
+/* The caller's; NULL: the broker gave none. */
+static rd_kafka_topic_partition_list_t *look_up_times(kca__inbound *in,
+                                                      const rd_kafka_topic_partition_list_t *all) {
+    times t = {all, NULL};
+    rd_kafka_resp_err_t err;
+    kca__asking asking = {.rk = in->client->rk,
+                          .deadline =
+                              kca__inbound_clip_deadline(in, kca__clock_deadline(LOOK_UP_MS)),
+                          .slice_ms = SLICE_MS,
+                          .may_pass = is_not_forbidden};
+    if (kca__ask(&err, &asking, ask_times, &t) == KCA__ASK_ANSWERED)
+        return t.found;
+    kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name,
+                   "where to begin cannot be looked up: %s", rd_kafka_err2str(err));
+    rd_kafka_topic_partition_list_destroy(t.found);
+    return NULL;
+}
+
+/* The end is looked up before the time is: what comes meanwhile is not before it. */
+static rd_kafka_topic_partition_list_t *look_up_ends(kca__inbound *in,
+                                                     const rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_copy(list);
+    for (int i = 0; i < ends->cnt; i++)
+        ends->elems[i].offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_topic_partition_list_t *found = look_up_times(in, ends);
+    rd_kafka_topic_partition_list_destroy(ends);
+    return found;
+}
+
+bool kca__offsets_find(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    if (list->cnt == 0)
+        return true;
+    rd_kafka_topic_partition_list_t *ends = look_up_ends(in, list);
+    rd_kafka_topic_partition_list_t *found = ends ? look_up_times(in, list) : NULL;
+    for (int i = 0; found && i < list->cnt; i++)
+        list->elems[i].offset =
+            found->elems[i].offset >= 0 ? found->elems[i].offset : ends->elems[i].offset;
+    if (ends)
+        rd_kafka_topic_partition_list_destroy(ends);
+    if (found)
+        rd_kafka_topic_partition_list_destroy(found);
+    return found != NULL;
 }

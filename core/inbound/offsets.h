@@ -13,18 +13,20 @@ void kca__offsets_commit(kca__inbound *in, int wait_ms);
  */
 void kca__offsets_hear(kca__inbound *in);
 
-/* An offset to commit, with its map. */
+/* An offset to commit, with its metadata. */
 void kca__offsets_add(rd_kafka_topic_partition_list_t *list, const char *topic, int partition,
-                      int64_t offset, const char *map);
+                      int64_t offset, const char *metadata);
 
-/* The group's committed offsets, with the maps of what is finished beyond them. NULL: the broker
- * gave none for some partition. */
+/* Commits these, and waits for the answer. Outside any transaction. */
+bool kca__offsets_commit_now(kca__inbound *in, rd_kafka_topic_partition_list_t *list);
+
+/* The group's committed offsets, with the metadata of what is finished beyond them. NULL: the
+ * broker gave none for some partition. */
 rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
                                                       const rd_kafka_topic_partition_list_t *list);
 
-/* Gives those partitions of `list` that have no committed offset the consumer's start time's, if it
- * has one. `committed` as kca__offsets_look_up gave it. */
-void kca__offsets_set_start(kca__inbound *in, rd_kafka_topic_partition_list_t *list,
-                            const rd_kafka_topic_partition_list_t *committed);
+/* Times in `list`, and RD_KAFKA_OFFSET_BEGINNING and _END, become offsets; a time after the last
+ * record is the end. False: they cannot be looked up now, and stay as they are. */
+bool kca__offsets_find(kca__inbound *in, rd_kafka_topic_partition_list_t *list);
 
 #endif

@@ -1,11 +1,13 @@
 #include "inbound/poller.h"
 
 #include "base/number.h"
+#include "inbound/beginnings.h"
 #include "inbound/dead_letter_channel.h"
 #include "inbound/fetch.h"
 #include "inbound/offsets.h"
 #include "inbound/rebalance.h"
 #include "inbound/seek.h"
+#include "kafka/kafka_error.h"
 
 enum {
     TICK_MS = 500,      /* longest sleep: what falls due earlier shortens it, and wakes it */
@@ -72,6 +74,8 @@ static void poll(kca__inbound *in, int64_t until_ms) {
     int64_t left = until_ms - kca__clock_ms();
     rd_kafka_message_t *m = rd_kafka_consumer_poll(in->client->rk, left > 0 ? (int)left : 0);
     if (m) {
+        if (m->rkt && kca__error_is_missing_topic(m->err))
+            kca__beginnings_see_missing(in, rd_kafka_topic_name(m->rkt));
         kca__fetch_take_error(in, m);
         rd_kafka_message_destroy(m);
     }

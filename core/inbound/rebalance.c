@@ -1,6 +1,7 @@
 #include "inbound/rebalance.h"
 
 #include "base/error.h"
+#include "inbound/beginnings.h"
 #include "inbound/dead_letter_channel.h"
 #include "inbound/every_partition.h"
 #include "inbound/fetch.h"
@@ -46,8 +47,15 @@ static bool add_to_engine(kca__inbound *in, rd_kafka_topic_partition_t *p,
     bool known = found && found->offset >= 0;
     if (known)
         p->offset = found->offset; /* the one that the map goes with */
-    return kca__engine_assign(in->engine, p->topic, p->partition, known ? found->offset : -1,
-                              known ? found->metadata : NULL, known ? found->metadata_size : 0);
+    const char *text = known ? found->metadata : NULL;
+    size_t len = known ? found->metadata_size : 0;
+    if (!kca__engine_assign(in->engine, p->topic, p->partition, known ? found->offset : -1, text,
+                            len))
+        return false;
+    kca__origin origin;
+    kca__origin_read(&origin, kca__beginnings_place(in, p->topic), text, len, p->offset);
+    kca__engine_set_origin(in->engine, p->topic, p->partition, &origin);
+    return true;
 }
 
 static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
@@ -56,6 +64,7 @@ static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
     rd_kafka_topic_partition_list_t *committed = kca__offsets_look_up(in, list);
     if (!committed && in->transaction)
         end_without_offsets(in);
+    rd_kafka_topic_partition_list_t *untold = kca__beginnings_choose(in, list, committed);
     bool added = true;
     for (int i = 0; i < list->cnt && added; i++) {
         rd_kafka_topic_partition_t *p = &list->elems[i];
@@ -64,7 +73,10 @@ static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
          * there. */
         kca__engine_see_paused(in->engine, p->topic, p->partition, kca__inbound_forward, in);
     }
-    kca__offsets_set_start(in, list, committed);
+    for (int i = 0; i < untold->cnt; i++)
+        kca__engine_begin_at(in->engine, untold->elems[i].topic, untold->elems[i].partition,
+                             untold->elems[i].offset);
+    rd_kafka_topic_partition_list_destroy(untold);
     if (committed)
         rd_kafka_topic_partition_list_destroy(committed);
     return added ? NULL : kca__error_memory();

@@ -46,8 +46,8 @@ typedef struct contents {
 } contents;
 
 static void add_offset(void *user, const char *topic, int partition, int64_t offset,
-                       const char *map) {
-    kca__offsets_add(((contents *)user)->offsets, topic, partition, offset, map);
+                       const char *metadata) {
+    kca__offsets_add(((contents *)user)->offsets, topic, partition, offset, metadata);
 }
 
 /* One that the group has put out has no name there any more, and the broker takes offsets of a

@@ -30,6 +30,23 @@ rd_kafka_resp_err_t kca__ask_committed(rd_kafka_t *rk, void *about, int timeout_
     return kca__ask_error(rd_kafka_committed(rk, about, timeout_ms), about);
 }
 
+rd_kafka_resp_err_t kca__ask_commit(rd_kafka_t *rk, void *about, int timeout_ms) {
+    const rd_kafka_topic_partition_list_t *list = about;
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(rk);
+    rd_kafka_resp_err_t err = rd_kafka_commit_queue(rk, list, answers, NULL, NULL);
+    rd_kafka_event_t *answer = err ? NULL : rd_kafka_queue_poll(answers, timeout_ms);
+    if (!err)
+        err = answer ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+    const rd_kafka_topic_partition_list_t *told =
+        answer ? rd_kafka_event_topic_partition_list(answer) : NULL;
+    if (told)
+        err = kca__ask_error(err, told);
+    if (answer)
+        rd_kafka_event_destroy(answer);
+    rd_kafka_queue_destroy(answers);
+    return err;
+}
+
 rd_kafka_resp_err_t kca__ask_partitions(rd_kafka_t *rk, void *about, int timeout_ms) {
     kca__topic_look *look = about;
     const struct rd_kafka_metadata *answer;

@@ -41,6 +41,10 @@ kca__ask_end kca__ask(rd_kafka_resp_err_t *out, const kca__asking *asking, kca__
 /* Fills the group's committed offsets into `about`, a list of partitions. */
 rd_kafka_resp_err_t kca__ask_committed(rd_kafka_t *rk, void *about, int timeout_ms);
 
+/* Commits `about`, a list of offsets. rd_kafka_commit itself may wait for ever when the coordinator
+ * is gone. */
+rd_kafka_resp_err_t kca__ask_commit(rd_kafka_t *rk, void *about, int timeout_ms);
+
 typedef struct kca__topic_look {
     rd_kafka_topic_t *topic;
     int partitions; /* the answer, else 0 */

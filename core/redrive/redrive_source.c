@@ -103,24 +103,6 @@ rd_kafka_message_t *kca__redrive_source_read(kca__redrive_run *run, int timeout_
 
 /* ---- commits ---- */
 
-/* rd_kafka_commit itself may wait for ever when the coordinator is gone. */
-static rd_kafka_resp_err_t ask_commit(rd_kafka_t *rk, void *about, int timeout_ms) {
-    const rd_kafka_topic_partition_list_t *list = about;
-    rd_kafka_queue_t *answers = rd_kafka_queue_new(rk);
-    rd_kafka_resp_err_t err = rd_kafka_commit_queue(rk, list, answers, NULL, NULL);
-    rd_kafka_event_t *answer = err ? NULL : rd_kafka_queue_poll(answers, timeout_ms);
-    if (!err)
-        err = answer ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-    const rd_kafka_topic_partition_list_t *told =
-        answer ? rd_kafka_event_topic_partition_list(answer) : NULL;
-    if (told)
-        err = kca__ask_error(err, told);
-    if (answer)
-        rd_kafka_event_destroy(answer);
-    rd_kafka_queue_destroy(answers);
-    return err;
-}
-
 kca_error *kca__redrive_source_commit(kca__redrive_run *run, int64_t deadline) {
     char what[400];
     kca_error *e = NULL;
@@ -133,7 +115,7 @@ kca_error *kca__redrive_source_commit(kca__redrive_run *run, int64_t deadline) {
     }
     snprintf(what, sizeof what, "committing as group %s", run->options->group_id);
     if (list->cnt > 0)
-        e = kca__redrive_ask(run, ask_commit, list, what, deadline);
+        e = kca__redrive_ask(run, kca__ask_commit, list, what, deadline);
     for (int i = 0; i < list->cnt && !e; i++)
         run->partitions[list->elems[i].partition].committed = list->elems[i].offset;
     rd_kafka_topic_partition_list_destroy(list);
