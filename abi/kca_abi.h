@@ -103,7 +103,8 @@ const char *kca_error_text(const kca_error *e);
 /* librdkafka's code (rd_kafka_resp_err_t) when the error came from there, else 0. */
 int kca_error_rdkafka_code(const kca_error *e);
 
-/* 1 when repeating the call later may succeed. */
+/* 1 when repeating the call later may succeed. 0 for what is refused for good: a record that is too large or invalid, a
+ * topic that is forbidden or that nobody makes. */
 int kca_error_retriable(const kca_error *e);
 
 /* 1 when the object concerned cannot be used any more. */
@@ -392,8 +393,11 @@ void kca_consumer_builder_with_rejected_error(kca_consumer_builder *b, const cha
  * Where deliveries go that were rejected or have used up their attempts: the channel of a publisher of this system,
  * over any connection, with required_acks 1 or -1. Key, value and headers are written unchanged, whatever they hold,
  * with headers added that say where the record came from and why. Its offset counts as done only when the broker has
- * confirmed the dead letter; until then the dead letter is written again and again, with a fault event each time, and
- * only its key waits. Default none.
+ * confirmed the dead letter; while it is not stored for a reason that passes, it is written again and again, with a
+ * fault event each time, and only its key waits. A refusal for good is one of the record (too large, invalid) or of the
+ * topic (forbidden to this user, not there and not made, not a name): a letter that is too large is written once more
+ * trimmed, with topic, partition, offset and a short error name only; one that is refused even so meets the
+ * failure_policy. Default none.
  */
 void kca_consumer_builder_with_dead_letter_channel(kca_consumer_builder *b, const char *channel);
 
@@ -406,8 +410,10 @@ void kca_consumer_builder_with_dead_letter_channel(kca_consumer_builder *b, cons
 void kca_consumer_builder_with_dead_letter_format(kca_consumer_builder *b, const char *format);
 
 /*
- * What happens without a dead-letter channel: "stop" (default): the consumer stops with the error and commits nothing
- * from that delivery on, so nothing is skipped; "skip": the consumer reports a fault event and goes on to the next.
+ * What happens without a dead-letter channel, and when the channel refuses the dead letter for good: "stop" (default):
+ * the consumer stops with the error and commits nothing from that delivery on, so nothing is skipped; "skip": the
+ * consumer reports a fault event and goes on to the next. The text says which record and why; of a dead letter also
+ * its channel, how many bytes record and letter have, and the limit when it is known.
  */
 void kca_consumer_builder_with_failure_policy(kca_consumer_builder *b, const char *policy);
 

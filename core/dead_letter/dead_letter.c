@@ -104,8 +104,41 @@ static void compose(kca__dead_letter_draft *out, const kca__dead_letter *d, int 
     }
 }
 
-bool kca__dead_letter_write(kca__dead_letter_record *out, const kca__dead_letter *d, int format,
-                            const char *channel) {
+/* ---- trimming ---- */
+
+typedef char short_text[KCA__DEAD_LETTER_ERROR_MOST + 1];
+
+static const char *shorten(short_text out, const char *text) {
+    size_t len = kca__dead_letter_plain(out, text);
+    if (len > KCA__DEAD_LETTER_ERROR_TRIMMED) {
+        len = KCA__DEAD_LETTER_ERROR_TRIMMED;
+        while (len > 0 && ((unsigned char)out[len] & 0xc0) == 0x80)
+            len--; /* not in the midst of a character */
+    }
+    out[len] = '\0';
+    return out;
+}
+
+/* What is unknown is not written. */
+static kca__dead_letter trim(const kca__dead_letter *d, int format, short_text name,
+                             short_text text) {
+    kca__dead_letter trimmed = *d;
+    trimmed.attempts = 0;
+    trimmed.error_name = shorten(name, d->error_name);
+    trimmed.error_text = format == KCA__DEAD_LETTER_GOMES ? shorten(text, d->error_text) : NULL;
+    if (format != KCA__DEAD_LETTER_GOMES)
+        trimmed.time_ms = -1;
+    if (format != KCA__DEAD_LETTER_SPRING) {
+        trimmed.timestamp_ms = -1;
+        trimmed.group = NULL;
+    }
+    return trimmed;
+}
+
+/* ---- the record ---- */
+
+static bool write_record(kca__dead_letter_record *out, const kca__dead_letter *d, int format,
+                         const char *channel) {
     kca__envelope envelope = {0};
     memset(out, 0, sizeof *out);
     if (format == KCA__DEAD_LETTER_GOMES && !kca__envelope_prepare(&envelope, d))
@@ -130,6 +163,15 @@ bool kca__dead_letter_write(kca__dead_letter_record *out, const kca__dead_letter
     }
     kca__envelope_clear(&envelope);
     return block != NULL;
+}
+
+bool kca__dead_letter_write(kca__dead_letter_record *out, const kca__dead_letter *d, int format,
+                            const char *channel) {
+    short_text name, text;
+    if (!d->trimmed)
+        return write_record(out, d, format, channel);
+    kca__dead_letter trimmed = trim(d, format, name, text);
+    return write_record(out, &trimmed, format, channel);
 }
 
 void kca__dead_letter_record_clear(kca__dead_letter_record *r) {

@@ -30,6 +30,11 @@
  *    numbers that a double cannot hold.
  * Error name and text are bounded, so that its own error cannot make a dead letter larger than the
  * broker takes, and have no control characters.
+ *
+ * A trimmed one, for a broker that refuses the whole one, is as small as can be and still goes back
+ * to where it came from: topic, partition, offset and a short error name stay. kca: nothing else of
+ * ours; spring: of kafka_dlt- all but the message, for Spring reads them; gomes: in ReasonError the
+ * text's beginning, and what it needs to be read back exactly.
  */
 #ifndef KCA_DEAD_LETTER_DEAD_LETTER_H
 #define KCA_DEAD_LETTER_DEAD_LETTER_H
@@ -38,7 +43,8 @@
 
 enum { KCA__DEAD_LETTER_KCA, KCA__DEAD_LETTER_SPRING, KCA__DEAD_LETTER_GOMES };
 
-enum { KCA__DEAD_LETTER_ERROR_MOST = 1000 }; /* bytes of an error's name and of its text */
+/* Bytes of an error's name and of its text. */
+enum { KCA__DEAD_LETTER_ERROR_MOST = 1000, KCA__DEAD_LETTER_ERROR_TRIMMED = 100 };
 
 /* Writes the text in the form that dead letters have: without control characters, in UTF-8,
  * bounded. Gives its length. */
@@ -71,6 +77,7 @@ typedef struct kca__dead_letter {
     const char *error_name;
     const char *error_text;
     int64_t time_ms; /* when it was given up; -1: unknown */
+    bool trimmed;    /* written without what can be left out */
 } kca__dead_letter;
 
 /* The record to publish. It points into its own block and into what the dead letter borrows. */

@@ -36,8 +36,11 @@ void kca__dead_letter_add_ours(kca__dead_letter_draft *out, const kca__dead_lett
     kca__draft_add_known(out, KCA__DEAD_LETTER_GROUP, d->group);
     kca__draft_add_number(out, KCA__DEAD_LETTER_ATTEMPTS, d->attempts, 1);
     kca__draft_add_error(out, KCA__DEAD_LETTER_ERROR_NAME, d->error_name);
-    kca__draft_add_error(out, KCA__DEAD_LETTER_ERROR_TEXT, d->error_text);
-    kca__draft_add_time(out, KCA__DEAD_LETTER_TIME, d->time_ms);
+    /* A trimmed one has its text, and its time, in Gomes' envelope only. */
+    if (!d->trimmed) {
+        kca__draft_add_error(out, KCA__DEAD_LETTER_ERROR_TEXT, d->error_text);
+        kca__draft_add_time(out, KCA__DEAD_LETTER_TIME, d->time_ms);
+    }
 }
 
 void kca__dead_letter_write_kca(kca__dead_letter_draft *out, const kca__dead_letter *d) {

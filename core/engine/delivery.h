@@ -27,6 +27,12 @@ typedef enum kca__delivery_state {
 /* What becomes of a failed delivery once the application has given it back. */
 typedef enum kca__fate { KCA__FATE_NONE, KCA__FATE_RETRY, KCA__FATE_DEAD_LETTER } kca__fate;
 
+/* How its dead letter is written next: the owner's, who writes it. */
+typedef struct kca__letter_form {
+    bool trimmed; /* the whole one was refused */
+    bool alone;   /* it was refused in company, which may have been the reason */
+} kca__letter_form;
+
 struct kca__engine;
 
 struct kca_delivery {
@@ -50,6 +56,7 @@ struct kca_delivery {
     char *failure_name; /* why; NULL: not explained */
     char *failure_text;
     int writes; /* of its dead letter, so far */
+    kca__letter_form letter;
 
     /* the application's and its processor's alone while out */
     struct kca__engine *engine;

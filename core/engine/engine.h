@@ -235,16 +235,18 @@ void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition)
  * again. Gives when to call it next, at `latest_ms` at the latest. */
 int64_t kca__engine_see_to_due(kca__engine *e, int64_t now_ms, int64_t latest_ms);
 
-/* The next delivery to be dead-lettered, the caller's until it tells with one of the next three
- * what became of the letter; NULL: none. */
+/* The next delivery to be dead-lettered, the caller's until it tells with one of the next four what
+ * became of the letter; NULL: none. */
 kca_delivery *kca__engine_take_condemned(kca__engine *e);
 
-/* The three may free the engine. Stored: the delivery is settled. Failed, with this error (taken):
- * a fault tells of it, and the letter is written again after a growing pause, or not if the engine
- * stops: then the record comes again after the next start. Postponed: nothing went wrong, the
- * letter is written in `pause_ms`. */
+/* The four may free the engine. Stored: the delivery is settled. Failed, with this error (taken): a
+ * fault tells of it, and the letter is written again after a growing pause, or not if the engine
+ * stops: then the record comes again after the next start. Refused for good, whatever its form,
+ * with this error (taken): the failure policy decides, as without a channel. Postponed: the letter
+ * is written in `pause_ms`, perhaps in another form. */
 void kca__engine_letter_stored(kca_delivery *d);
 void kca__engine_letter_failed(kca_delivery *d, kca_error *error);
+void kca__engine_letter_refused(kca_delivery *d, kca_error *error);
 void kca__engine_letter_postponed(kca_delivery *d, int pause_ms);
 
 /* ---- notes for the application ---- */

@@ -50,7 +50,9 @@
  *   CONDEMNED  its partition is revoked                  FREE        P, T  sweep_condemned_locked
  *   WRITING    stored                                    FREE        R  letter_stored
  *   WRITING    failed                                    COMING      R  letter_failed
- *   WRITING    postponed: its publisher has no room      COMING      P  letter_postponed
+ *   WRITING    postponed: its publisher has no room, or  COMING      P, R  letter_postponed
+ *                it is to be written in another form
+ *   WRITING    refused for good in every form            FREE        R, P  letter_refused
  *   WRITING    failed or postponed, its partition is     FREE        R  write_later_locked
  *                revoked
  *   WRITING    failed, the engine is stopping            FREE        R  letter_failed
@@ -73,7 +75,7 @@
  *   no error of those that are rejected        RETRY
  *     ... and the engine is stopping           NONE; the record comes again after the next start
  *   else, with a dead-letter channel           DEAD_LETTER; the frontier passes it when its letter
- *                                              is stored
+ *                                              is stored; when that is refused for good:
  *   else, failure policy "skip"                NONE and a fault; the frontier passes it
  *   else, failure policy "stop"                NONE and a fault; the engine ends with the error
  *

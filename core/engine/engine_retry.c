@@ -35,7 +35,7 @@ static kca_error *explain_locked(const kca__engine *e, const kca_delivery *d, bo
         d->failure_text ? d->failure_text : "no reason given");
 }
 
-/* Without a dead-letter channel the policy decides. True: it counts as settled. Takes `error`. */
+/* Without a dead letter the policy decides. True: it counts as settled. Takes `error`. */
 static bool give_up_locked(kca__engine *e, kca_delivery *d, kca_error *error) {
     const kca__topic_partition *tp = d->assigned->topic_partition;
     if (!e->setup.skip) {
@@ -294,6 +294,19 @@ void kca__engine_letter_failed(kca_delivery *d, kca_error *error) {
         write_later_locked(e, d, write_pause_ms(d->writes++));
     pthread_mutex_unlock(&e->lock);
     kca__error_free(error);
+    kca__engine_release(e);
+}
+
+void kca__engine_letter_refused(kca_delivery *d, kca_error *error) {
+    kca__engine *e = d->engine;
+    pthread_mutex_lock(&e->lock);
+    end_writing_locked(e, d);
+    if (d->assigned->revoked)
+        kca__error_free(error);
+    else if (give_up_locked(e, d, error))
+        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
+    drop_letter_locked(e, d);
+    pthread_mutex_unlock(&e->lock);
     kca__engine_release(e);
 }
 

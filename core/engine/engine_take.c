@@ -43,6 +43,7 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
     d->fate = KCA__FATE_NONE;
     d->shared = false;
     d->attempt = d->writes = 0;
+    d->letter = (kca__letter_form){false, false};
     return d;
 }
 

@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "dead_letter/dead_letter.h"
+#include "kafka/kafka_error.h"
 #include "kafka/record_headers.h"
+#include "message/record_size.h"
 
 #include <stdlib.h>
 
@@ -30,23 +32,65 @@ static kca__dead_letter letter_of(const kca__inbound *in, const kca_delivery *d,
         .error_name = d->failure_name ? d->failure_name : "handler",
         .error_text = d->failure_text ? d->failure_text : "no reason given",
         .time_ms = d->failed_ms,
+        .trimmed = d->letter.trimmed,
     };
 }
 
+/* ---- what is not stored ---- */
+
+/* Why it was given up, and why that cannot be told in a dead letter. Takes `refusal`. */
+static kca_error *explain(const kca__inbound *in, const kca_delivery *d, kca_error *refusal) {
+    const rd_kafka_message_t *m = d->record;
+    const char *name = d->failure_name, *text = d->failure_text;
+    kca_error *e = kca__error_from_kafka(
+        refusal->code, refusal->rdkafka_code, 0,
+        "consumer %s: the record at %s[%d] offset %lld, of %zu bytes, failed (%s%s%s), and its "
+        "dead letter cannot be stored%s: %s",
+        in->options->name, d->assigned->topic_partition->topic,
+        d->assigned->topic_partition->number, (long long)d->offset,
+        kca__record_size_bare(m->key_len, m->len) + kca__record_headers_size(m), name ? name : "",
+        name ? ": " : "", text ? text : "no reason given",
+        d->letter.trimmed ? ", not even trimmed" : "", refusal->text);
+    kca__error_free(refusal);
+    return e;
+}
+
+/* `certain`: it was refused for itself. Takes `error`; the delivery is the engine's then. */
+static void is_not_stored(kca__inbound *in, kca_delivery *d, kca_error *error, bool certain) {
+    kca__refusal refusal = kca__error_refusal(error->rdkafka_code);
+    if (refusal == KCA__REFUSAL_NONE) {
+        kca__engine_letter_failed(d, error);
+        return;
+    }
+    bool alone = refusal == KCA__REFUSAL_RECORD && !certain;
+    bool trimmed = !alone && error->code == KCA_ERROR_TOO_LARGE && !d->letter.trimmed;
+    if (!alone && !trimmed) {
+        kca__engine_letter_refused(d, explain(in, d, error));
+        return;
+    }
+    d->letter.alone |= alone;
+    d->letter.trimmed |= trimmed;
+    kca__error_free(error);
+    kca__engine_letter_postponed(d, 0);
+}
+
+/* ---- writing ---- */
+
 /* The publisher's answer. */
 static void on_written(void *user, kca_error *error) {
+    kca_delivery *d = user;
     if (error)
-        kca__engine_letter_failed(user, error);
+        is_not_stored(kca__engine_owner(d->engine), d, error, d->letter.alone);
     else
-        kca__engine_letter_stored(user);
+        kca__engine_letter_stored(d);
 }
 
 /* With the next transaction, and so with the offset. One that is too large for its channel must not
  * get there: all that is in it would be aborted. */
 static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca__record *letter) {
-    size_t bytes = letter->key_len + letter->value_len;
-    if (bytes > (size_t)channel->options->batch_bytes)
-        return kca__publisher_too_large(channel, bytes);
+    kca_error *e = kca__publisher_check_size(channel, kca__record_size(letter));
+    if (e)
+        return e;
     kca__held_record *record = kca__held_record_new(channel->options->topic, letter);
     if (!record)
         return kca__error_memory();
@@ -55,8 +99,17 @@ static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca
     return NULL;
 }
 
-static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
+static kca_error *give(kca__inbound *in, kca_delivery *d, const kca__record *letter) {
     kca__publisher *channel = in->setup.dead_letters;
+    if (in->transaction)
+        return hold(d, channel, letter);
+    if (!d->letter.alone)
+        return kca__publisher_write(channel, letter, on_written, d);
+    kca_error *e = kca__lone_publisher_open(&in->lone_letters, channel);
+    return e ? e : kca__publisher_write(in->lone_letters.publisher, letter, on_written, d);
+}
+
+static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
     kca__header *headers;
     int count;
     if (!kca__record_headers(&headers, &count, d->record, NULL, 0))
@@ -65,11 +118,10 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
     kca__dead_letter_record written;
     kca_error *e = NULL;
     if (!kca__dead_letter_write(&written, &letter, kca__consumer_builder_dead_letter(in->options),
-                                channel->options->topic)) {
+                                in->setup.dead_letters->options->topic)) {
         e = kca__error_memory();
     } else {
-        e = in->transaction ? hold(d, channel, &written.record)
-                            : kca__publisher_write(channel, &written.record, on_written, d);
+        e = give(in, d, &written.record);
         kca__dead_letter_record_clear(&written);
     }
     free(headers);
@@ -83,11 +135,15 @@ void kca__dead_letter_channel_send(kca__inbound *in) {
         if (!e)
             continue;
         if (e->code != KCA_ERROR_BUFFER_FULL) {
-            kca__engine_letter_failed(d, e);
+            is_not_stored(in, d, e, true);
             continue;
         }
         kca__error_free(e);
         kca__engine_letter_postponed(d, NO_ROOM_PAUSE_MS);
         return;
     }
+}
+
+void kca__dead_letter_channel_close(kca__inbound *in, int64_t deadline) {
+    kca__lone_publisher_close(&in->lone_letters, deadline);
 }

@@ -1,4 +1,9 @@
-/* Dead letters of an inbound channel adapter, written to their channel's publisher by its poller.
+/*
+ * Dead letters of an inbound channel adapter, written to their channel's publisher by its poller.
+ *
+ * One that is not stored for a reason that passes is written again and again. One that is refused
+ * for good (kca__error_refusal) is, when that may be the fault of the records it was sent with,
+ * written alone; when it is too large, written trimmed; and else the failure policy decides.
  */
 #ifndef KCA_INBOUND_DEAD_LETTER_CHANNEL_H
 #define KCA_INBOUND_DEAD_LETTER_CHANNEL_H
@@ -8,5 +13,9 @@
 /* Hands the condemned deliveries to the publisher, without waiting; what became of each comes back
  * to the engine on the publisher's thread. */
 void kca__dead_letter_channel_send(kca__inbound *in);
+
+/* No more are written. Those that are under way alone, and not answered by the deadline, have
+ * failed. */
+void kca__dead_letter_channel_close(kca__inbound *in, int64_t deadline);
 
 #endif

@@ -23,7 +23,7 @@
 #include "inbound/seek.h"
 #include "inbound/transaction.h"
 #include "kafka/client.h"
-#include "outbound/publisher.h"
+#include "outbound/lone_publisher.h"
 
 /* What an adapter is opened with; all of it outlives the adapter. */
 typedef struct kca__inbound_setup {
@@ -52,7 +52,8 @@ typedef struct kca__inbound {
     kca__log *log;
 
     kca__client *client;
-    kca__transaction *transaction; /* NULL: none */
+    kca__transaction *transaction;    /* NULL: none */
+    kca__lone_publisher lone_letters; /* the poller's: for those that were refused in company */
     rd_kafka_queue_t *fetch_queue;
     rd_kafka_queue_t *main_queue;
     rd_kafka_queue_t *commit_answers; /* to commits, of which */

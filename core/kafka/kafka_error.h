@@ -16,6 +16,16 @@ kca_error *kca__error_from_kafka(int code, rd_kafka_resp_err_t err, int marks, c
  * else `otherwise`. */
 int kca__error_code_of_record(rd_kafka_resp_err_t err, int otherwise);
 
+/* Whether what was not stored may be stored another time. This alone decides what is tried again,
+ * and what kca_error_retriable says of it. */
+typedef enum kca__refusal {
+    KCA__REFUSAL_NONE,   /* it may: whatever went wrong passes */
+    KCA__REFUSAL_RECORD, /* never: the record, or another one that was sent with it */
+    KCA__REFUSAL_TOPIC   /* never, until an operator changes something: any record there */
+} kca__refusal;
+
+kca__refusal kca__error_refusal(rd_kafka_resp_err_t err);
+
 /* Whether the cluster has no topic of that name. */
 bool kca__error_is_missing_topic(rd_kafka_resp_err_t err);
 

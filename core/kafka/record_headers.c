@@ -1,5 +1,7 @@
 #include "kafka/record_headers.h"
 
+#include "message/record_size.h"
+
 #include <stdlib.h>
 
 bool kca__record_headers(kca__header **out, int *out_count, const rd_kafka_message_t *m,
@@ -21,6 +23,20 @@ bool kca__record_headers(kca__header **out, int *out_count, const rd_kafka_messa
     *out = all;
     *out_count = (int)count;
     return true;
+}
+
+size_t kca__record_headers_size(const rd_kafka_message_t *m) {
+    rd_kafka_headers_t *headers;
+    size_t size = 0;
+    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return size;
+    kca__header h;
+    const void *value;
+    for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &h.name, &value, &h.value_len); i++) {
+        h.value = value;
+        size += kca__record_size_headers(&h, 1);
+    }
+    return size;
 }
 
 rd_kafka_headers_t *kca__record_headers_new(const kca__header *headers, int count) {

@@ -12,6 +12,9 @@
 bool kca__record_headers(kca__header **out, int *out_count, const rd_kafka_message_t *m,
                          kca__header *room, int room_count);
 
+/* What they add to the record's size: see message/record_size.h. */
+size_t kca__record_headers_size(const rd_kafka_message_t *m);
+
 /* A list with copies of these headers. */
 rd_kafka_headers_t *kca__record_headers_new(const kca__header *headers, int count);
 

@@ -7,6 +7,7 @@
 #include "kafka/kafka_error.h"
 #include "kafka/produce.h"
 #include "kafka/record_headers.h"
+#include "message/record_size.h"
 #include "message/trace_context.h"
 
 #include <stdlib.h>
@@ -121,10 +122,16 @@ int kca__publisher_close(kca__publisher *p, int64_t deadline) {
     return left;
 }
 
-kca_error *kca__publisher_too_large(const kca__publisher *p, size_t bytes) {
-    return kca__error_new(KCA_ERROR_TOO_LARGE,
-                          "publisher %s: a message of %zu bytes is larger than batch_bytes, %d",
-                          p->options->topic, bytes, p->options->batch_bytes);
+static kca_error *too_large(const kca__publisher *p, size_t bytes) {
+    return kca__error_from_kafka(
+        KCA_ERROR_TOO_LARGE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 0,
+        "publisher %s: a record of %zu bytes, with key, headers and framing, is larger than "
+        "batch_bytes, %d",
+        p->options->topic, bytes, p->options->batch_bytes);
+}
+
+kca_error *kca__publisher_check_size(const kca__publisher *p, size_t bytes) {
+    return bytes > (size_t)p->options->batch_bytes ? too_large(p, bytes) : NULL;
 }
 
 /* A fatal error is of the producer, whatever record it came of. */
@@ -141,8 +148,8 @@ static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_
     int marks =
         (err == RD_KAFKA_RESP_ERR__QUEUE_FULL ? KCA__RETRIABLE : 0) | (fatal ? KCA__FATAL : 0);
     rd_kafka_error_destroy(error);
-    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        return kca__error_mark(kca__publisher_too_large(p, bytes), err, marks);
+    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && !fatal)
+        return too_large(p, bytes);
     return kca__error_from_kafka(refusal_code(err, fatal), err, marks, "publisher %s: %s",
                                  p->options->topic, rd_kafka_err2str(err));
 }
@@ -181,7 +188,12 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
                                 .headers = headers,
                                 .opaque = slot};
     rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
-    return error ? refused(p, m->payload_len, error) : NULL;
+    if (!error)
+        return NULL;
+    size_t bytes = kca__record_size_bare(wire.key_len, m->payload_len) +
+                   kca__record_size_headers(wire.headers, wire.header_count) +
+                   kca__record_size_headers(m->headers, m->header_count);
+    return refused(p, bytes, error);
 }
 
 kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
@@ -189,8 +201,6 @@ kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
     *out = NULL;
     if (m->error)
         return kca__error_copy(m->error);
-    if (m->payload_len + m->key_len > (size_t)p->options->batch_bytes)
-        return kca__publisher_too_large(p, m->payload_len + m->key_len);
     kca__wire wire;
     translate(&wire, p, m, type, cause->texts[KCA__TEXT_TRACEPARENT],
               cause->texts[KCA__TEXT_TRACESTATE]);
@@ -208,9 +218,11 @@ kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
                                 .timestamp_ms = -1,
                                 .headers = headers,
                                 .header_count = count};
-    *out = kca__held_record_new(p->options->topic, &record);
+    kca_error *e = kca__publisher_check_size(p, kca__record_size(&record));
+    if (!e && !(*out = kca__held_record_new(p->options->topic, &record)))
+        e = kca__error_memory();
     free(headers);
-    return *out ? NULL : kca__error_memory();
+    return e;
 }
 
 kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__written_fn fn,
@@ -231,7 +243,7 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__wr
                                 .opaque = slot};
     rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
     if (error) {
-        e = refused(p, r->value_len, error);
+        e = refused(p, kca__record_size(r), error);
         kca__in_flight_give_back(slot);
     }
     kca__in_flight_leave(p->in_flight);
@@ -353,9 +365,12 @@ kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int t
     kca__slot *slot;
     size_t bytes = m->payload_len + m->key_len;
     bool later = p->options->background && p->options->async;
-    if (later && bytes > (size_t)p->options->batch_bytes)
-        return kca__publisher_too_large(p, bytes);
-    kca_error *e = take_slot(&slot, p, bytes);
+    kca_error *e = later ? kca__publisher_check_size(
+                               p, kca__record_size_bare(m->key_len, m->payload_len) +
+                                      kca__record_size_headers(m->headers, m->header_count))
+                         : NULL;
+    if (!e)
+        e = take_slot(&slot, p, bytes);
     if (e)
         return e;
     slot->receipt.token = token;

@@ -52,8 +52,9 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__wr
 kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
                                const kca_message *m, int type, const kca_message *cause);
 
-/* The error for a record that is larger than the publisher takes. */
-kca_error *kca__publisher_too_large(const kca__publisher *p, size_t bytes);
+/* An error for a record, of `bytes` as kca__record_size has them, that is larger than the publisher
+ * takes. */
+kca_error *kca__publisher_check_size(const kca__publisher *p, size_t bytes);
 
 /* Waits for answers until the deadline; gives how many messages are still unanswered then. */
 int kca__publisher_flush(kca__publisher *p, int64_t deadline);

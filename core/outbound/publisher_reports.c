@@ -3,19 +3,37 @@
 #include "outbound/publisher.h"
 
 #include "kafka/kafka_error.h"
+#include "kafka/record_headers.h"
+#include "message/record_size.h"
 
 static const char *reason_of(const rd_kafka_message_t *m) {
     return m->err ? rd_kafka_err2str(m->err) : "it confirmed a later one only";
 }
 
+static size_t size_of(const rd_kafka_message_t *m) {
+    return kca__record_size_bare(m->key_len, m->len) + kca__record_headers_size(m);
+}
+
+/* The broker counts the batch that the record was in. */
+static kca_error *too_large(const rd_kafka_message_t *m) {
+    return kca__error_from_kafka(
+        KCA_ERROR_TOO_LARGE, m->err, 0,
+        "publisher %s: a record of %zu bytes, with key, headers and framing, or the batch that it "
+        "was in, is larger than the topic takes (max.message.bytes)",
+        rd_kafka_topic_name(m->rkt), size_of(m));
+}
+
 static kca_error *report_error(kca__producer *producer, const rd_kafka_message_t *m) {
     const char *topic = rd_kafka_topic_name(m->rkt);
+    int code = kca__error_code_of_record(m->err, KCA_ERROR_NOT_STORED);
+    if (code == KCA_ERROR_TOO_LARGE)
+        return too_large(m);
     char trouble[KCA__TROUBLE_TEXT] = "";
     if (m->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
         m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
         kca__client_trouble(producer->client, trouble);
-    int code = kca__error_code_of_record(m->err, KCA_ERROR_NOT_STORED);
-    return kca__error_from_kafka(code, m->err, code == KCA_ERROR_NOT_STORED ? KCA__RETRIABLE : 0,
+    int marks = kca__error_refusal(m->err) == KCA__REFUSAL_NONE ? KCA__RETRIABLE : 0;
+    return kca__error_from_kafka(code, m->err, marks,
                                  "publisher %s: the broker did not confirm the message%s: %s%s%s%s",
                                  topic,
                                  rd_kafka_message_status(m) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED

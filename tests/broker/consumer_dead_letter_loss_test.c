@@ -1,28 +1,57 @@
-/* Nothing is lost on the way to the dead-letter channel, not even when that does not take it. */
+/* Nothing is lost on the way to the dead-letter channel, not even when that does not take it for a
+ * while. What it never takes is in consumer_refused_letter_test. */
 #include "dead_lettering.h"
 
 #include "child.h"
+#include "proxy.h"
 
-enum { COUNT = 10 };
+enum { COUNT = 10, STARTED = 1000 };
 
-/* It takes no record until it is set otherwise. */
-static const char *closed_morgue(void) {
-    const char *topic = unique("dead");
-    topic_create_with(topic, 1, "max.message.bytes", "1");
-    return topic;
+static proxy *way; /* to the dead letters' cluster */
+
+static kca_connection *connection_of_letters(void) {
+    kca_connection *c;
+    must(kca_connection_new(&c, "letters", listener("PROXIED")));
+    return c;
 }
 
-static kca_publisher_builder *impatient(const char *dead) {
-    kca_publisher_builder *b = publisher_of(dead);
-    kca_publisher_builder_with_max_attempts(b, 1);
-    return b;
+/* Its dead letters go another way than its records; a letter that does not get there fails soon. */
+static consuming consume_beside_proxy(const char *topic, const char *group, const char *dead) {
+    consuming c = {system_on(listener("PLAINTEXT")), NULL, recorder_new(), topic, group};
+    kca_consumer_builder *b = burying(topic, group, dead, NULL);
+    kca_publisher_builder *letters;
+    kca_consumer_builder_with_session_timeout_ms(b, 1500);
+    kca_consumer_builder_with_heartbeat_interval_ms(b, 400);
+    must(kca_publisher_builder_new(&letters, "letters", dead));
+    kca_publisher_builder_with_required_acks(letters, -1);
+    kca_publisher_builder_with_property(letters, "message.timeout.ms", "500");
+    give_connection(c.system, connection_of_letters());
+    give_publisher(c.system, letters);
+    give_consumer(c.system, b);
+    record(c.system, "thing", c.recorder);
+    start(c.system);
+    c.consumer = reader_of(c.system, group);
+    c.recorder->behave = reject_3;
+    return c;
+}
+
+static int open_way(void **state) {
+    (void)state;
+    way = proxy_start(listener("PROXY"), listener("PROXIED"));
+    return 0;
+}
+
+static int close_way(void **state) {
+    (void)state;
+    proxy_stop(way);
+    return 0;
 }
 
 static void must_be_told(kca_queue *q, const char *topic, const char *dead) {
     kca_event *fault = next_event(q, KCA_EVENT_FAULT, COME_MS);
     assert_non_null(fault);
     const kca_error *e = kca_event_error(fault);
-    assert_int_equal(kca_error_code(e), KCA_ERROR_TOO_LARGE);
+    assert_int_equal(kca_error_code(e), KCA_ERROR_NOT_STORED);
     assert_int_equal(kca_error_retriable(e), 1);
     must_have(kca_error_text(e), "dead letter");
     must_have(kca_error_text(e), dead);
@@ -42,9 +71,9 @@ static void must_hold_the_one_letter(const char *dead) {
 
 /* Fault 2 of Gomes: a dead letter that was not stored is committed all the same. */
 static void test_nothing_is_committed_before_its_dead_letter_is_stored(void **state) {
-    const char *topic = filled(COUNT), *group = unique("group"), *dead = closed_morgue();
-    consuming c = consume_beside(impatient(dead), topic, group, burying(topic, group, dead, NULL));
-    c.recorder->behave = reject_3;
+    const char *topic = filled(COUNT), *group = unique("group"), *dead = morgue();
+    consuming c = consume_beside_proxy(topic, group, dead);
+    proxy_refuse(way);
     kca_queue *q = queue_of(c.system);
     runner r;
     runner_start(&r, c.consumer);
@@ -59,7 +88,7 @@ static void test_nothing_is_committed_before_its_dead_letter_is_stored(void **st
     assert_int_equal(topic_end(dead, 0), 0);
     assert_int_equal(described(c.system, "consumers", 0, "dead_lettered"), 0);
     c.recorder->behave = NULL;
-    topic_set(dead, "max.message.bytes", "100000");
+    proxy_pass(way);
     must_commit(group, topic, 0, 2 * COUNT);
     runner_stop(&r);
     must_hold_the_one_letter(dead);
@@ -68,9 +97,9 @@ static void test_nothing_is_committed_before_its_dead_letter_is_stored(void **st
 }
 
 static void test_a_shutdown_meanwhile_leaves_it_to_the_next_start(void **state) {
-    const char *topic = filled(COUNT), *group = unique("group"), *dead = closed_morgue();
-    consuming c = consume_beside(impatient(dead), topic, group, burying(topic, group, dead, NULL));
-    c.recorder->behave = reject_3;
+    const char *topic = filled(COUNT), *group = unique("group"), *dead = morgue();
+    consuming c = consume_beside_proxy(topic, group, dead);
+    proxy_refuse(way);
     runner r;
     runner_start(&r, c.consumer);
     must_be_handled(c.recorder, COUNT, COME_MS);
@@ -80,7 +109,7 @@ static void test_a_shutdown_meanwhile_leaves_it_to_the_next_start(void **state) 
     assert_in_range(now_ms() - begin, 0, 8000);
     must(runner_join(&r, RUN_MS));
     assert_int_equal(group_committed(group, topic, 0), 3);
-    topic_set(dead, "max.message.bytes", "100000");
+    proxy_pass(way);
     start(c.system);
     must(run_for(&c, 1));
     assert_int_equal(times_seen(c.recorder, 3), 2);
@@ -97,28 +126,30 @@ static int reject_3_and_tell(recorder *r, kca_delivery *d, int id) {
 
 /* The topic's name is that of the source; the morgue's is in the environment. */
 static int bury_until_killed(const char *topic, const char *group) {
-    const char *dead = getenv("KCA_TEST_DEAD");
-    kca_consumer_builder *b = burying(topic, group, dead, NULL);
-    kca_consumer_builder_with_session_timeout_ms(b, 1500);
-    kca_consumer_builder_with_heartbeat_interval_ms(b, 400);
-    consuming c = consume_beside(impatient(dead), topic, group, b);
+    consuming c = consume_beside_proxy(topic, group, getenv("KCA_TEST_DEAD"));
     c.recorder->behave = reject_3_and_tell;
+    child_tell(STARTED);
     kca_error_free(kca_consumer_run(c.consumer));
     return 1;
 }
 
 static void test_a_kill_meanwhile_leaves_it_to_the_next_start(void **state) {
-    const char *topic = filled(COUNT), *group = unique("group"), *dead = closed_morgue();
+    const char *topic = unique("source"), *group = unique("group"), *dead = morgue();
+    int id;
+    topic_create(topic, 1);
     setenv("KCA_TEST_DEAD", dead, 1);
     child dying = child_start("bury", topic, group);
-    for (int i = 0, id; i < COUNT; i++)
+    assert_true(child_says(&dying, &id, COME_MS));
+    assert_int_equal(id, STARTED);
+    proxy_refuse(way);
+    topic_fill(topic, 0, COUNT, COUNT);
+    for (int i = 0; i < COUNT; i++)
         assert_true(child_says(&dying, &id, COME_MS));
     must_commit(group, topic, 0, 3);
     child_kill(&dying);
     child_close(&dying);
-    topic_set(dead, "max.message.bytes", "100000");
-    consuming c = consume_beside(impatient(dead), topic, group, burying(topic, group, dead, NULL));
-    c.recorder->behave = reject_3;
+    proxy_pass(way);
+    consuming c = consume_beside_proxy(topic, group, dead);
     runner r;
     runner_start(&r, c.consumer);
     must_commit(group, topic, 0, COUNT);
@@ -159,9 +190,12 @@ int main(int argc, char **argv) {
     if (argc == 4 && strcmp(argv[1], "bury") == 0)
         return bury_until_killed(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_is_committed_before_its_dead_letter_is_stored),
-        cmocka_unit_test(test_a_shutdown_meanwhile_leaves_it_to_the_next_start),
-        cmocka_unit_test(test_a_kill_meanwhile_leaves_it_to_the_next_start),
+        cmocka_unit_test_setup_teardown(test_nothing_is_committed_before_its_dead_letter_is_stored,
+                                        open_way, close_way),
+        cmocka_unit_test_setup_teardown(test_a_shutdown_meanwhile_leaves_it_to_the_next_start,
+                                        open_way, close_way),
+        cmocka_unit_test_setup_teardown(test_a_kill_meanwhile_leaves_it_to_the_next_start, open_way,
+                                        close_way),
         cmocka_unit_test(test_channels_that_could_lose_it_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

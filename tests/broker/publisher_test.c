@@ -193,8 +193,7 @@ static void test_a_message_above_batch_bytes_is_too_large(void **state) {
     memset(payload, '1', 6000);
     payload[6000] = '\0';
     kca_message *m = thing(payload, "k");
-    must_fail(kca_bus_publish(bus, m, 1), KCA_ERROR_TOO_LARGE, topic, "6000", "batch_bytes",
-              "5000");
+    must_fail(kca_bus_publish(bus, m, 1), KCA_ERROR_TOO_LARGE, topic, "batch_bytes", "5000");
     payload[4000] = '\0';
     kca_message_set_payload(m, payload, 4000);
     must(kca_bus_publish(bus, m, 0));

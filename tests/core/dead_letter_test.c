@@ -3,6 +3,8 @@
 
 #include "dead_letters.h"
 
+#include "message/record_size.h"
+
 static const kca__header PLAIN[] = {
     TEXT("tenant", "acme"), TEXT("token", "\xff\0\x01"), TEXT("tenant", "other"),
     NOTHING("nothing"),     TEXT("empty", ""),           TEXT("kafka_dlt-exception-fqcn", "E"),
@@ -52,6 +54,54 @@ static void test_a_dead_letter_is_read_back_whole(void **state) {
     d.value = "\0\xff{";
     d.value_len = 3;
     assert_survives(&d, KCA__DEAD_LETTER_KCA);
+}
+
+static void must_be_trimmed(const kca__dead_letter *d, int format) {
+    kca__dead_letter_record whole, trimmed;
+    kca__dead_letter_reading reading;
+    kca__dead_letter small = *d;
+    small.trimmed = true;
+    assert_true(kca__dead_letter_write(&whole, d, format, "orders.dead"));
+    assert_true(kca__dead_letter_write(&trimmed, &small, format, "orders.dead"));
+    assert_true(kca__record_size(&trimmed.record) + 900 < kca__record_size(&whole.record));
+    read_back(&reading, &trimmed, format);
+    assert_record_is(&reading.letter, d);
+    assert_string_equal(reading.letter.topic, d->topic);
+    assert_int_equal(reading.letter.partition, d->partition);
+    assert_int_equal(reading.letter.offset, d->offset);
+    assert_string_equal(reading.letter.error_name, d->error_name);
+    kca__dead_letter_reading_clear(&reading);
+    kca__dead_letter_record_clear(&trimmed);
+    kca__dead_letter_record_clear(&whole);
+}
+
+static void test_a_trimmed_one_is_small_and_goes_back_all_the_same(void **state) {
+    char text[KCA__DEAD_LETTER_ERROR_MOST + 1];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (int format = KCA__DEAD_LETTER_KCA; format <= KCA__DEAD_LETTER_GOMES; format++) {
+        kca__dead_letter d = dead_letter(PLAIN, COUNT_OF(PLAIN) - 1);
+        d.error_text = text;
+        must_be_trimmed(&d, format);
+        d.value = "\0\xff{";
+        d.value_len = 3;
+        must_be_trimmed(&d, format);
+    }
+}
+
+/* An error's name may be long, too; a character is not cut in two. */
+static void test_the_error_of_a_trimmed_one_is_cut_between_characters(void **state) {
+    char name[2 * KCA__DEAD_LETTER_ERROR_TRIMMED + 2] = "x";
+    for (int i = 0; i < KCA__DEAD_LETTER_ERROR_TRIMMED; i++)
+        strcat(name, "\xc3\xa9");
+    kca__dead_letter d = dead_letter(NULL, 0);
+    kca__dead_letter_record r;
+    d.error_name = name;
+    d.trimmed = true;
+    assert_true(kca__dead_letter_write(&r, &d, KCA__DEAD_LETTER_KCA, NULL));
+    const kca__header *h = header_of(&r, "kca-dead-letter-error-name");
+    assert_bytes(h->value, h->value_len, name, KCA__DEAD_LETTER_ERROR_TRIMMED - 1);
+    kca__dead_letter_record_clear(&r);
 }
 
 static void test_no_key_and_no_value_are_not_empty_ones(void **state) {
@@ -201,6 +251,8 @@ int main(void) {
         cmocka_unit_test(test_formats_have_names),
         cmocka_unit_test(test_a_dead_letter_is_the_record_and_says_where_it_was_and_why),
         cmocka_unit_test(test_a_dead_letter_is_read_back_whole),
+        cmocka_unit_test(test_a_trimmed_one_is_small_and_goes_back_all_the_same),
+        cmocka_unit_test(test_the_error_of_a_trimmed_one_is_cut_between_characters),
         cmocka_unit_test(test_no_key_and_no_value_are_not_empty_ones),
         cmocka_unit_test(test_what_is_not_known_is_left_out),
         cmocka_unit_test(test_an_earlier_hops_headers_are_replaced),

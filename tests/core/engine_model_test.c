@@ -68,7 +68,7 @@ typedef struct model {
     kca__order order;
     int max_attempts, capacity, timeout_ms;
     bool dead_letters, skip, abandon;
-    long given_out, commits, stored;
+    long given_out, commits, stored, refused;
 } model;
 
 /* ---- what the broker has ---- */
@@ -381,6 +381,14 @@ static void begin_letter(model *m) {
     m->writing[m->writing_count++] = hold(m, d);
 }
 
+/* For good: the policy decides. */
+static void refuse_letter(model *m, const held *h) {
+    if (is_current(m, h) && m->skip)
+        note_done(m, h);
+    m->refused++;
+    kca__engine_letter_refused(h->delivery, kca__error_new(KCA_ERROR_TOO_LARGE, "too large"));
+}
+
 static void answer_letter(model *m, bool stored) {
     if (m->writing_count == 0)
         return;
@@ -392,8 +400,10 @@ static void answer_letter(model *m, bool stored) {
             note_done(m, &h);
         m->stored++;
         kca__engine_letter_stored(h.delivery);
+    } else if (pick(4) == 0) {
+        refuse_letter(m, &h);
     } else if (pick(2) == 0) {
-        kca__engine_letter_postponed(h.delivery, 20);
+        kca__engine_letter_postponed(h.delivery, (int)pick(2) * 20);
     } else {
         kca__engine_letter_failed(h.delivery, kca__error_new(KCA_ERROR_NOT_STORED, "away"));
     }
@@ -571,7 +581,7 @@ static void handle_the_rest(model *m) {
 }
 
 /* Of all schedules. */
-static long given_out, commits, stored;
+static long given_out, commits, stored, refused;
 
 static void choose(model *m) {
     m->order = (kca__order)pick(3);
@@ -598,18 +608,20 @@ static void play(void) {
     given_out += m->given_out;
     commits += m->commits;
     stored += m->stored;
+    refused += m->refused;
 }
 
 static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     long schedules = play_each(play, SCHEDULES);
-    print_message("%ld schedules: %ld given out, %ld commits, %ld dead letters\n", schedules,
-                  given_out, commits, stored);
+    print_message("%ld schedules: %ld given out, %ld commits, %ld dead letters, %ld refused\n",
+                  schedules, given_out, commits, stored, refused);
     if (schedules == 1)
         return;
     /* The schedules did what they are for. */
     assert_true(given_out > schedules * 40);
     assert_true(commits > schedules * 3);
     assert_true(stored > schedules / 8);
+    assert_true(refused > schedules / 50);
 }
 
 int main(void) {

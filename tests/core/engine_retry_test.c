@@ -304,6 +304,58 @@ static void test_a_dead_letter_that_is_not_stored_at_the_end_comes_again(void **
     close_engine(&f);
 }
 
+static kca_error *too_large(void) {
+    return kca__error_new(KCA_ERROR_TOO_LARGE, "the letter is too large");
+}
+
+/* The next of its key goes on, as if there were no channel. */
+static void test_a_refused_dead_letter_is_skipped_with_a_fault(void **state) {
+    fixture f;
+    kca__engine_setup setup = retrying_setup(1, true);
+    setup.skip = true;
+    open_with(&f, setup);
+    accept(&f, 0, 0, 1);
+    accept(&f, 0, 1, 1);
+    finish(take(&f), KCA_FAILED);
+    kca__engine_letter_refused(condemned(&f), too_large());
+    assert_int_equal(kca__notes_count(&f.engine->notes), 1);
+    assert_string_equal(kca_error_text(first_note(&f)->error), "the letter is too large");
+    assert_int_equal(first_note(&f)->offset, 0);
+    assert_int_equal(commit(&f), 1);
+    assert_int_equal(f.engine->counts.skipped, 1);
+    finish(take_offset(&f, 1), KCA_DONE);
+    assert_int_equal(commit(&f), 2);
+    close_engine(&f);
+}
+
+static void test_a_refused_dead_letter_ends_the_engine_under_the_policy_stop(void **state) {
+    fixture f;
+    open_retrying(&f, 1, true);
+    accept(&f, 0, 0, 1);
+    accept(&f, 0, 1, 2);
+    finish(take(&f), KCA_FAILED);
+    kca__engine_letter_refused(condemned(&f), too_large());
+    kca_error *failure = kca__engine_failure(f.engine);
+    assert_string_equal(kca_error_text(failure), "the letter is too large");
+    kca_error_free(failure);
+    assert_null(take(&f));
+    assert_int_equal(commit(&f), NOTHING);
+    close_engine(&f);
+}
+
+static void test_a_refused_dead_letter_of_a_partition_that_went_says_nothing(void **state) {
+    fixture f;
+    open_retrying(&f, 1, true);
+    accept(&f, 0, 0, 1);
+    finish(take(&f), KCA_FAILED);
+    kca_delivery *writing = condemned(&f);
+    forget(&f, 0);
+    kca__engine_letter_refused(writing, too_large());
+    assert_int_equal(kca__notes_count(&f.engine->notes), 0);
+    assert_null(f.engine->failure);
+    close_engine(&f);
+}
+
 /* The publisher's answer may come when the consumer is gone. */
 static void test_an_engine_lives_until_its_dead_letters_are_answered(void **state) {
     fixture f;
@@ -492,6 +544,9 @@ int main(void) {
             test_a_dead_letter_that_is_not_stored_is_written_again_with_a_fault_each_time),
         cmocka_unit_test(test_a_dead_letter_without_room_is_written_later_without_a_fault),
         cmocka_unit_test(test_a_dead_letter_that_is_not_stored_at_the_end_comes_again),
+        cmocka_unit_test(test_a_refused_dead_letter_is_skipped_with_a_fault),
+        cmocka_unit_test(test_a_refused_dead_letter_ends_the_engine_under_the_policy_stop),
+        cmocka_unit_test(test_a_refused_dead_letter_of_a_partition_that_went_says_nothing),
         cmocka_unit_test(test_an_engine_lives_until_its_dead_letters_are_answered),
         cmocka_unit_test(test_a_dead_letter_of_a_partition_that_went_moves_nothing),
         cmocka_unit_test(test_a_late_delivery_is_tried_again_once_its_handler_is_back),

@@ -2,10 +2,21 @@
 
 #include "fate.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { START_MS = 30000, SHUTDOWN_MS = 30000, RETRY_MS = 20, TRANSACTION_MS = 15000 };
+enum {
+    START_MS = 30000,
+    SHUTDOWN_MS = 30000,
+    RETRY_MS = 20,
+    TRANSACTION_MS = 15000,
+    REPAIR_MS = 300
+};
+
+static atomic_bool stopped;
 
 static void add_publisher(kca_system *s, const char *topic) {
     kca_publisher_builder *b;
@@ -49,6 +60,7 @@ static void add_consumer(kca_system *s, const worker_options *o) {
 }
 
 static void stop(void *consumer) {
+    atomic_store(&stopped, true);
     kca_consumer_stop(consumer);
 }
 
@@ -66,6 +78,23 @@ static kca_system *open_system(worker_options *o) {
     return s;
 }
 
+/* As who supervises it does: a dead letter that is refused for good ends it, until somebody has
+ * mended that. */
+static void run(kca_consumer *c) {
+    const struct timespec pause = {0, REPAIR_MS * 1000000};
+    kca_error *e;
+    while ((e = kca_consumer_run(c)) && kca_error_code(e) == KCA_ERROR_TOO_LARGE &&
+           !atomic_load(&stopped)) {
+        fprintf(stderr, "%s\n", kca_error_text(e));
+        kca_error_free(e);
+        nanosleep(&pause, NULL);
+    }
+    if (atomic_load(&stopped))
+        kca_error_free(e);
+    else
+        require(e);
+}
+
 int worker_consume(worker_options *o) {
     kca_consumer *c;
     kca_system *s = open_system(o);
@@ -74,7 +103,7 @@ int worker_consume(worker_options *o) {
     if (o->processing_ms > 0)
         kca_consumer_with_message_processing_timeout_ms(c, o->processing_ms);
     on_term(stop, c);
-    require(kca_consumer_run(c));
+    run(c);
     require(kca_system_shutdown(s, SHUTDOWN_MS));
     kca_bus_free(o->bus);
     kca_consumer_free(c);

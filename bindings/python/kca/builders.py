@@ -378,8 +378,11 @@ class ConsumerBuilder(Declared):
         """Where deliveries go that were rejected or have used up their attempts: the channel of a publisher of this
         system, over any connection, with required_acks 1 or -1. Key, value and headers are written unchanged, whatever
         they hold, with headers added that say where the record came from and why. Its offset counts as done only when
-        the broker has confirmed the dead letter; until then the dead letter is written again and again, with a fault
-        event each time, and only its key waits. Default none.
+        the broker has confirmed the dead letter; while it is not stored for a reason that passes, it is written again
+        and again, with a fault event each time, and only its key waits. A refusal for good is one of the record (too
+        large, invalid) or of the topic (forbidden to this user, not there and not made, not a name): a letter that is
+        too large is written once more trimmed, with topic, partition, offset and a short error name only; one that is
+        refused even so meets the failure_policy. Default none.
         """
         _kca.kca_consumer_builder_with_dead_letter_channel(self._handle, channel)
         return self
@@ -395,9 +398,10 @@ class ConsumerBuilder(Declared):
         return self
 
     def with_failure_policy(self, policy: Literal["stop", "skip"]) -> ConsumerBuilder:
-        """What happens without a dead-letter channel: "stop" (default): the consumer stops with the error and commits
-        nothing from that delivery on, so nothing is skipped; "skip": the consumer reports a fault event and goes on to
-        the next.
+        """What happens without a dead-letter channel, and when the channel refuses the dead letter for good: "stop"
+        (default): the consumer stops with the error and commits nothing from that delivery on, so nothing is skipped;
+        "skip": the consumer reports a fault event and goes on to the next. The text says which record and why; of a
+        dead letter also its channel, how many bytes record and letter have, and the limit when it is known.
         """
         _kca.kca_consumer_builder_with_failure_policy(self._handle, policy)
         return self

@@ -1,0 +1,22 @@
+/*
+ * A publisher beside another one, which sends each record in a batch of its own. A broker refuses a
+ * batch as a whole, and librdkafka then reports each record of it as refused: only of one that was
+ * alone it is certain.
+ */
+#ifndef KCA_OUTBOUND_LONE_PUBLISHER_H
+#define KCA_OUTBOUND_LONE_PUBLISHER_H
+
+#include "outbound/publisher.h"
+
+typedef struct kca__lone_publisher {
+    kca__publisher *publisher; /* NULL: not open */
+    kca__producers producers;  /* its own */
+} kca__lone_publisher;
+
+/* To the same topic, with the same settings otherwise. Does nothing when it is open. */
+kca_error *kca__lone_publisher_open(kca__lone_publisher *l, const kca__publisher *other);
+
+/* What is not answered by the deadline is dropped, and told as that. */
+void kca__lone_publisher_close(kca__lone_publisher *l, int64_t deadline);
+
+#endif
