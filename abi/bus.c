@@ -1,4 +1,3 @@
-#include "system/call.h"
 #include "system/handle.h"
 
 #include "base/error.h"
@@ -45,18 +44,15 @@ void kca_bus_free(kca_bus *bus) {
     free(bus);
 }
 
-/* The interrupt function may free the bus and the message. */
 kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token) {
     if (!bus || !m)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_bus_publish: %s is NULL",
                               bus ? "message" : "bus");
     if (kca__system_is_foreign(bus->system))
         return kca__system_check_process(bus->system);
-    kca__call call = kca__call_begin(bus->system);
-    kca_message *kept = call.system ? kca__message_keep(m) : NULL;
+    kca__interrupt_scope before = kca__interrupt_begin(&bus->system->interrupt);
     kca_error *e = kca__publisher_publish(bus->publisher, m, bus->type, token);
-    kca__message_let_go(kept);
-    kca__call_end(call);
+    kca__interrupt_end(before);
     return e;
 }
 
@@ -64,20 +60,19 @@ kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {
     if (!bus)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_bus_flush: bus is NULL");
     kca_error *e = kca__system_check_process(bus->system);
-    kca__publisher *p = bus->publisher;
     if (!e && timeout_ms < -1)
         e = kca__error_new(
             KCA_ERROR_ARGUMENT,
             "publisher %s: flush: timeout_ms must be 0 or more, or -1 for ever, got %d",
-            p->options->topic, timeout_ms);
+            bus->publisher->options->topic, timeout_ms);
     if (e)
         return e;
-    kca__call call = kca__call_begin(bus->system);
-    int left = kca__publisher_flush(p, kca__clock_deadline(timeout_ms));
+    kca__interrupt_scope before = kca__interrupt_begin(&bus->system->interrupt);
+    int left = kca__publisher_flush(bus->publisher, kca__clock_deadline(timeout_ms));
+    kca__interrupt_end(before);
     if (left > 0)
-        e = kca__error_new(KCA_ERROR_TIMEOUT,
-                           "publisher %s: %d messages are not answered after %d ms",
-                           p->options->topic, left, timeout_ms);
-    kca__call_end(call);
-    return e;
+        return kca__error_new(KCA_ERROR_TIMEOUT,
+                              "publisher %s: %d messages are not answered after %d ms",
+                              bus->publisher->options->topic, left, timeout_ms);
+    return NULL;
 }

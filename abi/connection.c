@@ -51,7 +51,7 @@ void kca_connection_with_sasl(kca_connection *c, const char *mechanism, const ch
                               const char *password) {
     if (!c)
         return;
-    kca__options o = {kca__connection_options, c, {"connection", c->name, &c->error}};
+    kca__options o = {kca__connection_options, c, {"connection", c->name, &c->error}, NULL};
     kca__options_set_text(o, "SASL mechanism", mechanism);
     kca__options_set_text(o, "SASL user", user);
     kca__options_set_text(o, "SASL password", password);

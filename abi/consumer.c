@@ -1,4 +1,3 @@
-#include "system/call.h"
 #include "system/handle.h"
 
 #include "base/error.h"
@@ -59,19 +58,13 @@ void kca_consumer_with_message_processing_timeout_ms(kca_consumer *c, int timeou
 kca_error *kca_consumer_run(kca_consumer *c) {
     if (!c)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_consumer_run: consumer is NULL");
-    kca__system *s = c->system;
-    kca_error *e = kca__system_check_process(s);
-    if (e)
-        return e;
-    kca__call_enter(s);
-    e = kca__consumer_run(c->core);
-    kca__call_leave(s);
-    return e;
+    kca_error *e = kca__system_check_process(c->system);
+    return e ? e : kca__consumer_run(c->core);
 }
 
 void kca_consumer_stop(kca_consumer *c) {
     if (c && !kca__system_is_foreign(c->system))
-        kca__consumer_stop(c->core, KCA__CLOCK_NEVER);
+        kca__consumer_stop(c->core);
 }
 
 static kca_error *check_place(const kca_consumer *c, const char *what, const char *topic,

@@ -21,8 +21,10 @@ const kca_error *kca_consumer_builder_error(const kca_consumer_builder *b) {
 }
 
 static kca__options options_of(kca_consumer_builder *b) {
-    return (kca__options){
-        kca__consumer_options, b, {"consumer", b ? b->name : NULL, b ? &b->error : NULL}};
+    return (kca__options){kca__consumer_options,
+                          b,
+                          {"consumer", b ? b->name : NULL, b ? &b->error : NULL},
+                          b ? &b->given : NULL};
 }
 
 void kca_consumer_builder_with_partition(kca_consumer_builder *b, int partition) {
@@ -101,6 +103,15 @@ void kca_consumer_builder_with_group_instance_id(kca_consumer_builder *b, const 
 
 void kca_consumer_builder_with_assignment_strategy(kca_consumer_builder *b, const char *strategy) {
     kca__options_set_text(options_of(b), "assignment_strategy", strategy);
+}
+
+void kca_consumer_builder_with_group_protocol(kca_consumer_builder *b, const char *protocol) {
+    kca__options_set_text(options_of(b), "group_protocol", protocol);
+}
+
+void kca_consumer_builder_with_group_remote_assignor(kca_consumer_builder *b,
+                                                     const char *assignor) {
+    kca__options_set_text(options_of(b), "group_remote_assignor", assignor);
 }
 
 void kca_consumer_builder_with_order(kca_consumer_builder *b, const char *order) {

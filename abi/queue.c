@@ -1,7 +1,5 @@
-#include "system/call.h"
 #include "system/handle.h"
 
-#include "base/callback.h"
 #include "base/error.h"
 #include "base/generation.h"
 
@@ -14,8 +12,7 @@ static kca_error *new_queue(kca_queue **out, kca__system *s, kca__event_queue *e
     kca_queue *q = calloc(1, sizeof *q);
     if (!q)
         return kca__error_memory();
-    *q = (kca_queue){.system = s, .events = events, .consumer = c, .run_number = run_number};
-    atomic_init(&q->users, 1);
+    *q = (kca_queue){s, events, c, run_number};
     kca__system_hold_handle(s);
     *out = q;
     return NULL;
@@ -61,28 +58,13 @@ kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out) {
     return e;
 }
 
-/* The last of its users has gone. */
-static void end_queue(kca_queue *q) {
+void kca_queue_free(kca_queue *q) {
+    if (!q)
+        return;
     if (q->consumer && !kca__system_is_foreign(q->system))
         kca__consumer_stop_pulling(q->consumer, q->run_number);
     kca__system_release_handle(q->system);
     free(q);
-}
-
-static void let_go(kca_queue *q) {
-    if (atomic_fetch_sub(&q->users, 1) == 1)
-        end_queue(q);
-}
-
-/* Inside its own dispatch a queue is freed at the end of that, which its consumer's stop brings
- * about. */
-void kca_queue_free(kca_queue *q) {
-    if (!q)
-        return;
-    atomic_store(&q->freed, true);
-    if (q->consumer && atomic_load(&q->users) > 1 && !kca__system_is_foreign(q->system))
-        kca__consumer_stop_run(q->consumer, q->run_number);
-    let_go(q);
 }
 
 int kca_queue_fd(kca_queue *q) {
@@ -131,23 +113,11 @@ kca_error *kca_queue_error(kca_queue *q) {
 
 static void dispatch_delivery(const kca_queue *q, kca_event *event) {
     kca_delivery *d = (kca_delivery *)event;
-    int verdict;
-    if (!kca__consumer_handle(q->consumer, d, &verdict))
+    int verdict = kca__consumer_handle(q->consumer, d);
+    if (verdict == KCA_DEFERRED)
         return;
     kca__engine_settle(d, verdict);
     event->release(event);
-}
-
-static void call_event_handler(const kca_queue *q, kca_event *event) {
-    kca__callback this;
-    const kca__event_handler *handler = kca__system_event_handler(q->system, event->type);
-    if (!handler)
-        return;
-    event->borrowed = true;
-    kca__callback_begin(&this, KCA__CALLBACK_EVENT_HANDLER, q->system);
-    handler->fn(event, handler->user);
-    kca__callback_end(&this);
-    event->borrowed = false;
 }
 
 static void dispatch(const kca_queue *q, kca_event *event) {
@@ -155,33 +125,23 @@ static void dispatch(const kca_queue *q, kca_event *event) {
         dispatch_delivery(q, event);
         return;
     }
-    call_event_handler(q, event);
+    const kca__event_handler *handler = kca__system_event_handler(q->system, event->type);
+    if (handler)
+        handler->fn(event, handler->user);
     event->release(event);
 }
 
-/* Up to `max` events, at most DISPATCH_AT_ONCE; gives how many of those that came were handed out
- * before the queue was freed. */
-static int dispatch_some(kca_queue *q, int max, int timeout_ms) {
+int kca_queue_dispatch(kca_queue *q, int max, int timeout_ms) {
     kca_event *events[DISPATCH_AT_ONCE];
-    int done = 0;
-    int count = next_of(q, NULL, events, max, timeout_ms);
-    if (count < 0)
-        return count;
-    while (done < count && !atomic_load(&q->freed))
-        dispatch(q, events[done++]);
-    if (q->events)
-        kca__event_queue_put_back(q->events, events + done, count - done);
-    return done;
-}
-
-static int dispatch_all(kca_queue *q, int max, int timeout_ms) {
     /* Deliveries one at a time: one that waits behind a slow handler would use up its processing
      * time here. */
-    int at_once = q->consumer ? 1 : DISPATCH_AT_ONCE;
+    int at_once = q && q->consumer ? 1 : DISPATCH_AT_ONCE;
     int total = 0;
-    while (total < max && !atomic_load(&q->freed)) {
+    while (total < max || max < 1) {
         int wanted = max - total < at_once ? max - total : at_once;
-        int count = dispatch_some(q, wanted, total ? 0 : timeout_ms);
+        int count = kca_queue_next(q, events, wanted, total ? 0 : timeout_ms);
+        for (int i = 0; i < count; i++)
+            dispatch(q, events[i]);
         if (count < 0)
             return total ? total : count;
         total += count;
@@ -189,18 +149,4 @@ static int dispatch_all(kca_queue *q, int max, int timeout_ms) {
             break;
     }
     return total;
-}
-
-int kca_queue_dispatch(kca_queue *q, int max, int timeout_ms) {
-    if (!q || max < 1 || timeout_ms < -1)
-        return -KCA_ERROR_ARGUMENT;
-    kca__system *s = q->system;
-    if (kca__system_is_foreign(s))
-        return -KCA_ERROR_FORKED;
-    kca__call_enter(s);
-    atomic_fetch_add(&q->users, 1);
-    int count = dispatch_all(q, max, timeout_ms);
-    let_go(q);
-    kca__call_leave(s);
-    return count;
 }

@@ -18,7 +18,7 @@ const kca_error *kca_redrive_error(const kca_redrive *r) {
 
 static kca__options options_of(kca_redrive *r) {
     return (kca__options){
-        kca__redrive_options, r, {"redrive", r ? r->topic : NULL, r ? &r->error : NULL}};
+        kca__redrive_options, r, {"redrive", r ? r->topic : NULL, r ? &r->error : NULL}, NULL};
 }
 
 void kca_redrive_with_group_id(kca_redrive *r, const char *group_id) {

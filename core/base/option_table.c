@@ -133,11 +133,22 @@ void kca__options_close(const kca__option *rows, void *object) {
 
 /* ---- setters ---- */
 
+static kca__options_given bit_of(const kca__option *rows, const kca__option *row) {
+    assert(row - rows < 64);
+    return UINT64_C(1) << (row - rows);
+}
+
+bool kca__options_has(const kca__option *rows, kca__options_given given, const char *name) {
+    return (given & bit_of(rows, kca__option_find(rows, name))) != 0;
+}
+
 static const kca__option *row_of(kca__options o, const char *name, kca__option_kind kind,
                                  kca__option_kind or_kind) {
     const kca__option *row = kca__option_find(o.rows, name);
     assert(row && (row->kind == kind || row->kind == or_kind));
     (void)kind, (void)or_kind;
+    if (o.given)
+        *o.given |= bit_of(o.rows, row);
     return row;
 }
 

@@ -71,12 +71,19 @@ typedef struct kca__option {
     bool hidden;          /* `describe` does not show it, or shows it otherwise */
 } kca__option;
 
+/* Which options were given: a bit for each row. */
+typedef uint64_t kca__options_given;
+
 /* The options of one object, for its setters. `object` NULL: they do nothing. */
 typedef struct kca__options {
     const kca__option *rows; /* the last has no name */
     void *object;
     kca__option_owner owner;
+    kca__options_given *given; /* NULL: nobody asks */
 } kca__options;
+
+/* Whether the setter of this option was called, also with the value that is its default. */
+bool kca__options_has(const kca__option *rows, kca__options_given given, const char *name);
 
 /* Sets the defaults in a zeroed object. */
 void kca__options_init(const kca__option *rows, void *object);

@@ -1,7 +1,6 @@
 #include "inbound/consumer_builder.h"
 
 #include "base/error.h"
-#include "base/number.h"
 #include "base/text.h"
 #include "dead_letter/dead_letter.h"
 #include "inbound/group.h"
@@ -15,7 +14,6 @@
 enum {
     LEAST_QUEUED_KBYTES = 4096, /* what waits in librdkafka is to stay in the processor's cache */
     UNWATCHED_MS = 700000,      /* the most that librdkafka can do, see KCA__QUIRK_METADATA_AGE */
-    EMBEDDED_SESSION_MS = 4000,
     TRANSACTION_INTERVAL_MS = 100, /* results are to be seen soon; each commit is a round trip */
     MOST_IN_TRANSACTION = 700      /* records of which a commit can tell for sure which are open */
 };
@@ -58,8 +56,10 @@ kca_error *kca__consumer_builder_copy(kca_consumer_builder **out, const kca_cons
     for (int i = 1; i < b->topic_count; i++)
         kca__consumer_builder_add_topic(copy, b->topics[i]);
     if (!copy->error && kca__options_copy(kca__consumer_options, copy, b) &&
-        kca__properties_copy(&copy->properties, &b->properties))
+        kca__properties_copy(&copy->properties, &b->properties)) {
+        copy->given = b->given;
         return NULL;
+    }
     kca__consumer_builder_free(copy);
     *out = NULL;
     return kca__error_memory();
@@ -193,18 +193,6 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
         e = kca__group_check(b);
     if (e)
         return e;
-    if (b->heartbeat_interval_ms > b->session_timeout_ms / 3)
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "consumer %s: heartbeat_interval_ms must be at most a third of "
-                              "session_timeout_ms (%d / 3 = %d), got %d",
-                              b->name, b->session_timeout_ms, b->session_timeout_ms / 3,
-                              b->heartbeat_interval_ms);
-    if (b->rebalance_timeout_ms < b->session_timeout_ms)
-        return kca__error_new(
-            KCA_ERROR_ARGUMENT,
-            "consumer %s: rebalance_timeout_ms must be at least session_timeout_ms, %d, "
-            "got %d",
-            b->name, b->session_timeout_ms, b->rebalance_timeout_ms);
     if (b->read_batch_timeout_ms < b->max_wait_ms + 1000)
         return kca__error_new(
             KCA_ERROR_ARGUMENT,
@@ -226,8 +214,8 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
 }
 
 /* Properties that follow from more than one option; they replace what the rows have set. */
-static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded,
-                                    rd_kafka_conf_t *conf, const char *who) {
+static kca_error *configure_numbers(const kca_consumer_builder *b, rd_kafka_conf_t *conf,
+                                    const char *who) {
     int kbytes = b->max_bytes / 1024;
     int refresh_ms = b->watch_partition_changes ? b->partition_watch_interval_ms : UNWATCHED_MS;
     /* librdkafka wants room for a whole answer: its default, 100 MB, or some more than max_bytes.
@@ -241,11 +229,6 @@ static kca_error *configure_numbers(const kca_consumer_builder *b, bool embedded
         {"message.max.bytes", b->max_bytes < 1000000 ? b->max_bytes : 1000000},
         {"fetch.message.max.bytes", b->max_bytes},
         {"receive.message.max.bytes", receive},
-        {"heartbeat.interval.ms",
-         embedded ? kca__min_int(b->heartbeat_interval_ms, EMBEDDED_SESSION_MS / 4)
-                  : b->heartbeat_interval_ms},
-        {"session.timeout.ms", embedded ? kca__min_int(b->session_timeout_ms, EMBEDDED_SESSION_MS)
-                                        : b->session_timeout_ms},
         {"topic.metadata.refresh.interval.ms", refresh_ms},
         /* see KCA__QUIRK_METADATA_AGE */
         {"metadata.max.age.ms", refresh_ms < 300000 ? 900000 : refresh_ms * 3},
@@ -261,14 +244,15 @@ kca_error *kca__consumer_builder_configure(const kca_consumer_builder *b, bool e
     char who[300];
     snprintf(who, sizeof who, "consumer %s", b->name);
     const char *const texts[][2] = {
-        {"group.id", kca__consumer_builder_group(b)},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "earliest"}, /* a place that is gone skips nothing; see offsets.c */
     };
     kca_error *e = kca__options_apply(kca__consumer_options, b, conf, who);
     if (!e)
-        e = configure_numbers(b, embedded, conf, who);
+        e = configure_numbers(b, conf, who);
+    if (!e)
+        e = kca__group_configure(b, embedded, conf, who);
     if (!e)
         e = kca__property_apply_all(conf, who, texts, sizeof texts / sizeof *texts);
     /* A full queue is looked at again soon: the library's own pace is the consumer's. See

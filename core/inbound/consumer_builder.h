@@ -33,6 +33,8 @@ struct kca_consumer_builder {
     char *group_id; /* NULL: the name */
     char *group_instance_id;
     const char *assignment_strategy;
+    const char *group_protocol;
+    const char *group_remote_assignor; /* NULL: the broker's choice */
     const char *order;
     int max_attempts; /* see kca__consumer_builder_retry */
     int retry_backoff_ms;
@@ -49,6 +51,7 @@ struct kca_consumer_builder {
     char *transactional_id; /* NULL: no transactions */
     int transaction_timeout_ms;
     kca__properties properties;
+    kca__options_given given;
     kca_error *error;
 };
 

@@ -16,6 +16,8 @@ static const char *const failure_policies[] = {"stop", "skip", NULL};
 static const char *const timeout_policies[] = {"wait", "abandon", NULL};
 static const char *const strategies[] = {"range,roundrobin", "range", "roundrobin",
                                          "cooperative-sticky", NULL};
+static const char *const protocols[] = {"classic", "consumer", NULL};
+static const char *const assignors[] = {"uniform", "range", NULL};
 static const char *const orders[] = {"key", "partition", "none", NULL};
 static const char *const formats[] = {"kca", "spring", "gomes", NULL};
 
@@ -51,7 +53,7 @@ const kca__option kca__consumer_options[] = {
      .initial = 10000, .sets = "socket.timeout.ms", .refusal = KCA__REFUSED_HERE,
      .document = "WithReadBatchTimeout"},
     {OPTION(heartbeat_interval_ms), .kind = KCA__OPTION_INT, .least = 1, .most = 3600000,
-     .initial = 3000, .sets = "heartbeat.interval.ms", .document = "WithHeartbeatInterval"},
+     .initial = 3000, .stands_for = "heartbeat.interval.ms", .document = "WithHeartbeatInterval"},
     {OPTION(commit_interval_ms), .kind = KCA__OPTION_INT, .least = 0, .most = DAY_MS,
      .initial = KCA__COMMIT_INTERVAL_MS, .depends = true, .stands_for = "auto.commit.interval.ms",
      .document = "WithCommitInterval"},
@@ -65,13 +67,17 @@ const kca__option kca__consumer_options[] = {
     {OPTION(isolation_level), .kind = KCA__OPTION_CHOICE, .choices = levels,
      .sets = "isolation.level"},
     {OPTION(session_timeout_ms), .kind = KCA__OPTION_INT, .least = 1000, .most = 3600000,
-     .initial = 45000, .sets = "session.timeout.ms"},
+     .initial = 45000, .stands_for = "session.timeout.ms"},
     {OPTION(rebalance_timeout_ms), .kind = KCA__OPTION_INT, .least = 1000, .most = DAY_MS,
      .initial = 300000, .sets = "max.poll.interval.ms"},
     {OPTION(group_id), .kind = KCA__OPTION_TEXT, .sets = "group.id"},
     {OPTION(group_instance_id), .kind = KCA__OPTION_TEXT, .sets = "group.instance.id"},
     {OPTION(assignment_strategy), .kind = KCA__OPTION_CHOICE, .choices = strategies,
-     .sets = "partition.assignment.strategy"},
+     .stands_for = "partition.assignment.strategy"},
+    {OPTION(group_protocol), .kind = KCA__OPTION_CHOICE, .choices = protocols,
+     .stands_for = "group.protocol group.protocol.type"},
+    {OPTION(group_remote_assignor), .kind = KCA__OPTION_CHOICE, .choices = assignors,
+     .depends = true, .stands_for = "group.remote.assignor"},
     {OPTION(order), .kind = KCA__OPTION_CHOICE, .choices = orders},
     {OPTION(max_attempts), .kind = KCA__OPTION_INT, .least = 0, .most = 1000000, .initial = 1,
      .depends = true},

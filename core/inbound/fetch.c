@@ -1,24 +1,27 @@
 #include "inbound/fetch.h"
 
-#include "inbound/group.h"
+#include "inbound/group_refusal.h"
 #include "kafka/kafka_error.h"
 
 #include <stdlib.h>
 
 enum { NUDGE_BYTES = 2 * 1024 * 1024 }; /* half of LEAST_QUEUED_KBYTES, see consumer_builder.c */
 
+static int code_of(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+                   err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+               ? KCA_ERROR_AUTHORIZATION
+               : KCA_ERROR_BROKER;
+}
+
 /* Something that stands in the way of a topic or the group, but not of the process: told, and
  * librdkafka goes on. */
 static void tell(kca__inbound *in, const rd_kafka_message_t *m) {
     const char *topic = m->rkt ? rd_kafka_topic_name(m->rkt) : "";
-    int code = m->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
-                       m->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
-                   ? KCA_ERROR_AUTHORIZATION
-                   : KCA_ERROR_BROKER;
-    char *why = kca__group_explain(in, m->err);
+    char *why = *topic ? NULL : kca__group_explain(in, m->err);
     kca_error *e = kca__error_from_kafka(
-        code, m->err, 0, "consumer %s: %s%s%s: %s", in->options->name, topic, *topic ? ": " : "",
-        rd_kafka_err2name(m->err), why ? why : rd_kafka_message_errstr(m));
+        code_of(m->err), m->err, 0, "consumer %s: %s%s%s: %s", in->options->name, topic,
+        *topic ? ": " : "", rd_kafka_err2name(m->err), why ? why : rd_kafka_message_errstr(m));
     free(why);
     kca__log_write(in->log, KCA_LOG_ERROR, "consumer", in->options->name, "%s", e->text);
     kca__engine_fault(in->engine, e, topic, m->rkt ? m->partition : -1, -1);
@@ -30,14 +33,17 @@ static void tell_end(kca__inbound *in, const rd_kafka_message_t *m) {
 }
 
 static void end_by(kca__inbound *in, rd_kafka_resp_err_t err, const char *reason) {
-    kca_error *e = kca__error_from_kafka(KCA_ERROR_BROKER, err, KCA__FATAL, "consumer %s: %s: %s",
+    kca_error *e = kca__error_from_kafka(code_of(err), err, KCA__FATAL, "consumer %s: %s: %s",
                                          in->options->name, rd_kafka_err2name(err), reason);
     kca__engine_fail(in->engine, e);
 }
 
 static void end_by_fatal_error(kca__inbound *in) {
     char reason[512];
-    end_by(in, rd_kafka_fatal_error(in->client->rk, reason, sizeof reason), reason);
+    rd_kafka_resp_err_t err = rd_kafka_fatal_error(in->client->rk, reason, sizeof reason);
+    char *why = kca__group_explain(in, err);
+    end_by(in, err, why ? why : reason);
+    free(why);
 }
 
 void kca__fetch_take_error(kca__inbound *in, const rd_kafka_message_t *m) {

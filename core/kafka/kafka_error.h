@@ -7,6 +7,14 @@
 
 #include "base/error.h"
 
+/* Codes of the group protocol "consumer" that the oldest librdkafka has no names for. */
+enum {
+    KCA__FENCED_MEMBER_EPOCH = 110,
+    KCA__UNRELEASED_INSTANCE_ID = 111,
+    KCA__UNSUPPORTED_ASSIGNOR = 112,
+    KCA__STALE_MEMBER_EPOCH = 113
+};
+
 /* A new error of `code`, KCA_ERROR_..., that comes of librdkafka's `err`, 0 for none. `marks` as
  * kca__error_mark has them, the text as kca__error_new does. */
 kca_error *kca__error_from_kafka(int code, rd_kafka_resp_err_t err, int marks, const char *format,

@@ -56,6 +56,15 @@ enum {
      * not exist (#4627, #4628). kafka/produce.c gives it a list; that may stay. */
     KCA__QUIRK_HEADERS_FREED_TWICE = 0x020c00ff,
 
+    /* rd_kafka_DescribeConsumerGroups knows groups of the classic protocol alone (#4939), and 2.0.2
+     * stands still for ever where a broker does not answer it (no issue number found).
+     * connection/cluster_group.c asks the older way. */
+    KCA__QUIRK_GROUPS_ALL_CLASSIC = 0x020a00ff,
+
+    /* The group protocol "consumer" is missing, or a preview (#4672). inbound/group.c refuses it.
+     */
+    KCA__QUIRK_GROUP_PROTOCOL_PREVIEW = 0x020c00ff,
+
     /* rd_kafka_query_watermark_offsets waits beyond its timeout: below 2.3.0 for as long as the
      * leader does not answer (#4460), below 2.12.0 still too long (#4878, #5201). inbound/seek.c,
      * whose thread serves the whole consumer, asks for the bounds as for times; that may stay. */

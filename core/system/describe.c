@@ -2,6 +2,7 @@
 #include "system/system.h"
 
 #include "base/error.h"
+#include "inbound/group.h"
 
 #include <cjson/cJSON.h>
 #include <librdkafka/rdkafka.h>
@@ -161,6 +162,9 @@ static void add_consumer(cJSON *list, kca__consumer *c, bool steady) {
     cJSON_AddNumberToObject(o, "commit_interval_ms", kca__consumer_builder_commit_interval_ms(b));
     cJSON_AddNumberToObject(o, "max_attempts", kca__consumer_builder_retry(b).max_attempts);
     add_options(o, kca__consumer_options, b);
+    for (const kca__option *row = kca__consumer_options; row->name; row++)
+        if (!kca__group_uses(b, row->name))
+            cJSON_DeleteItemFromObject(o, row->name);
     add_counts(o, &counts);
     kca__consumer_look(c, add_partition, cJSON_AddArrayToObject(o, "partitions"));
     add_properties(o, steady ? c->properties : NULL);

@@ -92,8 +92,7 @@ static kca_consumer_builder *bounded(const char *topic, const char *group) {
     kca_consumer_builder *b = consumer_of(topic, group);
     kca_consumer_builder_with_queue_capacity(b, CAPACITY);
     kca_consumer_builder_with_max_bytes(b, FETCH_BYTES);
-    kca_consumer_builder_with_session_timeout_ms(b, SESSION_MS);
-    kca_consumer_builder_with_heartbeat_interval_ms(b, SESSION_MS / 4);
+    set_session(b, SESSION_MS);
     kca_consumer_builder_with_rebalance_timeout_ms(b, SESSION_MS);
     return b;
 }

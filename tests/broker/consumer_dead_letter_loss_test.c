@@ -20,8 +20,7 @@ static consuming consume_beside_proxy(const char *topic, const char *group, cons
     consuming c = {system_on(listener("PLAINTEXT")), NULL, recorder_new(), topic, group};
     kca_consumer_builder *b = burying(topic, group, dead, NULL);
     kca_publisher_builder *letters;
-    kca_consumer_builder_with_session_timeout_ms(b, 1500);
-    kca_consumer_builder_with_heartbeat_interval_ms(b, 400);
+    set_session(b, 1500);
     must(kca_publisher_builder_new(&letters, "letters", dead));
     kca_publisher_builder_with_required_acks(letters, -1);
     kca_publisher_builder_with_property(letters, "message.timeout.ms", "500");

@@ -102,8 +102,7 @@ static void test_both_forms_hear_what_comes_and_goes(void **state) {
 static kca_consumer_builder *member(const char *topic, const char *group, const char *name,
                                     int session_ms) {
     kca_consumer_builder *b = consumer_of(topic, group);
-    kca_consumer_builder_with_session_timeout_ms(b, session_ms);
-    kca_consumer_builder_with_heartbeat_interval_ms(b, 300);
+    set_session(b, session_ms);
     kca_consumer_builder_with_group_instance_id(b, name);
     return b;
 }
@@ -211,6 +210,8 @@ static bool goes_with_0(const char *strategy, int partition) {
 }
 
 static void test_each_strategy_deals_all_partitions_to_both(void **state) {
+    if (is_dealt_by_broker())
+        skip(); /* no member has a strategy */
     const char *const strategies[] = {"range", "roundrobin", "range,roundrobin",
                                       "cooperative-sticky"};
     int count = rd_kafka_version() >= 0x020601ff ? 4 : 3;
@@ -246,6 +247,55 @@ static void test_each_strategy_deals_all_partitions_to_both(void **state) {
     }
 }
 
+static void must_not_describe(kca_system *s, const char *option) {
+    char *text;
+    must(kca_system_describe(s, KCA_FORMAT_JSON, &text));
+    must_lack(text, option);
+    kca_string_free(text);
+}
+
+/* Only what the second one gets is taken from the first. */
+static void deal_by_broker(const char *assignor) {
+    const char *topic = spread(0), *group = unique("group");
+    consuming c[2];
+    runner r[2];
+    tally t[2];
+    for (int m = 0; m < 2; m++) {
+        kca_consumer_builder *b;
+        must(kca_consumer_builder_new(&b, "kafka", topic, group));
+        kca_consumer_builder_with_group_protocol(b, "consumer");
+        if (assignor)
+            kca_consumer_builder_with_group_remote_assignor(b, assignor);
+        c[m] = consume(topic, group, b);
+        must_have_property(c[m].system, "consumers", "group.protocol", "consumer");
+        must_not_describe(c[m].system, "session_timeout_ms");
+        t[m] = (tally){.queue = queue_of(c[m].system), .topic = topic, .consumer = group};
+        runner_start(&r[m], c[m].consumer);
+        must_own(&t[m], m ? 2 : PARTITIONS);
+    }
+    must_own(&t[0], 2);
+    assert_int_equal(t[0].revoked, 2);
+    assert_int_equal(t[0].lost + t[1].lost, 0);
+    if (assignor && strcmp(assignor, "range") == 0)
+        assert_int_equal(t[0].has[0], t[0].has[1]);
+    topic_fill(topic, -1, 200, 40);
+    must_come(c[0].recorder, 1, COME_MS);
+    must_come(c[1].recorder, 1, COME_MS);
+    for (int m = 0; m < 2; m++) {
+        runner_stop(&r[m]);
+        kca_queue_free(t[m].queue);
+        end(&c[m]);
+    }
+}
+
+static void test_the_broker_deals_by_its_assignor_and_takes_only_what_moves(void **state) {
+    if (rd_kafka_version() < 0x020c00ff)
+        skip();
+    deal_by_broker(NULL);
+    deal_by_broker("uniform");
+    deal_by_broker("range");
+}
+
 int main(int argc, char **argv) {
     if (argc == 4 && strcmp(argv[1], "lose") == 0)
         return run_and_tell_of_loss(argv[2], argv[3]);
@@ -255,6 +305,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_static_member_that_stays_away_loses_its_partitions),
         cmocka_unit_test(test_a_member_that_slept_too_long_hears_that_its_partitions_are_lost),
         cmocka_unit_test(test_each_strategy_deals_all_partitions_to_both),
+        cmocka_unit_test(test_the_broker_deals_by_its_assignor_and_takes_only_what_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,8 +48,7 @@ static inline kca_error *run_for(consuming *c, int count) {
 /* A crashed member is noticed soon. */
 static inline kca_consumer_builder *short_session(const char *topic, const char *group) {
     kca_consumer_builder *b = consumer_of(topic, group);
-    kca_consumer_builder_with_session_timeout_ms(b, 1500);
-    kca_consumer_builder_with_heartbeat_interval_ms(b, 400);
+    set_session(b, 1500);
     return b;
 }
 

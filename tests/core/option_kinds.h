@@ -94,7 +94,8 @@ static const kind kinds[] = {
      error_consumer,
      {SPAN(kca_consumer_builder, connection), SPAN(kca_consumer_builder, name),
       SPAN(kca_consumer_builder, topics), SPAN(kca_consumer_builder, topic_count),
-      SPAN(kca_consumer_builder, properties), SPAN(kca_consumer_builder, error)}},
+      SPAN(kca_consumer_builder, properties), SPAN(kca_consumer_builder, given),
+      SPAN(kca_consumer_builder, error)}},
     {"redrive",
      "orders.dead",
      kca__redrive_options,
@@ -108,7 +109,7 @@ static const kind kinds[] = {
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static inline kca__options options_of(const kind *k, void *object) {
-    return (kca__options){k->rows, object, {k->name, k->object, k->error(object)}};
+    return (kca__options){k->rows, object, {k->name, k->object, k->error(object)}, NULL};
 }
 
 /* Calls `test` for each row of each table with a new object. */

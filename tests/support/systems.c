@@ -4,6 +4,8 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { START_MS = 20000, SHUTDOWN_MS = 30000 };
 
@@ -33,11 +35,33 @@ void give_publisher(kca_system *s, kca_publisher_builder *b) {
     kca_publisher_builder_free(b);
 }
 
+/* NULL: not set, or empty. */
+static const char *environment(const char *name) {
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
 kca_consumer_builder *consumer_of(const char *topic, const char *name) {
     kca_consumer_builder *b;
     must(kca_consumer_builder_new(&b, "kafka", topic, name));
     kca_consumer_builder_with_commit_interval_ms(b, 100);
+    if (is_dealt_by_broker())
+        kca_consumer_builder_with_group_protocol(b, "consumer");
+    else if (environment("KCA_ASSIGNMENT_STRATEGY"))
+        kca_consumer_builder_with_assignment_strategy(b, environment("KCA_ASSIGNMENT_STRATEGY"));
     return b;
+}
+
+bool is_dealt_by_broker(void) {
+    const char *protocol = environment("KCA_GROUP_PROTOCOL");
+    return protocol && strcmp(protocol, "consumer") == 0;
+}
+
+void set_session(kca_consumer_builder *b, int session_ms) {
+    if (is_dealt_by_broker())
+        return;
+    kca_consumer_builder_with_session_timeout_ms(b, session_ms);
+    kca_consumer_builder_with_heartbeat_interval_ms(b, session_ms / 4);
 }
 
 void give_consumer(kca_system *s, kca_consumer_builder *b) {

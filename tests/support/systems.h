@@ -3,6 +3,7 @@
 #define KCA_TESTS_SYSTEMS_H
 
 #include <kca.h>
+#include <stdbool.h>
 
 /* A system with the connection "kafka" to these hosts. */
 kca_system *system_on(const char *hosts);
@@ -15,8 +16,15 @@ kca_publisher_builder *publisher_of(const char *topic);
 void give_publisher(kca_system *s, kca_publisher_builder *b);
 
 /* A consumer whose group has its name, and that commits every 100 ms; give_consumer adds it and
- * frees it. */
+ * frees it. Its group protocol is that of the environment's KCA_GROUP_PROTOCOL, or else its
+ * strategy that of KCA_ASSIGNMENT_STRATEGY, where there is one. */
 kca_consumer_builder *consumer_of(const char *topic, const char *name);
+
+/* True when KCA_GROUP_PROTOCOL is "consumer": the broker decides who has what, and for how long. */
+bool is_dealt_by_broker(void);
+
+/* How soon a dead member is noticed, unless the broker decides: see broker/configuration.bash. */
+void set_session(kca_consumer_builder *b, int session_ms);
 void give_consumer(kca_system *s, kca_consumer_builder *b);
 
 void start(kca_system *s);

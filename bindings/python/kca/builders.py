@@ -167,6 +167,8 @@ class ConsumerBuilder(Declared):
         group_id: str | None = None,
         group_instance_id: str | None = None,
         assignment_strategy: Literal["range,roundrobin", "range", "roundrobin", "cooperative-sticky"] | None = None,
+        group_protocol: Literal["classic", "consumer"] | None = None,
+        group_remote_assignor: Literal["uniform", "range"] | None = None,
         order: Literal["key", "partition", "none"] | None = None,
         max_attempts: int | None = None,
         retry_backoff_ms: int | None = None,
@@ -319,6 +321,24 @@ class ConsumerBuilder(Declared):
         librdkafka and of Gomes, and the same with every librdkafka (partition.assignment.strategy).
         """
         _kca.kca_consumer_builder_with_assignment_strategy(self._handle, strategy)
+        return self
+
+    def with_group_protocol(self, protocol: Literal["classic", "consumer"]) -> ConsumerBuilder:
+        """How members and broker speak of the group: "classic" (default), in which a member deals the partitions, or
+        "consumer" (KIP-848), in which the broker does, and only partitions that change hands are given back. "consumer"
+        needs librdkafka 2.12.0 or later and Kafka 4; while a group moves from one to the other its members may use
+        both. With "consumer" the broker decides about session timeout and heartbeats: session_timeout_ms,
+        heartbeat_interval_ms and assignment_strategy are refused (group.protocol).
+        """
+        _kca.kca_consumer_builder_with_group_protocol(self._handle, protocol)
+        return self
+
+    def with_group_remote_assignor(self, assignor: Literal["uniform", "range"]) -> ConsumerBuilder:
+        """Which of the broker's assignors deals the partitions with the group protocol "consumer": "uniform" or
+        "range"; default none: the broker chooses. Of several that members name, the broker takes the most frequent
+        (group.remote.assignor).
+        """
+        _kca.kca_consumer_builder_with_group_remote_assignor(self._handle, assignor)
         return self
 
     def with_order(self, order: Literal["key", "partition", "none"]) -> ConsumerBuilder:

@@ -6,8 +6,6 @@ import inspect
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from functools import partial
-from types import TracebackType
 from typing import Any, Protocol
 
 from . import tracing
@@ -19,8 +17,6 @@ from .queue import End, Event, Fault, Log, Rebalance, Receipt
 Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
 DUPLICATE: Answer = (Verdict.DUPLICATE, "", "")
-# What ends the process, not only a handler.
-ENDS = (KeyboardInterrupt, SystemExit)
 MISFITS = (Mismatched, PayloadError, ValueError, RecursionError)
 
 log = logging.getLogger("kca.consumer")
@@ -50,7 +46,6 @@ class Work:
         # Deliveries whose handlers were interrupted; they stay unsettled. Hasty: a shutdown need not wait for handlers.
         self.abandoned: list[Delivery] = []
         self.hasty = False
-        self.interrupted = False  # by a second Ctrl-C
 
     def begin(self, consumer: str) -> None:
         """Prepares a consumer's run."""
@@ -73,12 +68,10 @@ class Work:
         if listener:
             try:
                 listener(event)
-            except ENDS:
-                raise
-            except BaseException as e:
-                say(logging.ERROR, f"a listener to {type(event).__name__} failed", e)
+            except Exception:
+                log.exception("a listener to %s failed", type(event).__name__)
         elif isinstance(event, Fault):
-            say(logging.WARNING, str(event.error))
+            log.warning("%s", event.error)
 
     # ---- deliveries, on threads ----
 
@@ -86,15 +79,14 @@ class Work:
         """Runs the handler, and settles the delivery by its outcome."""
         try:
             answer = self.answer(d)
-        except BaseException as e:
-            self.broken_off(_go_on, d, e)
+        except BaseException:
+            self.abandon(d)
             raise
         settle(d, answer)
 
-    def served(self, stop: Callable[[], None]) -> tuple[Any, ...]:
-        """The arguments of `serve`, in its order; `stop` ends the consumer."""
-        broken_off = partial(self.broken_off, stop)
-        asked = Delivery, self.handlers, self.stores, self.traced, handled.set, self.answer, broken_off
+    def served(self) -> tuple[Any, ...]:
+        """The arguments of `serve`, in its order."""
+        asked = Delivery, self.handlers, self.stores, self.traced, handled.set, self.answer, self.abandon
         return *asked, DONE, told, failure, misfit
 
     def answer(self, d: Delivery) -> Answer:
@@ -103,22 +95,8 @@ class Work:
         try:
             with tracing.Inside(d) if self.traced and d._traced else nullcontext():
                 return self._answer(d)
-        except ENDS:
-            raise
-        except BaseException as e:
-            return failure(e)
         finally:
             handled.reset(inside)
-
-    def broken_off(self, stop: Callable[[], None], d: Delivery, why: BaseException | None) -> None:
-        """The process is to end, by an exception in the handler: that has failed. It ends the consumer first: a failure
-        that would be tried again comes again after the next start. None: the handler has not begun.
-        """
-        stop()
-        if why is None or (self.interrupted and isinstance(why, KeyboardInterrupt)):
-            self.abandon(d)
-        else:
-            settle(d, failed(why))
 
     def abandon(self, d: Delivery) -> None:
         """Leaves a delivery unsettled, so that it comes again: the process ends, and its handler was interrupted."""
@@ -128,7 +106,7 @@ class Work:
     def is_over(self) -> None:
         """The system was shut down."""
         self.abandoned.clear()
-        self.hasty = self.interrupted = False
+        self.hasty = False
 
     def _answer(self, d: Delivery) -> Answer:
         found = self.prepared(d)
@@ -136,7 +114,10 @@ class Work:
             return found
         if found.store:
             return self._answer_once(d, found.function, found.arguments, found.store)
-        return answer_of(found.function(*found.arguments))
+        try:
+            return answer_of(found.function(*found.arguments))
+        except Exception as e:
+            return failure(e)
 
     @staticmethod
     def _answer_once(d: Delivery, function: Any, arguments: tuple[Any, ...], store: DeduplicationStore) -> Answer:
@@ -144,18 +125,17 @@ class Work:
         try:
             if known(store.seen(d.message_id)):
                 return DUPLICATE
-        except ENDS:
-            raise
-        except BaseException as e:
+        except Exception as e:
             return not_known(e)
-        answer = answer_of(function(*arguments))
+        try:
+            answer = answer_of(function(*arguments))
+        except Exception as e:
+            return failure(e)
         if answer is DONE:
             try:
                 known(store.mark(d.message_id))
-            except BaseException as e:
+            except Exception as e:
                 not_marked(d, e)
-                if isinstance(e, ENDS):
-                    raise
         return answer
 
     # ---- deliveries, in a loop ----
@@ -167,9 +147,7 @@ class Work:
             return unhandled(d)
         try:
             arguments = handler.arguments(d)
-        except ENDS:
-            raise
-        except BaseException as e:
+        except Exception as e:
             return misfit(e)
         store = self.stores.get(d.consumer) if self.stores else None
         return Prepared(handler, arguments, store if store and d.message_id else None)
@@ -226,17 +204,15 @@ def told(result: Any) -> Answer:
     """The answer for a handler's result; a result that no handler here may return is a failure."""
     try:
         return answer_of(result)
-    except ENDS:
-        raise
-    except BaseException as e:
+    except Exception as e:
         return failure(e)
 
 
-def misfit(e: BaseException) -> Answer:
+def misfit(e: Exception) -> Answer:
     """The answer when making a handler's arguments failed: the payload does not fit the annotation, or a validator of
     the application's raised something else.
     """
-    return (Verdict.REJECTED, "payload", text_of(e)) if isinstance(e, MISFITS) else failure(e)
+    return (Verdict.REJECTED, "payload", str(e)) if isinstance(e, MISFITS) else failure(e)
 
 
 def failure(e: BaseException) -> Answer:
@@ -244,63 +220,23 @@ def failure(e: BaseException) -> Answer:
     travel with a dead letter.
     """
     if isinstance(e, Rejected):
-        return Verdict.REJECTED, type(e).__name__, text_of(e)
-    e.__traceback__ = _of_handler(e.__traceback__)
-    say(logging.INFO, "a handler failed", e)
-    return failed(e)
+        return Verdict.REJECTED, type(e).__name__, str(e)
+    log.info("a handler failed", exc_info=e)
+    return Verdict.FAILED, type(e).__name__, str(e)
 
 
-def failed(e: BaseException) -> Answer:
-    """The answer when a handler raised what is raised to the application, too."""
-    return Verdict.FAILED, type(e).__name__, text_of(e)
-
-
-def _of_handler(whole: TracebackType | None) -> TracebackType | None:
-    """The traceback without the calls inside kca: these have the delivery, which who keeps the exception would keep."""
-    own = whole
-    while own and own.tb_frame.f_globals.get("__package__") == __package__:
-        own = own.tb_next
-    return own
-
-
-def text_of(e: BaseException) -> str:
-    """The exception's text, also when its own code does not give one."""
-    try:
-        return str(e)
-    except BaseException as odd:
-        return f"its text cannot be read, {type(odd).__name__}"
-
-
-def say(level: int, text: str, e: BaseException | None = None) -> None:
-    """Logs; whatever the application's handlers and filters of the log do, it goes on."""
-    with suppress(BaseException):
-        log.log(level, "%s", text, exc_info=e)
-
-
-def not_known(e: BaseException) -> Answer:
+def not_known(e: Exception) -> Answer:
     """The answer when the store did not say whether the message was handled."""
-    return Verdict.FAILED, "deduplication", f"{type(e).__name__}: {text_of(e)}"
+    return Verdict.FAILED, "deduplication", f"{type(e).__name__}: {e}"
 
 
-def not_marked(d: Delivery, e: BaseException) -> None:
+def not_marked(d: Delivery, e: Exception) -> None:
     """Logs that a handled message is not marked: it counts as done, but would be handled if it came again."""
-    say(
-        logging.ERROR,
-        f"consumer {d.consumer}: message {d.message_id} was handled, but could not be marked: {text_of(e)}",
-    )
+    log.error("consumer %s: message %s was handled, but could not be marked: %s", d.consumer, d.message_id, e)
 
 
 def settle(d: Delivery, answer: Answer) -> None:
     """Settles a delivery, unless it is deferred."""
-    if answer[0] is Verdict.DEFERRED:
-        return
-    try:
-        d.settle(*answer)
-    except StateError:
-        pass  # the delivery's time is over, or its partition gone: the message comes again
-    except Exception as e:
-        say(logging.ERROR, f"a delivery was not settled, which counts as failed: {text_of(e)}")
-
-
-def _go_on() -> None:
-    """Ends nothing: the application itself takes the deliveries."""
+    if answer[0] is not Verdict.DEFERRED:
+        with suppress(StateError):  # the delivery's time is over, or its partition gone: the message comes again
+            d.settle(*answer)
