@@ -7,6 +7,7 @@
 #include "connection/cluster_description.h"
 
 #include "base/clock.h"
+#include "connection/cluster_group.h"
 #include "kafka/ask.h"
 #include "kafka/kafka_error.h"
 
@@ -32,7 +33,7 @@ typedef struct asking {
 
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_partition_list_t *begins, *ends, *committed; /* the last NULL: no group */
-    const struct rd_kafka_group_list *groups;                   /* NULL: not told */
+    cJSON *told_group;                                          /* NULL: no group */
 } asking;
 
 /* ---- questions ---- */
@@ -124,8 +125,8 @@ static kca_error *ask_group(asking *a) {
      * every broker answers. */
     int left = kca__clock_left_ms(a->deadline);
     int courtesy = left < 0 || left > COURTESY_MS ? COURTESY_MS : left;
-    if (!e && rd_kafka_list_groups(a->client->rk, a->group, &a->groups, courtesy))
-        a->groups = NULL;
+    if (!e)
+        a->told_group = kca__cluster_group_ask(a->client->rk, a->group, courtesy);
     return e;
 }
 
@@ -221,25 +222,6 @@ static void add_brokers(const asking *a, cJSON *list) {
     }
 }
 
-static void add_group(const asking *a, cJSON *o) {
-    const struct rd_kafka_group_info *g =
-        a->groups && a->groups->group_cnt > 0 ? &a->groups->groups[0] : NULL;
-    cJSON_AddStringToObject(o, "name", a->group);
-    if (!g || g->err) {
-        cJSON_AddNullToObject(o, "state");
-        cJSON_AddNullToObject(o, "members");
-        return;
-    }
-    cJSON_AddStringToObject(o, "state", g->state);
-    cJSON *members = cJSON_AddArrayToObject(o, "members");
-    for (int i = 0; i < g->member_cnt; i++) {
-        cJSON *m = cJSON_CreateObject();
-        cJSON_AddItemToArray(members, m);
-        cJSON_AddStringToObject(m, "client_id", g->members[i].client_id);
-        cJSON_AddStringToObject(m, "host", g->members[i].client_host);
-    }
-}
-
 static char *write(const asking *a) {
     cJSON *root = cJSON_CreateObject();
     char *id = rd_kafka_clusterid(a->client->rk, 0);
@@ -251,8 +233,8 @@ static char *write(const asking *a) {
     add_offset(root, "controller", rd_kafka_controllerid(a->client->rk, 0));
     add_brokers(a, cJSON_AddArrayToObject(root, "brokers"));
     add_topics(a, cJSON_AddArrayToObject(root, "topics"));
-    if (a->group)
-        add_group(a, cJSON_AddObjectToObject(root, "group"));
+    if (a->told_group)
+        cJSON_AddItemReferenceToObject(root, "group", a->told_group);
     char *text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
     if (id)
@@ -287,8 +269,7 @@ static void close_all(asking *a) {
             rd_kafka_topic_partition_list_destroy(lists[i]);
     if (a->metadata)
         rd_kafka_metadata_destroy(a->metadata);
-    if (a->groups)
-        rd_kafka_group_list_destroy(a->groups);
+    cJSON_Delete(a->told_group);
     kca__client_close(a->client);
 }
 
