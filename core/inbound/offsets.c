@@ -2,11 +2,13 @@
 
 #include "inbound/poller.h"
 #include "kafka/ask.h"
+#include "kafka/kafka_error.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { LOOK_UP_MS = 5000, LOOK_UP_SLICE_MS = 50, SLICE_MS = 1000 };
+enum { LOOK_UP_MS = 5000, LOOK_UP_SLICE_MS = 50, SLICE_MS = 1000, AGAIN_MS = 10 };
 
 /* ---- commits ---- */
 
@@ -25,7 +27,8 @@ static void add_commit(void *user, const char *topic, int partition, int64_t off
 }
 
 /* Offsets that the broker refused are tried again at the next interval: those of all partitions, or
- * of the refused ones. True: try at once, for the metadata is shorter now. */
+ * of the refused ones. True: try at once, for the metadata is shorter now, or librdkafka asks for
+ * the epoch in which the broker has this member since a moment ago. */
 static bool commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
                           const rd_kafka_topic_partition_list_t *list) {
     if (err == RD_KAFKA_RESP_ERR__NO_OFFSET)
@@ -43,7 +46,8 @@ static bool commit_failed(kca__inbound *in, rd_kafka_resp_err_t err,
                        rd_kafka_err2str(why));
     if (why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)
         kca__engine_shorten_metadata(in->engine);
-    return why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
+    return why == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE ||
+           (int)why == KCA__STALE_MEMBER_EPOCH;
 }
 
 static void ask(kca__inbound *in) {
@@ -85,13 +89,15 @@ void kca__offsets_commit(kca__inbound *in, int wait_ms) {
         kca__transaction_commit(in->transaction);
         return;
     }
+    const struct timespec pause = {0, AGAIN_MS * 1000000};
     int64_t deadline = kca__clock_deadline(wait_ms);
-    bool again;
-    do {
+    while (true) {
         hear(in, deadline);
         ask(in);
-        again = wait_ms > 0 && hear(in, deadline);
-    } while (again && kca__clock_left_ms(deadline) != 0);
+        if (wait_ms == 0 || !hear(in, deadline) || kca__clock_left_ms(deadline) == 0)
+            break;
+        nanosleep(&pause, NULL);
+    }
     if (wait_ms > 0 && in->commits_out > 0)
         kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
                        "commit: no answer within %d ms", wait_ms);

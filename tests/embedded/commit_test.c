@@ -3,7 +3,13 @@
 #include "recorder.h"
 #include "systems.h"
 
-enum { OFFSET_COMMIT = 8, COME_MS = 30000, LATE_MS = 2000 };
+enum {
+    OFFSET_COMMIT = 8,
+    STALE_MEMBER_EPOCH = 113,
+    PROTOCOL_READY = 0x020c00ff,
+    COME_MS = 30000,
+    LATE_MS = 2000
+};
 
 static rd_kafka_t *open_cluster(void) {
     rd_kafka_t *rk = mock_cluster_open();
@@ -29,12 +35,12 @@ static void must_be_committed(const char *hosts, const char *wanted) {
     finish(s);
 }
 
-static void test_a_commit_that_is_refused_while_the_consumer_ends_is_made_again(void **state) {
+/* The consumer stops while a commit waits for this refusal. */
+static void refuse_at_the_end(rd_kafka_resp_err_t refusal) {
     rd_kafka_t *rk = open_cluster();
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
     const char *hosts = rd_kafka_mock_cluster_bootstraps(mock);
-    rd_kafka_mock_broker_push_request_error_rtts(
-        mock, 1, OFFSET_COMMIT, 1, RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE, LATE_MS);
+    rd_kafka_mock_broker_push_request_error_rtts(mock, 1, OFFSET_COMMIT, 1, refusal, LATE_MS);
     recorder *r = recorder_new();
     kca_system *s = system_on(hosts);
     give_consumer(s, consumer_of("in", "reader"));
@@ -57,9 +63,21 @@ static void test_a_commit_that_is_refused_while_the_consumer_ends_is_made_again(
     rd_kafka_destroy(rk);
 }
 
+static void test_a_commit_that_is_refused_while_the_consumer_ends_is_made_again(void **state) {
+    refuse_at_the_end(RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE);
+}
+
+/* The group has moved on, and this member with it, but it had not heard of that. */
+static void test_a_commit_of_an_earlier_epoch_is_made_again_at_once(void **state) {
+    if (rd_kafka_version() < PROTOCOL_READY)
+        skip();
+    refuse_at_the_end((rd_kafka_resp_err_t)STALE_MEMBER_EPOCH);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_commit_that_is_refused_while_the_consumer_ends_is_made_again),
+        cmocka_unit_test(test_a_commit_of_an_earlier_epoch_is_made_again_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
