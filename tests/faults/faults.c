@@ -7,7 +7,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SKIPPED = 77, COOPERATIVE_FIXED = 0x020601ff, DEFAULT_MINUTES = 30 };
+enum {
+    SKIPPED = 77,
+    COOPERATIVE_FIXED = 0x020601ff,
+    PROTOCOL_READY = 0x020c00ff,
+    DEFAULT_MINUTES = 30
+};
 
 typedef struct scenario {
     const char *name;
@@ -28,6 +33,18 @@ static const scenario scenarios[] = {
      {.strategy = "cooperative-sticky", .static_members = true},
      COOPERATIVE_FIXED},
     {"member_freezes", a_member_freezes, {0}, 0},
+    {"members_upgraded", librdkafka_is_upgraded, {.protocol = "classic"}, PROTOCOL_READY},
+    {"members_protocol", the_group_protocol_changes, {.protocol = "classic"}, PROTOCOL_READY},
+    {"members_consumer", members_come_and_go, {.protocol = "consumer"}, PROTOCOL_READY},
+    {"members_consumer_static",
+     members_come_and_go,
+     {.protocol = "consumer", .static_members = true},
+     PROTOCOL_READY},
+    {"member_freezes_consumer", a_member_freezes, {.protocol = "consumer"}, PROTOCOL_READY},
+    {"once_consumer",
+     each_is_passed_on_once,
+     {.protocol = "consumer", .dead_letters = true, .passes_on = true},
+     PROTOCOL_READY},
     {"publisher_killed", the_publisher_is_killed, {0}, 0},
     {"leader_killed", the_leader_is_killed, {0}, 0},
     {"leader_freezes", the_leader_freezes, {0}, 0},

@@ -8,6 +8,8 @@
 /* member_faults.c */
 void members_come_and_go(scene *s);
 void a_member_freezes(scene *s);
+void librdkafka_is_upgraded(scene *s); /* with the newest in LD_LIBRARY_PATH */
+void the_group_protocol_changes(scene *s);
 
 /* publisher_faults.c */
 void the_publisher_is_killed(scene *s);

@@ -1,5 +1,7 @@
 #include "faults.h"
 
+#include <stdio.h>
+
 enum { SOME = 300 };
 
 /* Two, a third joins, one leaves, one is killed and comes back, all under load; who, by the seed.
@@ -38,4 +40,58 @@ void a_member_freezes(scene *s) {
     must_handle_by(s, other, SOME);
     scene_thaw(s, frozen);
     must_handle_by(s, frozen, SOME / 2);
+}
+
+/* Both old and new ones have work. */
+static void must_all_handle(scene *s, const int members[], int count) {
+    for (int i = 0; i < count; i++)
+        must_handle_by(s, members[i], SOME / 6);
+}
+
+static void replace(scene *s, int *member) {
+    scene_leave(s, *member);
+    *member = scene_rejoin(s, *member);
+}
+
+static bool has_newest(const scene *s, int member) {
+    char line[100];
+    snprintf(line, sizeof line, "librdkafka %s\n", rd_kafka_version_str());
+    return process_log_has(&s->processes[member], line);
+}
+
+/* Member by member, and one goes back. */
+void librdkafka_is_upgraded(scene *s) {
+    int members[3];
+    s->old_library = true;
+    for (int i = 0; i < 3; i++)
+        members[i] = scene_join(s);
+    scene_publish(s);
+    must_all_handle(s, members, 3);
+    s->old_library = false;
+    for (int i = 0; i < 3; i++) {
+        assert_false(has_newest(s, members[i]));
+        replace(s, &members[i]);
+        must_all_handle(s, members, 3);
+        assert_true(has_newest(s, members[i]));
+    }
+    s->old_library = true;
+    replace(s, &members[scene_random(s, 3)]);
+    must_all_handle(s, members, 3);
+}
+
+/* Member by member, to the group protocol "consumer", and one goes back. */
+void the_group_protocol_changes(scene *s) {
+    int members[3];
+    for (int i = 0; i < 3; i++)
+        members[i] = scene_join(s);
+    scene_publish(s);
+    must_all_handle(s, members, 3);
+    s->wish.protocol = "consumer";
+    for (int i = 0; i < 3; i++) {
+        replace(s, &members[i]);
+        must_all_handle(s, members, 3);
+    }
+    s->wish.protocol = "classic";
+    replace(s, &members[scene_random(s, 3)]);
+    must_all_handle(s, members, 3);
 }

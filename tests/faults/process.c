@@ -21,7 +21,22 @@ void arguments_add(arguments *a, const char *format, ...) {
     a->count++;
 }
 
+/* Without LD_LIBRARY_PATH. */
+static char **environment_of_system(char *list[], int most) {
+    int count = 0;
+    for (char **e = environ; *e; e++) {
+        assert_true(count < most - 1);
+        if (strncmp(*e, "LD_LIBRARY_PATH=", 16) != 0)
+            list[count++] = *e;
+    }
+    list[count] = NULL;
+    return list;
+}
+
 void process_start(process *p, const char *directory, const char *role, int number, arguments *a) {
+    enum { MOST = 1000 };
+    char *variables[MOST];
+    char **given = a->old_library ? environment_of_system(variables, MOST) : environ;
     posix_spawn_file_actions_t actions;
     snprintf(p->path, sizeof p->path, "%s/%d-%s", directory, number, role);
     snprintf(p->log, sizeof p->log, "%s/%d-%s.log", directory, number, role);
@@ -30,7 +45,7 @@ void process_start(process *p, const char *directory, const char *role, int numb
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, p->log, O_WRONLY | O_CREAT | O_APPEND,
                                      0644);
-    assert_int_equal(posix_spawn(&p->pid, KCA_FAULTS_WORKER, &actions, NULL, a->list, environ), 0);
+    assert_int_equal(posix_spawn(&p->pid, KCA_FAULTS_WORKER, &actions, NULL, a->list, given), 0);
     posix_spawn_file_actions_destroy(&actions);
 }
 

@@ -13,6 +13,7 @@ typedef struct arguments {
     char texts[PROCESS_ARGUMENTS][PROCESS_ARGUMENT];
     char *list[PROCESS_ARGUMENTS + 1];
     int count;
+    bool old_library; /* of the system, not the librdkafka that LD_LIBRARY_PATH names */
 } arguments;
 
 void arguments_add(arguments *a, const char *format, ...) __attribute__((format(printf, 2, 3)));

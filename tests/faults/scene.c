@@ -119,6 +119,7 @@ static void add_ends(const scene *s, int seat, arguments *a) {
 
 static int start_member(scene *s, int seat) {
     arguments a = {0};
+    a.old_library = s->old_library;
     arguments_add(&a, "worker");
     arguments_add(&a, "consume");
     arguments_add(&a, "group=%s", s->group);
@@ -127,6 +128,8 @@ static int start_member(scene *s, int seat) {
     arguments_add(&a, "session_ms=%d", SCENE_SESSION_MS);
     if (s->wish.strategy)
         arguments_add(&a, "strategy=%s", s->wish.strategy);
+    else if (s->wish.protocol || is_dealt_by_broker())
+        arguments_add(&a, "protocol=%s", s->wish.protocol ? s->wish.protocol : "consumer");
     if (s->wish.static_members)
         arguments_add(&a, "instance=%s-%d", s->group, seat);
     add_ends(s, seat, &a);

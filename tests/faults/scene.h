@@ -9,6 +9,7 @@
 #include "nodes.h"
 #include "process.h"
 #include "proxy.h"
+#include "systems.h"
 
 #include <stdbool.h>
 
@@ -18,7 +19,7 @@ enum {
     SCENE_PROCESSES = 32,
     SCENE_QUEUE = 50,          /* queue_capacity of a member, unless wished otherwise */
     SCENE_COMMIT_MS = 200,     /* commit_interval */
-    SCENE_SESSION_MS = 4000,   /* session_timeout */
+    SCENE_SESSION_MS = 4000,   /* session_timeout, as in broker/configuration.bash */
     SCENE_PROCESSING_MS = 300, /* processing time, where some ids take longer */
     SCENE_PATIENCE_MS = 60000, /* until what must happen has happened */
     /* Until a process has ended: a dead letter that is being written, leaving the group, and the
@@ -28,6 +29,7 @@ enum {
 
 typedef struct scene_wish {
     const char *strategy; /* partition.assignment.strategy; NULL: kca's own choice */
+    const char *protocol; /* group.protocol; NULL: that of consumer_of, unless with a strategy */
     bool static_members;  /* with group.instance.id */
     bool storm;           /* signals come to all processes without end */
     bool through_proxy;   /* all processes reach the cluster through scene.proxy */
@@ -51,6 +53,7 @@ typedef struct scene {
     int process_count;
     int publisher; /* -1: none */
     int members, most_members;
+    bool old_library; /* what is started now has the system's librdkafka, not the test's */
     int64_t begin_ms, fault_ms; /* fault_ms: since when something is wrong; 0: nothing */
     struct {
         int process,

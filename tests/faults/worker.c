@@ -112,10 +112,15 @@ static bool take_text(worker_options *o, const char *name, const char *value) {
     const struct {
         const char *name, **text;
     } texts[] = {
-        {"hosts", &o->hosts},       {"topic", &o->topic},
-        {"group", &o->group},       {"strategy", &o->strategy},
-        {"instance", &o->instance}, {"dead", &o->dead},
-        {"results", &o->results},   {"transactional_id", &o->transactional_id},
+        {"hosts", &o->hosts},
+        {"topic", &o->topic},
+        {"group", &o->group},
+        {"strategy", &o->strategy},
+        {"protocol", &o->protocol},
+        {"instance", &o->instance},
+        {"dead", &o->dead},
+        {"results", &o->results},
+        {"transactional_id", &o->transactional_id},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (strcmp(name, texts[i].name) != 0)

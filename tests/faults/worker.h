@@ -9,7 +9,8 @@
 
 typedef struct worker_options {
     const char *hosts, *topic, *group;
-    const char *strategy, *instance;        /* of the group's member; NULL: not set */
+    const char *strategy, *protocol; /* of the group's member; NULL: not set */
+    const char *instance;
     const char *dead;                       /* dead-letter channel; NULL: none */
     const char *results, *transactional_id; /* channel that is passed on to; NULL: none */
     int ledger;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -13,7 +14,8 @@ enum {
     SHUTDOWN_MS = 30000,
     RETRY_MS = 20,
     TRANSACTION_MS = 15000,
-    REPAIR_MS = 300
+    REPAIR_MS = 300,
+    UNRELEASED_INSTANCE_ID = 111
 };
 
 static atomic_bool stopped;
@@ -28,8 +30,12 @@ static void add_publisher(kca_system *s, const char *topic) {
 }
 
 static void set_member(kca_consumer_builder *b, const worker_options *o) {
-    kca_consumer_builder_with_session_timeout_ms(b, o->session_ms);
-    kca_consumer_builder_with_heartbeat_interval_ms(b, o->session_ms / 4);
+    if (o->protocol)
+        kca_consumer_builder_with_group_protocol(b, o->protocol);
+    if (!o->protocol || strcmp(o->protocol, "consumer") != 0) { /* else the broker decides */
+        kca_consumer_builder_with_session_timeout_ms(b, o->session_ms);
+        kca_consumer_builder_with_heartbeat_interval_ms(b, o->session_ms / 4);
+    }
     if (o->strategy)
         kca_consumer_builder_with_assignment_strategy(b, o->strategy);
     if (o->instance)
@@ -65,6 +71,7 @@ static void stop(void *consumer) {
 }
 
 static kca_system *open_system(worker_options *o) {
+    fprintf(stderr, "librdkafka %s\n", kca_rdkafka_version());
     kca_system *s = worker_system(o);
     add_consumer(s, o);
     if (o->dead)
@@ -78,13 +85,19 @@ static kca_system *open_system(worker_options *o) {
     return s;
 }
 
-/* As who supervises it does: a dead letter that is refused for good ends it, until somebody has
- * mended that. */
+/* A dead letter that is refused for good ends it, until somebody has mended that; and so does, with
+ * the group protocol "consumer", the name of a static member that was killed, until its session is
+ * over. */
+static bool may_pass(const kca_error *e) {
+    return kca_error_code(e) == KCA_ERROR_TOO_LARGE ||
+           kca_error_rdkafka_code(e) == UNRELEASED_INSTANCE_ID;
+}
+
+/* As who supervises it does. */
 static void run(kca_consumer *c) {
     const struct timespec pause = {0, REPAIR_MS * 1000000};
     kca_error *e;
-    while ((e = kca_consumer_run(c)) && kca_error_code(e) == KCA_ERROR_TOO_LARGE &&
-           !atomic_load(&stopped)) {
+    while ((e = kca_consumer_run(c)) && may_pass(e) && !atomic_load(&stopped)) {
         fprintf(stderr, "%s\n", kca_error_text(e));
         kca_error_free(e);
         nanosleep(&pause, NULL);
