@@ -1,3 +1,4 @@
+#include "system/call.h"
 #include "system/handle.h"
 
 #include "base/error.h"
@@ -44,15 +45,18 @@ void kca_bus_free(kca_bus *bus) {
     free(bus);
 }
 
+/* The interrupt function may free the bus and the message. */
 kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token) {
     if (!bus || !m)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_bus_publish: %s is NULL",
                               bus ? "message" : "bus");
     if (kca__system_is_foreign(bus->system))
         return kca__system_check_process(bus->system);
-    kca__interrupt_scope before = kca__interrupt_begin(&bus->system->interrupt);
+    kca__call call = kca__call_begin(bus->system);
+    kca_message *kept = call.system ? kca__message_keep(m) : NULL;
     kca_error *e = kca__publisher_publish(bus->publisher, m, bus->type, token);
-    kca__interrupt_end(before);
+    kca__message_let_go(kept);
+    kca__call_end(call);
     return e;
 }
 
@@ -60,19 +64,20 @@ kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {
     if (!bus)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_bus_flush: bus is NULL");
     kca_error *e = kca__system_check_process(bus->system);
+    kca__publisher *p = bus->publisher;
     if (!e && timeout_ms < -1)
         e = kca__error_new(
             KCA_ERROR_ARGUMENT,
             "publisher %s: flush: timeout_ms must be 0 or more, or -1 for ever, got %d",
-            bus->publisher->options->topic, timeout_ms);
+            p->options->topic, timeout_ms);
     if (e)
         return e;
-    kca__interrupt_scope before = kca__interrupt_begin(&bus->system->interrupt);
-    int left = kca__publisher_flush(bus->publisher, kca__clock_deadline(timeout_ms));
-    kca__interrupt_end(before);
+    kca__call call = kca__call_begin(bus->system);
+    int left = kca__publisher_flush(p, kca__clock_deadline(timeout_ms));
     if (left > 0)
-        return kca__error_new(KCA_ERROR_TIMEOUT,
-                              "publisher %s: %d messages are not answered after %d ms",
-                              bus->publisher->options->topic, left, timeout_ms);
-    return NULL;
+        e = kca__error_new(KCA_ERROR_TIMEOUT,
+                           "publisher %s: %d messages are not answered after %d ms",
+                           p->options->topic, left, timeout_ms);
+    kca__call_end(call);
+    return e;
 }

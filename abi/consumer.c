@@ -1,3 +1,4 @@
+#include "system/call.h"
 #include "system/handle.h"
 
 #include "base/error.h"
@@ -58,13 +59,19 @@ void kca_consumer_with_message_processing_timeout_ms(kca_consumer *c, int timeou
 kca_error *kca_consumer_run(kca_consumer *c) {
     if (!c)
         return kca__error_new(KCA_ERROR_ARGUMENT, "kca_consumer_run: consumer is NULL");
-    kca_error *e = kca__system_check_process(c->system);
-    return e ? e : kca__consumer_run(c->core);
+    kca__system *s = c->system;
+    kca_error *e = kca__system_check_process(s);
+    if (e)
+        return e;
+    kca__call_enter(s);
+    e = kca__consumer_run(c->core);
+    kca__call_leave(s);
+    return e;
 }
 
 void kca_consumer_stop(kca_consumer *c) {
     if (c && !kca__system_is_foreign(c->system))
-        kca__consumer_stop(c->core);
+        kca__consumer_stop(c->core, KCA__CLOCK_NEVER);
 }
 
 static kca_error *check_place(const kca_consumer *c, const char *what, const char *topic,

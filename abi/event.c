@@ -2,7 +2,7 @@
 #include "engine/delivery.h"
 
 void kca_event_free(kca_event *e) {
-    if (e && e->generation == kca__generation())
+    if (e && !e->borrowed && e->generation == kca__generation())
         e->release(e);
 }
 

@@ -33,6 +33,40 @@
  *            Adapters"; a dotted name is the librdkafka property that an option stands for.
  */
 
+/*
+ * What may be called where
+ * ------------------------
+ * The library calls the application's handlers (a processor's, or inside kca_queue_dispatch), event handlers, interrupt
+ * function, deduplication stores ("store": `seen` and `mark`) and `free_user` functions without holding a lock that
+ * matters to them. Inside these, of a system's own functions:
+ *
+ *                                          handler   event     interrupt  store   free_user   signal   child of
+ *                                                    handler   function                       handler  a fork
+ *   kca_abi, kca_version                   yes       yes       yes        yes     yes         yes      yes
+ *   accessors, explain, settle, messages   yes       yes       yes        yes     yes         no       (1)
+ *   kca_..._free, of any handle (2)        yes       yes       yes        yes     yes         no       yes
+ *   publish (3), flush                     yes       yes       yes        yes     yes         no       FORKED
+ *   buses, consumers, queues, logs         yes       yes       yes        yes     yes         no       FORKED
+ *   describe, describe_cluster, redrive    yes       yes       yes        yes     yes         no       FORKED
+ *   queue_next, _turn, _dispatch           yes       yes       yes        yes     yes         no       FORKED
+ *   consumer_stop, pause, resume, seek     yes       yes       yes        yes     yes         no       FORKED (4)
+ *   consumer_run, _queue, of another (5)   yes       yes       yes        yes     yes         no       FORKED
+ *   system_add_..., _set_...               STATE     STATE     STATE      STATE   STATE       no       FORKED
+ *   system_start, _shutdown                STATE     STATE     STATE      STATE   STATE       no       FORKED
+ *   another system's                       yes       yes       yes        yes     yes         no       FORKED
+ *   wake sockets                           yes       yes       yes        yes     yes         no       FORKED
+ *
+ * STATE and FORKED: the call answers KCA_ERROR_STATE or KCA_ERROR_FORKED at once, and does nothing. No: not even once.
+ * (1) Builders, messages and what they hold work as before; deliveries are read, and settling them is FORKED.
+ * (2) Also of the handle that is in use: a queue that is freed inside its own dispatch, and a system whose last handle
+ *     is freed, end when the call returns that the function was called in; consumers stop at once. A delivery that is
+ *     freed inside its handler counts as failed unless it is settled, whatever the handler returns. Borrowed events and
+ *     messages stay.
+ * (3) Inside an event handler a publish does not wait for receipts to be taken, but answers KCA_ERROR_BUFFER_FULL.
+ * (4) kca_consumer_stop, which returns nothing, does nothing.
+ * (5) Of the consumer that is running: KCA_ERROR_STATE.
+ */
+
 /* ---- the library ------------------------------------------------------------------------------------------ */
 
 /* The ABI that this library speaks: 1, as in its SONAME (libkca.so.1). A binding refuses any other. */
@@ -468,7 +502,8 @@ void kca_consumer_builder_with_property(kca_consumer_builder *b, const char *nam
 kca_error *kca_system_new(kca_system **out);
 
 /* When its last handle is freed (its buses, consumers and queues included), a started system is closed at once, as by
- * kca_system_shutdown(s, 0). */
+ * kca_system_shutdown(s, 0): messages that are not sent are lost. Inside one of the application's functions it is
+ * closed when the call returns that the function was called in. */
 void kca_system_free(kca_system *s);
 
 /* Add a declaration, before start. The argument is copied: afterwards it may be changed, added to another system or
@@ -527,8 +562,9 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms);
  * Stops the consumers, waits for deliveries that are out to be settled, commits, sends what is buffered, and closes;
  * all within `timeout_ms`. An error says what was left: unsettled deliveries are delivered again after the next start,
  * unsent messages got a failed receipt. If the cluster does not answer, this takes some seconds longer: the last commit
- * and leaving the group are each given at least 3 s. Afterwards the system may be started again. Do not call it inside
- * a handler.
+ * and leaving the group are each given at least 3 s. Afterwards the system may be started again. Inside a handler,
+ * which it would wait for, it answers KCA_ERROR_STATE: call kca_consumer_stop there, and this once kca_consumer_run has
+ * returned.
  */
 kca_error *kca_system_shutdown(kca_system *s, int timeout_ms);
 
@@ -541,9 +577,8 @@ typedef int (*kca_interrupt_fn)(void *user);
  * their own code runs. If `fn` answers anything but 0, the call ends soon, as if its time were over; a publish that is
  * not async ends with KCA_ERROR_NOT_STORED, and the message's outcome comes as its receipt (with token 0: as a fault,
  * if it failed). Waits inside librdkafka that cannot be ended, for example for the last commit on a shutdown, are
- * waited for. `fn` may use the library, but start and shutdown of this system return KCA_ERROR_STATE there, and it must
- * neither add declarations to the system nor free it. Set it before start; `fn` NULL: nobody is asked. `free_user`: as
- * in kca_system_add_handler.
+ * waited for. What `fn` may call is in the table at the head. Set it before start; `fn` NULL: nobody is asked.
+ * `free_user`: as in kca_system_add_handler.
  */
 kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *user, kca_free_fn free_user);
 
@@ -583,8 +618,8 @@ kca_error *kca_system_describe_cluster(kca_system *s, const char *connection, co
 enum { KCA_LOG_OFF = 0, KCA_LOG_ERROR = 1, KCA_LOG_WARN = 2, KCA_LOG_INFO = 3, KCA_LOG_DEBUG = 4 };
 
 /* Logs up to `level`, librdkafka's included, become KCA_EVENT_LOG on the system's queue, or on the log queue once there
- * is one (kca_system_log_queue). A queue keeps the newest 1000 log lines, and beside receipts the newest 1000 of its other
- * events (kca_event_dropped). Default KCA_LOG_OFF. Any other number than the levels above is refused with
+ * is one (kca_system_log_queue). A queue keeps the newest 1000 log lines, and beside receipts the newest 1000 of its
+ * other events (kca_event_dropped). Default KCA_LOG_OFF. Any other number than the levels above is refused with
  * KCA_ERROR_ARGUMENT. May be called at any time. */
 kca_error *kca_system_log_to_queue(kca_system *s, int level);
 
@@ -934,7 +969,7 @@ enum {
  * kca_system_describe says how many records are `held`.
  */
 
-/* Gets an event, borrowed: the library frees it. */
+/* Gets an event, borrowed: the library frees it, and kca_event_free does nothing meanwhile. */
 typedef void (*kca_event_fn)(const kca_event *e, void *user);
 
 /* The function that kca_queue_dispatch calls for events of this type (not KCA_EVENT_DELIVERY: handlers get those). */

@@ -1,5 +1,7 @@
+#include "system/call.h"
 #include "system/handle.h"
 
+#include "base/callback.h"
 #include "base/error.h"
 #include "base/generation.h"
 
@@ -12,7 +14,8 @@ static kca_error *new_queue(kca_queue **out, kca__system *s, kca__event_queue *e
     kca_queue *q = calloc(1, sizeof *q);
     if (!q)
         return kca__error_memory();
-    *q = (kca_queue){s, events, c, run_number};
+    *q = (kca_queue){.system = s, .events = events, .consumer = c, .run_number = run_number};
+    atomic_init(&q->users, 1);
     kca__system_hold_handle(s);
     *out = q;
     return NULL;
@@ -58,13 +61,28 @@ kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out) {
     return e;
 }
 
-void kca_queue_free(kca_queue *q) {
-    if (!q)
-        return;
+/* The last of its users has gone. */
+static void end_queue(kca_queue *q) {
     if (q->consumer && !kca__system_is_foreign(q->system))
         kca__consumer_stop_pulling(q->consumer, q->run_number);
     kca__system_release_handle(q->system);
     free(q);
+}
+
+static void let_go(kca_queue *q) {
+    if (atomic_fetch_sub(&q->users, 1) == 1)
+        end_queue(q);
+}
+
+/* Inside its own dispatch a queue is freed at the end of that, which its consumer's stop brings
+ * about. */
+void kca_queue_free(kca_queue *q) {
+    if (!q)
+        return;
+    atomic_store(&q->freed, true);
+    if (q->consumer && atomic_load(&q->users) > 1 && !kca__system_is_foreign(q->system))
+        kca__consumer_stop_run(q->consumer, q->run_number);
+    let_go(q);
 }
 
 int kca_queue_fd(kca_queue *q) {
@@ -113,11 +131,23 @@ kca_error *kca_queue_error(kca_queue *q) {
 
 static void dispatch_delivery(const kca_queue *q, kca_event *event) {
     kca_delivery *d = (kca_delivery *)event;
-    int verdict = kca__consumer_handle(q->consumer, d);
-    if (verdict == KCA_DEFERRED)
+    int verdict;
+    if (!kca__consumer_handle(q->consumer, d, &verdict))
         return;
     kca__engine_settle(d, verdict);
     event->release(event);
+}
+
+static void call_event_handler(const kca_queue *q, kca_event *event) {
+    kca__callback this;
+    const kca__event_handler *handler = kca__system_event_handler(q->system, event->type);
+    if (!handler)
+        return;
+    event->borrowed = true;
+    kca__callback_begin(&this, KCA__CALLBACK_EVENT_HANDLER, q->system);
+    handler->fn(event, handler->user);
+    kca__callback_end(&this);
+    event->borrowed = false;
 }
 
 static void dispatch(const kca_queue *q, kca_event *event) {
@@ -125,23 +155,33 @@ static void dispatch(const kca_queue *q, kca_event *event) {
         dispatch_delivery(q, event);
         return;
     }
-    const kca__event_handler *handler = kca__system_event_handler(q->system, event->type);
-    if (handler)
-        handler->fn(event, handler->user);
+    call_event_handler(q, event);
     event->release(event);
 }
 
-int kca_queue_dispatch(kca_queue *q, int max, int timeout_ms) {
+/* Up to `max` events, at most DISPATCH_AT_ONCE; gives how many of those that came were handed out
+ * before the queue was freed. */
+static int dispatch_some(kca_queue *q, int max, int timeout_ms) {
     kca_event *events[DISPATCH_AT_ONCE];
+    int done = 0;
+    int count = next_of(q, NULL, events, max, timeout_ms);
+    if (count < 0)
+        return count;
+    while (done < count && !atomic_load(&q->freed))
+        dispatch(q, events[done++]);
+    if (q->events)
+        kca__event_queue_put_back(q->events, events + done, count - done);
+    return done;
+}
+
+static int dispatch_all(kca_queue *q, int max, int timeout_ms) {
     /* Deliveries one at a time: one that waits behind a slow handler would use up its processing
      * time here. */
-    int at_once = q && q->consumer ? 1 : DISPATCH_AT_ONCE;
+    int at_once = q->consumer ? 1 : DISPATCH_AT_ONCE;
     int total = 0;
-    while (total < max || max < 1) {
+    while (total < max && !atomic_load(&q->freed)) {
         int wanted = max - total < at_once ? max - total : at_once;
-        int count = kca_queue_next(q, events, wanted, total ? 0 : timeout_ms);
-        for (int i = 0; i < count; i++)
-            dispatch(q, events[i]);
+        int count = dispatch_some(q, wanted, total ? 0 : timeout_ms);
         if (count < 0)
             return total ? total : count;
         total += count;
@@ -149,4 +189,18 @@ int kca_queue_dispatch(kca_queue *q, int max, int timeout_ms) {
             break;
     }
     return total;
+}
+
+int kca_queue_dispatch(kca_queue *q, int max, int timeout_ms) {
+    if (!q || max < 1 || timeout_ms < -1)
+        return -KCA_ERROR_ARGUMENT;
+    kca__system *s = q->system;
+    if (kca__system_is_foreign(s))
+        return -KCA_ERROR_FORKED;
+    kca__call_enter(s);
+    atomic_fetch_add(&q->users, 1);
+    int count = dispatch_all(q, max, timeout_ms);
+    let_go(q);
+    kca__call_leave(s);
+    return count;
 }

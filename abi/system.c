@@ -1,5 +1,7 @@
+#include "system/call.h"
 #include "system/handle.h"
 
+#include "base/callback.h"
 #include "base/error.h"
 #include "base/option.h"
 
@@ -39,41 +41,56 @@ void kca_system_free(kca_system *s) {
     free(s);
 }
 
+/* Inside one of the application's own functions a call would wait for it to return, perhaps for
+ * ever. */
+static kca_error *check_outside(const char *what, const kca__system *s) {
+    const char *inside = kca__callback_inside(s);
+    if (!inside)
+        return NULL;
+    return kca__error_new(KCA_ERROR_STATE, "%s: not inside %s of this system: return from it first",
+                          what, inside);
+}
+
+/* Of a call that declares something. */
+static kca_error *check_adding(const char *what, const kca__system *s) {
+    kca_error *e = kca__system_check_process(s);
+    return e ? e : check_outside(what, s);
+}
+
 kca_error *kca_system_add_connection(kca_system *s, const kca_connection *c) {
     if (!s || !c)
         return null_argument("kca_system_add_connection", s ? "connection" : "system");
-    kca_error *e = kca__system_check_process(s->core);
+    kca_error *e = check_adding("add connection", s->core);
     return e ? e : kca__system_add_connection(s->core, c);
 }
 
 kca_error *kca_system_add_publisher(kca_system *s, const kca_publisher_builder *b) {
     if (!s || !b)
         return null_argument("kca_system_add_publisher", s ? "builder" : "system");
-    kca_error *e = kca__system_check_process(s->core);
+    kca_error *e = check_adding("add publisher", s->core);
     return e ? e : kca__system_add_publisher(s->core, b);
 }
 
 kca_error *kca_system_add_consumer(kca_system *s, const kca_consumer_builder *b) {
     if (!s || !b)
         return null_argument("kca_system_add_consumer", s ? "builder" : "system");
-    kca_error *e = kca__system_check_process(s->core);
+    kca_error *e = check_adding("add consumer", s->core);
     return e ? e : kca__system_add_consumer(s->core, b);
 }
 
 kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_fn fn, void *user,
                                   kca_free_fn free_user) {
-    kca_error *e =
-        s ? kca__system_check_process(s->core) : null_argument("kca_system_add_handler", "system");
+    kca_error *e = s ? check_adding("add handler", s->core)
+                     : null_argument("kca_system_add_handler", "system");
     if (!e)
         return kca__system_add_handler(s->core, name, fn, user, free_user);
-    if (free_user)
-        free_user(user);
+    kca__callback_free_user(s ? s->core : NULL, free_user, user);
     return e;
 }
 
 kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event_fn fn, void *user,
                                         kca_free_fn free_user) {
-    kca_error *e = s ? kca__system_check_process(s->core)
+    kca_error *e = s ? check_adding("set event handler", s->core)
                      : null_argument("kca_system_set_event_handler", "system");
     if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_END))
         e = kca__error_new(
@@ -83,19 +100,17 @@ kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event
             event_type);
     if (!e)
         return kca__system_set_event_handler(s->core, event_type, fn, user, free_user);
-    if (free_user)
-        free_user(user);
+    kca__callback_free_user(s ? s->core : NULL, free_user, user);
     return e;
 }
 
 kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *user,
                                     kca_free_fn free_user) {
-    kca_error *e = s ? kca__system_check_process(s->core)
+    kca_error *e = s ? check_adding("set interrupt", s->core)
                      : null_argument("kca_system_set_interrupt", "system");
     if (!e)
-        return kca__system_set_interrupt(s->core, (kca__interrupt){fn, user, free_user});
-    if (free_user)
-        free_user(user);
+        return kca__system_set_interrupt(s->core, (kca__interrupt){fn, user, free_user, s->core});
+    kca__callback_free_user(s ? s->core : NULL, free_user, user);
     return e;
 }
 
@@ -103,24 +118,20 @@ kca_error *kca_system_set_deduplication_store(kca_system *s, const char *consume
                                               kca_mark_fn mark, void *user, kca_free_fn free_user) {
     const char *missing = !s ? "system" : !consumer ? "consumer" : !seen ? "seen" : "mark";
     kca_error *e = s && consumer && seen && mark
-                       ? kca__system_check_process(s->core)
+                       ? check_adding("set deduplication store", s->core)
                        : null_argument("kca_system_set_deduplication_store", missing);
     if (!e)
         return kca__system_set_deduplication_store(
             s->core, consumer, (kca__deduplication_store){seen, mark, user, free_user});
-    if (free_user)
-        free_user(user);
+    kca__callback_free_user(s ? s->core : NULL, free_user, user);
     return e;
 }
 
 /* Of a start or a shutdown. */
 static kca_error *check_turn(const char *what, const kca_system *s, int timeout_ms) {
     kca_error *e = kca__system_check_process(s->core);
-    if (!e && kca__interrupt_is_asking(&s->core->interrupt))
-        e = kca__error_new(
-            KCA_ERROR_STATE,
-            "%s: not inside the interrupt function of a call that waits: end that call first",
-            what);
+    if (!e)
+        e = check_outside(what, s->core);
     return e ? e : check_timeout(what, timeout_ms);
 }
 
@@ -130,9 +141,9 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms) {
     kca_error *e = check_turn("start", s, timeout_ms);
     if (e)
         return e;
-    kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);
+    kca__call call = kca__call_begin(s->core);
     e = kca__system_start(s->core, timeout_ms);
-    kca__interrupt_end(before);
+    kca__call_end(call);
     return e;
 }
 
@@ -142,9 +153,9 @@ kca_error *kca_system_shutdown(kca_system *s, int timeout_ms) {
     kca_error *e = check_turn("shutdown", s, timeout_ms);
     if (e)
         return e;
-    kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);
+    kca__call call = kca__call_begin(s->core);
     e = kca__system_shutdown(s->core, timeout_ms);
-    kca__interrupt_end(before);
+    kca__call_end(call);
     return e;
 }
 
@@ -182,9 +193,9 @@ kca_error *kca_system_describe_cluster(kca_system *s, const char *connection, co
     kca_error *e = check_cluster_question(s->core, connection, topic, group, timeout_ms);
     if (e)
         return e;
-    kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);
+    kca__call call = kca__call_begin(s->core);
     e = kca__system_describe_cluster(out, s->core, connection, topic, group, timeout_ms);
-    kca__interrupt_end(before);
+    kca__call_end(call);
     return e;
 }
 
@@ -198,9 +209,9 @@ kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_m
         e = check_timeout("redrive", timeout_ms);
     if (e)
         return e;
-    kca__interrupt_scope before = kca__interrupt_begin(&s->core->interrupt);
+    kca__call call = kca__call_begin(s->core);
     e = kca__system_redrive(out, s->core, r, timeout_ms);
-    kca__interrupt_end(before);
+    kca__call_end(call);
     return e;
 }
 

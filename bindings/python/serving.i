@@ -9,7 +9,7 @@
 %{
 /* What kca.work.Work gives to serve, borrowed, and what is remembered of the delivery before. */
 typedef struct kca_py_served {
-  PyObject *make, *handlers, *stores, *set_handled, *answer, *abandon, *done, *told, *failure, *misfit;
+  PyObject *make, *handlers, *stores, *set_handled, *answer, *broken_off, *done, *told, *failure, *misfit;
   int spans; /* of OpenTelemetry: they are Work.answer's */
   PyObject *name;
   const char *text; /* of the name; NULL: it is not UTF-8 */
@@ -111,23 +111,29 @@ static PyObject *kca_py_values(const kca_py_served *s, const kca_message *m) {
   return value;
 }
 
-/* What `function` makes of the exception; NULL: it is none of a handler's failure, but the end of the process. */
-static PyObject *kca_py_excused(PyObject *function) {
+/* The exception that was set. */
+static PyObject *kca_py_caught(void) {
   PyObject *type, *value, *trace;
-  if (!PyErr_ExceptionMatches(PyExc_Exception))
-    return NULL;
   PyErr_Fetch(&type, &value, &trace);
   PyErr_NormalizeException(&type, &value, &trace);
   if (trace)
     PyException_SetTraceback(value, trace);
-  PyObject *said = kca_py_call(function, value);
   Py_XDECREF(type);
-  Py_XDECREF(value);
   Py_XDECREF(trace);
+  return value;
+}
+
+/* What `function` makes of the exception; NULL: it is set still, for it ends the process. */
+static PyObject *kca_py_excused(PyObject *function) {
+  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit))
+    return NULL;
+  PyObject *value = kca_py_caught();
+  PyObject *said = kca_py_call(function, value);
+  Py_XDECREF(value);
   return said;
 }
 
-/* Calls the handler; gives what came of it as Work.answer does, or NULL: it was broken off. */
+/* Calls the handler; gives what came of it as Work.answer does, or NULL: something was raised. */
 static PyObject *kca_py_call_handler(kca_py_served *s, kca_py_hand *hand) {
   PyObject *result, *value = kca_py_values(s, kca_delivery_message(hand->delivery));
   if (value) {
@@ -140,7 +146,7 @@ static PyObject *kca_py_call_handler(kca_py_served *s, kca_py_hand *hand) {
   }
   Py_DECREF(value);
   if (!result)
-    return kca_py_excused(s->failure);
+    return NULL;
   if (result == Py_None)
     Py_INCREF(s->done);
   PyObject *said = result == Py_None ? s->done : kca_py_call(s->told, result);
@@ -184,25 +190,26 @@ static bool kca_py_understand(kca_py_hand *hand, PyObject *answer) {
   hand->verdict = (int)number;
   hand->settle = number != KCA_DEFERRED;
   if (number == KCA_FAILED || number == KCA_REJECTED) {
+    PyObject *error_name = PyUnicode_AsEncodedString(name, "utf-8", "backslashreplace");
     PyObject *told = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
-    const char *error_name = PyUnicode_AsUTF8AndSize(name, NULL);
     if (told && error_name)
-      kca_delivery_explain(hand->delivery, error_name, PyBytes_AsString(told));
+      kca_delivery_explain(hand->delivery, PyBytes_AsString(error_name), PyBytes_AsString(told));
+    PyErr_Clear();
+    Py_XDECREF(error_name);
     Py_XDECREF(told);
-    if (!told || !error_name)
-      return false;
   }
   return true;
 }
 
-/* Its handler was broken off; the exception that is set stays. */
-static void kca_py_abandon(kca_py_served *s, kca_py_hand *hand) {
-  PyObject *type, *value, *trace;
-  PyErr_Fetch(&type, &value, &trace);
+/* The process is to end: the delivery is settled as failed, or left to come again if its handler has not begun or was
+ * interrupted. The exception that is set stays. */
+static void kca_py_break_off(kca_py_served *s, kca_py_hand *hand, bool begun) {
+  PyObject *why = kca_py_caught();
+  PyObject *told = begun ? why : Py_None;
   if (kca_py_present(s, hand))
-    Py_XDECREF(kca_py_call(s->abandon, hand->object));
+    Py_XDECREF(PyObject_CallFunctionObjArgs(s->broken_off, hand->object, told, NULL));
   PyErr_Clear();
-  PyErr_Restore(type, value, trace);
+  kca_py_raise(why);
 }
 
 /* Whose the delivery is from now on: when somebody may still ask the object for it, the object's; else nobody's. */
@@ -228,8 +235,10 @@ static void kca_py_part(kca_py_hand *hand, bool ended) {
 }
 
 static bool kca_py_handle_delivery(kca_py_served *s, kca_py_hand *hand) {
-  PyObject *said = PyErr_CheckSignals() == 0 ? kca_py_answer(s, hand) : NULL;
-  bool ok;
+  bool ok, begun = PyErr_CheckSignals() == 0;
+  PyObject *said = begun ? kca_py_answer(s, hand) : NULL;
+  if (!said && begun)
+    said = kca_py_excused(s->failure);
   if (said == s->done) {
     hand->verdict = KCA_DONE;
     ok = hand->settle = true;
@@ -237,7 +246,7 @@ static bool kca_py_handle_delivery(kca_py_served *s, kca_py_hand *hand) {
     ok = said && kca_py_understand(hand, said);
   }
   if (!ok)
-    kca_py_abandon(s, hand);
+    kca_py_break_off(s, hand, begun);
   Py_XDECREF(said);
   kca_py_part(hand, ok && hand->settle);
   return ok;
@@ -292,7 +301,7 @@ static PyObject *kca_py_serve(PyObject *self, PyObject *args) {
   int timeout_ms;
   (void)self;
   if (!PyArg_ParseTuple(args, "Oi(OOOpOOOOOOO):serve", &handle, &timeout_ms, &s.make, &s.handlers, &s.stores, &s.spans,
-                        &s.set_handled, &s.answer, &s.abandon, &s.done, &s.told, &s.failure, &s.misfit) ||
+                        &s.set_handled, &s.answer, &s.broken_off, &s.done, &s.told, &s.failure, &s.misfit) ||
       !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
     return NULL;
   int count = kca_py_serve_all(&s, queue, &e, timeout_ms);

@@ -11,6 +11,7 @@
 struct kca_event {
     kca__link link;                /* in the list that it waits in */
     void (*release)(kca_event *e); /* returns it to its owner */
+    bool borrowed;                 /* by an event handler: only the library releases it now */
     unsigned generation;           /* of forks; a child leaves its parent's events alone */
     int type;                      /* KCA_EVENT_... */
     int level;                     /* of a log line */

@@ -13,7 +13,7 @@ void kca__event_queue_init(kca__event_queue *q) {
 
 void kca__event_queue_close(kca__event_queue *q) {
     kca_event *e;
-    while ((e = kca__list_take(&q->receipts)))
+    while ((e = kca__list_take(&q->back)) || (e = kca__list_take(&q->receipts)))
         e->release(e);
     kca__notes_close(&q->notes);
     kca__notifier_close(&q->notifier);
@@ -63,13 +63,25 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e) {
 static int take_now_locked(kca__event_queue *q, kca_event **out, int max) {
     int count = 0;
     kca_event *e;
-    while (count < max && ((e = kca__notes_take(&q->notes)) || (e = kca__list_take(&q->receipts))))
+    while (count < max && ((e = kca__list_take(&q->back)) || (e = kca__notes_take(&q->notes)) ||
+                           (e = kca__list_take(&q->receipts))))
         out[count++] = e;
-    if (kca__notes_count(&q->notes) + q->receipts.count == 0)
+    if (q->back.count + kca__notes_count(&q->notes) + q->receipts.count == 0)
         kca__notifier_clear(&q->notifier);
     else if (q->waiting > 0)
         pthread_cond_signal(&q->arrived);
     return count;
+}
+
+void kca__event_queue_put_back(kca__event_queue *q, kca_event **events, int count) {
+    if (count == 0)
+        return;
+    pthread_mutex_lock(&q->lock);
+    for (int i = 0; i < count; i++)
+        kca__list_add(&q->back, &events[i]->link);
+    announce_locked(q);
+    wake_server_locked(q);
+    pthread_mutex_unlock(&q->lock);
 }
 
 /* The lock is given up meanwhile. */

@@ -30,7 +30,8 @@ typedef struct kca__event_queue {
     pthread_cond_t arrived;
     int waiting;
     kca__event_source source;
-    int serving; /* threads inside source.serve */
+    int serving;          /* threads inside source.serve */
+    kca__event_list back; /* were taken, and not handled: they come first */
     kca__event_list receipts;
     kca__notes notes;
     kca__notifier notifier;
@@ -55,6 +56,9 @@ void kca__event_queue_push_note(kca__event_queue *q, kca_event *e);
 
 /* Up to `max` events, notes first; waits up to timeout_ms for the first. */
 int kca__event_queue_take(kca__event_queue *q, kca_event **out, int max, int timeout_ms);
+
+/* Events that were taken and are to be taken again, in this order, before others. */
+void kca__event_queue_put_back(kca__event_queue *q, kca_event **events, int count);
 
 int kca__event_queue_fd(kca__event_queue *q);
 

@@ -1,15 +1,9 @@
 #include "base/interrupt.h"
 
+#include "base/callback.h"
 #include "base/clock.h"
 
-/* The interrupts that this thread is asking, one inside another. */
-typedef struct asking {
-    const kca__interrupt *asked;
-    const struct asking *outer;
-} asking;
-
 static _Thread_local kca__interrupt_scope current;
-static _Thread_local const asking *innermost;
 
 kca__interrupt_scope kca__interrupt_begin(const kca__interrupt *asked) {
     kca__interrupt_scope before = current;
@@ -25,18 +19,11 @@ bool kca__interrupt_is_set(void) {
     return current.asked != NULL;
 }
 
-bool kca__interrupt_is_asking(const kca__interrupt *asked) {
-    const asking *a = innermost;
-    while (a && a->asked != asked)
-        a = a->outer;
-    return a != NULL;
-}
-
 static bool ask(const kca__interrupt *asked) {
-    const asking this = {asked, innermost};
-    innermost = &this;
+    kca__callback this;
+    kca__callback_begin(&this, KCA__CALLBACK_INTERRUPT, asked->owner);
     bool told = asked->fn(asked->user) != 0;
-    innermost = this.outer;
+    kca__callback_end(&this);
     return told;
 }
 

@@ -20,6 +20,7 @@ typedef struct kca__interrupt {
     kca_interrupt_fn fn; /* NULL: nobody is asked */
     void *user;
     kca_free_fn free_user;
+    const void *owner; /* the system, for kca__callback_begin */
 } kca__interrupt;
 
 /* The enclosing scope, to restore: one call may come inside another. */
@@ -31,10 +32,6 @@ typedef struct kca__interrupt_scope {
 
 kca__interrupt_scope kca__interrupt_begin(const kca__interrupt *asked);
 void kca__interrupt_end(kca__interrupt_scope before);
-
-/* Whether this thread is inside the `fn` of `asked`: a start or shutdown there would wait for the
- * call that asks, for ever. */
-bool kca__interrupt_is_asking(const kca__interrupt *asked);
 
 /* Whether this thread's call can ask the application. */
 bool kca__interrupt_is_set(void);

@@ -46,6 +46,8 @@ struct kca_delivery {
     kca__delivery_state state;
     kca__fate fate;
     bool in_lane;
+    bool handling;          /* a handler of the callback form runs with it */
+    bool let_go;            /* meanwhile the application has freed it */
     kca_delivery *all_next; /* of all that were ever made */
     kca_delivery *next;     /* of those that are free; of those that are out, oldest first */
     kca_delivery *previous;

@@ -119,6 +119,12 @@ bool kca__engine_settle(kca_delivery *d, int verdict);
 /* It is out, and its time is not over. */
 bool kca__engine_has_out(kca_delivery *d);
 
+/* Around a handler that the library calls. Until it has returned its delivery stays, though the
+ * application may free it inside. end: false: the handler has deferred it, it is the application's
+ * now, and may be freed already; true: it is the library's to give back. */
+void kca__engine_begin_handling(kca_delivery *d);
+bool kca__engine_end_handling(kca_delivery *d, int verdict);
+
 /* The application frees `d`. If it is still out, it is settled as failed. Then it comes again, or
  * its record is released (without the lock) and its place is free. May free the engine: the caller
  * must hold it in another way or not touch it again. */

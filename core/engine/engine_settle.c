@@ -225,6 +225,25 @@ static void give_back_and_unlock(kca__engine *e, kca_delivery *d) {
     kca__engine_release(e);
 }
 
+/* Only the thread that calls the handler knows the delivery. */
+void kca__engine_begin_handling(kca_delivery *d) {
+    d->handling = true;
+    d->let_go = false;
+}
+
+bool kca__engine_end_handling(kca_delivery *d, int verdict) {
+    if (verdict != KCA_DEFERRED) {
+        d->handling = false;
+        return true;
+    }
+    kca__engine *e = d->engine;
+    pthread_mutex_lock(&e->lock);
+    d->handling = false;
+    bool let_go = d->let_go;
+    pthread_mutex_unlock(&e->lock);
+    return let_go;
+}
+
 void kca__engine_give_back(kca_delivery *d) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
@@ -233,7 +252,12 @@ void kca__engine_give_back(kca_delivery *d) {
             d->error_text = kca__text_copy("it was freed without being settled");
         kca__engine_settle_locked(e, d, KCA_FAILED);
     }
-    give_back_and_unlock(e, d);
+    if (d->handling) {
+        d->let_go = true;
+        pthread_mutex_unlock(&e->lock);
+    } else {
+        give_back_and_unlock(e, d);
+    }
 }
 
 void kca__engine_withdraw(kca_delivery *d) {

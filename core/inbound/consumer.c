@@ -1,5 +1,6 @@
 #include "inbound/consumer.h"
 
+#include "base/callback.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "inbound/processors.h"
@@ -191,10 +192,10 @@ bool kca__consumer_is_handling(kca__consumer *c) {
     return handling;
 }
 
-void kca__consumer_stop(kca__consumer *c) {
+void kca__consumer_stop(kca__consumer *c, int64_t deadline) {
     pthread_mutex_lock(&c->lock);
     if (c->inbound)
-        kca__inbound_stop(c->inbound, KCA__CLOCK_NEVER);
+        kca__inbound_stop(c->inbound, deadline);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -231,17 +232,27 @@ static int ask_store(const kca__consumer *c, kca_delivery *d) {
     const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
     if (!c->store.seen || *id == '\0')
         return 0;
+    kca__callback this;
+    kca__callback_begin(&this, KCA__CALLBACK_STORE, c->setup.user);
     int seen = c->store.seen(id, c->store.user);
+    kca__callback_end(&this);
     if (seen < 0)
         kca__delivery_explain(d, "deduplication", "its store does not know whether it was handled");
     return seen;
 }
 
+static bool mark(const kca__consumer *c, const char *id) {
+    kca__callback this;
+    kca__callback_begin(&this, KCA__CALLBACK_STORE, c->setup.user);
+    bool marked = c->store.mark(id, c->store.user) == 0;
+    kca__callback_end(&this);
+    return marked;
+}
+
 /* It was handled: if that is not remembered, it may be handled again, and somebody should know. */
 static void tell_store(const kca__consumer *c, kca_delivery *d) {
     const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
-    if (!c->store.mark || *id == '\0' || !kca__engine_has_out(d) ||
-        c->store.mark(id, c->store.user) == 0)
+    if (!c->store.mark || *id == '\0' || !kca__engine_has_out(d) || mark(c, id))
         return;
     kca_error *error = kca__error_new(
         KCA_ERROR_HANDLER,
@@ -251,7 +262,18 @@ static void tell_store(const kca__consumer *c, kca_delivery *d) {
     kca__engine_fault(d->engine, error, d->event.topic, d->event.partition, d->offset);
 }
 
-int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
+static int call_handler(const kca__consumer *c, const kca__handler *handler, kca_delivery *d) {
+    kca__callback this;
+    kca__trace_context_set_current(d->message.texts[KCA__TEXT_TRACEPARENT],
+                                   d->message.texts[KCA__TEXT_TRACESTATE]);
+    kca__callback_begin(&this, KCA__CALLBACK_HANDLER, c->setup.user);
+    int verdict = handler->fn(d, handler->user);
+    kca__callback_end(&this);
+    kca__trace_context_set_current("", "");
+    return verdict;
+}
+
+static int handle(const kca__consumer *c, kca_delivery *d) {
     const char *name = d->message.texts[KCA__TEXT_NAME];
     const kca__handler *handler = kca__handlers_find(c->setup.handlers, name);
     if (!handler || !handler->fn) {
@@ -261,16 +283,20 @@ int kca__consumer_handle(const kca__consumer *c, kca_delivery *d) {
     int seen = ask_store(c, d);
     if (seen != 0)
         return seen < 0 ? KCA_FAILED : KCA_DUPLICATE;
-    kca__trace_context_set_current(d->message.texts[KCA__TEXT_TRACEPARENT],
-                                   d->message.texts[KCA__TEXT_TRACESTATE]);
-    int verdict = handler->fn(d, handler->user);
-    kca__trace_context_set_current("", "");
+    int verdict = call_handler(c, handler, d);
     if (verdict == KCA_DONE)
         tell_store(c, d);
     if (verdict >= KCA_DONE && verdict <= KCA_DUPLICATE)
         return verdict;
     kca__delivery_explain(d, "verdict", "its handler returned a number that is not a verdict");
     return KCA_FAILED;
+}
+
+bool kca__consumer_handle(const kca__consumer *c, kca_delivery *d, int *out_verdict) {
+    kca__engine_begin_handling(d);
+    int verdict = handle(c, d);
+    *out_verdict = verdict == KCA_DEFERRED ? KCA_FAILED : verdict;
+    return kca__engine_end_handling(d, verdict);
 }
 
 /* ---- while it runs ---- */
@@ -324,6 +350,13 @@ void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number) {
     kca_error *failure;
     leave(c, kca__clock_deadline(0), &failure);
     kca__error_free(failure);
+}
+
+void kca__consumer_stop_run(kca__consumer *c, uint64_t run_number) {
+    pthread_mutex_lock(&c->lock);
+    if (c->inbound && c->run_number == run_number)
+        kca__inbound_stop(c->inbound, KCA__CLOCK_NEVER);
+    pthread_mutex_unlock(&c->lock);
 }
 
 int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca__returned *returned,

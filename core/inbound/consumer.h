@@ -57,9 +57,9 @@ void kca__consumer_open(kca__consumer *c);
 /* The system shuts down. Gives how many deliveries the application has not settled. */
 int kca__consumer_close(kca__consumer *c, int64_t deadline);
 
-/* See kca_consumer_run and kca_consumer_stop. */
+/* See kca_consumer_run and kca_consumer_stop. What is out is waited for until the deadline. */
 kca_error *kca__consumer_run(kca__consumer *c);
-void kca__consumer_stop(kca__consumer *c);
+void kca__consumer_stop(kca__consumer *c, int64_t deadline);
 
 /* Deliveries of it are out. */
 bool kca__consumer_is_handling(kca__consumer *c);
@@ -70,11 +70,15 @@ kca_error *kca__consumer_start_pulling(uint64_t *out_run_number, kca__consumer *
 int kca__consumer_pull(kca__consumer *c, uint64_t run_number, kca__returned *returned,
                        kca_event **out, int max, int timeout_ms);
 void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number);
+
+/* As kca__consumer_stop, if that run still goes on. */
+void kca__consumer_stop_run(kca__consumer *c, uint64_t run_number);
 int kca__consumer_fd(kca__consumer *c, uint64_t run_number);
 kca_error *kca__consumer_why_ended(kca__consumer *c, uint64_t run_number);
 
-/* Runs the handler of the delivery's name; gives its verdict. */
-int kca__consumer_handle(const kca__consumer *c, kca_delivery *d);
+/* Runs the handler of the delivery's name; gives its verdict. False: it has deferred the delivery,
+ * which is the application's now, and may be freed already. */
+bool kca__consumer_handle(const kca__consumer *c, kca_delivery *d, int *out_verdict);
 
 /* See kca_consumer_pause, kca_consumer_resume and kca_consumer_seek. */
 kca_error *kca__consumer_set_paused(kca__consumer *c, const char *topic, int partition,

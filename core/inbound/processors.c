@@ -17,12 +17,8 @@ static void *process(void *argument) {
     kca_event *taken; /* the notes go elsewhere in this form: a delivery */
     while (kca__inbound_take(p->inbound, &returned, &taken, 1, KCA__CLOCK_NEVER) > 0) {
         kca_delivery *d = (kca_delivery *)taken;
-        int verdict = kca__consumer_handle(p->consumer, d);
-        /* A deferred one is the application's now: it may be freed already. */
-        if (verdict != KCA_DEFERRED) {
+        if (kca__consumer_handle(p->consumer, d, &returned.verdict))
             returned.done = d;
-            returned.verdict = verdict;
-        }
     }
     kca__engine_put_away(p->inbound->engine, &returned);
     return NULL;

@@ -128,9 +128,26 @@ kca_error *kca__message_reset(kca_message *m, const char *name) {
     return e;
 }
 
+kca_message *kca__message_keep(const kca_message *m) {
+    if (m->inbound)
+        return NULL;
+    kca_message *kept = (kca_message *)m; /* of the application's: not const */
+    kept->keepers++;
+    return kept;
+}
+
+void kca__message_let_go(kca_message *m) {
+    if (m && --m->keepers == 0 && m->freed)
+        kca__message_free(m);
+}
+
 void kca__message_free(kca_message *m) {
     if (!m || m->inbound)
         return;
+    if (m->keepers > 0) {
+        m->freed = true;
+        return;
+    }
     kca__json_payload_forget(m);
     kca__custom_headers_free(m);
     for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)

@@ -59,6 +59,9 @@ struct kca_message {
     kca__header *headers; /* custom ones */
     int header_count;
 
+    int keepers; /* outbound: calls that use it and may call the application meanwhile */
+    bool freed;  /* by the application, while a call keeps it */
+
     /* private to message.c, custom_headers.c, json_payload.c and old_wire.c */
     bool inbound;
     int json_state;            /* KCA__JSON_... */
@@ -79,6 +82,11 @@ void kca__message_clear_inbound(kca_message *m);
 /* An outbound message, for kca__message_free. */
 kca_error *kca__message_new(kca_message **out, const char *name);
 void kca__message_free(kca_message *m);
+
+/* Around a call inside which the application may free the message that it gave. keep gives what
+ * let_go takes: NULL for a delivery's message, which the application cannot free. */
+kca_message *kca__message_keep(const kca_message *m);
+void kca__message_let_go(kca_message *m);
 
 /* Makes an outbound message an empty one of this name, or without a name when that is refused; its
  * memory is kept. */

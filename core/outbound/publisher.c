@@ -1,5 +1,6 @@
 #include "outbound/publisher.h"
 
+#include "base/callback.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -302,10 +303,19 @@ static void wait_for_room(kca__publisher *p, size_t bytes, int64_t deadline) {
         kca__producer_serve(p->producer, kca__clock_left_ms(slice));
 }
 
+/* Nobody makes room while this thread waits: receipts fill the buffer, and it is in the middle of
+ * handing them out. */
+static bool waits_for_itself(kca__publisher *p) {
+    return kca__callback_is_inside(KCA__CALLBACK_EVENT_HANDLER) &&
+           kca__in_flight_filled_by(p->in_flight) == KCA__FILLED_BY_RECEIPTS;
+}
+
 static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes) {
     kca_error *e = kca__in_flight_take(out, p->in_flight, bytes);
     if (*out || e)
         return e;
+    if (waits_for_itself(p))
+        return kca__in_flight_full(p->in_flight, 0);
     int timeout_ms = p->options->buffer_timeout_ms;
     int64_t deadline = kca__clock_deadline(timeout_ms);
     while (!*out && !e && kca__interrupt_left_ms(deadline) != 0) {
@@ -314,6 +324,8 @@ static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes) {
             kca__in_flight_leave(p->in_flight);
         }
         e = kca__in_flight_take(out, p->in_flight, bytes);
+        if (!*out && !e && waits_for_itself(p))
+            break;
     }
     return *out || e ? e : kca__in_flight_full(p->in_flight, timeout_ms);
 }

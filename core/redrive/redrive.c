@@ -40,6 +40,15 @@ void kca__redrive_free(kca_redrive *r) {
     free(r);
 }
 
+kca_error *kca__redrive_copy(kca_redrive **out, const kca_redrive *r) {
+    kca_error *e = kca__redrive_new(out, r->connection, r->topic);
+    if (e || kca__options_copy(kca__redrive_options, *out, r))
+        return e;
+    kca__redrive_free(*out);
+    *out = NULL;
+    return kca__error_memory();
+}
+
 kca_error *kca__redrive_check(const kca_redrive *r) {
     if (r->error)
         return kca__error_copy(r->error);

@@ -30,6 +30,9 @@ extern const kca__option kca__redrive_options[];
 kca_error *kca__redrive_new(kca_redrive **out, const char *connection, const char *topic);
 void kca__redrive_free(kca_redrive *r);
 
+/* A copy without the first failure. */
+kca_error *kca__redrive_copy(kca_redrive **out, const kca_redrive *r);
+
 /* What no single setter can check. */
 kca_error *kca__redrive_check(const kca_redrive *r);
 

@@ -24,6 +24,8 @@ struct kca_queue {
     kca__event_queue *events; /* of the system, or of its logs; NULL: the consumer's */
     kca__consumer *consumer;
     uint64_t run_number; /* of the consumer's run that the queue was made for */
+    atomic_int users;    /* the application, until it frees the queue, and its dispatches */
+    atomic_bool freed;
 };
 
 #endif

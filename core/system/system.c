@@ -1,8 +1,10 @@
 #include "system/system.h"
 
+#include "base/callback.h"
 #include "base/error.h"
 #include "base/generation.h"
 #include "base/text.h"
+#include "system/call.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,7 @@ kca_error *kca__system_new(kca__system **out) {
         return kca__error_memory();
     kca__generation_watch();
     s->generation = kca__generation();
-    atomic_init(&s->handles, 1);
+    atomic_init(&s->users, 1);
     atomic_init(&s->holders, 1);
     kca__event_queue_init(&s->events);
     kca__event_queue_init(&s->logs);
@@ -49,6 +51,8 @@ static void free_system(kca__system *s) {
 /* Frees the application's `user` pointers: with its last handle, not with the memory, which a
  * delivery may keep. */
 static void free_users(kca__system *s) {
+    kca__callback this;
+    kca__callback_begin(&this, KCA__CALLBACK_FREE_USER, s);
     kca__handlers_close(&s->handlers);
     for (int i = 0; i < KCA__EVENT_TYPES; i++)
         if (s->event_handlers[i].free_user)
@@ -62,6 +66,7 @@ static void free_users(kca__system *s) {
             store->free_user(store->user);
         *store = (kca__deduplication_store){0};
     }
+    kca__callback_end(&this);
 }
 
 void kca__system_hold(kca__system *s) {
@@ -73,20 +78,49 @@ void kca__system_release(kca__system *s) {
         free_system(s);
 }
 
-void kca__system_hold_handle(kca__system *s) {
-    atomic_fetch_add(&s->handles, 1);
+/* ---- users ---- */
+
+/* Nobody has a handle any more, but calls go on: makes them end. */
+static void wind_up(kca__system *s) {
+    kca__system_dismiss_visits(s);
+    for (int i = 0; i < s->consumer_count; i++)
+        kca__consumer_stop(s->consumers[i], KCA__CLOCK_OVER);
 }
 
-void kca__system_release_handle(kca__system *s) {
-    if (atomic_fetch_sub(&s->handles, 1) != 1)
-        return;
-    /* In a forked child the threads are gone and locks may be held for ever, so the memory is left
-     * alone. */
-    if (kca__system_is_foreign(s))
-        return;
+static void close_system(kca__system *s) {
     kca__error_free(kca__system_shutdown(s, 0));
     free_users(s);
     kca__system_release(s);
+}
+
+/* In a forked child the threads are gone and locks may be held for ever, so the memory is left
+ * alone. */
+static void release_user(kca__system *s, int64_t user) {
+    if (kca__system_is_foreign(s))
+        return;
+    kca__system_hold(s); /* once it is no longer a user, another thread may close the system */
+    int64_t left = atomic_fetch_sub(&s->users, user) - user;
+    if (left == 0)
+        close_system(s);
+    else if (left % KCA__SYSTEM_CALL == 0)
+        wind_up(s);
+    kca__system_release(s);
+}
+
+void kca__system_hold_handle(kca__system *s) {
+    atomic_fetch_add(&s->users, 1);
+}
+
+void kca__system_release_handle(kca__system *s) {
+    release_user(s, 1);
+}
+
+void kca__call_enter(kca__system *s) {
+    atomic_fetch_add(&s->users, KCA__SYSTEM_CALL);
+}
+
+void kca__call_leave(kca__system *s) {
+    release_user(s, KCA__SYSTEM_CALL);
 }
 
 bool kca__system_is_foreign(const kca__system *s) {
@@ -278,8 +312,8 @@ kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler
         e = kca__handlers_add(&s->handlers, name, fn, user, free_user);
     unlock_after_adding(s);
     /* Outside the locks: a finalizer may call the library. */
-    if (e && free_user)
-        free_user(user);
+    if (e)
+        kca__callback_free_user(s, free_user, user);
     return e;
 }
 
@@ -292,10 +326,10 @@ kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_eve
     if (!e)
         *handler = (kca__event_handler){fn, user, free_user};
     unlock_after_adding(s);
-    if (e && free_user)
-        free_user(user);
-    else if (!e && old.free_user)
-        old.free_user(old.user);
+    if (e)
+        kca__callback_free_user(s, free_user, user);
+    else
+        kca__callback_free_user(s, old.free_user, old.user);
     return e;
 }
 
@@ -308,8 +342,7 @@ kca_error *kca__system_set_interrupt(kca__system *s, kca__interrupt interrupt) {
         s->interrupt = interrupt;
     }
     unlock_after_adding(s);
-    if (old.free_user)
-        old.free_user(old.user);
+    kca__callback_free_user(s, old.free_user, old.user);
     return e;
 }
 
@@ -336,7 +369,6 @@ kca_error *kca__system_set_deduplication_store(kca__system *s, const char *consu
         c->store = store;
     }
     unlock_after_adding(s);
-    if (old.free_user)
-        old.free_user(old.user);
+    kca__callback_free_user(s, old.free_user, old.user);
     return e;
 }

@@ -1,9 +1,10 @@
 /*
  * System: connections, publishers, consumers and handlers, started and shut down together.
  *
- * Two counts. `handles`: the application's handles (system, buses, consumers, queues); when the
- * last is freed, a started system is shut down. `holders`: the parts that need this memory; a
- * consumer's adapter is one as long as the application keeps one of its deliveries.
+ * Two counts. `users`: the application's handles (system, buses, consumers, queues), and its calls
+ * that may call it back; when the last is gone, a started system is shut down. `holders`: the parts
+ * that need this memory; a consumer's adapter is one as long as the application keeps one of its
+ * deliveries.
  */
 #ifndef KCA_SYSTEM_SYSTEM_H
 #define KCA_SYSTEM_SYSTEM_H
@@ -23,8 +24,10 @@ typedef struct kca__event_handler {
 
 enum { KCA__EVENT_TYPES = 7 };
 
+#define KCA__SYSTEM_CALL (INT64_C(1) << 32)
+
 typedef struct kca__system {
-    atomic_int handles;
+    _Atomic(int64_t) users; /* handles, and calls by KCA__SYSTEM_CALL each */
     atomic_int holders;
     unsigned generation; /* of forks; see generation.h */
     kca__event_queue events;

@@ -221,7 +221,7 @@ static int64_t await_handlers(kca__system *s, int64_t deadline) {
 static int close_consumers(kca__system *s, int64_t deadline) {
     int held = 0;
     for (int i = 0; i < s->consumer_count; i++)
-        kca__consumer_stop(s->consumers[i]);
+        kca__consumer_stop(s->consumers[i], KCA__CLOCK_NEVER);
     deadline = await_handlers(s, deadline);
     for (int i = 0; i < s->consumer_count; i++)
         held += kca__consumer_close(s->consumers[i], deadline);

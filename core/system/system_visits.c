@@ -59,13 +59,17 @@ static void visit_end(kca__system *s) {
 
 kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r, int timeout_ms) {
     kca_connection *connection = NULL;
+    kca_redrive *copy = NULL; /* the application may free its own when it is asked meanwhile */
     kca_error *e = kca__redrive_check(r);
     if (!e)
+        e = kca__redrive_copy(&copy, r);
+    if (!e)
         e = visit_begin(&connection, s, "redrive ", r->topic, r->connection);
-    if (e)
-        return e;
-    e = kca__redrive_do(out, r, connection, &s->log, &s->closing, timeout_ms);
-    visit_end(s);
+    if (!e) {
+        e = kca__redrive_do(out, copy, connection, &s->log, &s->closing, timeout_ms);
+        visit_end(s);
+    }
+    kca__redrive_free(copy);
     return e;
 }
 

@@ -32,6 +32,14 @@ static void check_ok(kca_error *e, const char *what) {
     check(!e, what);
 }
 
+static int ask(void *unused) {
+    return 0;
+}
+
+static int look_up(const char *id, void *unused) {
+    return 0;
+}
+
 static void check_declarations(kca_system *s) {
     kca_connection *connection;
     kca_publisher_builder *publisher;
@@ -47,9 +55,26 @@ static void check_declarations(kca_system *s) {
     check_forked(kca_system_set_event_handler(s, KCA_EVENT_FAULT, ignore_event, &second, free_user),
                  "set_event_handler");
     check(first.freed == 1 && second.freed == 1, "free_user runs once, also after fork");
+    check_forked(kca_system_set_interrupt(s, ask, &first, free_user), "set_interrupt");
+    check_forked(
+        kca_system_set_deduplication_store(s, "other", look_up, look_up, &second, free_user),
+        "set_deduplication_store");
+    check(first.freed == 2 && second.freed == 2, "free_user runs once, also after fork");
     kca_connection_free(connection);
     kca_publisher_builder_free(publisher);
     kca_consumer_builder_free(consumer);
+}
+
+static void check_visits(kca_system *s) {
+    kca_redrive *r;
+    char *text;
+    check_ok(kca_redrive_new(&r, "local", "dead"), "redrive_new");
+    check_forked(kca_system_redrive(s, r, -1, &text), "redrive");
+    check(!text, "out is NULL after a failure");
+    check_forked(kca_system_describe_cluster(s, "local", NULL, NULL, -1, &text),
+                 "describe_cluster");
+    check(!text, "out is NULL after a failure");
+    kca_redrive_free(r);
 }
 
 static void check_system(kca_system *s) {
@@ -68,7 +93,9 @@ static void check_system(kca_system *s) {
     check(!bus && !consumer && !queue && !text, "out is NULL after a failure");
     check_forked(kca_system_log_to_queue(s, KCA_LOG_DEBUG), "log_to_queue");
     check_forked(kca_system_log_to_stderr(s, KCA_LOG_OFF), "log_to_stderr");
+    check_forked(kca_system_log_queue(s, &queue), "log_queue");
     check_declarations(s);
+    check_visits(s);
 }
 
 static void check_others(const handles *h) {
@@ -81,9 +108,15 @@ static void check_others(const handles *h) {
     check_forked(kca_consumer_run(h->consumer), "run");
     check_forked(kca_consumer_queue(h->consumer, &queue), "consumer_queue");
     kca_consumer_stop(h->consumer);
+    check_forked(kca_consumer_pause(h->consumer, NULL, -1), "pause");
+    check_forked(kca_consumer_resume(h->consumer, NULL, -1), "resume");
+    check_forked(kca_consumer_seek(h->consumer, CHANNEL, 0, 0, -1), "seek");
+    check_forked(kca_consumer_seek_to_time(h->consumer, CHANNEL, 0, 0, -1), "seek_to_time");
+    check_forked(kca_delivery_publish(h->delivery, h->bus, h->message), "delivery_publish");
     kca_queue *const queues[] = {h->receipts, h->deliveries};
     for (int i = 0; i < 2; i++) {
         check(kca_queue_fd(queues[i]) == -1, "queue_fd");
+        check_forked(kca_queue_error(queues[i]), "queue_error");
         check(kca_queue_next(queues[i], &event, 1, -1) == -KCA_ERROR_FORKED, "queue_next");
         check(kca_queue_turn(queues[i], NULL, KCA_DONE, &event, -1) == -KCA_ERROR_FORKED,
               "queue_turn");

@@ -142,8 +142,8 @@ def test_a_handler_in_c_is_called_with_the_payload_and_breaks_nothing() -> None:
     system.shutdown()
 
 
-def test_a_handler_that_ends_the_process_has_not_failed() -> None:
-    system = declared(failure_policy="skip")
+def test_a_handler_that_ends_the_process_has_failed_and_its_message_comes_again() -> None:
+    system = declared(failure_policy="skip", max_attempts=2)
 
     @system.handler("a")
     def handle(order: Any) -> None:
@@ -155,7 +155,7 @@ def test_a_handler_that_ends_the_process_has_not_failed() -> None:
             system.consumer("shop", amount_of_processors=2).run()
         finally:
             [consumer] = system.description()["consumers"]
-    assert (consumer["handled"], consumer["failed"], consumer["skipped"]) == (0, 0, 0)
+    assert (consumer["handled"], consumer["failed"], consumer["skipped"], consumer["retried"]) == (0, 1, 0, 0)
 
 
 def test_nothing_is_left_of_many() -> None:

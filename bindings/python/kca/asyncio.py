@@ -32,7 +32,21 @@ from .queue import MAKERS, SLICE_MS, Receipt
 from .receipts import Publishing, Receipts
 from .system import HASTY_MS, SHUTDOWN_MS, BaseSystem, Declaration
 from .system import log as system_log
-from .work import DONE, DUPLICATE, Answer, Prepared, answer_of, failure, log, not_known, not_marked, settle
+from .work import (
+    DONE,
+    DUPLICATE,
+    ENDS,
+    Answer,
+    DeduplicationStore,
+    Prepared,
+    answer_of,
+    failed,
+    failure,
+    log,
+    not_known,
+    not_marked,
+    settle,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -165,6 +179,10 @@ class Consumer(BaseConsumer):
         super().__init__(*arguments)
         # Queues of loops over it that ended early, and the tasks that leave them.
         self._left: list[Any] = []
+        # The task of the run, whether that breaks off its handlers, and the exception of a handler that is to end it.
+        self._run: asyncio.Task[Any] | None = None
+        self._breaks_off = False
+        self._ended_by: BaseException | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
@@ -207,8 +225,11 @@ class Consumer(BaseConsumer):
         """Joins the group and handles deliveries until `stop`, shutdown or cancellation.
 
         A handler that returns has done its work, one that raises `Rejected` rejects the message, and one that raises
-        anything else has failed. A cancelled `run` stops, waits for the handlers that run, and commits. Cancelled once
-        more, it cancels the handlers, and their messages come again after the next start.
+        anything else has failed; so has one that is cancelled by itself. `SystemExit` and `KeyboardInterrupt` of a
+        handler also end `run`, which raises them when its other handlers have ended.
+
+        A cancelled `run` stops, waits for the handlers that run, and commits. Cancelled once more, it cancels the
+        handlers, and their messages come again after the next start.
 
         Raises:
             Error: the error that ended the consumer.
@@ -216,13 +237,18 @@ class Consumer(BaseConsumer):
         self._work.begin(self.name)
         queue = await self._join()
         running: set[asyncio.Task[None]] = set()
+        self._run, self._breaks_off, self._ended_by = asyncio.current_task(), False, None
         try:
-            await self._pull(queue, running)
+            try:
+                await self._pull(queue, running)
+            finally:
+                self.stop()
+                await self._finish(running)
+            if self._ended_by:
+                raise self._ended_by
             with suppress(StoppedError):
                 _kca.kca_queue_error(queue)
         finally:
-            self.stop()
-            await self._finish(running)
             await _in_executor(_kca.kca_queue_free, queue)
 
     async def _pull(self, queue: Any, running: set[asyncio.Task[None]]) -> None:
@@ -233,63 +259,106 @@ class Consumer(BaseConsumer):
                 events = _kca.take(queue, free, 0) if free else []
             except StoppedError:
                 return
-            for kind, *parts in events:
+            if not events:
+                await wake.wait(for_queue=free > 0)
+            while events:  # and none of them is kept here: it has a place of the queue
+                kind, *parts = events.pop(0)
                 if kind != _DELIVERY:
                     self._work.tell(MAKERS[kind](*parts))  # type: ignore[arg-type]
                     continue
                 task = asyncio.create_task(self._handle_delivery(Delivery(*parts)))
+                del parts
                 running.add(task)
                 task.add_done_callback(running.discard)
                 task.add_done_callback(wake.now)
-            if not events:
-                await wake.wait(for_queue=free > 0)
+                del task
 
-    @staticmethod
-    async def _finish(running: set[asyncio.Task[None]]) -> None:
+    async def _finish(self, running: set[asyncio.Task[None]]) -> None:
         """Waits for the handlers."""
         try:
             while running:
                 await asyncio.wait(set(running))
         except asyncio.CancelledError:
-            for task in running:
-                task.cancel()
+            self._break_off(running)
             await asyncio.wait(set(running))
             raise
 
+    def _break_off(self, running: set[asyncio.Task[None]]) -> None:
+        """Cancels the handlers; their messages have not failed, and come again."""
+        self._breaks_off = True
+        for task in running:
+            task.cancel()
+
     async def _handle_delivery(self, d: Delivery) -> None:
-        handled.set(d)
+        traced = bool(d.trace_context[0])
+        if traced:  # else there is nothing to hand on; and a timer may keep the context for long
+            handled.set(d)
         try:
-            with tracing.Inside(d) if self._work.traced else nullcontext():
+            with tracing.Inside(d) if traced and self._work.traced else nullcontext():
                 answer = await self._answer(d)
-        except asyncio.CancelledError as e:
-            if _is_cancelled():
+        except BaseException as e:
+            if isinstance(e, asyncio.CancelledError) and self._is_broken_off():
                 return self._work.abandon(d)
-            answer = failure(e)  # something that it awaited was cancelled, and not it
+            if isinstance(e, ENDS):  # run raises it: raised here, it would break out of the loop at once
+                self._ended_by = e
+                self.stop()
+                answer = failed(e)
+            else:
+                answer = failure(e)
         settle(d, answer)
+        # Who keeps the exception may keep this call and its context, and would keep a place of the queue.
+        handled.set(None)
+        del d
+
+    def _is_broken_off(self) -> bool:
+        """Whether the handler is cancelled because the application ends; else it was its own doing, which fails."""
+        return self._breaks_off or _is_cancelled(self._run)
 
     async def _answer(self, d: Delivery) -> Answer:
         found = self._work.prepared(d)
         if not isinstance(found, Prepared):
             return found
         try:
-            if found.store and await _awaited(found.store.seen(d.message_id)):
-                return DUPLICATE
-        except Exception as e:
-            return not_known(e)
+            if found.store and (known := await self._known(found.store, d)) is not DONE:
+                return known
+            answer = await self._call(found)
+            if found.store and answer is DONE:
+                await self._mark(found.store, d)
+            return answer
+        finally:
+            del d, found
+
+    @staticmethod
+    async def _call(found: Prepared) -> Answer:
+        function, arguments, is_async = found.function, found.arguments, found.is_async
+        del found
+        if is_async:
+            return answer_of(await function(*arguments))
+        context = contextvars.copy_context()
+        call = partial(context.run, _outcome, function, arguments)
         try:
-            if found.is_async:
-                answer = answer_of(await found.function(*found.arguments))
-            else:
-                run = partial(contextvars.copy_context().run, found.function, *found.arguments)
-                answer = answer_of(await asyncio.get_running_loop().run_in_executor(None, run))
-        except Exception as e:
-            return failure(e)
-        if found.store and answer is DONE:
-            try:
-                await _awaited(found.store.mark(d.message_id))
-            except Exception as e:
-                not_marked(d, e)
-        return answer
+            return await asyncio.get_running_loop().run_in_executor(None, call)
+        finally:
+            context.run(handled.set, None)
+
+    @staticmethod
+    async def _mark(store: DeduplicationStore, d: Delivery) -> None:
+        try:
+            await _awaited(store.mark(d.message_id))
+        except BaseException as e:
+            not_marked(d, e)
+            if isinstance(e, ENDS):
+                raise
+
+    @staticmethod
+    async def _known(store: DeduplicationStore, d: Delivery) -> Answer:
+        """What the store says: DONE when the message is to be handled."""
+        try:
+            return DUPLICATE if await _awaited(store.seen(d.message_id)) else DONE
+        except (*ENDS, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as e:
+            return not_known(e)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Consumer]:
@@ -313,10 +382,19 @@ class Consumer(BaseConsumer):
         return _Deliveries(self)
 
 
-def _is_cancelled() -> bool:
-    """Whether the current task is cancelled. Python 3.10 does not tell: there every CancelledError counts."""
-    task: Any = asyncio.current_task()
-    return not hasattr(task, "cancelling") or task.cancelling() > 0
+def _is_cancelled(task: Any) -> bool:
+    """Whether the task is cancelled. Python 3.10 does not tell."""
+    return hasattr(task, "cancelling") and bool(task.cancelling())
+
+
+def _outcome(function: Any, arguments: tuple[Any, ...]) -> Answer:
+    """The outcome of a plain function, on a thread of the executor: of some exceptions the loop would never hear."""
+    try:
+        return answer_of(function(*arguments))
+    except ENDS:
+        raise
+    except BaseException as e:
+        return failure(e)
 
 
 async def _awaited(value: Any) -> Any:

@@ -109,6 +109,7 @@ class Consumer(BaseConsumer):
 
         A handler that returns has done its work, one that raises `Rejected` rejects the message, and one that raises
         anything else has failed; a handler may also return `FAILED`, `REJECTED`, `DUPLICATE` or `DEFERRED`.
+        `SystemExit` and `KeyboardInterrupt` of a handler also end `run`, which raises them.
 
         Ctrl-C stops `run`: it waits for the handlers that run, commits, and raises `KeyboardInterrupt`. After a second
         Ctrl-C it does not wait for the handlers.
@@ -120,7 +121,7 @@ class Consumer(BaseConsumer):
         self._work.begin(self.name)
         queue = self.queue()
         try:
-            with _stopping_at_interrupt(self.stop) as on_main_thread:
+            with _stopping_at_interrupt(self.stop, self._work) as on_main_thread:
                 self._process_all(queue, on_main_thread)
             with suppress(StoppedError):
                 _kca.kca_queue_error(queue._handle)
@@ -144,7 +145,10 @@ class Consumer(BaseConsumer):
         for other in others:
             other.start()
         try:
-            self._process(queue, _poller(queue) if on_main_thread else None)
+            try:
+                self._process(queue, _poller(queue) if on_main_thread else None)
+            except SystemExit as e:  # it waits for the handlers of the others
+                ends.insert(0, e)
             for other in others:
                 other.join()
         except Exception:
@@ -158,7 +162,7 @@ class Consumer(BaseConsumer):
     def _process(self, queue: Queue, poller: select.poll | None) -> None:
         """Handles deliveries until the consumer has stopped."""
         work, timeout_ms = self._work, 0 if poller else -1
-        served = work.served()
+        served = work.served(self.stop)
         inside = handled.set(None)
         try:
             while True:
@@ -181,7 +185,7 @@ def _poller(queue: Queue) -> select.poll:
 
 
 @contextmanager
-def _stopping_at_interrupt(stop: Callable[[], None]) -> Iterator[bool]:
+def _stopping_at_interrupt(stop: Callable[[], None], work: Work) -> Iterator[bool]:
     """Has Ctrl-C call `stop` and raise at the end: on the main thread, unless the application handles Ctrl-C itself."""
     on_main_thread = threading.current_thread() is threading.main_thread()
     if not on_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -192,6 +196,7 @@ def _stopping_at_interrupt(stop: Callable[[], None]) -> Iterator[bool]:
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal interrupted
         if interrupted:
+            work.interrupted = True
             raise KeyboardInterrupt
         interrupted = True
         stop()

@@ -165,7 +165,9 @@ class BaseSystem(Generic[B, C]):
         The consumer calls the store's `seen(message_id)` before a handler runs; when `seen` raises, the delivery fails.
         It calls `mark(message_id)` after the handler has done its work.
         """
-        if not self._runs_coroutines and any(map(inspect.iscoroutinefunction, (store.seen, store.mark))):
+        if not self._runs_coroutines and any(
+            inspect.iscoroutinefunction(getattr(store, method, None)) for method in ("seen", "mark")
+        ):
             raise TypeError(f"consumer {consumer}: a store with coroutine functions needs a system of kca.asyncio")
         self._work.stores[consumer] = store
         return self

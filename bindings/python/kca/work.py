@@ -6,6 +6,8 @@ import inspect
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import partial
+from types import TracebackType
 from typing import Any, Protocol
 
 from . import tracing
@@ -17,6 +19,8 @@ from .queue import End, Event, Fault, Log, Rebalance, Receipt
 Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
 DUPLICATE: Answer = (Verdict.DUPLICATE, "", "")
+# What ends the process, not only a handler.
+ENDS = (KeyboardInterrupt, SystemExit)
 MISFITS = (Mismatched, PayloadError, ValueError, RecursionError)
 
 log = logging.getLogger("kca.consumer")
@@ -46,6 +50,7 @@ class Work:
         # Deliveries whose handlers were interrupted; they stay unsettled. Hasty: a shutdown need not wait for handlers.
         self.abandoned: list[Delivery] = []
         self.hasty = False
+        self.interrupted = False  # by a second Ctrl-C
 
     def begin(self, consumer: str) -> None:
         """Prepares a consumer's run."""
@@ -68,10 +73,12 @@ class Work:
         if listener:
             try:
                 listener(event)
-            except Exception:
-                log.exception("a listener to %s failed", type(event).__name__)
+            except ENDS:
+                raise
+            except BaseException as e:
+                say(logging.ERROR, f"a listener to {type(event).__name__} failed", e)
         elif isinstance(event, Fault):
-            log.warning("%s", event.error)
+            say(logging.WARNING, str(event.error))
 
     # ---- deliveries, on threads ----
 
@@ -79,14 +86,15 @@ class Work:
         """Runs the handler, and settles the delivery by its outcome."""
         try:
             answer = self.answer(d)
-        except BaseException:
-            self.abandon(d)
+        except BaseException as e:
+            self.broken_off(_go_on, d, e)
             raise
         settle(d, answer)
 
-    def served(self) -> tuple[Any, ...]:
-        """The arguments of `serve`, in its order."""
-        asked = Delivery, self.handlers, self.stores, self.traced, handled.set, self.answer, self.abandon
+    def served(self, stop: Callable[[], None]) -> tuple[Any, ...]:
+        """The arguments of `serve`, in its order; `stop` ends the consumer."""
+        broken_off = partial(self.broken_off, stop)
+        asked = Delivery, self.handlers, self.stores, self.traced, handled.set, self.answer, broken_off
         return *asked, DONE, told, failure, misfit
 
     def answer(self, d: Delivery) -> Answer:
@@ -95,8 +103,22 @@ class Work:
         try:
             with tracing.Inside(d) if self.traced and d._traced else nullcontext():
                 return self._answer(d)
+        except ENDS:
+            raise
+        except BaseException as e:
+            return failure(e)
         finally:
             handled.reset(inside)
+
+    def broken_off(self, stop: Callable[[], None], d: Delivery, why: BaseException | None) -> None:
+        """The process is to end, by an exception in the handler: that has failed. It ends the consumer first: a failure
+        that would be tried again comes again after the next start. None: the handler has not begun.
+        """
+        stop()
+        if why is None or (self.interrupted and isinstance(why, KeyboardInterrupt)):
+            self.abandon(d)
+        else:
+            settle(d, failed(why))
 
     def abandon(self, d: Delivery) -> None:
         """Leaves a delivery unsettled, so that it comes again: the process ends, and its handler was interrupted."""
@@ -106,7 +128,7 @@ class Work:
     def is_over(self) -> None:
         """The system was shut down."""
         self.abandoned.clear()
-        self.hasty = False
+        self.hasty = self.interrupted = False
 
     def _answer(self, d: Delivery) -> Answer:
         found = self.prepared(d)
@@ -114,10 +136,7 @@ class Work:
             return found
         if found.store:
             return self._answer_once(d, found.function, found.arguments, found.store)
-        try:
-            return answer_of(found.function(*found.arguments))
-        except Exception as e:
-            return failure(e)
+        return answer_of(found.function(*found.arguments))
 
     @staticmethod
     def _answer_once(d: Delivery, function: Any, arguments: tuple[Any, ...], store: DeduplicationStore) -> Answer:
@@ -125,17 +144,18 @@ class Work:
         try:
             if known(store.seen(d.message_id)):
                 return DUPLICATE
-        except Exception as e:
+        except ENDS:
+            raise
+        except BaseException as e:
             return not_known(e)
-        try:
-            answer = answer_of(function(*arguments))
-        except Exception as e:
-            return failure(e)
+        answer = answer_of(function(*arguments))
         if answer is DONE:
             try:
                 known(store.mark(d.message_id))
-            except Exception as e:
+            except BaseException as e:
                 not_marked(d, e)
+                if isinstance(e, ENDS):
+                    raise
         return answer
 
     # ---- deliveries, in a loop ----
@@ -147,7 +167,9 @@ class Work:
             return unhandled(d)
         try:
             arguments = handler.arguments(d)
-        except Exception as e:
+        except ENDS:
+            raise
+        except BaseException as e:
             return misfit(e)
         store = self.stores.get(d.consumer) if self.stores else None
         return Prepared(handler, arguments, store if store and d.message_id else None)
@@ -204,15 +226,17 @@ def told(result: Any) -> Answer:
     """The answer for a handler's result; a result that no handler here may return is a failure."""
     try:
         return answer_of(result)
-    except Exception as e:
+    except ENDS:
+        raise
+    except BaseException as e:
         return failure(e)
 
 
-def misfit(e: Exception) -> Answer:
+def misfit(e: BaseException) -> Answer:
     """The answer when making a handler's arguments failed: the payload does not fit the annotation, or a validator of
     the application's raised something else.
     """
-    return (Verdict.REJECTED, "payload", str(e)) if isinstance(e, MISFITS) else failure(e)
+    return (Verdict.REJECTED, "payload", text_of(e)) if isinstance(e, MISFITS) else failure(e)
 
 
 def failure(e: BaseException) -> Answer:
@@ -220,23 +244,63 @@ def failure(e: BaseException) -> Answer:
     travel with a dead letter.
     """
     if isinstance(e, Rejected):
-        return Verdict.REJECTED, type(e).__name__, str(e)
-    log.info("a handler failed", exc_info=e)
-    return Verdict.FAILED, type(e).__name__, str(e)
+        return Verdict.REJECTED, type(e).__name__, text_of(e)
+    e.__traceback__ = _of_handler(e.__traceback__)
+    say(logging.INFO, "a handler failed", e)
+    return failed(e)
 
 
-def not_known(e: Exception) -> Answer:
+def failed(e: BaseException) -> Answer:
+    """The answer when a handler raised what is raised to the application, too."""
+    return Verdict.FAILED, type(e).__name__, text_of(e)
+
+
+def _of_handler(whole: TracebackType | None) -> TracebackType | None:
+    """The traceback without the calls inside kca: these have the delivery, which who keeps the exception would keep."""
+    own = whole
+    while own and own.tb_frame.f_globals.get("__package__") == __package__:
+        own = own.tb_next
+    return own
+
+
+def text_of(e: BaseException) -> str:
+    """The exception's text, also when its own code does not give one."""
+    try:
+        return str(e)
+    except BaseException as odd:
+        return f"its text cannot be read, {type(odd).__name__}"
+
+
+def say(level: int, text: str, e: BaseException | None = None) -> None:
+    """Logs; whatever the application's handlers and filters of the log do, it goes on."""
+    with suppress(BaseException):
+        log.log(level, "%s", text, exc_info=e)
+
+
+def not_known(e: BaseException) -> Answer:
     """The answer when the store did not say whether the message was handled."""
-    return Verdict.FAILED, "deduplication", f"{type(e).__name__}: {e}"
+    return Verdict.FAILED, "deduplication", f"{type(e).__name__}: {text_of(e)}"
 
 
-def not_marked(d: Delivery, e: Exception) -> None:
+def not_marked(d: Delivery, e: BaseException) -> None:
     """Logs that a handled message is not marked: it counts as done, but would be handled if it came again."""
-    log.error("consumer %s: message %s was handled, but could not be marked: %s", d.consumer, d.message_id, e)
+    say(
+        logging.ERROR,
+        f"consumer {d.consumer}: message {d.message_id} was handled, but could not be marked: {text_of(e)}",
+    )
 
 
 def settle(d: Delivery, answer: Answer) -> None:
     """Settles a delivery, unless it is deferred."""
-    if answer[0] is not Verdict.DEFERRED:
-        with suppress(StateError):  # the delivery's time is over, or its partition gone: the message comes again
-            d.settle(*answer)
+    if answer[0] is Verdict.DEFERRED:
+        return
+    try:
+        d.settle(*answer)
+    except StateError:
+        pass  # the delivery's time is over, or its partition gone: the message comes again
+    except Exception as e:
+        say(logging.ERROR, f"a delivery was not settled, which counts as failed: {text_of(e)}")
+
+
+def _go_on() -> None:
+    """Ends nothing: the application itself takes the deliveries."""

@@ -48,9 +48,8 @@ class AsyncTestedSystem(Tested):
     async def close(self) -> None:
         """Shuts the system down; it is then as it was before."""
         try:
-            for task in self._running:
-                task.cancel()
             for consumer in self._consumers.values():
+                consumer._break_off(self._running)
                 consumer.stop()
             for queue in self._queues.values():
                 await _in_executor(_kca.kca_queue_free, queue)
