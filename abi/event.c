@@ -58,6 +58,18 @@ const char *kca_event_consumer(const kca_event *e) {
     return e && e->consumer ? e->consumer : "";
 }
 
+const char *kca_event_connection(const kca_event *e) {
+    return e && e->connection ? e->connection : "";
+}
+
+int kca_event_state(const kca_event *e) {
+    return e ? e->state : 0;
+}
+
+int64_t kca_event_since_ms(const kca_event *e) {
+    return e ? e->since_ms : 0;
+}
+
 int kca_event_assignment_count(const kca_event *e) {
     return e ? e->assignment_count : 0;
 }

@@ -21,8 +21,10 @@ const kca_error *kca_publisher_builder_error(const kca_publisher_builder *b) {
 }
 
 static kca__options options_of(kca_publisher_builder *b) {
-    return (kca__options){
-        kca__publisher_options, b, {"publisher", b ? b->topic : NULL, b ? &b->error : NULL}, NULL};
+    return (kca__options){kca__publisher_options,
+                          b,
+                          {"publisher", b ? b->topic : NULL, b ? &b->error : NULL},
+                          b ? &b->given : NULL};
 }
 
 void kca_publisher_builder_with_max_attempts(kca_publisher_builder *b, int attempts) {

@@ -68,6 +68,21 @@ kca_event *kca__event_new_end(const char *consumer, const char *topic, int parti
     return e;
 }
 
+kca_event *kca__event_new_state(int state, int64_t since_ms, const char *connection,
+                                const char *consumer, kca_error *error) {
+    kca_event *e = new_event(KCA_EVENT_STATE, connection, consumer);
+    if (!e) {
+        kca__error_free(error);
+        return NULL;
+    }
+    e->connection = (const char *)(e + 1);
+    e->consumer = e->connection + strlen(connection) + 1;
+    e->state = state;
+    e->since_ms = since_ms;
+    e->error = error;
+    return e;
+}
+
 kca_event *kca__event_new_rebalance(int rebalance, const char *consumer, int count) {
     kca_event *e = new_event(KCA_EVENT_REBALANCE, consumer, "");
     if (!e)

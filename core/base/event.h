@@ -24,8 +24,11 @@ struct kca_event {
     int partition;
     const char *component;
     const char *text;
-    const char *consumer; /* of a rebalance or an end */
-    int rebalance;        /* KCA_REBALANCE_...; of a rebalance, as the next two */
+    const char *consumer;   /* of a rebalance, an end or a state */
+    const char *connection; /* of a state, as the next two */
+    int state;              /* KCA_STATE_... */
+    int64_t since_ms;
+    int rebalance; /* KCA_REBALANCE_...; of a rebalance, as the next two */
     int assignment_count;
     struct kca__assignment *assignments;
 };
@@ -44,6 +47,11 @@ kca_event *kca__event_new_log(int level, const char *component, const char *text
 /* The end of a partition; NULL when memory is out. */
 kca_event *kca__event_new_end(const char *consumer, const char *topic, int partition,
                               int64_t offset);
+
+/* A state of a consumer, or for "" of the connection itself; NULL when memory is out. Takes `error`
+ * in any case. */
+kca_event *kca__event_new_state(int state, int64_t since_ms, const char *connection,
+                                const char *consumer, kca_error *error);
 
 /* A rebalance of `count` partitions, NULL when memory is out; kca__event_set_assignment then sets
  * each partition, false when memory is out. */

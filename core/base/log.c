@@ -54,6 +54,11 @@ void kca__log_mask(kca__log *log, char *text) {
     pthread_mutex_unlock(&log->lock);
 }
 
+bool kca__log_is_off(kca__log *log) {
+    return atomic_load(&log->stderr_level) == KCA_LOG_OFF &&
+           atomic_load(&log->queue_level) == KCA_LOG_OFF;
+}
+
 static void write_stderr(int level, const char *component, const char *text) {
     static const char *const names[] = {"", "ERROR", "WARN ", "INFO ", "DEBUG"};
     char when[20];

@@ -35,4 +35,7 @@ void kca__log_mask(kca__log *log, char *text);
 void kca__log_write(kca__log *log, int level, const char *component, const char *name,
                     const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* Nobody has asked for logs. */
+bool kca__log_is_off(kca__log *log);
+
 #endif

@@ -165,6 +165,21 @@ kca_error *kca__connection_open(kca_connection *c) {
     return c->tls ? kca__tls_check(c->name, &tls) : NULL;
 }
 
+static void tell(void *connection, kca_event *e) {
+    kca_connection *c = connection;
+    kca__event_queue_push_note(c->queue, e);
+}
+
+void kca__connection_be_watched(kca_connection *c, kca__watch *w) {
+    c->watch = w;
+    c->watched = (kca__watched){.kind = "connection",
+                                .name = c->name,
+                                .connection = c,
+                                .well = KCA_STATE_CONNECTED,
+                                .owner = c,
+                                .tell = tell};
+}
+
 void kca__connection_close(kca_connection *c) {
     kca__embedded_broker_close(c->embedded);
     c->embedded = NULL;

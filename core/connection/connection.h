@@ -13,6 +13,7 @@
 #include "base/option_table.h"
 #include "connection/embedded_broker.h"
 #include "connection/tls.h"
+#include "connection/watch.h"
 #include "kafka/client.h"
 #include "kafka/property.h"
 
@@ -28,12 +29,15 @@ struct kca_connection {
     const char *sasl_mechanism; /* NULL: no SASL, or by with_property */
     char *sasl_user;
     char *sasl_password;
+    int fault_after_ms;
     kca__properties properties;
     kca_error *error;
 
     /* of the system's copy, while started */
     kca__log *log;
     kca__event_queue *queue;
+    kca__watch *watch;
+    kca__watched watched; /* its producers' clients */
     kca__embedded_broker *embedded;
     int certificate_fd; /* PEM text shown to librdkafka as a file; -1: none */
 };
@@ -61,11 +65,20 @@ kca_error *kca__connection_open(kca_connection *c);
  * the error says why it cannot be reached. */
 kca_error *kca__connection_reach(kca_connection *c, kca__client *client, int64_t deadline);
 
+/* Why the cluster does not answer this client now; looks until the deadline at most. */
+kca_error *kca__connection_why_not(kca_connection *c, kca__client *client, int64_t deadline);
+
+/* It accepts certificates that a diagnosis would blame. */
+bool kca__connection_is_lenient(const kca_connection *c);
+
 /* Whether the consumer's topic exists, and its one partition (-1: none is named). A topic that does
  * not exist is only a warning: it may come. Brokers that create topics on demand create it now. */
 kca_error *kca__connection_look_for(const kca_connection *c, kca__client *client,
                                     const char *consumer, const char *topic, int partition,
                                     int64_t deadline);
+
+/* Its state is kept by `w` from now on, which must outlive it. */
+void kca__connection_be_watched(kca_connection *c, kca__watch *w);
 
 /* Ends the embedded broker; the connection's clients must be closed before. */
 void kca__connection_close(kca_connection *c);

@@ -49,5 +49,11 @@ const kca__option kca__connection_options[] = {
      .sets = "sasl.password",
      .refusal = KCA__REFUSED_NOWHERE,
      .hidden = true},
+    {.name = "fault_after_ms",
+     OPTION(fault_after_ms),
+     .kind = KCA__OPTION_INT,
+     .least = 0,
+     .most = 86400000,
+     .initial = 30000},
     {.name = NULL},
 };

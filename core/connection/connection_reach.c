@@ -61,8 +61,7 @@ static rd_kafka_resp_err_t ask(kca__client *client, int64_t deadline) {
     return err;
 }
 
-/* A lenient connection accepts certificates that the diagnosis would blame. */
-static bool is_lenient(const kca_connection *c) {
+bool kca__connection_is_lenient(const kca_connection *c) {
     return kca__properties_get(&c->properties, "enable.ssl.certificate.verification") ||
            kca__properties_get(&c->properties, "ssl.endpoint.identification.algorithm");
 }
@@ -77,7 +76,7 @@ static kca_error *why_not(kca_connection *c, kca__client *client, int64_t deadli
     *definite = code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
     if (*definite)
         return authentication_error(c, trouble);
-    if (c->embedded || is_lenient(c))
+    if (c->embedded || kca__connection_is_lenient(c))
         return code ? other_error(c, trouble, false) : NULL;
     kca__tls tls = kca__connection_tls(c);
     int left = kca__clock_left_ms(deadline);
@@ -103,6 +102,12 @@ kca_error *kca__connection_reach(kca_connection *c, kca__client *client, int64_t
         if (kca__interrupt_left_ms(deadline) == 0)
             break;
     }
+    return reason ? reason : other_error(c, "", true);
+}
+
+kca_error *kca__connection_why_not(kca_connection *c, kca__client *client, int64_t deadline) {
+    bool definite;
+    kca_error *reason = why_not(c, client, deadline, &definite);
     return reason ? reason : other_error(c, "", true);
 }
 

@@ -407,6 +407,15 @@ kca__engine_counts kca__consumer_count(kca__consumer *c) {
     return counts;
 }
 
+kca__state kca__consumer_state(kca__consumer *c) {
+    kca__state state = {0};
+    pthread_mutex_lock(&c->lock);
+    if (c->inbound)
+        state = kca__watch_look(c->connection->watch, &c->inbound->watched);
+    pthread_mutex_unlock(&c->lock);
+    return state;
+}
+
 const char *kca__consumer_form(kca__consumer *c) {
     pthread_mutex_lock(&c->lock);
     const char *form = !c->inbound ? "idle" : c->running ? "running" : "pulling";

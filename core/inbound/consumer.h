@@ -88,6 +88,9 @@ kca_error *kca__consumer_seek(kca__consumer *c, const char *topic, int partition
 
 kca__engine_counts kca__consumer_count(kca__consumer *c);
 
+/* Of its run; stopped while none runs. */
+kca__state kca__consumer_state(kca__consumer *c);
+
 /* "idle", "running" or "pulling". */
 const char *kca__consumer_form(kca__consumer *c);
 

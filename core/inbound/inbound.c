@@ -163,6 +163,34 @@ static void let_go(void *owner) {
     setup.let_go(setup.user);
 }
 
+static void hold(void *inbound) {
+    kca__engine_hold(((kca__inbound *)inbound)->engine);
+}
+
+static void release(void *inbound) {
+    kca__engine_release(((kca__inbound *)inbound)->engine);
+}
+
+static void tell(void *inbound, kca_event *e) {
+    kca__engine_note(((kca__inbound *)inbound)->engine, e);
+}
+
+/* In a group it is well once it has joined; else at once, for start has reached the cluster. */
+static void begin_watching(kca__inbound *in, kca_connection *connection) {
+    bool in_group = in->options->partition == KCA_PARTITION_ASSIGNED;
+    in->watched = (kca__watched){.kind = "consumer",
+                                 .name = in->options->name,
+                                 .connection = connection,
+                                 .well = in_group ? KCA_STATE_JOINED : KCA_STATE_CONNECTED,
+                                 .owner = in,
+                                 .hold = hold,
+                                 .release = release,
+                                 .tell = tell};
+    kca__watch_listen(&in->watched, in->client);
+    kca__watch_add(connection->watch, &in->watched, in->client,
+                   in_group ? KCA_STATE_CONNECTING : KCA_STATE_CONNECTED);
+}
+
 static kca_error *open_client(kca__inbound *in, kca_connection *connection) {
     char *who = kca__text_format("consumer %s", in->options->name);
     if (!who)
@@ -194,9 +222,12 @@ static kca_error *join(kca__inbound *in, kca_connection *connection) {
         e = kca__transaction_open(&in->transaction, in, in->setup.largest_bytes);
     if (e)
         return e;
-    if (!kca__thread_start(&in->poller, kca__poller_run, in))
+    begin_watching(in, connection);
+    if (!kca__thread_start(&in->poller, kca__poller_run, in)) {
+        kca__watch_remove(connection->watch, &in->watched);
         return kca__error_new(KCA_ERROR_MEMORY, "consumer %s: no thread can be started",
                               in->options->name);
+    }
     in->has_poller = true;
     return NULL;
 }

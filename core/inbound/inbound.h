@@ -52,6 +52,7 @@ typedef struct kca__inbound {
     kca__log *log;
 
     kca__client *client;
+    kca__watched watched;             /* its state */
     kca__transaction *transaction;    /* NULL: none */
     kca__lone_publisher lone_letters; /* the poller's: for those that were refused in company */
     rd_kafka_queue_t *fetch_queue;

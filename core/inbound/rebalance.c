@@ -153,6 +153,14 @@ static void tell(kca__inbound *in, int what, const rd_kafka_topic_partition_list
     kca__engine_note(in->engine, note);
 }
 
+static void tell_state(kca__inbound *in, int what) {
+    kca__watch *w = in->setup.connection->watch;
+    if (what == KCA_REBALANCE_ASSIGNED)
+        kca__watch_joined(w, &in->watched);
+    else if (what == KCA_REBALANCE_LOST)
+        kca__watch_lost(w, &in->watched);
+}
+
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                          rd_kafka_topic_partition_list_t *list, void *opaque) {
     kca__client *client = opaque;
@@ -168,6 +176,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     else
         revoke(in, list);
     tell(in, what, list);
+    tell_state(in, what);
     rd_kafka_queue_yield(in->main_queue); /* what fell due meanwhile has waited long enough */
 }
 

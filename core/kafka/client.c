@@ -25,6 +25,12 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
                        facility, text);
 }
 
+static bool is_complaint(int code) {
+    return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE ||
+           code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+           code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+}
+
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque) {
     kca__client *client = opaque;
     char fatal[sizeof client->trouble];
@@ -32,6 +38,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         code = rd_kafka_fatal_error(rk, fatal, sizeof fatal);
 
     pthread_mutex_lock(&client->lock);
+    kca__complaint_fn complain = is_complaint(code) ? client->complain : NULL;
     client->partition_went |= code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
     /* "all brokers down" says less than the reason that came before it */
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !client->trouble_code) {
@@ -42,6 +49,15 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     pthread_mutex_unlock(&client->lock);
     kca__log_write(client->log, KCA_LOG_WARN, "librdkafka", client->name, "%s: %s",
                    rd_kafka_err2name(code), reason);
+    if (complain)
+        complain(client->complaint_user, client, reason);
+}
+
+void kca__client_on_complaint(kca__client *client, kca__complaint_fn fn, void *user) {
+    pthread_mutex_lock(&client->lock);
+    client->complaint_user = user;
+    client->complain = fn;
+    pthread_mutex_unlock(&client->lock);
 }
 
 void kca__client_take_error(kca__client *client, rd_kafka_event_t *event) {

@@ -12,7 +12,12 @@
 
 enum { KCA__TROUBLE_TEXT = 512 };
 
-typedef struct kca__client {
+typedef struct kca__client kca__client;
+
+/* Hears that a broker cannot be reached, or sends its client away; on the thread that polls. */
+typedef void (*kca__complaint_fn)(void *user, kca__client *client, const char *text);
+
+struct kca__client {
     rd_kafka_t *rk;
     char *name; /* in logs */
     kca__log *log;
@@ -22,8 +27,10 @@ typedef struct kca__client {
     char trouble[KCA__TROUBLE_TEXT]; /* last error librdkafka told of, "" none since the last
                                         success */
     int trouble_code;
-    bool partition_went; /* one that was read is not in the cluster any more */
-} kca__client;
+    bool partition_went;        /* one that was read is not in the cluster any more */
+    kca__complaint_fn complain; /* NULL: nobody hears */
+    void *complaint_user;
+};
 
 /* Takes `conf`, also on failure; `who` begins the error's text. The opaque that callbacks get is
  * the client. */
@@ -32,6 +39,9 @@ kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_co
 
 /* Drops what is buffered; a consumer must have been closed. NULL is ignored. */
 void kca__client_close(kca__client *client);
+
+/* Who hears of brokers that cannot be reached. Until the client is closed. */
+void kca__client_on_complaint(kca__client *client, kca__complaint_fn fn, void *user);
 
 /* An error that came as an event: it does not reach the callback then. */
 void kca__client_take_error(kca__client *client, rd_kafka_event_t *event);

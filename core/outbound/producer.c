@@ -180,6 +180,8 @@ static kca_error *open_producer(kca__producer **out, kca_connection *c, rd_kafka
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR);
     kca_error *e = kca__client_open(&p->client, RD_KAFKA_PRODUCER, conf, c->name, who, c->log, p);
     if (!e)
+        kca__watch_listen(&c->watched, p->client);
+    if (!e)
         e = start_service(p, who);
     if (e)
         close_producer(p);

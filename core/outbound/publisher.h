@@ -21,6 +21,7 @@ typedef struct kca__publisher {
     kca__log *log;
     kca__in_flight *in_flight;
     char *properties; /* effective librdkafka settings, for describe; NULL before the first start */
+    bool has_warned;  /* that nobody confirms */
 
     /* while started */
     kca__producer *producer; /* shared with others of equal settings */

@@ -41,8 +41,11 @@ kca_error *kca__publisher_builder_copy(kca_publisher_builder **out,
                                        const kca_publisher_builder *b) {
     kca_error *e = kca__publisher_builder_new(out, b->connection, b->topic);
     if (e || (kca__options_copy(kca__publisher_options, *out, b) &&
-              kca__properties_copy(&(*out)->properties, &b->properties)))
+              kca__properties_copy(&(*out)->properties, &b->properties))) {
+        if (!e)
+            (*out)->given = b->given;
         return e;
+    }
     kca__publisher_builder_free(*out);
     *out = NULL;
     return kca__error_memory();

@@ -23,6 +23,7 @@ struct kca_publisher_builder {
     int buffer_bytes;
     int buffer_timeout_ms;
     int background;
+    kca__options_given given;
     kca__properties properties;
     kca_error *error;
 };

@@ -3,11 +3,13 @@
 
 #include "base/error.h"
 #include "inbound/group.h"
+#include "message/wire_time.h"
 
 #include <cjson/cJSON.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- JSON ---- */
 
@@ -15,6 +17,29 @@ static void add_properties(cJSON *object, const char *properties) {
     cJSON *parsed = properties ? cJSON_Parse(properties) : NULL;
     if (parsed)
         cJSON_AddItemToObject(object, "properties", parsed);
+}
+
+static void add_trouble(cJSON *o, const kca__trouble *t) {
+    if (t->broker >= 0)
+        cJSON_AddNumberToObject(o, "broker", t->broker);
+    else
+        cJSON_AddNullToObject(o, "broker");
+    cJSON_AddBoolToObject(o, "coordinator", t->coordinator);
+    cJSON_AddStringToObject(o, "address", t->address);
+    cJSON_AddStringToObject(o, "reason", t->reason);
+}
+
+static void add_state(cJSON *o, kca__state state) {
+    char since[25];
+    cJSON_AddStringToObject(o, "state", kca__state_name(state.now));
+    if (state.now == KCA__STATE_STOPPED)
+        return;
+    kca__wire_time_write_rfc3339(since, state.since_unix_ms);
+    cJSON_AddStringToObject(o, "since", since);
+    if (state.in_trouble)
+        add_trouble(cJSON_AddObjectToObject(o, "last_error"), &state.trouble);
+    else
+        cJSON_AddNullToObject(o, "last_error");
 }
 
 static void add_connection(cJSON *list, const kca__system *s, const kca_connection *c,
@@ -32,15 +57,11 @@ static void add_connection(cJSON *list, const kca__system *s, const kca_connecti
         return;
     if (c->embedded)
         cJSON_AddStringToObject(o, "embedded_at", kca__embedded_broker_hosts(c->embedded));
+    cJSON_AddNumberToObject(o, "fault_after_ms", c->fault_after_ms);
+    add_state(o, kca__watch_look(c->watch, &c->watched));
     int clients = 0;
-    for (kca__producer *p = s->producers.first; p; p = p->next) {
-        char trouble[KCA__TROUBLE_TEXT];
-        if (p->connection != c)
-            continue;
-        clients++;
-        if (kca__client_trouble(p->client, trouble))
-            cJSON_AddStringToObject(o, "trouble", trouble);
-    }
+    for (const kca__producer *p = s->producers.first; p; p = p->next)
+        clients += p->connection == c;
     cJSON_AddNumberToObject(o, "producer_clients", clients);
 }
 
@@ -157,6 +178,7 @@ static void add_consumer(cJSON *list, kca__consumer *c, bool steady) {
     if (b->partition != KCA_PARTITION_ASSIGNED)
         cJSON_AddNumberToObject(o, "partition", b->partition);
     cJSON_AddStringToObject(o, "form", kca__consumer_form(c));
+    add_state(o, kca__consumer_state(c));
     cJSON_AddNumberToObject(o, "processors", c->processors);
     cJSON_AddNumberToObject(o, "processing_timeout_ms", c->processing_timeout_ms);
     cJSON_AddNumberToObject(o, "commit_interval_ms", kca__consumer_builder_commit_interval_ms(b));
@@ -226,17 +248,41 @@ static void print_partition(FILE *out, const cJSON *o) {
     fprintf(out, "%s\n", flag(o, "paused") ? ", paused" : "");
 }
 
+/* A line of its own, only if there is something to say. */
+static void print_state(FILE *out, const cJSON *o) {
+    const cJSON *error = cJSON_GetObjectItem(o, "last_error");
+    bool well = strcmp(text(o, "state"), "connecting") != 0 &&
+                strcmp(text(o, "state"), "reconnecting") != 0;
+    if (well && !cJSON_IsObject(error))
+        return;
+    fprintf(out, "    %s since %s", text(o, "state"), text(o, "since"));
+    if (cJSON_IsObject(error))
+        fprintf(out, ": %s%s", flag(error, "coordinator") ? "group coordinator: " : "",
+                text(error, "reason"));
+    fprintf(out, "\n");
+}
+
+static void print_connection(FILE *out, const cJSON *o) {
+    fprintf(out, "  %-24s %s%s%s%s%s%s\n", text(o, "name"), text(o, "hosts"),
+            flag(o, "tls") ? ", TLS" : "", *text(o, "sasl") ? ", SASL " : "", text(o, "sasl"),
+            *text(o, "state") ? ", " : "", text(o, "state"));
+    print_state(out, o);
+}
+
 static void print_consumer(FILE *out, const cJSON *o) {
     const cJSON *topic;
+    bool runs = strcmp(text(o, "state"), "stopped") != 0;
     fprintf(out, "  %-24s reads ", text(o, "name"));
     cJSON_ArrayForEach(topic, cJSON_GetObjectItem(o, "topics"))
         fprintf(out, "%s%s", topic->prev && topic != topic->prev && topic->prev->next ? ", " : "",
                 topic->valuestring);
     fprintf(out,
-            " over %s, %s, %lld processors: %lld handled, %lld failed, %lld rejected, %lld "
+            " over %s, %s%s%s, %lld processors: %lld handled, %lld failed, %lld rejected, %lld "
             "dead-lettered\n",
-            text(o, "connection"), text(o, "form"), number(o, "processors"), number(o, "handled"),
-            number(o, "failed"), number(o, "rejected"), number(o, "dead_lettered"));
+            text(o, "connection"), text(o, "form"), runs ? ", " : "", runs ? text(o, "state") : "",
+            number(o, "processors"), number(o, "handled"), number(o, "failed"),
+            number(o, "rejected"), number(o, "dead_lettered"));
+    print_state(out, o);
     const cJSON *p;
     cJSON_ArrayForEach(p, cJSON_GetObjectItem(o, "partitions")) print_partition(out, p);
 }
@@ -257,10 +303,7 @@ static void print(FILE *out, const cJSON *root) {
     fprintf(out, "kca %s, librdkafka %s, %s\n", text(root, "version"), text(root, "librdkafka"),
             flag(root, "started") ? "started" : "not started");
     fprintf(out, "connections\n");
-    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "connections"))
-        fprintf(out, "  %-24s %s%s%s%s%s\n", text(o, "name"), text(o, "hosts"),
-                flag(o, "tls") ? ", TLS" : "", *text(o, "sasl") ? ", SASL " : "", text(o, "sasl"),
-                *text(o, "trouble") ? ", in trouble" : "");
+    cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "connections")) print_connection(out, o);
     fprintf(out, "publishers\n");
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "publishers")) print_publisher(out, o);
     fprintf(out, "consumers\n");

@@ -21,6 +21,7 @@ kca_error *kca__system_new(kca__system **out) {
     kca__event_queue_init(&s->events);
     kca__event_queue_init(&s->logs);
     kca__log_init(&s->log, &s->events);
+    kca__watch_init(&s->watch);
     pthread_mutex_init(&s->lifecycle_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     atomic_init(&s->closing, false);
@@ -42,6 +43,7 @@ static void free_system(kca__system *s) {
     kca__event_queue_close(&s->events);
     kca__event_queue_close(&s->logs);
     kca__log_close(&s->log);
+    kca__watch_close(&s->watch);
     pthread_mutex_destroy(&s->lifecycle_lock);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->visits_done);
@@ -224,6 +226,7 @@ static kca_error *add_connection_locked(kca__system *s, const kca_connection *c)
         return e;
     copy->log = &s->log;
     copy->queue = &s->events;
+    kca__connection_be_watched(copy, &s->watch);
     if (!add_secrets(s, copy) || !append((void ***)&s->connections, &s->connection_count, copy)) {
         kca__connection_free(copy);
         return kca__error_memory();

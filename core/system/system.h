@@ -22,7 +22,7 @@ typedef struct kca__event_handler {
     kca_free_fn free_user;
 } kca__event_handler;
 
-enum { KCA__EVENT_TYPES = 7 };
+enum { KCA__EVENT_TYPES = 8 };
 
 #define KCA__SYSTEM_CALL (INT64_C(1) << 32)
 
@@ -33,6 +33,7 @@ typedef struct kca__system {
     kca__event_queue events;
     kca__event_queue logs; /* used once the application has asked for it */
     kca__log log;
+    kca__watch watch;         /* states of its connections and consumers */
     kca__producers producers; /* while the system is started */
 
     pthread_mutex_t lifecycle_lock; /* held through start and shutdown; before `lock` */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -82,15 +83,27 @@ static kca_error *open_connections(kca__system *s) {
     return e;
 }
 
+/* Who left required_acks at its default may not know what that means, and hears of it once though
+ * no log is switched on. */
+static void warn_of_acks(kca__system *s, kca__publisher *p) {
+    static const char text[] = "required_acks is 0: no broker confirms anything, records may be "
+                               "lost unnoticed";
+    const kca_publisher_builder *o = p->options;
+    if (!kca__options_has(kca__publisher_options, o->given, "required_acks") && !p->has_warned &&
+        kca__log_is_off(&s->log))
+        fprintf(stderr, "kca: publisher %s: %s; set it to -1, or to 0 to say that this is meant\n",
+                o->topic, text);
+    p->has_warned = true;
+    kca__log_write(&s->log, KCA_LOG_WARN, "publisher", o->topic, "%s", text);
+}
+
 static kca_error *open_publishers(kca__system *s) {
     kca_error *e = NULL;
     for (int i = 0; i < s->publisher_count && !e; i++) {
         const kca_publisher_builder *o = s->publishers[i]->options;
         e = kca__publisher_open(s->publishers[i], &s->producers);
         if (!e && o->required_acks == 0)
-            kca__log_write(&s->log, KCA_LOG_WARN, "publisher", o->topic,
-                           "required_acks is 0: no broker confirms anything, records may be lost "
-                           "unnoticed");
+            warn_of_acks(s, s->publishers[i]);
     }
     return e;
 }
@@ -136,6 +149,20 @@ static void set_source(kca__system *s) {
         kca__event_queue_set_source(&s->events, source);
 }
 
+static kca_error *begin_watching(kca__system *s) {
+    kca_error *e = NULL;
+    for (int i = 0; i < s->connection_count && !e; i++) {
+        kca_connection *c = s->connections[i];
+        kca__client *client;
+        e = kca__producers_client(&client, &s->producers, c);
+        if (!e)
+            kca__watch_add(&s->watch, &c->watched, client, KCA_STATE_CONNECTED);
+    }
+    if (!e && !kca__watch_start(&s->watch))
+        e = kca__error_new(KCA_ERROR_MEMORY, "start: no thread can be started");
+    return e;
+}
+
 static kca_error *start(kca__system *s, int64_t deadline) {
     kca_error *e = resolve_connections(s);
     if (!e)
@@ -146,6 +173,8 @@ static kca_error *start(kca__system *s, int64_t deadline) {
         e = reach(s, s->connections[i], deadline);
     if (!e)
         e = check_consumers(s, deadline);
+    if (!e)
+        e = begin_watching(s);
     return e;
 }
 
@@ -155,9 +184,12 @@ static int close_all(kca__system *s, int64_t deadline) {
     kca__event_queue_set_source(&s->events, (kca__event_source){0});
     for (int i = 0; i < s->publisher_count; i++)
         left += kca__publisher_close(s->publishers[i], deadline);
+    kca__watch_stop(&s->watch);
     kca__producers_close(&s->producers);
-    for (int i = 0; i < s->connection_count; i++)
+    for (int i = 0; i < s->connection_count; i++) {
+        kca__watch_remove(&s->watch, &s->connections[i]->watched);
         kca__connection_close(s->connections[i]);
+    }
     return left;
 }
 
@@ -234,6 +266,7 @@ kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
     if (s->started) {
         int64_t deadline = kca__clock_deadline(timeout_ms);
         kca__system_dismiss_visits(s);
+        kca__watch_dismiss(&s->watch);
         int held = close_consumers(s, consumers_deadline(timeout_ms));
         kca__system_await_visits(s);
         int unsent = close_all(s, deadline);

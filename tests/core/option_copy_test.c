@@ -93,7 +93,7 @@ static void test_every_field_has_a_row(void **state) {
         assert_non_null(claimed);
         for (const kca__option *row = k->rows; row->name; row++)
             claim(claimed, row->field, row->field + size_of(row));
-        for (int o = 0; o < 9; o++)
+        for (int o = 0; o < 11; o++)
             claim(claimed, k->others[o].begin, k->others[o].end);
         size_t left = 0;
         for (size_t at = 0; at < k->size; at++) {

@@ -25,7 +25,7 @@ typedef struct kind {
     kca_error **(*error)(void *object);
     struct {
         size_t begin, end;
-    } others[9]; /* what of its struct is no option; each must be copied and freed by hand */
+    } others[11]; /* what of its struct is no option; each must be copied and freed by hand */
 } kind;
 
 #define SPAN(type, field)                                                                          \
@@ -73,7 +73,8 @@ static const kind kinds[] = {
      error_connection,
      {SPAN(kca_connection, name), SPAN(kca_connection, hosts), SPAN(kca_connection, properties),
       SPAN(kca_connection, error), SPAN(kca_connection, log), SPAN(kca_connection, queue),
-      SPAN(kca_connection, embedded), SPAN(kca_connection, certificate_fd)}},
+      SPAN(kca_connection, watch), SPAN(kca_connection, watched), SPAN(kca_connection, embedded),
+      SPAN(kca_connection, certificate_fd)}},
     {"publisher",
      "orders",
      kca__publisher_options,
@@ -83,7 +84,8 @@ static const kind kinds[] = {
      free_publisher,
      error_publisher,
      {SPAN(kca_publisher_builder, connection), SPAN(kca_publisher_builder, topic),
-      SPAN(kca_publisher_builder, properties), SPAN(kca_publisher_builder, error)}},
+      SPAN(kca_publisher_builder, given), SPAN(kca_publisher_builder, properties),
+      SPAN(kca_publisher_builder, error)}},
     {"consumer",
      "bill",
      kca__consumer_options,

@@ -383,6 +383,31 @@ function tests.faults_that_nobody_reads_are_counted_in_those_that_are_kept()
   assert(system:shutdown(10000))
 end
 
+function tests.a_consumer_tells_that_it_has_joined()
+  local connection = kca.connection("local", "embedded://", { fault_after_ms = 60000 })
+  local system = assert(kca.system(connection, kca.publisher("local", "orders", { required_acks = -1 })))
+  assert(system:add(kca.consumer("local", "orders", "shop")))
+  local consumer, told
+  assert(system:on("state", function(state)
+    told = state
+    consumer:stop()
+  end))
+  assert(system:handler("*", function() end))
+  assert(system:start(10000))
+  local described = assert(system:description())
+  check.equal(described.connections[1].state, "connected")
+  check.equal(described.connections[1].fault_after_ms, 60000)
+  check.equal(described.consumers[1].state, "stopped")
+  consumer = assert(system:consumer("shop"))
+  assert(consumer:run())
+  check.equal(told.what, "joined")
+  check.equal(told.connection, "local")
+  check.equal(told.consumer, "shop")
+  check.equal(told.error, nil)
+  assert(told.since_ms > 1.7e12)
+  assert(system:shutdown(10000))
+end
+
 function tests.a_record_without_a_route_is_told_as_that()
   local system = systems.declared("skip")
   local said

@@ -275,3 +275,25 @@ def test_a_wrong_number_is_named(system: kca.System, fields: dict[str, Any], sai
     system.start()
     with pytest.raises((TypeError, OverflowError), match=said):
         system.event_bus("orders").publish("a", **fields)
+
+
+def test_a_consumer_tells_that_it_has_joined() -> None:
+    system = kca.System(kca.Connection("local", "embedded://", fault_after_ms=60000))
+    system.add_publisher(kca.PublisherBuilder("local", "orders", required_acks=-1))
+    system.add_consumer(kca.ConsumerBuilder("local", "orders", "shop"))
+    told: list[kca.State] = []
+
+    @system.on(kca.State)
+    def joined(state: kca.State) -> None:
+        told.append(state)
+        system.consumer("shop").stop()
+
+    system.handler("*", lambda payload: None)
+    with system:
+        assert system.description()["connections"][0]["state"] == "connected"
+        assert system.description()["connections"][0]["fault_after_ms"] == 60000
+        assert system.description()["consumers"][0]["state"] == "stopped"
+        system.consumer("shop").run()
+    [state] = told
+    assert (state.kind, state.connection, state.consumer, state.error) == ("joined", "local", "shop", None)
+    assert state.since_ms > 1_700_000_000_000

@@ -28,6 +28,7 @@ for _, name in ipairs({
   "kca_delivery_timestamp_ms",
   "kca_event_dropped",
   "kca_event_offset",
+  "kca_event_since_ms",
   "kca_event_token",
   "kca_message_timestamp_ms",
 }) do

@@ -34,6 +34,24 @@ local function maker_of(core, Delivery)
     }
   end
 
+  local states = {
+    [core.KCA_STATE_CONNECTING] = "connecting",
+    [core.KCA_STATE_CONNECTED] = "connected",
+    [core.KCA_STATE_JOINED] = "joined",
+    [core.KCA_STATE_RECONNECTING] = "reconnecting",
+  }
+
+  local function state_of(event)
+    return {
+      kind = "state",
+      what = states[core.kca_event_state(event)],
+      connection = core.kca_event_connection(event),
+      consumer = core.kca_event_consumer(event),
+      since_ms = core.kca_event_since_ms(event),
+      error = errors.of(core.kca_event_error(event)),
+    }
+  end
+
   local function log_of(event)
     return {
       kind = "log",
@@ -53,6 +71,8 @@ local function maker_of(core, Delivery)
       taken = log_of(event)
     elseif kind == core.KCA_EVENT_REBALANCE then
       taken = rebalance_of(event)
+    elseif kind == core.KCA_EVENT_STATE then
+      taken = state_of(event)
     else
       taken = {
         kind = kind == core.KCA_EVENT_RECEIPT and "receipt" or kind == core.KCA_EVENT_END and "end" or "fault",
@@ -75,7 +95,7 @@ return function(core, Delivery)
   Queue.take = take -- turns one event of the core into a table or delivery
 
   --- Up to `max` events (at most 1024); none if none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
-  -- "delivery", "receipt", "fault", "rebalance", "end" or "log".
+  -- "delivery", "receipt", "fault", "rebalance", "state", "end" or "log".
   -- @return an array, or nil and the error ("stopped": the consumer has stopped, and nothing is left)
   function Queue:next(max, timeout_ms)
     local left_ms = timeout_ms or -1

@@ -52,7 +52,7 @@ from .errors import (
     UnreachableError,
 )
 from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message, Verdict
-from .queue import End, Event, Fault, Log, Queue, Rebalance, Receipt
+from .queue import End, Event, Fault, Log, Queue, Rebalance, Receipt, State
 from .system import System
 from .work import DeduplicationStore
 
@@ -115,6 +115,7 @@ __all__ = [
     "Receipt",
     "RedriveBuilder",
     "Rejected",
+    "State",
     "StateError",
     "StoppedError",
     "System",

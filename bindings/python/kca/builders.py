@@ -77,7 +77,8 @@ class PublisherBuilder(Declared):
 
     def with_required_acks(self, acks: int) -> PublisherBuilder:
         """0 none (default), 1 the partition's leader, -1 all in-sync replicas (acks). With 0 no broker confirms
-        anything: records may be lost unnoticed, and the library logs a warning at start.
+        anything: records may be lost unnoticed, and the library logs a warning at start. If it is 0 because nobody set
+        it, and no log is switched on, a line on stderr warns of it at the publisher's first start.
         """
         _kca.kca_publisher_builder_with_required_acks(self._handle, acks)
         return self

@@ -18,6 +18,7 @@ class Connection(Declared):
         tls: True: TLS by the machine's list of authorities; a text: the authority's file or PEM text; a tuple: the
             arguments of `with_tls`.
         sasl: mechanism, user and password.
+        fault_after_ms: see `with_fault_after_ms`.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Connection(Declared):
         tls: bool | str | tuple[str | None, str | None, str | None] | None = None,
         tls_key_password: str | None = None,
         sasl: tuple[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], str, str] | None = None,
+        fault_after_ms: int | None = None,
         property: Properties | None = None,
     ) -> None:
         if isinstance(tls, bool):
@@ -52,6 +54,11 @@ class Connection(Declared):
     ) -> Connection:
         """SASL: "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512"."""
         _kca.kca_connection_with_sasl(self._handle, mechanism, user, password)
+        return self
+
+    def with_fault_after_ms(self, after_ms: int) -> Connection:
+        """How long it, or a consumer over it, may be in trouble before a fault tells; 0: for ever; default 30000."""
+        _kca.kca_connection_with_fault_after_ms(self._handle, after_ms)
         return self
 
     def with_property(self, name: str, value: str) -> Connection:

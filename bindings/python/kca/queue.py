@@ -63,6 +63,21 @@ class End:
 
 
 @dataclass(frozen=True)
+class State:
+    """A connection, or a consumer over it, is in another state, or has met trouble in its state.
+
+    `kind` is "connecting", "connected", "joined" or "reconnecting", since `since_ms` (milliseconds since 1970).
+    `consumer` is empty for the connection's own state. `error` is the trouble: which broker, its address, and why.
+    """
+
+    kind: str
+    connection: str
+    consumer: str
+    since_ms: int
+    error: Error | None
+
+
+@dataclass(frozen=True)
 class Log:
     """A line of the log; see `System.log_to_queue`."""
 
@@ -71,12 +86,20 @@ class Log:
     text: str
 
 
-Event = Delivery | Receipt | Fault | Rebalance | End | Log
+Event = Delivery | Receipt | Fault | Rebalance | End | State | Log
 
 _REBALANCES = {
     _kca.KCA_REBALANCE_ASSIGNED: "assigned",
     _kca.KCA_REBALANCE_REVOKED: "revoked",
     _kca.KCA_REBALANCE_LOST: "lost",
+}
+
+
+_STATES = {
+    _kca.KCA_STATE_CONNECTING: "connecting",
+    _kca.KCA_STATE_CONNECTED: "connected",
+    _kca.KCA_STATE_JOINED: "joined",
+    _kca.KCA_STATE_RECONNECTING: "reconnecting",
 }
 
 
@@ -98,6 +121,11 @@ def _end(e: Any) -> End:
     return End(_kca.kca_event_consumer(e), *where)
 
 
+def _state(e: Any) -> State:
+    who = _kca.kca_event_connection(e), _kca.kca_event_consumer(e)
+    return State(_STATES[_kca.kca_event_state(e)], *who, _kca.kca_event_since_ms(e), _kca.kca_event_error(e))
+
+
 def _log(e: Any) -> Log:
     return Log(_kca.kca_event_log_level(e), _kca.kca_event_log_component(e), _kca.kca_event_log_text(e))
 
@@ -109,6 +137,7 @@ MAKERS: dict[int, Callable[..., Event]] = {
     _kca.KCA_EVENT_LOG: _log,
     _kca.KCA_EVENT_REBALANCE: _rebalance,
     _kca.KCA_EVENT_END: _end,
+    _kca.KCA_EVENT_STATE: _state,
 }
 
 

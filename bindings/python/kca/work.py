@@ -14,7 +14,7 @@ from . import tracing
 from .errors import PayloadError, Rejected, StateError
 from .handlers import Handler, Mismatched
 from .message import Delivery, Verdict, handled
-from .queue import End, Event, Fault, Log, Rebalance, Receipt
+from .queue import End, Event, Fault, Log, Rebalance, Receipt, State
 
 Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
@@ -67,7 +67,7 @@ class Work:
         else:
             self.tell(event)
 
-    def tell(self, event: Receipt | Fault | Rebalance | End | Log) -> None:
+    def tell(self, event: Receipt | Fault | Rebalance | End | State | Log) -> None:
         """Gives an event to its listener; a fault without a listener is logged."""
         listener = self.listeners.get(type(event))
         if listener:

@@ -173,6 +173,13 @@ void kca_connection_with_tls_key_password(kca_connection *c, const char *passwor
 void kca_connection_with_sasl(kca_connection *c, const char *mechanism, const char *user, const char *password);
 
 /*
+ * A fault tells when the connection, or a consumer over it, has been in trouble for this long: KCA_STATE_CONNECTING or
+ * KCA_STATE_RECONNECTING, with a broker that cannot be reached or does not answer. It says since when and why, and comes
+ * once each time. 0 to 86400000, default 30000; 0: no fault. States are told in any case (KCA_EVENT_STATE).
+ */
+void kca_connection_with_fault_after_ms(kca_connection *c, int after_ms);
+
+/*
  * Any other librdkafka property, for all adapters of the connection. An unknown name is refused, and the error names
  * the nearest known one; a property that an option stands for is refused, and the error names the option.
  */
@@ -215,7 +222,8 @@ void kca_publisher_builder_with_async(kca_publisher_builder *b, int async);
 
 /*
  * Document WithRequiredAcks: 0 none (default), 1 the partition's leader, -1 all in-sync replicas (acks).
- * With 0 no broker confirms anything: records may be lost unnoticed, and the library logs a warning at start.
+ * With 0 no broker confirms anything: records may be lost unnoticed, and the library logs a warning at start. If it is 0
+ * because nobody set it, and no log is switched on, a line on stderr warns of it at the publisher's first start.
  */
 void kca_publisher_builder_with_required_acks(kca_publisher_builder *b, int acks);
 
@@ -914,7 +922,8 @@ kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_m
 
 /* ---- queue and events ------------------------------------------------------------------------------------- */
 
-/* The system's queue: receipts, logs, and the faults and rebalances of consumers in the callback form. */
+/* The system's queue: receipts, logs, connections' states and faults, and the faults, rebalances and states of consumers
+ * in the callback form. */
 kca_error *kca_system_queue(kca_system *s, kca_queue **out);
 
 /* A queue for the system's logs alone: from now on logs come here instead of the system's queue, so that a thread which
@@ -922,7 +931,7 @@ kca_error *kca_system_queue(kca_system *s, kca_queue **out);
 kca_error *kca_system_log_queue(kca_system *s, kca_queue **out);
 
 /*
- * Pull form: the consumer's queue of deliveries, faults and rebalances. The consumer joins the group now; it leaves on
+ * Pull form: the consumer's queue of deliveries, faults, rebalances and states. The consumer joins the group now; it leaves on
  * kca_consumer_stop, on shutdown, or when the queue is freed. Not together with kca_consumer_run. Messages of every
  * name come, also those that no handler is declared for: settle these with KCA_REJECTED.
  */
@@ -960,7 +969,8 @@ enum {
     KCA_EVENT_FAULT = 3,     /* something went wrong outside any call: error, and where (topic, partition, offset) */
     KCA_EVENT_LOG = 4,       /* level, component, text */
     KCA_EVENT_REBALANCE = 5, /* partitions came or went: kca_event_rebalance, consumer, assignment_... */
-    KCA_EVENT_END = 6        /* a partition is fetched to its end: topic, partition, offset, consumer */
+    KCA_EVENT_END = 6,       /* a partition is fetched to its end: topic, partition, offset, consumer */
+    KCA_EVENT_STATE = 7      /* a connection or consumer is in another state: kca_event_state, connection, consumer ... */
 };
 
 /*
@@ -998,7 +1008,7 @@ kca_delivery *kca_event_into_delivery(kca_event *e);
 /* The token that the message was published with. */
 uint64_t kca_event_token(const kca_event *e);
 
-/* Receipt: NULL: stored. Fault: what went wrong. Borrowed. */
+/* Receipt: NULL: stored. Fault: what went wrong. State: the trouble, or NULL. Borrowed. */
 const kca_error *kca_event_error(const kca_event *e);
 
 /* Fault: how many faults there were since the one before that nobody took in time, so that they were dropped: the
@@ -1025,7 +1035,32 @@ enum {
 /* One of KCA_REBALANCE_...; 0 for events of other types. */
 int kca_event_rebalance(const kca_event *e);
 
-/* The consumer's name; "" for events of other types than KCA_EVENT_REBALANCE and KCA_EVENT_END. */
+/*
+ * States of connections and running consumers. They come with each change, and once in a state with trouble, which
+ * kca_event_error then says: a broker that cannot be reached or does not answer, its address and the reason, also when
+ * only the address is wrong that the cluster advertises. NULL: no trouble. The cluster is asked before a state is told:
+ * what librdkafka mends at once is not told, nor is a rebalance that takes long. A connection, and a consumer that reads
+ * without a group, begin as CONNECTED, of which no event tells, because kca_system_start has reached the cluster. A
+ * connection's events come to the system's queue, a consumer's in the pull form to its own queue, else to the system's.
+ */
+enum {
+    KCA_STATE_CONNECTING = 1, /* a consumer runs, and has not joined its group yet */
+    KCA_STATE_CONNECTED = 2,  /* a connection, or a consumer that reads without a group: all is well */
+    KCA_STATE_JOINED = 3,     /* a consumer has joined its group, also if that gave it no partition */
+    KCA_STATE_RECONNECTING = 4 /* trouble, or put out of the group: it comes back by itself */
+};
+
+/* One of KCA_STATE_...; 0 for events of other types. */
+int kca_event_state(const kca_event *e);
+
+/* When that state began, milliseconds since 1970; 0 for events of other types. */
+int64_t kca_event_since_ms(const kca_event *e);
+
+/* State: the connection's name, also when it is the state of a consumer over it. "" for other types. */
+const char *kca_event_connection(const kca_event *e);
+
+/* The consumer's name; "" for events of other types than KCA_EVENT_REBALANCE, KCA_EVENT_END and KCA_EVENT_STATE, and
+ * for the state of a connection. */
 const char *kca_event_consumer(const kca_event *e);
 
 /* The partitions that came or went; 0 <= index < count. */

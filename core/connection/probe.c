@@ -1,0 +1,111 @@
+/*
+ * A client is well if the cluster answers it, and if the broker that librdkafka complained of can
+ * be reached, or is no part of the cluster any more. So a cluster whose first hosts answer, but
+ * which advertises an address that leads nowhere, is found. The group's coordinator is not asked:
+ * while a member waits for the others, its broker answers nothing else on that connection, and
+ * librdkafka's own admin requests may abort the process when they time out (seen in 2.16.1).
+ */
+#include "connection/probe.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "connection/broker_text.h"
+#include "connection/connection.h"
+#include "connection/diagnosis.h"
+#include "connection/host_list.h"
+#include "kafka/ask.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ASK_MS = 1500, SLICE_MS = 250, DIAGNOSIS_MS = 1500 };
+
+static bool may_pass(rd_kafka_resp_err_t err) {
+    return err != RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t ask_brokers(rd_kafka_t *rk, void *about, int timeout_ms) {
+    return rd_kafka_metadata(rk, 0, NULL, about, timeout_ms);
+}
+
+/* The error begins with the connection's name, which the trouble's reader knows. */
+static void take_reason(kca__trouble *out, const kca_connection *c, kca_error *e,
+                        const char *also) {
+    char prefix[120];
+    int length = snprintf(prefix, sizeof prefix, "connection %s: ", c->name);
+    bool named = strncmp(e->text, prefix, (size_t)length) == 0;
+    out->code = e->code;
+    snprintf(out->reason, sizeof out->reason, "%s%s", e->text + (named ? length : 0), also);
+    kca__error_free(e);
+}
+
+static bool is_a_host(const kca_connection *c, const char *address) {
+    kca__host *hosts = NULL;
+    int count = 0;
+    kca__error_free(kca__host_list_new(&hosts, &count, c->name, c->hosts));
+    bool found = false;
+    for (int i = 0; i < count; i++)
+        found |= strcmp(hosts[i].text, address) == 0;
+    free(hosts);
+    return found;
+}
+
+/* The broker's id; -1: the cluster has none there. */
+static int broker_at(const struct rd_kafka_metadata *m, const char *address) {
+    for (int i = 0; i < m->broker_cnt; i++) {
+        const struct rd_kafka_metadata_broker *b = &m->brokers[i];
+        char text[KCA__TROUBLE_ADDRESS];
+        snprintf(text, sizeof text, strchr(b->host, ':') ? "[%s]:%d" : "%s:%d", b->host, b->port);
+        if (strcmp(text, address) == 0)
+            return b->id;
+    }
+    return -1;
+}
+
+/* A broker of the cluster that cannot be reached, though others can. */
+static bool broker_fails(kca__trouble *out, const kca__probing *p,
+                         const struct rd_kafka_metadata *m, const kca__broker_text *told) {
+    kca_connection *c = p->connection;
+    out->broker = broker_at(m, told->address);
+    if (out->broker < 0 || c->embedded || kca__connection_is_lenient(c))
+        return false;
+    kca__tls tls = kca__connection_tls(c);
+    kca__diagnosis found = kca__diagnose(c->name, told->address, &tls, DIAGNOSIS_MS);
+    if (!found.error)
+        return false;
+    take_reason(out, c, found.error,
+                is_a_host(c, told->address)
+                    ? ""
+                    : "; the cluster advertises this address: check advertised.listeners");
+    return true;
+}
+
+static bool cluster_fails(kca__trouble *out, const kca__probing *p) {
+    out->broker = -1;
+    out->coordinator = false;
+    kca_error *e =
+        kca__connection_why_not(p->connection, p->client, kca__clock_deadline(DIAGNOSIS_MS));
+    take_reason(out, p->connection, e, "");
+    return true;
+}
+
+bool kca__probe(kca__trouble *out, const kca__probing *p) {
+    const struct rd_kafka_metadata *m = NULL;
+    kca__broker_text told;
+    kca__broker_text_read(&told, p->told);
+    *out = (kca__trouble){.broker = -1, .coordinator = told.coordinator};
+    memcpy(out->address, told.address, sizeof out->address);
+    rd_kafka_resp_err_t err;
+    const kca__asking a = {.rk = p->client->rk,
+                           .deadline = kca__clock_deadline(ASK_MS),
+                           .closing = p->closing,
+                           .slice_ms = SLICE_MS,
+                           .may_pass = may_pass};
+    kca__ask(&err, &a, ask_brokers, &m);
+    if (err)
+        return !cluster_fails(out, p);
+    bool fails = broker_fails(out, p, m, &told);
+    rd_kafka_metadata_destroy(m);
+    return !fails;
+}
