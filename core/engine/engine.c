@@ -37,6 +37,7 @@ void kca__engine_free(kca__engine *e) {
         return;
     kca__notes_close(&e->notes);
     kca__held_records_free(&e->batch);
+    kca__engine_forget_refused_locked(e, NULL);
     kca__assigned_list_close(&e->assigned);
     for (kca_delivery *d = e->all, *next; d; d = next) {
         next = d->all_next;

@@ -228,6 +228,12 @@ bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *us
 /* The next transaction has grown so large that it should not wait for its interval. */
 bool kca__engine_batch_is_due(kca__engine *e);
 
+/* A record of an aborted transaction, which is read again after this, was refused for good: the
+ * delivery that it comes of fails when its turn has come again, at the attempt that it was at, with
+ * the error's text. If the record is a dead letter, that is written trimmed, or, with `for_good`,
+ * meets the failure policy with the error. Takes `error`. */
+void kca__engine_refuse(kca__engine *e, const kca__held_record *r, bool for_good, kca_error *error);
+
 /* The broker refused the metadata as too long: from now on none is longer than half of what was
  * allowed before. The map is left out first. */
 void kca__engine_shorten_metadata(kca__engine *e);

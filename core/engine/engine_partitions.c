@@ -103,8 +103,10 @@ void kca__engine_disown(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_lock(&e->lock);
     const kca__topic_partition *tp =
         kca__assigned_list_topic_partition(&e->assigned, topic, partition);
-    if (tp)
+    if (tp) {
         kca__held_records_drop(&e->batch, tp);
+        kca__engine_forget_refused_locked(e, tp);
+    }
     pthread_mutex_unlock(&e->lock);
 }
 

@@ -1,7 +1,8 @@
 /*
  * The inside of the inbound engine, for its own files: engine.c (life, notes, the end),
  * engine_take.c (records come, deliveries are given out), engine_settle.c (they come back),
- * engine_retry.c (what becomes of those that failed) and engine_partitions.c (assignments and
+ * engine_retry.c (what becomes of those that failed), engine_refused.c (those for whose records a
+ * transaction was aborted) and engine_partitions.c (assignments and
  * commits). They are one module: all work on one state, under one lock.
  *
  * THE LOCK. `lock` guards all of struct kca__engine but `setup` and `consumer`, which never change;
@@ -27,6 +28,9 @@
  *   WAITING    it is parked, its partition is resumed    WAITING     A  unpark_locked
  *   WAITING    its turn has come, its partition is       FREE        T  take_locked
  *                revoked
+ *   WAITING    its turn has come, and its result or      EXPIRED *   T  meet_refusal_locked
+ *                dead letter was refused when it was
+ *                here last: it has failed
  *   WAITING    it is parked, its partition is revoked    FREE        P, T  drop_parked_locked
  *   OUT        settled with a verdict                    SETTLED     A  settle_locked
  *   OUT        given back: as if settled with            SETTLED **  A  give_back
@@ -113,6 +117,18 @@
 
 #include "engine/engine.h"
 
+/* What became of a delivery's records in a transaction that was aborted because of them: it fails
+ * with that when its turn comes again, instead of being given out. */
+typedef struct kca__refused {
+    kca__link link;
+    const kca__topic_partition *topic_partition;
+    int64_t offset;
+    int attempt;    /* at which it published them, or became a dead letter */
+    bool is_letter; /* its dead letter was refused: written trimmed now, or, with an error, never */
+    char *name, *text; /* of its failure */
+    kca_error *error;
+} kca__refused;
+
 struct kca__engine {
     kca__engine_setup setup; /* its clock_ms is set */
     char *consumer;          /* setup's, in the engine's own memory */
@@ -140,6 +156,7 @@ struct kca__engine {
     kca__list condemned;
     int writing;
     kca__held_records batch; /* of the next transaction: what settled deliveries published */
+    kca__list refused;       /* of the transactions before */
     uint64_t random;         /* of the jitter; not 0 */
     size_t longest_metadata; /* characters */
     int held;
@@ -215,9 +232,22 @@ void kca__engine_free_delivery_locked(kca__engine *e, kca_delivery *d);
  * settled now. */
 bool kca__engine_decide_locked(kca__engine *e, kca_delivery *d, bool rejected);
 
+/* Without a dead letter the policy decides. True: it counts as settled. Takes `error`. */
+bool kca__engine_give_up_locked(kca__engine *e, kca_delivery *d, kca_error *error);
+
+/* Its fate is a dead letter. */
+void kca__engine_condemn_locked(kca_delivery *d);
+
 /* The application has given back a delivery that has a fate. */
 void kca__engine_meet_fate_locked(kca__engine *e, kca_delivery *d);
 void kca__engine_detach_locked(kca__engine *e, kca_delivery *d);
+
+/* Its turn has come, but a transaction was aborted for its records: it has failed, and gone on to
+ * its fate. False: nothing is known against it. */
+bool kca__engine_meet_refusal_locked(kca__engine *e, kca_delivery *d);
+
+/* Forgets what was refused of the partition; NULL: of all. */
+void kca__engine_forget_refused_locked(kca__engine *e, const kca__topic_partition *tp);
 
 /* It was taken out of the due queue: the counts follow. */
 void kca__engine_leave_due_locked(kca__engine *e, const kca_delivery *d);

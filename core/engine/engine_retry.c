@@ -35,8 +35,7 @@ static kca_error *explain_locked(const kca__engine *e, const kca_delivery *d, bo
         d->failure_text ? d->failure_text : "no reason given");
 }
 
-/* Without a dead letter the policy decides. True: it counts as settled. Takes `error`. */
-static bool give_up_locked(kca__engine *e, kca_delivery *d, kca_error *error) {
+bool kca__engine_give_up_locked(kca__engine *e, kca_delivery *d, kca_error *error) {
     const kca__topic_partition *tp = d->assigned->topic_partition;
     if (!e->setup.skip) {
         kca__engine_fault_locked(e, kca__error_copy(error), tp->topic, tp->number, d->offset);
@@ -68,9 +67,8 @@ bool kca__engine_decide_locked(kca__engine *e, kca_delivery *d, bool rejected) {
         return false;
     }
     if (!e->setup.dead_letters)
-        return give_up_locked(e, d, explain_locked(e, d, rejected));
-    d->fate = KCA__FATE_DEAD_LETTER;
-    d->failed_ms = kca__clock_unix_ms();
+        return kca__engine_give_up_locked(e, d, explain_locked(e, d, rejected));
+    kca__engine_condemn_locked(d);
     return false;
 }
 
@@ -95,6 +93,11 @@ static void condemn_locked(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_CONDEMNED;
     kca__list_add(&e->condemned, &d->event.link);
     wake_poller_by_locked(e, 0);
+}
+
+void kca__engine_condemn_locked(kca_delivery *d) {
+    d->fate = KCA__FATE_DEAD_LETTER;
+    d->failed_ms = kca__clock_unix_ms();
 }
 
 void kca__engine_meet_fate_locked(kca__engine *e, kca_delivery *d) {
@@ -303,7 +306,7 @@ void kca__engine_letter_refused(kca_delivery *d, kca_error *error) {
     end_writing_locked(e, d);
     if (d->assigned->revoked)
         kca__error_free(error);
-    else if (give_up_locked(e, d, error))
+    else if (kca__engine_give_up_locked(e, d, error))
         kca__frontier_settle(&d->assigned->frontier, &d->frontier);
     drop_letter_locked(e, d);
     pthread_mutex_unlock(&e->lock);

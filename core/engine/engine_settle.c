@@ -35,8 +35,11 @@ static void remember_id(kca__deduplication *memory, const kca_delivery *d) {
 void kca__engine_publish_locked(kca__engine *e, kca_delivery *d) {
     if (d->published.count == 0)
         return;
-    for (kca__held_record *r = kca__list_first(&d->published); r; r = kca__list_next(&r->link))
+    for (kca__held_record *r = kca__list_first(&d->published); r; r = kca__list_next(&r->link)) {
         r->source = d->assigned->topic_partition;
+        r->offset = d->offset;
+        r->attempt = d->attempt;
+    }
     kca__list_move(&e->batch, &d->published);
     if (e->batch.count >= BATCH_IS_DUE)
         e->setup.wake_poller(e->setup.owner);

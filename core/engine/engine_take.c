@@ -171,6 +171,9 @@ kca_delivery *kca__engine_take_locked(kca__engine *e) {
             kca__engine_drop_locked(e, d);
         } else if (a->draining || a->topic_partition->paused) {
             park_locked(d);
+        } else if (kca__engine_meet_refusal_locked(e, d)) {
+            if (e->stopping)
+                return NULL;
         } else {
             give_out_locked(e, d);
             return d;

@@ -1,6 +1,7 @@
 #include "inbound/dead_letter_channel.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "dead_letter/dead_letter.h"
 #include "kafka/kafka_error.h"
 #include "kafka/record_headers.h"
@@ -38,21 +39,37 @@ static kca__dead_letter letter_of(const kca__inbound *in, const kca_delivery *d,
 
 /* ---- what is not stored ---- */
 
-/* Why it was given up, and why that cannot be told in a dead letter. Takes `refusal`. */
-static kca_error *explain(const kca__inbound *in, const kca_delivery *d, kca_error *refusal) {
-    const rd_kafka_message_t *m = d->record;
-    const char *name = d->failure_name, *text = d->failure_text;
+kca_error *kca__dead_letter_channel_explain(const kca__inbound *in, const kca__topic_partition *tp,
+                                            int64_t offset, const kca__held_letter *letter,
+                                            kca_error *refusal) {
     kca_error *e = kca__error_from_kafka(
         refusal->code, refusal->rdkafka_code, 0,
         "consumer %s: the record at %s[%d] offset %lld, of %zu bytes, failed (%s%s%s), and its "
         "dead letter cannot be stored%s: %s",
-        in->options->name, d->assigned->topic_partition->topic,
-        d->assigned->topic_partition->number, (long long)d->offset,
-        kca__record_size_bare(m->key_len, m->len) + kca__record_headers_size(m), name ? name : "",
-        name ? ": " : "", text ? text : "no reason given",
-        d->letter.trimmed ? ", not even trimmed" : "", refusal->text);
+        in->options->name, tp->topic, tp->number, (long long)offset, letter->cause_bytes,
+        letter->name ? letter->name : "", letter->name ? ": " : "",
+        letter->text ? letter->text : "no reason given",
+        letter->trimmed ? ", not even trimmed" : "", refusal->text);
     kca__error_free(refusal);
     return e;
+}
+
+/* Its texts are the delivery's. */
+static kca__held_letter story_of(const kca_delivery *d) {
+    const rd_kafka_message_t *m = d->record;
+    return (kca__held_letter){
+        .is = true,
+        .trimmed = d->letter.trimmed,
+        .name = d->failure_name,
+        .text = d->failure_text,
+        .cause_bytes = kca__record_size_bare(m->key_len, m->len) + kca__record_headers_size(m),
+    };
+}
+
+static kca_error *explain(const kca__inbound *in, const kca_delivery *d, kca_error *refusal) {
+    kca__held_letter story = story_of(d);
+    return kca__dead_letter_channel_explain(in, d->assigned->topic_partition, d->offset, &story,
+                                            refusal);
 }
 
 /* `certain`: it was refused for itself. Takes `error`; the delivery is the engine's then. */
@@ -87,13 +104,18 @@ static void on_written(void *user, kca_error *error) {
 
 /* With the next transaction, and so with the offset. One that is too large for its channel must not
  * get there: all that is in it would be aborted. */
-static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca__record *letter) {
-    kca_error *e = kca__publisher_check_size(channel, kca__record_size(letter));
+static kca_error *hold(kca__transaction *t, kca_delivery *d, kca__publisher *channel,
+                       const kca__record *letter) {
+    kca_error *e = kca__transaction_check_size(t, channel, letter);
     if (e)
         return e;
     kca__held_record *record = kca__held_record_new(channel->options->topic, letter);
     if (!record)
         return kca__error_memory();
+    record->channel = channel;
+    record->letter = story_of(d);
+    record->letter.name = d->failure_name ? kca__text_copy(d->failure_name) : NULL;
+    record->letter.text = d->failure_text ? kca__text_copy(d->failure_text) : NULL;
     kca__list_add(&d->published, &record->link);
     kca__engine_letter_stored(d);
     return NULL;
@@ -102,7 +124,7 @@ static kca_error *hold(kca_delivery *d, const kca__publisher *channel, const kca
 static kca_error *give(kca__inbound *in, kca_delivery *d, const kca__record *letter) {
     kca__publisher *channel = in->setup.dead_letters;
     if (in->transaction)
-        return hold(d, channel, letter);
+        return hold(in->transaction, d, channel, letter);
     if (!d->letter.alone)
         return kca__publisher_write(channel, letter, on_written, d);
     kca_error *e = kca__lone_publisher_open(&in->lone_letters, channel);

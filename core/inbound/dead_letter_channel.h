@@ -14,6 +14,12 @@
  * to the engine on the publisher's thread. */
 void kca__dead_letter_channel_send(kca__inbound *in);
 
+/* The error for a letter that is refused for good: which record it is of, why that was given up,
+ * and why that cannot be told in a dead letter. Takes `refusal`. */
+kca_error *kca__dead_letter_channel_explain(const kca__inbound *in, const kca__topic_partition *tp,
+                                            int64_t offset, const kca__held_letter *letter,
+                                            kca_error *refusal);
+
 /* No more are written. Those that are under way alone, and not answered by the deadline, have
  * failed. */
 void kca__dead_letter_channel_close(kca__inbound *in, int64_t deadline);

@@ -4,6 +4,7 @@
 #include "inbound/inbound.h"
 #include "inbound/poller.h"
 #include "kafka/kafka_error.h"
+#include "message/record_size.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,8 @@ enum { SOCKET_TIMEOUT_MS = 10000, SLICE_MS = 5000 };
 
 /* ---- opening ---- */
 
-static kca_error *configure(rd_kafka_conf_t *conf, const kca__inbound *in, const char *who,
-                            int largest_bytes) {
+static kca_error *configure(rd_kafka_conf_t *conf, const kca__transaction *t, const char *who) {
+    const kca__inbound *in = t->in;
     const kca_consumer_builder *o = in->options;
     const char *const texts[][2] = {
         {"transactional.id", o->transactional_id},
@@ -28,7 +29,9 @@ static kca_error *configure(rd_kafka_conf_t *conf, const kca__inbound *in, const
     if (!e && o->transaction_timeout_ms < 2 * SOCKET_TIMEOUT_MS)
         e = kca__property_apply_int(conf, who, "socket.timeout.ms", o->transaction_timeout_ms / 2);
     if (!e)
-        e = kca__property_apply_int(conf, who, "message.max.bytes", largest_bytes);
+        e = kca__property_apply_int(conf, who, "message.max.bytes", t->largest_bytes);
+    if (!e && t->batch_bytes > 0)
+        e = kca__property_apply_int(conf, who, "batch.size", t->batch_bytes);
     return e;
 }
 
@@ -36,6 +39,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
     (void)rk;
     kca__transaction *t = ((kca__client *)opaque)->owner;
     t->unconfirmed |= kca__client_is_unconfirmed(m);
+    if (t->writing && m->err)
+        ((kca__held_record *)m->_private)->error = m->err;
 }
 
 static kca_error *open_client(kca__transaction *t) {
@@ -44,7 +49,7 @@ static kca_error *open_client(kca__transaction *t) {
         return kca__error_memory();
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_dr_msg_cb(conf, on_report);
-    kca_error *e = configure(conf, t->in, who, t->largest_bytes);
+    kca_error *e = configure(conf, t, who);
     if (e)
         rd_kafka_conf_destroy(conf);
     else
@@ -61,9 +66,10 @@ kca_error *kca__transaction_open(kca__transaction **out, kca__inbound *in, int l
         return kca__error_memory();
     t->in = in;
     t->largest_bytes = largest_bytes;
+    kca__refused_sizes_init(&t->refused_sizes);
     kca_error *e = open_client(t);
     if (e)
-        free(t);
+        kca__transaction_close(t);
     else
         *out = t;
     return e;
@@ -73,6 +79,7 @@ void kca__transaction_close(kca__transaction *t) {
     if (!t)
         return;
     kca__client_close(t->client);
+    kca__refused_sizes_close(&t->refused_sizes);
     free(t);
 }
 
@@ -91,6 +98,12 @@ static void end_by(kca__inbound *in, kca_error *e) {
 static bool is_fence(rd_kafka_resp_err_t code) {
     return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
            code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+/* See "time-out or fence" in transaction.h. */
+bool kca__transaction_is_overdue(const kca__transaction *t) {
+    return t->begun_ms > 0 &&
+           kca__clock_ms() - t->begun_ms >= t->in->options->transaction_timeout_ms;
 }
 
 void kca__transaction_end_by(kca__transaction *t, rd_kafka_error_t *error) {
@@ -148,7 +161,7 @@ bool kca__transaction_begin(kca__transaction *t) {
     return t->ready;
 }
 
-bool kca__transaction_is_final(const rd_kafka_error_t *error) {
+bool kca__transaction_is_final(const kca__transaction *t, const rd_kafka_error_t *error) {
     switch (rd_kafka_error_code(error)) {
     case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
@@ -156,12 +169,12 @@ bool kca__transaction_is_final(const rd_kafka_error_t *error) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         return rd_kafka_error_is_fatal(error);
     default:
-        return is_fence(rd_kafka_error_code(error));
+        return is_fence(rd_kafka_error_code(error)) && !kca__transaction_is_overdue(t);
     }
 }
 
 bool kca__transaction_begin_anew(kca__transaction *t, rd_kafka_error_t *error) {
-    if (kca__transaction_is_final(error) || kca__engine_is_stopping(t->in->engine)) {
+    if (kca__transaction_is_final(t, error) || kca__engine_is_stopping(t->in->engine)) {
         kca__transaction_end_by(t, error);
         return false;
     }
@@ -179,6 +192,15 @@ bool kca__transaction_begin_anew(kca__transaction *t, rd_kafka_error_t *error) {
 }
 
 /* ---- publishing ---- */
+
+kca_error *kca__transaction_check_size(kca__transaction *t, const kca__publisher *p,
+                                       const kca__record *record) {
+    size_t bytes = kca__record_size(record);
+    kca_error *e = kca__publisher_check_size(p, bytes);
+    if (!e && kca__refused_sizes_has(&t->refused_sizes, p, bytes, kca__clock_ms()))
+        e = kca__publisher_refusal(p, bytes, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    return e;
+}
 
 kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kca_message *m,
                                     int type) {
@@ -200,7 +222,9 @@ kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kc
                               consumer, d->event.topic, d->event.partition, (long long)d->offset);
     kca__held_record *record;
     kca_error *e = kca__publisher_hold(&record, p, m, type, &d->message);
-    if (!e)
+    if (!e && (e = kca__transaction_check_size(in->transaction, p, &record->record)))
+        kca__held_record_free(record);
+    else if (!e)
         kca__list_add(&d->published, &record->link);
     return e;
 }

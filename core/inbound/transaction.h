@@ -6,11 +6,21 @@
  * the engine's lock, offsets with their maps and all that was published, so that neither is without
  * the other. Then it is begun, filled, and committed. When it has to be aborted, the engine forgets
  * all partitions and reads them again from what is committed.
+ *
+ * When the broker has refused something in it for good, transaction_trial.c finds out what: those
+ * deliveries fail, each alone, and do not put it into the next one.
+ *
+ * Time-out or fence? Both bump the producer's epoch, and the broker answers alike. One that has
+ * been open for as long as the broker allows has timed out, and a new producer goes on; before that
+ * only another producer can have taken the id, and the adapter ends. A process that was frozen for
+ * so long cannot know whether another took the id meanwhile: it takes it back, and the other one,
+ * whose transactions are young, ends. So no two go on fencing each other in silence.
  */
 #ifndef KCA_INBOUND_TRANSACTION_H
 #define KCA_INBOUND_TRANSACTION_H
 
 #include "engine/delivery.h"
+#include "inbound/refused_sizes.h"
 #include "kafka/client.h"
 
 struct kca__inbound;
@@ -21,8 +31,12 @@ typedef struct kca__transaction {
     int largest_bytes;   /* of a record */
     kca__client *client; /* the transactional producer */
     bool ready;          /* initialised: older ones of the id are fenced */
+    bool writing;        /* reports are of the records at hand, which their opaque points to */
     bool unconfirmed;    /* something in the one that is being written */
-    int aborts;          /* since the last one that was committed */
+    int batch_bytes;     /* most that is sent together; 0: librdkafka's own limit */
+    int64_t begun_ms;    /* the one at hand, or the last that was not committed; 0: none */
+    kca__refused_sizes refused_sizes;
+    int aborts;                                     /* since the last one that was committed */
     const rd_kafka_topic_partition_list_t *offsets; /* of the one that is being written */
 } kca__transaction;
 
@@ -43,14 +57,33 @@ void kca__transaction_serve(kca__transaction *t);
  * one. */
 void kca__transaction_commit(kca__transaction *t);
 
+/* An error for a record that would have its transaction aborted for its size. Any thread. */
+kca_error *kca__transaction_check_size(kca__transaction *t, const struct kca__publisher *p,
+                                       const kca__record *record);
+
 /* See kca_delivery_publish. `type`: of the bus. */
 kca_error *kca__transaction_publish(kca_delivery *d, struct kca__publisher *p, const kca_message *m,
                                     int type);
 
-/* ---- for transaction_commit.c ---- */
+/* ---- for transaction_commit.c and transaction_trial.c ---- */
 
 /* Another process has taken the id over, or the cluster refuses: the adapter must not go on. */
-bool kca__transaction_is_final(const rd_kafka_error_t *error);
+bool kca__transaction_is_final(const kca__transaction *t, const rd_kafka_error_t *error);
+
+/* It was open for longer than the broker allows. */
+bool kca__transaction_is_overdue(const kca__transaction *t);
+
+/* In this order, in a transaction: begin it, write records, wait until they are answered, send the
+ * offsets; abort it, if need be with a new producer (false: the adapter ends, or stops). */
+rd_kafka_error_t *kca__transaction_start(kca__transaction *t);
+rd_kafka_error_t *kca__transaction_write(kca__transaction *t, kca__held_record *held);
+rd_kafka_error_t *kca__transaction_confirm(kca__transaction *t);
+rd_kafka_error_t *kca__transaction_send_offsets(kca__transaction *t);
+bool kca__transaction_abort(kca__transaction *t);
+
+/* The transaction was aborted. If that was because something in it is refused for good, finds out
+ * what, and tells the engine. False: the adapter ends, or stops. `out_guilty`: how many records. */
+bool kca__transaction_try(kca__transaction *t, kca__held_records *batch, int *out_guilty);
 
 /* Takes `error`. */
 void kca__transaction_end_by(kca__transaction *t, rd_kafka_error_t *error);

@@ -18,7 +18,7 @@ enum {
 
 /* ---- filling ---- */
 
-static rd_kafka_error_t *produce_once(kca__transaction *t, const kca__held_record *held) {
+static rd_kafka_error_t *produce_once(kca__transaction *t, kca__held_record *held) {
     const kca__record *r = &held->record;
     const kca__parcel parcel = {.topic_name = held->topic,
                                 .partition = RD_KAFKA_PARTITION_UA,
@@ -26,16 +26,23 @@ static rd_kafka_error_t *produce_once(kca__transaction *t, const kca__held_recor
                                 .key_len = r->key_len,
                                 .value = r->value,
                                 .value_len = r->value_len,
-                                .headers = kca__record_headers_new(r->headers, r->header_count)};
+                                .headers = kca__record_headers_new(r->headers, r->header_count),
+                                .opaque = held};
     return kca__produce(t->client->rk, &parcel);
 }
 
-static rd_kafka_error_t *produce(kca__transaction *t, const kca__held_record *held) {
+rd_kafka_error_t *kca__transaction_write(kca__transaction *t, kca__held_record *held) {
     rd_kafka_error_t *error;
+    held->error = 0;
+    held->certain = false;
     while ((error = produce_once(t, held)) &&
            rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         rd_kafka_error_destroy(error);
         rd_kafka_flush(t->client->rk, ROOM_MS);
+    }
+    if (error) {
+        held->error = rd_kafka_error_code(error);
+        held->certain = true;
     }
     return error;
 }
@@ -80,7 +87,7 @@ static rd_kafka_error_t *flush(kca__transaction *t) {
 }
 
 /* librdkafka would commit what it only takes for stored, too. */
-static rd_kafka_error_t *confirm(kca__transaction *t) {
+rd_kafka_error_t *kca__transaction_confirm(kca__transaction *t) {
     rd_kafka_error_t *error =
         kca__transaction_retry(t, flush, t->in->options->transaction_timeout_ms);
     return error || !t->unconfirmed ? error
@@ -88,17 +95,27 @@ static rd_kafka_error_t *confirm(kca__transaction *t) {
                                                          "what is in it is not confirmed");
 }
 
-static rd_kafka_error_t *fill(kca__transaction *t, const contents *c) {
+rd_kafka_error_t *kca__transaction_send_offsets(kca__transaction *t) {
+    return kca__transaction_retry(t, send_offsets, t->in->options->transaction_timeout_ms);
+}
+
+rd_kafka_error_t *kca__transaction_start(kca__transaction *t) {
     t->unconfirmed = false;
     rd_kafka_error_t *error = rd_kafka_begin_transaction(t->client->rk);
-    const kca__held_record *r = kca__list_first(&c->batch);
-    for (; r && !error; r = kca__list_next(&r->link))
-        error = produce(t, r);
+    t->writing = !error;
+    t->begun_ms = kca__clock_ms();
+    return error;
+}
+
+static rd_kafka_error_t *fill(kca__transaction *t, contents *c) {
+    rd_kafka_error_t *error = kca__transaction_start(t);
+    for (kca__held_record *r = kca__list_first(&c->batch); r && !error;
+         r = kca__list_next(&r->link))
+        error = kca__transaction_write(t, r);
     if (!error)
-        error = confirm(t);
+        error = kca__transaction_confirm(t);
     t->offsets = c->offsets;
-    return error ? error
-                 : kca__transaction_retry(t, send_offsets, t->in->options->transaction_timeout_ms);
+    return error ? error : kca__transaction_send_offsets(t);
 }
 
 /* ---- committing ---- */
@@ -111,14 +128,26 @@ static rd_kafka_error_t *abort_it(kca__transaction *t) {
     return rd_kafka_abort_transaction(t->client->rk, SLICE_MS);
 }
 
-static void tell(kca__inbound *in, rd_kafka_error_t *error) {
+static kca_error *why_aborted(kca__transaction *t, rd_kafka_error_t *error) {
+    const kca_consumer_builder *o = t->in->options;
     rd_kafka_resp_err_t err = rd_kafka_error_code(error);
-    kca_error *e = kca__error_from_kafka(
+    if (kca__transaction_is_overdue(t))
+        return kca__error_from_kafka(
+            KCA_ERROR_TIMEOUT, err, KCA__RETRIABLE,
+            "consumer %s: transaction timed out: it was open for longer than "
+            "transaction_timeout_ms, %d; what was in it comes again: %s: %s",
+            o->name, o->transaction_timeout_ms, rd_kafka_err2name(err),
+            rd_kafka_error_string(error));
+    return kca__error_from_kafka(
         KCA_ERROR_BROKER, err, KCA__RETRIABLE,
-        "consumer %s: transaction aborted, what was in it comes again: %s: %s", in->options->name,
+        "consumer %s: transaction aborted, what was in it comes again: %s: %s", o->name,
         rd_kafka_err2name(err), rd_kafka_error_string(error));
-    kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "%s", e->text);
-    kca__engine_fault(in->engine, e, NULL, -1, -1);
+}
+
+static void tell(kca__transaction *t, rd_kafka_error_t *error) {
+    kca_error *e = why_aborted(t, error);
+    kca__log_write(t->in->log, KCA_LOG_WARN, "consumer", t->in->options->name, "%s", e->text);
+    kca__engine_fault(t->in->engine, e, NULL, -1, -1);
 }
 
 /* The cause of an abort may last: each one in a row doubles the pause before the next try. */
@@ -130,28 +159,46 @@ static void pause_commits(kca__transaction *t) {
     t->aborts++;
 }
 
-/* Aborts it, if need be with a new producer. False: the adapter ends, or stops. Takes `error`. */
+bool kca__transaction_abort(kca__transaction *t) {
+    rd_kafka_error_t *error = kca__transaction_retry(t, abort_it, ABORT_MS);
+    return !error || kca__transaction_begin_anew(t, error);
+}
+
+/* False: the adapter ends, or stops. Takes `error`. */
 static bool undo(kca__transaction *t, rd_kafka_error_t *error) {
     if (rd_kafka_error_is_fatal(error))
         return kca__transaction_begin_anew(t, error);
     rd_kafka_error_destroy(error);
-    error = kca__transaction_retry(t, abort_it, ABORT_MS);
-    return !error || kca__transaction_begin_anew(t, error);
+    return kca__transaction_abort(t);
+}
+
+static bool has_refused(const kca__held_records *batch) {
+    for (const kca__held_record *r = kca__list_first(batch); r; r = kca__list_next(&r->link))
+        if (kca__error_refusal(r->error) != KCA__REFUSAL_NONE)
+            return true;
+    return false;
 }
 
 /* Nothing of it has happened: the engine reads again from what is committed. Takes `error`. */
-static void give_up(kca__transaction *t, rd_kafka_error_t *error) {
+static void give_up(kca__transaction *t, contents *c, rd_kafka_error_t *error) {
     /* Without its map an offset would tell too little, so that it cannot be left out. */
-    if (kca__transaction_is_final(error) ||
+    if (kca__transaction_is_final(t, error) ||
         rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE) {
         kca__transaction_end_by(t, error);
         return;
     }
-    tell(t->in, error);
-    if (undo(t, error)) {
-        kca__rebalance_begin_again(t->in);
-        pause_commits(t);
-    }
+    tell(t, error);
+    bool refused = kca__error_refusal(rd_kafka_error_code(error)) != KCA__REFUSAL_NONE ||
+                   has_refused(&c->batch);
+    int guilty = 0;
+    /* See KCA__QUIRK_REFUSAL_LEAVES_GAP. */
+    bool goes_on = refused ? kca__transaction_begin_anew(t, error) : undo(t, error);
+    if (!goes_on || (refused && !kca__transaction_try(t, &c->batch, &guilty)))
+        return;
+    kca__rebalance_begin_again(t->in);
+    if (guilty > 0) /* the next one is without them */
+        t->aborts = 0;
+    pause_commits(t);
 }
 
 void kca__transaction_commit(kca__transaction *t) {
@@ -172,9 +219,12 @@ void kca__transaction_commit(kca__transaction *t) {
         if (filled && error && rd_kafka_error_is_retriable(error))
             kca__transaction_end_by(t, error);
         else if (error)
-            give_up(t, error);
+            give_up(t, &c, error);
         else
             t->aborts = 0;
+        if (!error)
+            t->begun_ms = 0;
+        t->writing = false;
     }
     kca__held_records_free(&c.batch);
     rd_kafka_topic_partition_list_destroy(c.offsets);

@@ -77,6 +77,11 @@ enum {
      * inbound/consumer_builder.c stays below. */
     KCA__QUIRK_METADATA_AGE = KCA__QUIRK_NOT_FIXED,
 
+    /* After a transaction was aborted because a record of it was refused, the producer's next one
+     * fails with "skipped sequence numbers", or what is produced in it is not sent (no issue number
+     * found). inbound/transaction_trial.c and transaction_commit.c go on with a new producer. */
+    KCA__QUIRK_REFUSAL_LEAVES_GAP = KCA__QUIRK_NOT_FIXED,
+
     /* A mock cluster's thread may lose what wakes it, and sleep a second over what it is told (no
      * issue number found). connection/embedded_broker.c does not tell it of topics, and knocks at
      * its socket until it has ended. */

@@ -18,10 +18,16 @@ kca__held_record *kca__held_record_new(const char *topic, const kca__record *rec
     return r;
 }
 
+void kca__held_record_free(kca__held_record *r) {
+    free(r->letter.name);
+    free(r->letter.text);
+    free(r);
+}
+
 void kca__held_records_free(kca__held_records *list) {
     kca__held_record *r;
     while ((r = kca__list_take(list)))
-        free(r);
+        kca__held_record_free(r);
 }
 
 void kca__held_records_drop(kca__held_records *list, const void *source) {
@@ -29,7 +35,7 @@ void kca__held_records_drop(kca__held_records *list, const void *source) {
     kca__held_record *r;
     while ((r = kca__list_take(list))) {
         if (r->source == source)
-            free(r);
+            kca__held_record_free(r);
         else
             kca__list_add(&kept, &r->link);
     }

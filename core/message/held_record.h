@@ -6,17 +6,37 @@
 #include "base/list.h"
 #include "message/translator.h"
 
+/* A dead letter that is held: how its record failed, and in which form it is written. */
+typedef struct kca__held_letter {
+    bool is;            /* false: the record is a handler's result */
+    bool trimmed;       /* see dead_letter.h */
+    char *name, *text;  /* NULL: none; owned */
+    size_t cause_bytes; /* of the record that failed */
+} kca__held_letter;
+
 typedef struct kca__held_record {
     kca__link link;
-    const char *topic;  /* borrowed: the publisher's */
-    const void *source; /* the owner's: what it comes of */
+    const char *topic; /* borrowed: the publisher's */
+    void *channel;     /* the owner's: the publisher */
     kca__record record;
+    kca__held_letter letter;
+
+    /* the owner's: what it comes of */
+    const void *source;
+    int64_t offset;
+    int attempt;
+
+    /* the owner's, while it is being written: */
+    int error;    /* librdkafka's code of its report; 0: none yet, or stored */
+    bool certain; /* it was refused for itself, not for its company */
 } kca__held_record;
 
 /* A copy of `record`; NULL when memory is out. */
 kca__held_record *kca__held_record_new(const char *topic, const kca__record *record);
 
 typedef kca__list kca__held_records;
+
+void kca__held_record_free(kca__held_record *r);
 
 /* Frees all of them; the list is empty then. */
 void kca__held_records_free(kca__held_records *list);

@@ -135,6 +135,16 @@ kca_error *kca__publisher_check_size(const kca__publisher *p, size_t bytes) {
     return bytes > (size_t)p->options->batch_bytes ? too_large(p, bytes) : NULL;
 }
 
+kca_error *kca__publisher_refusal(const kca__publisher *p, size_t bytes, rd_kafka_resp_err_t err) {
+    int code = kca__error_code_of_record(err, KCA_ERROR_NOT_STORED);
+    return kca__error_from_kafka(
+        code, err, 0, "publisher %s: a record of %zu bytes, with key, headers and framing, %s%s",
+        p->options->topic, bytes,
+        code == KCA_ERROR_TOO_LARGE ? "is larger than the topic takes (max.message.bytes)"
+                                    : "is refused: ",
+        code == KCA_ERROR_TOO_LARGE ? "" : rd_kafka_err2str(err));
+}
+
 /* A fatal error is of the producer, whatever record it came of. */
 static int refusal_code(rd_kafka_resp_err_t err, bool fatal) {
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
@@ -197,8 +207,8 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     return refused(p, bytes, error);
 }
 
-kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
-                               const kca_message *m, int type, const kca_message *cause) {
+kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const kca_message *m,
+                               int type, const kca_message *cause) {
     *out = NULL;
     if (m->error)
         return kca__error_copy(m->error);
@@ -222,6 +232,8 @@ kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
     kca_error *e = kca__publisher_check_size(p, kca__record_size(&record));
     if (!e && !(*out = kca__held_record_new(p->options->topic, &record)))
         e = kca__error_memory();
+    if (*out)
+        (*out)->channel = p;
     free(headers);
     return e;
 }

@@ -50,12 +50,15 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__wr
 
 /* The record of a message, to be written later; it continues the trace of `cause` unless the
  * message has a trace of its own. */
-kca_error *kca__publisher_hold(kca__held_record **out, const kca__publisher *p,
-                               const kca_message *m, int type, const kca_message *cause);
+kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const kca_message *m,
+                               int type, const kca_message *cause);
 
 /* An error for a record, of `bytes` as kca__record_size has them, that is larger than the publisher
  * takes. */
 kca_error *kca__publisher_check_size(const kca__publisher *p, size_t bytes);
+
+/* The error for a record that the broker refused for itself. */
+kca_error *kca__publisher_refusal(const kca__publisher *p, size_t bytes, rd_kafka_resp_err_t err);
 
 /* Waits for answers until the deadline; gives how many messages are still unanswered then. */
 int kca__publisher_flush(kca__publisher *p, int64_t deadline);

@@ -449,11 +449,14 @@ class ConsumerBuilder(Declared):
         `transactional_id` (transactional.id) names this process: another process that uses it, for example its
         successor, fences this one, whose run then ends with an error. Readers with read_committed see the results of
         each message exactly once, whichever process died; a handler may still run more than once for it. When a
-        transaction is aborted, everything in it is delivered again. Dead letters are part of the transaction too, so
-        their channel must be over the consumer's connection. commit_interval_ms is then 100 unless set; of
-        queue_capacity at most 700 records are used; isolation_level must be read_committed; deduplication is not
-        allowed, because what was done in an aborted transaction has to be done again. Default none. Not on the embedded
-        broker.
+        transaction is aborted, everything in it is delivered again. A result or dead letter that the cluster refuses
+        for good fails its delivery alone, with the error name "refused": it counts as a failed attempt, and the rest is
+        committed without it. A transaction that was open for longer than transaction_timeout_ms (the process was
+        frozen, the cluster away) has timed out: a fault says so, and the consumer goes on with a new producer. Dead
+        letters are part of the transaction too, so their channel must be over the consumer's connection.
+        commit_interval_ms is then 100 unless set; of queue_capacity at most 700 records are used; isolation_level must
+        be read_committed; deduplication is not allowed, because what was done in an aborted transaction has to be done
+        again. Default none. Not on the embedded broker.
         """
         _kca.kca_consumer_builder_with_transactional_id(self._handle, transactional_id)
         return self
