@@ -23,6 +23,7 @@ enum {
     MOST_RECORDS = 60,
     MOST_OUT = 64,
     MOST_WRITING = 16,
+    MOST_GUILTY = 20,
     SCHEDULES = 100000,
     STEPS = 250
 };
@@ -57,6 +58,13 @@ typedef struct held {
     bool is_back; /* the application has settled it, whatever came of that */
 } held;
 
+/* A delivery for which a transaction was aborted, and whose turn has not come again. */
+typedef struct guilty {
+    int partition, index;
+    const kca__topic_partition *topic_partition;
+    bool given_up; /* then: no attempt is left, and no dead letter is possible */
+} guilty;
+
 typedef struct model {
     fixture f;
     place places[PARTITIONS];
@@ -64,11 +72,13 @@ typedef struct model {
     int out_count;
     held writing[MOST_WRITING];
     int writing_count;
+    guilty guilty[MOST_GUILTY];
+    int guilty_count;
     /* of this schedule */
     kca__order order;
     int max_attempts, capacity, timeout_ms;
     bool dead_letters, skip, abandon;
-    long given_out, commits, stored, refused;
+    long given_out, commits, stored, refused, aborted;
 } model;
 
 /* ---- what the broker has ---- */
@@ -184,6 +194,8 @@ static void assign_place(model *m, int number) {
         kca__engine_assign(m->f.engine, "things", number, p->committed, p->map, strlen(p->map)));
 }
 
+static void forget_guilty(model *m, int partition);
+
 static void rebalance(model *m) {
     int number = (int)pick(PARTITIONS);
     place *p = &m->places[number];
@@ -198,6 +210,7 @@ static void rebalance(model *m) {
         if (p->revoked) /* else it was lost */
             commit_all(m);
         forget(&m->f, number);
+        forget_guilty(m, number);
         p->assigned = p->revoked = false;
         p->assignment++;
     }
@@ -256,6 +269,86 @@ static void fetch_end(model *m) {
     accept_end(&m->f, (int)(p - m->places), p->begin);
 }
 
+/* ---- aborted transactions ---- */
+
+static bool is_known_refused(const model *m, const kca__topic_partition *tp, int64_t offset) {
+    const kca__refused *r = kca__list_first(&m->f.engine->refused);
+    while (r && (r->topic_partition != tp || r->offset != offset))
+        r = kca__list_next(&r->link);
+    return r != NULL;
+}
+
+static bool is_committed(const place *p, const entry *e) {
+    kca__offset_map map;
+    assert_true(kca__offset_map_read(&map, p->map, strlen(p->map), p->committed));
+    bool told = p->committed >= 0 && is_told(&map, p->committed, e->offset);
+    kca__offset_map_clear(&map);
+    return told;
+}
+
+static bool may_be_guilty(const model *m, const place *p, const kca__topic_partition *tp, int i) {
+    const entry *e = &p->entries[i];
+    return e->settled && !e->told && e->done && !is_committed(p, e) &&
+           !is_known_refused(m, tp, e->offset);
+}
+
+/* Something that was settled since the last transaction was refused for good. */
+static void find_guilty(model *m, int number) {
+    place *p = &m->places[number];
+    const kca__topic_partition *tp =
+        kca__assigned_list_topic_partition(&m->f.engine->assigned, "things", number);
+    int i = (int)pick((uint64_t)p->count);
+    while (i < p->count && !may_be_guilty(m, p, tp, i))
+        i++;
+    if (i == p->count || m->guilty_count == MOST_GUILTY)
+        return;
+    entry *e = &p->entries[i];
+    bool is_letter = m->dead_letters && pick(2), for_good = pick(2);
+    int attempt = 1 + (m->max_attempts > 1 ? (int)pick((uint64_t)m->max_attempts) : 0);
+    kca__held_record held_one = {
+        .source = tp, .offset = e->offset, .attempt = attempt, .letter = {.is = is_letter}};
+    bool again = m->max_attempts == 0 || attempt < m->max_attempts;
+    bool given_up = is_letter ? for_good : !again && !m->dead_letters;
+    m->guilty[m->guilty_count++] = (guilty){number, i, tp, given_up};
+    e->done = false;
+    m->aborted++;
+    kca__engine_refuse(m->f.engine, &held_one, for_good,
+                       kca__error_new(KCA_ERROR_TOO_LARGE, "too large"));
+}
+
+/* All of it is read again from what is committed. */
+static void abort_transaction(model *m) {
+    for (int i = 0; i < PARTITIONS; i++)
+        if (m->places[i].assigned && m->places[i].count > 0)
+            find_guilty(m, i);
+    kca__engine_revoke_all(m->f.engine);
+    for (int i = 0; i < PARTITIONS; i++)
+        if (m->places[i].assigned)
+            assign_place(m, i);
+}
+
+/* Those whose turn had come have failed. Under the policy "stop" the engine has ended. */
+static void note_met_refusals(model *m) {
+    for (int i = 0; i < m->guilty_count; i++) {
+        guilty *g = &m->guilty[i];
+        entry *e = &m->places[g->partition].entries[g->index];
+        if (is_known_refused(m, g->topic_partition, e->offset))
+            continue;
+        if (g->given_up && m->skip)
+            e->done = e->settled = true;
+        else if (g->given_up)
+            check(m->f.engine->failure != NULL);
+        m->guilty[i--] = m->guilty[--m->guilty_count];
+    }
+}
+
+static void forget_guilty(model *m, int partition) {
+    kca__engine_disown(m->f.engine, "things", partition);
+    for (int i = 0; i < m->guilty_count; i++)
+        if (m->guilty[i].partition == partition)
+            m->guilty[i--] = m->guilty[--m->guilty_count];
+}
+
 static held hold(model *m, kca_delivery *d) {
     const record *r = d->record;
     const place *p = &m->places[r->partition];
@@ -289,6 +382,7 @@ static void check_order(model *m, const held *h) {
 
 static void take_one(model *m) {
     kca_delivery *d = m->out_count < MOST_OUT ? take(&m->f) : NULL;
+    note_met_refusals(m);
     if (!d)
         return;
     held h = hold(m, d);
@@ -439,6 +533,7 @@ static void end_life(model *m) {
         m->places[i].assigned = m->places[i].revoked = false;
         m->places[i].assignment++;
     }
+    m->guilty_count = 0;
     kca__engine_release(m->f.engine);
     while (m->out_count > 0)
         free_at(m, m->out_count - 1);
@@ -499,6 +594,8 @@ static void step(model *m) {
     case 4:
         if (pick(16) == 0)
             seek(m);
+        else if (pick(2) == 0)
+            abort_transaction(m);
         break;
     case 5:
         pause_or_resume(m, pick(2) == 0);
@@ -581,7 +678,7 @@ static void handle_the_rest(model *m) {
 }
 
 /* Of all schedules. */
-static long given_out, commits, stored, refused;
+static long given_out, commits, stored, refused, aborted;
 
 static void choose(model *m) {
     m->order = (kca__order)pick(3);
@@ -609,12 +706,14 @@ static void play(void) {
     commits += m->commits;
     stored += m->stored;
     refused += m->refused;
+    aborted += m->aborted;
 }
 
 static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     long schedules = play_each(play, SCHEDULES);
-    print_message("%ld schedules: %ld given out, %ld commits, %ld dead letters, %ld refused\n",
-                  schedules, given_out, commits, stored, refused);
+    print_message(
+        "%ld schedules: %ld given out, %ld commits, %ld dead letters, %ld refused, %ld guilty\n",
+        schedules, given_out, commits, stored, refused, aborted);
     if (schedules == 1)
         return;
     /* The schedules did what they are for. */
@@ -622,6 +721,7 @@ static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     assert_true(commits > schedules * 3);
     assert_true(stored > schedules / 8);
     assert_true(refused > schedules / 50);
+    assert_true(aborted > schedules / 100);
 }
 
 int main(void) {
