@@ -43,7 +43,7 @@ static void stranger_close(rd_kafka_t *rk) {
     rd_kafka_destroy(rk);
 }
 
-/* As the README says: group_id "<connection>:<consumer>", and nothing else. */
+/* With group_id "<connection>:<consumer>", and nothing else. */
 static void test_a_group_is_shared_with_members_of_another_library(void **state) {
     const char *topic = spread(40), *consumer = unique("billing");
     char group[100];
