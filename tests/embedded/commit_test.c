@@ -17,11 +17,11 @@ static rd_kafka_t *open_cluster(void) {
     return rk;
 }
 
-/* The broker has the commit that it will refuse, and has not answered yet. */
+/* The broker has the first commit of three that it will refuse, and has not answered yet. */
 static int is_asked(void *argument) {
-    size_t left = 1;
+    size_t left = 3;
     rd_kafka_mock_broker_error_stack_cnt(argument, 1, OFFSET_COMMIT, &left);
-    return left == 0;
+    return left == 2;
 }
 
 static void must_be_committed(const char *hosts, const char *wanted) {
@@ -35,12 +35,13 @@ static void must_be_committed(const char *hosts, const char *wanted) {
     finish(s);
 }
 
-/* The consumer stops while a commit waits for this refusal. */
+/* The consumer stops while a commit waits for this refusal, and the next two are refused, too. */
 static void refuse_at_the_end(rd_kafka_resp_err_t refusal) {
     rd_kafka_t *rk = open_cluster();
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
     const char *hosts = rd_kafka_mock_cluster_bootstraps(mock);
-    rd_kafka_mock_broker_push_request_error_rtts(mock, 1, OFFSET_COMMIT, 1, refusal, LATE_MS);
+    rd_kafka_mock_broker_push_request_error_rtts(mock, 1, OFFSET_COMMIT, 2, refusal, LATE_MS,
+                                                 refusal, 0);
     recorder *r = recorder_new();
     kca_system *s = system_on(hosts);
     give_consumer(s, consumer_of("in", "reader"));
