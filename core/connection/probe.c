@@ -19,7 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_MS = 1500, SLICE_MS = 250, DIAGNOSIS_MS = 1500 };
+enum { ASK_MS = 1500, SLICE_MS = 250, DIAGNOSIS_MS = 1500, MOST_LOOKS = 10 };
+
+static const char ADVERTISED[] =
+    "; the cluster advertises this address: check advertised.listeners";
 
 static bool may_pass(rd_kafka_resp_err_t err) {
     return err != RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -51,43 +54,65 @@ static bool is_a_host(const kca_connection *c, const char *address) {
     return found;
 }
 
-/* The broker's id; -1: the cluster has none there. */
-static int broker_at(const struct rd_kafka_metadata *m, const char *address) {
-    for (int i = 0; i < m->broker_cnt; i++) {
-        const struct rd_kafka_metadata_broker *b = &m->brokers[i];
-        char text[KCA__TROUBLE_ADDRESS];
-        snprintf(text, sizeof text, strchr(b->host, ':') ? "[%s]:%d" : "%s:%d", b->host, b->port);
-        if (strcmp(text, address) == 0)
-            return b->id;
-    }
-    return -1;
+static void write_address(char out[KCA__TROUBLE_ADDRESS],
+                          const struct rd_kafka_metadata_broker *b) {
+    snprintf(out, KCA__TROUBLE_ADDRESS, strchr(b->host, ':') ? "[%s]:%d" : "%s:%d", b->host,
+             b->port);
 }
 
-/* A broker of the cluster that cannot be reached, though others can. */
-static bool broker_fails(kca__trouble *out, const kca__probing *p,
-                         const struct rd_kafka_metadata *m, const kca__broker_text *told) {
+/* The broker there cannot be reached. */
+static bool address_fails(kca__trouble *out, const kca__probing *p, const char *address,
+                          const char *also) {
     kca_connection *c = p->connection;
-    out->broker = broker_at(m, told->address);
-    if (out->broker < 0 || c->embedded || kca__connection_is_lenient(c))
+    if (c->embedded || kca__connection_is_lenient(c))
         return false;
     kca__tls tls = kca__connection_tls(c);
-    kca__diagnosis found = kca__diagnose(c->name, told->address, &tls, DIAGNOSIS_MS);
+    kca__diagnosis found = kca__diagnose(c->name, address, &tls, DIAGNOSIS_MS);
     if (!found.error)
         return false;
-    take_reason(out, c, found.error,
-                is_a_host(c, told->address)
-                    ? ""
-                    : "; the cluster advertises this address: check advertised.listeners");
+    take_reason(out, c, found.error, is_a_host(c, address) ? "" : also);
+    if (address != out->address)
+        snprintf(out->address, sizeof out->address, "%s", address);
     return true;
 }
 
-static bool cluster_fails(kca__trouble *out, const kca__probing *p) {
-    out->broker = -1;
-    out->coordinator = false;
+/* A broker of the cluster cannot be reached, though others can: the one that was complained of, or
+ * any, if none was named. */
+static bool broker_fails(kca__trouble *out, const kca__probing *p,
+                         const struct rd_kafka_metadata *m, const kca__broker_text *told) {
+    int looks = 0;
+    for (int i = 0; i < m->broker_cnt && looks < MOST_LOOKS && !atomic_load(p->closing); i++) {
+        char address[KCA__TROUBLE_ADDRESS];
+        write_address(address, &m->brokers[i]);
+        if (*told->address && strcmp(told->address, address) != 0)
+            continue;
+        looks++;
+        if (address_fails(out, p, address, ADVERTISED)) {
+            out->broker = m->brokers[i].id;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* librdkafka asks the first hosts no more once it knows the cluster's own addresses: they may
+ * answer all the same. */
+static const char *blame_address(const kca__probing *p) {
+    kca_connection *c = p->connection;
+    kca__tls tls = kca__connection_tls(c);
+    kca__diagnosis hosts = kca__diagnose(c->name, c->hosts, &tls, DIAGNOSIS_MS);
+    bool answer = !hosts.error;
+    kca__error_free(hosts.error);
+    return answer ? ADVERTISED : "";
+}
+
+static void explain_cluster(kca__trouble *out, const kca__probing *p) {
+    if (*out->address && address_fails(out, p, out->address, blame_address(p)))
+        return;
     kca_error *e =
         kca__connection_why_not(p->connection, p->client, kca__clock_deadline(DIAGNOSIS_MS));
+    out->coordinator = false;
     take_reason(out, p->connection, e, "");
-    return true;
 }
 
 bool kca__probe(kca__trouble *out, const kca__probing *p) {
@@ -103,8 +128,10 @@ bool kca__probe(kca__trouble *out, const kca__probing *p) {
                            .slice_ms = SLICE_MS,
                            .may_pass = may_pass};
     kca__ask(&err, &a, ask_brokers, &m);
-    if (err)
-        return !cluster_fails(out, p);
+    if (err) {
+        explain_cluster(out, p);
+        return false;
+    }
     bool fails = broker_fails(out, p, m, &told);
     rd_kafka_metadata_destroy(m);
     return !fails;

@@ -161,6 +161,8 @@ void kca__watch_lost(kca__watch *w, kca__watched *x) {
     x->has_joined = false;
     if (x->watched)
         enter_locked(x, KCA_STATE_RECONNECTING);
+    x->suspect = true; /* why it was put out */
+    x->next_probe_ms = kca__clock_ms();
     pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->lock);
 }
