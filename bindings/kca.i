@@ -38,17 +38,26 @@
  * The collector frees a handle it owns. kca_T_free does it now and leaves the script an empty handle (NULL), which
  * every function of the ABI takes; kca_event_into_delivery does so with the event that it used up.
  */
-%define KCA_HANDLE(T)
+%define KCA_HANDLE_COLLECTED_BY(T, COLLECT)
 %nodefaultctor T;
 struct T {};
-%extend T { ~T() { T##_free($self); } }
+%extend T { ~T() { COLLECT($self); } }
 void T##_free(T *RELEASED);
 %enddef
+
+%define KCA_HANDLE(T)
+KCA_HANDLE_COLLECTED_BY(T, T##_free)
+%enddef
+
+/* What a language does when it collects a system that was not shut down. */
+#ifndef KCA_COLLECT_SYSTEM
+#define KCA_COLLECT_SYSTEM kca_system_free
+#endif
 
 KCA_HANDLE(kca_connection)
 KCA_HANDLE(kca_publisher_builder)
 KCA_HANDLE(kca_consumer_builder)
-KCA_HANDLE(kca_system)
+KCA_HANDLE_COLLECTED_BY(kca_system, KCA_COLLECT_SYSTEM)
 KCA_HANDLE(kca_bus)
 KCA_HANDLE(kca_consumer)
 KCA_HANDLE(kca_queue)

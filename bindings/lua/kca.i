@@ -70,6 +70,17 @@ static void kca_lua_push_error(lua_State *L, const kca_error *e) {
   lua_setfield(L, -2, "fatal");
 }
 
+enum { KCA_LUA_COLLECT_MS = 5000 };
+
+/* The collector, also at the end of the program: sends what is buffered, for a bounded time, and says what was left. */
+static void kca_lua_collect_system(kca_system *s) {
+  kca_error *e = s ? kca_system_shutdown(s, KCA_LUA_COLLECT_MS) : NULL;
+  if (kca_error_code(e) == KCA_ERROR_TIMEOUT)
+    fprintf(stderr, "kca: a system was collected that was not shut down: %s\n", kca_error_text(e));
+  kca_error_free(e);
+  kca_system_free(s);
+}
+
 /* kca_queue_next fails with a code only. */
 static void kca_lua_push_queue_error(lua_State *L, int code) {
   if (code == KCA_ERROR_STOPPED)
@@ -212,4 +223,5 @@ static void kca_lua_push_bytes(lua_State *L, const void *bytes, size_t len) {
   SWIG_arg++;
 %}
 
+#define KCA_COLLECT_SYSTEM kca_lua_collect_system
 %include "../kca.i"

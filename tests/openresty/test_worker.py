@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -192,6 +193,73 @@ def test_a_receipt_is_given_to_who_asked_for_it(begin: Begin) -> None:
     server.json("/listen")
     wait_until(lambda: len(server.json("/told")) == 2, "both receipts came")
     assert server.json("/told") == [[77, 0], [0, 1]]
+
+
+PLACES = """app.answer({ places = #app.system.places, free = #app.system.free })"""
+
+
+def test_a_publish_that_is_killed_leaves_its_place(begin: Begin) -> None:
+    kill = """for i = 1, 1000 do
+                local t = ngx.thread.spawn(function() return app.bus:publish("orderCreated", { id = i }) end)
+                if i % 3 == 0 then ngx.sleep(0) end
+                ngx.thread.kill(t)
+                if i % 100 == 0 then ngx.sleep(0.02) end
+              end
+              ngx.say("{}")"""
+    server = begin(buffer=50, locations={"/kill": kill, "/places": PLACES})
+    for _ in range(2):
+        server.json("/kill")
+        wait_until(lambda: server.json("/counts")["unanswered"] == 0, "all are answered")
+        server.json("/publish?id=1&key=k")  # looks at the abandoned ones if no place is free
+        wait_until(lambda: len(set(server.json("/places").values())) == 1, "all places are free")
+    assert server.json("/places")["places"] < 100
+    assert server.json("/counts")["stored"] + server.json("/counts")["failed"] == server.json("/counts")["accepted"]
+
+
+def test_requests_that_clients_abort_leave_their_places(begin: Begin) -> None:
+    server = begin(
+        linger_ms=20,
+        locations={"/places": PLACES},
+        head="lua_check_client_abort on;",
+    )
+
+    def leave(i: int) -> None:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(f"GET /publish?id={i} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    for i in range(1000):
+        leave(i)
+    wait_until(lambda: server.json("/counts")["unanswered"] == 0, "all are answered")
+    server.json("/publish?id=1&key=k")
+    wait_until(lambda: len(set(server.json("/places").values())) == 1, "all places are free")
+    assert server.json("/publish?id=1&key=k")["topic"] == "orders"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "error()", "error({})", "error(setmetatable({}, { __tostring = function() return {} end }))",
+        "ngx.exit(500)", 'ngx.exec("/hello")', 'ngx.redirect("/hello")', "ngx.thread.kill(coroutine.running())",
+        "ngx.thread.spawn(error) error(12)", 'return nil, setmetatable({}, { __index = error, __tostring = error })',
+    ],
+)  # fmt: skip
+def test_every_end_of_a_handler_settles_its_delivery(begin: Begin, how: str) -> None:
+    server = begin(
+        how,
+        processors=4,
+        locations={"/shop": "app.answer(app.system:description().consumers[1])"},
+    )
+    for _ in range(10):
+        server.json("/fire?n=100")
+    wait_until(lambda: server.json("/status")["handled"] == 1000, "all are handled")
+
+    def all_settled() -> bool:
+        shop = server.json("/shop")
+        return bool(shop["held"] == 0 and shop["failed"] + shop["handled"] == 1000)
+
+    wait_until(all_settled, "all are settled")
+    if "kill" not in how:
+        assert server.json("/shop")["failed"] == 1000
 
 
 def test_a_publish_that_waits_holds_up_nobody(begin: Begin) -> None:

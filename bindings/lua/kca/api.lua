@@ -3,6 +3,8 @@
 -- A function that can fail returns its result, or `nil, err`; `err` has code, name, text, rdkafka_code, retriable and
 -- fatal, and tostring gives its text. Options, defaults and events are described in kca_abi.h.
 
+local errors = require("kca.errors")
+
 --- Makes the module over a core, and its classes.
 return function(core)
   assert(core.kca_abi() == 1, "kca: this module speaks ABI 1, libkca another")
@@ -13,6 +15,15 @@ return function(core)
       M[constant] = value
     end
   end
+  --- As Lua's `assert`, which in Lua 5.1 takes no error object: raises the error's text.
+  function M.assert(...)
+    local value, err = ...
+    if not value then
+      error(errors.text(err == nil and "assertion failed!" or err), 2)
+    end
+    return ...
+  end
+
   local Message, Delivery = require("kca.message")(M, core)
   require("kca.builders")(M, core)
   local Work = require("kca.work")(M)

@@ -29,12 +29,29 @@ function errors.fallible(ok, result)
   return result
 end
 
---- The name and text of an error; a value of any kind may have been raised or returned.
-function errors.explain(err)
-  if type(err) == "table" and err.text then
-    return tostring(err.name or "handler"), tostring(err.text)
+--- The text of a value of any kind; its `__tostring` may raise an error, or give something else than a text.
+function errors.text(value)
+  local ok, text = pcall(tostring, value)
+  if ok and (type(text) == "string" or type(text) == "number") then
+    return tostring(text)
   end
-  return "handler", tostring(err)
+  return ("a %s that has no text"):format(type(value))
+end
+
+local function parts(err)
+  if type(err) == "table" then
+    return err.verdict, err.name, err.text
+  end
+end
+
+--- The verdict (nil: none), name and text of an error; a value of any kind may have been raised or returned, and to read
+-- it may raise another.
+function errors.explain(err)
+  local ok, verdict, name, text = pcall(parts, err)
+  if ok and text then
+    return verdict, name and errors.text(name) or "handler", errors.text(text)
+  end
+  return ok and verdict or nil, "handler", errors.text(err)
 end
 
 return errors

@@ -81,10 +81,24 @@ function support.failure(e)
   return false, failure
 end
 
+local COLLECT_MS = 5000
+
+--- The collector, also at the end of the program: sends what is buffered, for a bounded time, and says what was left.
+function support.collect_system(system)
+  local e = C.kca_system_shutdown(system, COLLECT_MS)
+  if e ~= nil and C.kca_error_code(e) == C.KCA_ERROR_TIMEOUT then
+    io.stderr:write("kca: a system was collected that was not shut down: ", ffi.string(C.kca_error_text(e)), "\n")
+  end
+  C.kca_error_free(e)
+  C.kca_system_free(system)
+end
+
 --- How an out parameter of this type becomes a result.
 local function out_result(kind)
   local handle = kind:match("^(kca_[%w_]+) %*$")
-  if handle then
+  if handle == "kca_system" then
+    return "ffi.gc(out[0], collect_system)"
+  elseif handle then
     return ("ffi.gc(out[0], C.%s_free)"):format(handle)
   elseif kind == "char *" then
     return "taken(out[0])"

@@ -100,6 +100,7 @@ local function add_message(M, core, Message)
     end
     for header, value in pairs(headers) do
       local text, problem = types.take(core, "const void *", "header " .. tostring(header), value)
+      problem = problem or types.text_problem("the name of a header", tostring(header))
       if problem then
         return problem
       end

@@ -36,6 +36,10 @@ return function(M, core, Work, Bus, Consumer, Queue)
     local fn = core["kca_system_" .. kind]
     --- The bus of a publisher's channel.
     System[kind] = function(self, channel)
+      local problem = types.text_problem("channel", channel)
+      if problem then
+        return refuse("%s", problem)
+      end
       local bus, err = classes.wrap(Bus, fn(self.handle, channel))
       if bus then
         bus.system = self
@@ -48,7 +52,10 @@ return function(M, core, Work, Bus, Consumer, Queue)
   -- the payload's values and the delivery. A message whose payload is not JSON is rejected; "*" gets the payload as a
   -- string.
   function System:handler(name, fn)
-    if not is_callable(fn) then
+    local problem = types.text_problem("handler: name", name)
+    if problem then
+      return refuse("%s", problem)
+    elseif not is_callable(fn) then
       return refuse("handler %s must be a function, got %s", tostring(name), tostring(fn))
     end
     if not (self.pulls and name == "*" and not self.work.handlers["*"]) then
@@ -86,8 +93,21 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return self
   end
 
+  --- An error inside a handler of this system, for which the call would wait; else nil.
+  local function inside(self, call)
+    if not self.work:is_inside() then
+      return nil
+    end
+    local text = call .. ": not inside a handler of this system: return from it first"
+    return errors.new(core.KCA_ERROR_STATE, "state", text)
+  end
+
   --- Checks the declarations, reaches each cluster, and opens the publishers.
   function System:start(timeout_ms)
+    local problem = inside(self, "start")
+    if problem then
+      return nil, problem
+    end
     if not (self.pulls or next(self.work.handlers)) then -- a program that pulls needs no handler; `run` checks
       self.pulls = core.kca_system_add_handler(self.handle, "*")
     end
@@ -96,11 +116,19 @@ return function(M, core, Work, Bus, Consumer, Queue)
 
   --- Stops the consumers, commits, sends what is buffered, and closes; an error says what was left.
   function System:shutdown(timeout_ms)
+    local problem = inside(self, "shutdown")
+    if problem then
+      return nil, problem
+    end
     return fallible(core.kca_system_shutdown(self.handle, timeout_ms or 10000))
   end
 
   --- The consumer of this name, as given to its builder. Options: amount_of_processors, message_processing_timeout_ms.
   function System:consumer(name, options)
+    local problem = types.text_problem("consumer", name)
+    if problem then
+      return refuse("%s", problem)
+    end
     local consumer, err = classes.wrap(Consumer, core.kca_system_consumer(self.handle, name))
     if not consumer then
       return nil, err
@@ -168,6 +196,12 @@ return function(M, core, Work, Bus, Consumer, Queue)
   --- Describes the connection's cluster, all topics or one; with a group, which need not be one of the system's, also
   -- how far that has come. Returns the object described in kca_abi.h: "brokers", "topics" with their offsets, "group".
   function System:describe_cluster(connection, topic, group, timeout_ms)
+    local problem = types.text_problem("connection", connection)
+      or types.text_problem("topic", topic)
+      or types.text_problem("group", group)
+    if problem then
+      return refuse("describe cluster: %s", problem)
+    end
     local text, err =
       fallible(core.kca_system_describe_cluster(self.handle, connection, topic, group, timeout_ms or 10000))
     if not text then

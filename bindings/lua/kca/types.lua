@@ -46,6 +46,10 @@ TAKE["uint64_t "] = function(value, core)
   return integer.is(digits) or is_whole(digits, 0, 2 ^ 64), core.int64(digits)
 end
 TAKE["const void *"] = TAKE["const char *"]
+TAKE["const char *"] = function(value)
+  local fine, taken = TAKE["const void *"](value)
+  return fine and not (taken and taken:find("\0", 1, true)), taken
+end
 
 local WANTED = {
   ["int "] = "a whole number of 32 bits",
@@ -61,6 +65,8 @@ function types.take(core, kind, name, value)
   local fine, taken = TAKE[kind](value, core)
   if fine then
     return taken
+  elseif kind == "const char *" and type(taken) == "string" then
+    return nil, name .. " must be a text without NUL, got one with NUL"
   end
   return nil, ("%s must be %s, got %s"):format(name, WANTED[kind], shown(value))
 end
@@ -96,9 +102,9 @@ end
 
 --- A setter of one value, as most are; texts, the most frequent values, skip the check.
 local function single_setter(core, fn, kind, option)
-  local takes_text = TAKE[kind] == TAKE["const char *"]
+  local takes_bytes = TAKE[kind] == TAKE["const void *"]
   return function(handle, value)
-    if not takes_text or type(value) ~= "string" then
+    if not takes_bytes or type(value) ~= "string" then
       local problem
       value, problem = types.take(core, kind, option, value)
       if problem then

@@ -37,12 +37,13 @@ return function(M)
   end
 
   local function failure(err)
-    return type(err) == "table" and err.verdict or M.FAILED, errors.explain(err)
+    local verdict, name, text = errors.explain(err)
+    return verdict == M.REJECTED and M.REJECTED or M.FAILED, name, text
   end
 
   --- An answer's error name and text, as strings.
   local function texts(name, text)
-    return name ~= nil and tostring(name) or nil, text ~= nil and tostring(text) or nil
+    return name ~= nil and errors.text(name) or nil, text ~= nil and errors.text(text) or nil
   end
 
   --- The verdict, error name and text for what a handler returned or raised.
@@ -90,7 +91,7 @@ return function(M)
     if store then
       local known, seen = pcall(store.seen, store, id)
       if not known then
-        return M.FAILED, "deduplication", select(2, errors.explain(seen))
+        return M.FAILED, "deduplication", (select(3, errors.explain(seen)))
       elseif seen then
         return M.DUPLICATE
       end
@@ -99,7 +100,7 @@ return function(M)
     if store and verdict == M.DONE then
       local marked, problem = pcall(store.mark, store, id)
       if not marked then
-        M.warn(("message %s was handled, but could not be marked: %s"):format(id, tostring(problem)))
+        M.warn(("message %s was handled, but could not be marked: %s"):format(id, errors.text(problem)))
       end
     end
     return verdict, name, text
@@ -109,15 +110,25 @@ return function(M)
   function Work:handle(d)
     local place = here()
     local outside = handled[place]
+    d.work, d.outside = self, outside
     handled[place], at_work = d, at_work + 1
     local ran, verdict, name, text = pcall(self.answer, self, d)
     handled[place], at_work = outside, at_work - 1
     if not ran then
-      verdict, name, text = M.FAILED, "handler", tostring(verdict)
+      verdict, name, text = M.FAILED, "handler", errors.text(verdict)
     end
     if verdict ~= M.DEFERRED and d.delivery then
       d:settle(verdict, name, text) -- when this fails, the verdict no longer counts, and the message comes again
     end
+  end
+
+  --- Whether this coroutine is inside a handler of this system.
+  function Work:is_inside()
+    local d = Work.handled()
+    while d and d.work ~= self do
+      d = d.outside
+    end
+    return d ~= nil
   end
 
   --- Gives an event to its listener; a fault without a listener becomes a warning.
@@ -126,7 +137,7 @@ return function(M)
     if listener then
       local ok, why = pcall(listener, event)
       if not ok then
-        M.warn(("a listener to %ss failed: %s"):format(event.kind, tostring(why)))
+        M.warn(("a listener to %ss failed: %s"):format(event.kind, errors.text(why)))
       end
     elseif event.kind == "fault" then
       M.warn(tostring(event.error))

@@ -22,7 +22,7 @@ return function(M, core, classes, worker)
   function M.system(...)
     local system, err = make(...)
     if system then
-      system.places, system.free = {}, {}
+      system.places, system.free, system.woken = {}, {}, {} -- see publishing.lua
       system.runs, system.consumers, system.buses = {}, {}, {}
       system.refused = 0
     end

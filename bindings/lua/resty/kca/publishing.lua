@@ -47,9 +47,27 @@ return function(M, core, classes, worker)
   end
 
   -- ---- places: each publish that waits has one, whose number is its token; free again once the receipt came ----
+  --
+  -- The light thread that waits may be killed, by ngx.thread.kill or with its request. It then waits at its semaphore no
+  -- more, which that counts: so the place is free when the receipt finds nobody there.
+
+  local free_place
+
+  --- Frees the places of those that were killed between their wake-up and their turn: nobody took what woke them.
+  local function free_abandoned(system)
+    for place in pairs(system.woken) do
+      if place.semaphore:count() > 0 then
+        place.semaphore:wait(0)
+        free_place(system, place)
+      end
+    end
+  end
 
   local function take_place(system)
     local places, free = system.places, system.free
+    if #free == 0 then
+      free_abandoned(system)
+    end
     local place = free[#free]
     if place then
       free[#free] = nil
@@ -60,8 +78,9 @@ return function(M, core, classes, worker)
     return place
   end
 
-  local function free_place(system, place)
+  function free_place(system, place)
     place.receipt, place.gone, place.told = nil, nil, nil
+    system.woken[place] = nil
     system.free[#system.free + 1] = place
   end
 
@@ -78,10 +97,17 @@ return function(M, core, classes, worker)
       return receipt
     elseif place.gone then
       free_place(system, place)
-    else
+    elseif place.semaphore:count() < 0 then
       worker.busy = worker.busy - 1
       place.receipt = receipt
+      system.woken[place] = true
       place.semaphore:post(1)
+    elseif place == system.looker then
+      worker.busy = worker.busy - 1
+      place.receipt = receipt
+    else
+      worker.busy = worker.busy - 1
+      free_place(system, place)
     end
   end
 
@@ -134,13 +160,13 @@ return function(M, core, classes, worker)
       if left < 0.001 then -- nginx waits whole milliseconds, and its clock stands still meanwhile
         return nil
       end
-      if worker.hears then
-        place.semaphore:wait(left < 1 and left or 1)
-      else
+      if not worker.hears then
+        system.looker = place
         system:take_events()
-        if not place.receipt then
-          ngx.sleep(LOOK_S)
-        end
+        system.looker = nil
+      end
+      if not place.receipt then
+        place.semaphore:wait(worker.hears and math.min(left, 1) or LOOK_S)
       end
     end
     return place.receipt
@@ -174,23 +200,31 @@ return function(M, core, classes, worker)
     return timeout_ms < 0 and math.huge or timeout_ms
   end
 
-  --- Publishes; while the buffer is full it waits for room, if there is time.
-  local function make_and_put(bus, message, payload, fields, token, timeout_ms)
+  --- Publishes; while the buffer is full it waits for room, if there is time, and has no place meanwhile: it may be
+  -- killed there. `wants_place`: with a place, to which `told` belongs.
+  -- @return true and the place; or nil and the error
+  local function make_and_put(bus, message, payload, fields, timeout_ms, wants_place, told)
     local made, more = Bus.message_of(message, payload, fields)
     if not made then
       return nil, more
     end
-    local deadline = ngx.now() + timeout_ms / 1000
+    local system, deadline = bus.system, ngx.now() + timeout_ms / 1000
     while true do
-      local ok, err = bus:put(made, token)
+      local place = wants_place and take_place(system)
+      local ok, err = bus:put(made, place and place.token or 0)
+      if ok and place then
+        place.told = told
+      elseif place then
+        free_place(system, place)
+      end
       if ok or err.code ~= core.KCA_ERROR_BUFFER_FULL or ngx.now() >= deadline then
         if made ~= message then
           core.kca_message_free(made.handle) -- see Bus:publish in kca.bus
         end
-        return ok, err
+        return ok, ok and place or err
       end
       if not worker.hears then
-        bus.system:take_events()
+        system:take_events()
       end
       ngx.sleep(LOOK_S)
     end
@@ -202,8 +236,12 @@ return function(M, core, classes, worker)
     return value ~= nil and 1 or 0
   end
 
-  local function is_text(value)
+  local function is_bytes(value)
     return value == nil or type(value) == "string"
+  end
+
+  local function is_text(value)
+    return value == nil or type(value) == "string" and not value:find("\0", 1, true)
   end
 
   --- Whether a kept message can take these fields, and be as before once they are taken back; the fields of the second
@@ -212,7 +250,7 @@ return function(M, core, classes, worker)
     return nkeys(f)
         == one_if(f.key) + one_if(f.message_id) + one_if(f.correlation_id) + one_if(f.traceparent) + one_if(f.tracestate)
           + one_if(f.check_json) + one_if(f.token) + one_if(f.timeout_ms)
-      and is_text(f.key)
+      and is_bytes(f.key)
       and is_text(f.message_id)
       and is_text(f.correlation_id)
       and is_text(f.traceparent)
@@ -221,7 +259,7 @@ return function(M, core, classes, worker)
 
   local function kept_message(bus, name)
     local kept = bus.kept[name]
-    if not kept and bus.kept_count < MOST_KEPT then
+    if not kept and bus.kept_count < MOST_KEPT and is_text(name) then
       local ok, handle = core.kca_message_new(name)
       if ok then
         kept = { handle = handle }
@@ -299,11 +337,12 @@ return function(M, core, classes, worker)
     end
     local place = take_place(system)
     if not put_kept(self, message, payload, fields, place.token) then
-      local ok, err = make_and_put(self, message, payload, fields, place.token, timeout_ms)
+      free_place(system, place)
+      local ok, made = make_and_put(self, message, payload, fields, timeout_ms, true)
       if not ok then
-        free_place(system, place)
-        return refuse(system, err)
+        return refuse(system, made)
       end
+      place = made
     end
     worker.busy = worker.busy + 1
     local receipt = wait_for(system, place, timeout_ms)
@@ -330,18 +369,20 @@ return function(M, core, classes, worker)
     if not worker.hears and system.started then
       system:take_events() -- nobody else takes the receipts, and unread ones fill the buffer
     end
-    local place = (token or system.work.listeners.receipt) and take_place(system)
-    if place then
-      place.told = { token = token }
-    end
-    if not put_kept(self, message, payload, fields, place and place.token or 0) then
-      local ok, err = make_and_put(self, message, payload, fields, place and place.token or 0, 0)
-      if not ok then
-        if place then
-          free_place(system, place)
-        end
-        return refuse(system, err)
+    local told = (token or system.work.listeners.receipt) and { token = token }
+    local place = told and take_place(system)
+    if put_kept(self, message, payload, fields, place and place.token or 0) then
+      if place then
+        place.told = told
       end
+      return true
+    end
+    if place then
+      free_place(system, place)
+    end
+    local ok, err = make_and_put(self, message, payload, fields, 0, told ~= nil and told ~= false, told)
+    if not ok then
+      return refuse(system, err)
     end
     return true
   end
