@@ -68,6 +68,7 @@ static const scenario scenarios[] = {
      {.dead_letters = true, .keys = 900, .queue = 300},
      0},
     {"once", each_is_passed_on_once, {.dead_letters = true, .passes_on = true}, 0},
+    {"results_refused", results_are_refused, {.passes_on = true}, 0},
     {"bad_network", the_network_is_bad, {.through_proxy = true}, 0},
     {"mixed", things_go_wrong_at_once, {.through_proxy = true, .dead_letters = true}, 0},
     {"signals",

@@ -28,6 +28,7 @@ void the_leader_of_dead_letters_freezes(scene *s);
 
 /* once_faults.c: members pass on what they handle */
 void each_is_passed_on_once(scene *s);
+void results_are_refused(scene *s);
 
 /* network_faults.c: the scene is through the proxy */
 void the_network_is_bad(scene *s);

@@ -36,3 +36,17 @@ void each_is_passed_on_once(scene *s) {
     fault_ends(s);
     must_handle(s, SOME);
 }
+
+/* Their topic takes no result for a while: whoever passes one on ends, and is started again. */
+void results_are_refused(scene *s) {
+    scene_join(s);
+    scene_join(s);
+    scene_publish(s);
+    must_handle(s, SOME);
+    for (int i = 0; i < 3; i++) {
+        topic_set(s->results, "max.message.bytes", "100"); /* the marks of transactions fit */
+        must_confirm(s, SOME);
+        topic_set(s->results, "max.message.bytes", "1048588");
+        must_handle(s, SOME);
+    }
+}

@@ -85,19 +85,20 @@ static kca_system *open_system(worker_options *o) {
     return s;
 }
 
-/* A dead letter that is refused for good ends it, until somebody has mended that; and so does, with
- * the group protocol "consumer", the name of a static member that was killed, until its session is
- * over. */
-static bool may_pass(const kca_error *e) {
+/* A dead letter or result that is refused for good ends it, until somebody has mended that; and so
+ * does, with the group protocol "consumer", the name of a static member that was killed, until its
+ * session is over. */
+static bool may_pass(const kca_error *e, const worker_options *o) {
     return kca_error_code(e) == KCA_ERROR_TOO_LARGE ||
+           (kca_error_code(e) == KCA_ERROR_HANDLER && o->results) ||
            kca_error_rdkafka_code(e) == UNRELEASED_INSTANCE_ID;
 }
 
 /* As who supervises it does. */
-static void run(kca_consumer *c) {
+static void run(kca_consumer *c, const worker_options *o) {
     const struct timespec pause = {0, REPAIR_MS * 1000000};
     kca_error *e;
-    while ((e = kca_consumer_run(c)) && may_pass(e) && !atomic_load(&stopped)) {
+    while ((e = kca_consumer_run(c)) && may_pass(e, o) && !atomic_load(&stopped)) {
         fprintf(stderr, "%s\n", kca_error_text(e));
         kca_error_free(e);
         nanosleep(&pause, NULL);
@@ -116,7 +117,7 @@ int worker_consume(worker_options *o) {
     if (o->processing_ms > 0)
         kca_consumer_with_message_processing_timeout_ms(c, o->processing_ms);
     on_term(stop, c);
-    run(c);
+    run(c, o);
     require(kca_system_shutdown(s, SHUTDOWN_MS));
     kca_bus_free(o->bus);
     kca_consumer_free(c);

@@ -36,7 +36,8 @@ static int pass_on(kca_bus *results, kca_delivery *d) {
     kca_error *e = kca_delivery_publish(d, results, result);
     kca_message_free(result);
     int verdict = e ? KCA_FAILED : KCA_DONE;
-    if (e && kca_error_code(e) != KCA_ERROR_STATE)
+    int code = kca_error_code(e);
+    if (code != KCA_OK && code != KCA_ERROR_STATE && code != KCA_ERROR_TOO_LARGE)
         require(e);
     kca_error_free(e);
     return verdict;
