@@ -206,12 +206,28 @@ void kca__engine_fail_unless_stopping(kca__engine *e, kca_error *error) {
     pthread_mutex_unlock(&e->lock);
 }
 
-void kca__engine_stop(kca__engine *e, int64_t deadline) {
+static void stop(kca__engine *e, int64_t deadline, bool leave_out) {
     pthread_mutex_lock(&e->lock);
     if (deadline < e->drain_deadline)
         e->drain_deadline = deadline;
     e->stopping = true;
+    e->left_out = e->left_out || leave_out;
     kca__engine_wake_all_locked(e);
+    pthread_mutex_unlock(&e->lock);
+}
+
+void kca__engine_stop(kca__engine *e, int64_t deadline) {
+    stop(e, deadline, false);
+}
+
+void kca__engine_leave_out(kca__engine *e, int64_t deadline) {
+    stop(e, deadline, true);
+}
+
+void kca__engine_end_drain(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    if (e->left_out)
+        e->drain_deadline = KCA__CLOCK_OVER;
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -239,7 +255,7 @@ kca_error *kca__engine_failure(kca__engine *e) {
 kca__engine_rest kca__engine_see_rest(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
     kca__engine_rest rest = {.stopping = e->stopping,
-                             .out = e->out,
+                             .out = e->left_out ? 0 : e->out,
                              .letters = e->condemned.count + e->writing + e->coming_letters,
                              .drain_deadline = e->drain_deadline};
     pthread_mutex_unlock(&e->lock);

@@ -282,6 +282,13 @@ void kca__engine_fail_unless_stopping(kca__engine *e, kca_error *error);
 /* Nothing more is given out. The poller waits for the deliveries that are out until the deadline,
  * which later calls can only shorten. */
 void kca__engine_stop(kca__engine *e, int64_t deadline);
+
+/* kca__engine_stop, but deliveries that are out are not waited for: the application takes no more.
+ * Those that are settled in time count. */
+void kca__engine_leave_out(kca__engine *e, int64_t deadline);
+
+/* The poller has waited. When what is out is left out, nothing else waits for it either. */
+void kca__engine_end_drain(kca__engine *e);
 bool kca__engine_is_stopping(kca__engine *e);
 
 /* Of kca__engine_stop; KCA__CLOCK_NEVER: there is none. */
@@ -293,7 +300,7 @@ kca_error *kca__engine_failure(kca__engine *e);
 /* What the poller waits for before it leaves the group. */
 typedef struct kca__engine_rest {
     bool stopping;
-    int out;                /* deliveries that the application has not settled */
+    int out;                /* deliveries to be settled, unless they are left out */
     int letters;            /* dead letters that are not stored */
     int64_t drain_deadline; /* KCA__CLOCK_NEVER: none */
 } kca__engine_rest;

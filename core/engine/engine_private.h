@@ -91,8 +91,10 @@
  * memory, to be given back at any time. One is made when kca__engine_settle counts a failure that
  * has a fate, for the application may free the delivery much later; when an expired one with a fate
  * is settled; and when one expires under the timeout policy "abandon". Under the policy "wait" an
- * expired delivery keeps its lane until its handler is back. None is made while the engine is
- * stopping, of a revoked partition, or without memory: then the fate waits for the giving back.
+ * expired delivery keeps its lane until its handler is back. None is made of a revoked partition,
+ * without memory, or for a RETRY while the engine is stopping: then the fate waits for the giving
+ * back. A DEAD_LETTER has one also while it stops, for the poller waits for the letter, and leaves
+ * the group when it sees none.
  *
  * HOW A DELIVERY ENDS, the verbs:
  *
@@ -109,8 +111,8 @@
  *
  * What may be used again. In a partition that is not revoked a delivery leaves the frontier's open
  * ones by being settled only: what lies between open ones counts as finished. So one that ends
- * without being settled, which happens only while the engine is stopping, is not used again: no
- * delivery is made then.
+ * without being settled, which happens only while the engine is stopping, is not used again: a
+ * stand-in, the only delivery that is made then, has memory of its own.
  */
 #ifndef KCA_ENGINE_ENGINE_PRIVATE_H
 #define KCA_ENGINE_ENGINE_PRIVATE_H
@@ -165,6 +167,7 @@ struct kca__engine {
     int holders;   /* the owner, and one for each delivery that is out or being written */
     bool stopping; /* nothing more is given out */
     bool closed;   /* and the group has been left: kca__engine_shut */
+    bool left_out; /* nobody waits for what is out: kca__engine_leave_out */
     bool watched;  /* somebody asked for the notifier's descriptor */
     int64_t drain_deadline;
     kca_error *failure;

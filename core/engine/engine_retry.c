@@ -161,8 +161,8 @@ void kca__engine_detach_locked(kca__engine *e, kca_delivery *d) {
         kca__engine_open_lane_locked(e, d);
         return;
     }
-    /* While it stops, the memory of what was dropped is not used again: see engine_private.h. */
-    kca_delivery *again = e->stopping || d->assigned->revoked ? NULL : stand_in_for_locked(e, d);
+    bool in_vain = d->assigned->revoked || (e->stopping && d->fate == KCA__FATE_RETRY);
+    kca_delivery *again = in_vain ? NULL : stand_in_for_locked(e, d);
     if (!again)
         return;
     again->fate = d->fate;

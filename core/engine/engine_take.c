@@ -25,7 +25,8 @@ static void release_event(kca_event *event) {
 }
 
 kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
-    kca_delivery *d = e->free;
+    /* While it stops, nothing is used again: see engine_private.h. */
+    kca_delivery *d = e->stopping ? NULL : e->free;
     if (d) {
         e->free = d->next;
     } else {
@@ -253,6 +254,9 @@ static void put_away_locked(kca__engine *e, kca__returned *returned) {
     }
     if (returned->done)
         kca__engine_settle_locked(e, returned->done, returned->verdict);
+    /* The poller must not leave the group before it sees the dead letter. */
+    if (returned->done && e->stopping)
+        kca__engine_detach_locked(e, returned->done);
 }
 
 /* After put_away_locked, without the lock: the record of the last delivery is released, its place

@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+/* Freeing a queue waits so long for dead letters that are under way. */
+enum { FREE_MS = 5000 };
+
 kca_error *kca__consumer_new(kca__consumer **out, kca_consumer_builder *options,
                              const kca__consumer_setup *setup) {
     *out = NULL;
@@ -47,6 +50,13 @@ static kca_error *not_possible(const kca__consumer *c, const char *why) {
     return kca__error_new(KCA_ERROR_STATE, "consumer %s: %s", c->options->name, why);
 }
 
+/* Waits for another thread that closes the last adapter: what that settled must be committed before
+ * anything begins or ends after it. */
+static void await_closed_locked(kca__consumer *c) {
+    while (c->closing)
+        kca__clock_wait(&c->changed, &c->lock, KCA__CLOCK_NEVER);
+}
+
 /* Nothing runs, the system is started, the setters were right. */
 static kca_error *check_idle_locked(const kca__consumer *c) {
     if (c->error)
@@ -60,6 +70,7 @@ static kca_error *check_idle_locked(const kca__consumer *c) {
 }
 
 static kca_error *join_locked(kca__consumer *c, kca__event_queue *note_queue) {
+    await_closed_locked(c);
     kca_error *e = check_idle_locked(c);
     if (e)
         return e;
@@ -111,6 +122,7 @@ static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
     pthread_mutex_lock(&c->lock);
     kca__inbound *in = c->inbound;
     if (!in) {
+        await_closed_locked(c);
         pthread_mutex_unlock(&c->lock);
         return 0;
     }
@@ -118,6 +130,7 @@ static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
     while (c->users > 0)
         kca__clock_wait(&c->changed, &c->lock, KCA__CLOCK_NEVER);
     if (c->inbound != in) {
+        await_closed_locked(c);
         pthread_mutex_unlock(&c->lock);
         return 0;
     }
@@ -344,11 +357,14 @@ kca_error *kca__consumer_start_pulling(uint64_t *out_run_number, kca__consumer *
 void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number) {
     pthread_mutex_lock(&c->lock);
     bool is_mine = c->run_number == run_number;
+    int64_t deadline = kca__clock_deadline(FREE_MS);
+    if (is_mine && c->inbound)
+        kca__inbound_leave_out(c->inbound, deadline);
     pthread_mutex_unlock(&c->lock);
     if (!is_mine)
         return;
     kca_error *failure;
-    leave(c, kca__clock_deadline(0), &failure);
+    leave(c, deadline, &failure);
     kca__error_free(failure);
 }
 

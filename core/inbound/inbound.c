@@ -285,6 +285,11 @@ void kca__inbound_stop(kca__inbound *in, int64_t deadline) {
     rd_kafka_queue_yield(in->main_queue);
 }
 
+void kca__inbound_leave_out(kca__inbound *in, int64_t deadline) {
+    kca__engine_leave_out(in->engine, deadline);
+    rd_kafka_queue_yield(in->main_queue);
+}
+
 int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure) {
     kca__inbound_stop(in, deadline);
     pthread_join(in->poller, NULL);

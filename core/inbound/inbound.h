@@ -92,6 +92,9 @@ int kca__inbound_pull(kca__inbound *in, kca__returned *returned, kca_event **out
 /* Begins the end; what is out is waited for until the deadline. Later calls can only shorten it. */
 void kca__inbound_stop(kca__inbound *in, int64_t deadline);
 
+/* kca__inbound_stop, but what is out is not waited for. */
+void kca__inbound_leave_out(kca__inbound *in, int64_t deadline);
+
 /* Stops, waits for the end, and lets go. Gives how many deliveries the application has not settled,
  * and the error that ended it (the caller's; NULL: it was stopped). */
 int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure);

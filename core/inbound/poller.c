@@ -144,6 +144,7 @@ void *kca__poller_run(void *argument) {
     while (is_needed(in, &draining))
         run_once(in, tick_ms(in, draining));
     kca__watch_remove(in->setup.connection->watch, &in->watched);
+    kca__engine_end_drain(in->engine);
     kca__dead_letter_channel_close(in, kca__clock_deadline(0));
     leave(in);
     in->unsettled = kca__engine_shut(in->engine);

@@ -349,3 +349,85 @@ def test_a_store_that_breaks(form: str, seen: bool) -> None:
             bus.publish("a", key=KEY)
         while counts(system) != expected:
             assert queue.dispatch(1, 1000 * DEADLINE_SECONDS)
+
+
+# ---- how a run ends: nothing that was settled comes again ----
+
+
+def burying() -> list[Any]:
+    """Its dead letters are under way for a while."""
+    return [
+        kca.Connection("local", "embedded://"),
+        kca.PublisherBuilder("local", "orders", required_acks=-1, linger_ms=0),
+        kca.PublisherBuilder("local", "dead", required_acks=-1, linger_ms=300),
+        kca.ConsumerBuilder("local", "orders", "shop", partition=0, dead_letter_channel="dead", max_attempts=1),
+    ]
+
+
+@pytest.mark.parametrize("processors", [1, 3])
+def test_what_was_settled_before_a_stop_does_not_come_again(processors: int) -> None:
+    system = kca.System(*burying())
+    seen: list[int] = []
+
+    @system.handler("a")
+    def handle(order: int) -> None:
+        seen.append(order)
+        consumer.stop()
+        raise kca.Rejected("no")
+
+    with system:
+        bus, consumer = system.event_bus("orders"), system.consumer("shop", amount_of_processors=processors)
+        for n in range(1, 6):
+            bus.publish("a", n, key=KEY)
+            consumer.run()
+            assert seen == list(range(1, n + 1))
+        assert system.description()["consumers"][0]["dead_lettered"] == 5
+
+
+def test_a_shutdown_beside_a_run_waits_for_what_is_settled() -> None:
+    system = kca.System(*burying())
+    handled = threading.Event()
+
+    @system.handler("a")
+    def handle(order: int) -> None:
+        handled.set()
+        raise kca.Rejected("no")
+
+    system.start()
+    system.event_bus("orders").publish("a", 1, key=KEY)
+    runner = threading.Thread(target=system.consumer("shop").run)
+    runner.start()
+    assert handled.wait(DEADLINE_SECONDS)
+    system.shutdown()
+    runner.join(DEADLINE_SECONDS)
+    [counts] = system.description()["consumers"]
+    assert (counts["rejected"], counts["dead_lettered"]) == (1, 1)
+
+
+@pytest.mark.parametrize("form", ["run", "iterate"])
+def test_what_was_settled_before_a_stop_does_not_come_again_in_a_loop(form: str) -> None:
+    async def work() -> None:
+        system = kca.asyncio.System(*burying())
+        seen: list[int] = []
+
+        @system.handler("a")
+        async def handle(order: int) -> None:
+            seen.append(order)
+            consumer.stop()
+            raise kca.Rejected("no")
+
+        async with system:
+            bus, consumer = system.event_bus("orders"), system.consumer("shop")
+            for n in range(1, 6):
+                await bus.publish("a", n, key=KEY)
+                if form == "run":
+                    await consumer.run()
+                    continue
+                async for delivery in consumer:
+                    seen.append(delivery.json())
+                    delivery.rejected("no", "no")
+                    consumer.stop()
+            assert seen == list(range(1, 6))
+            assert system.description()["consumers"][0]["dead_lettered"] == 5
+
+    asyncio.run(work())

@@ -937,9 +937,15 @@ kca_error *kca_system_log_queue(kca_system *s, kca_queue **out);
 /*
  * Pull form: the consumer's queue of deliveries, faults, rebalances and states. The consumer joins the group now; it leaves on
  * kca_consumer_stop, on shutdown, or when the queue is freed. Not together with kca_consumer_run. Messages of every
- * name come, also those that no handler is declared for: settle these with KCA_REJECTED.
+ * name come, also those that no handler is declared for: settle these with KCA_REJECTED. After kca_consumer_stop
+ * nothing more is handed out; what is settled still counts, until the consumer has left: when all is settled and stored.
  */
 kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out);
+
+/* Freeing a consumer's queue stops the consumer. It does not wait for deliveries that are out: they come again. It waits
+ * for the dead letters of those that are settled, up to 5 s, and commits all that is settled, so that none of it comes
+ * again; if the cluster does not answer, this takes some seconds longer. An event loop must leave it to a thread, or
+ * first call kca_consumer_stop, go on until all is settled, and free the queue then. */
 void kca_queue_free(kca_queue *q);
 
 /* A file descriptor that is readable while something waits, or -1. Only poll it: never read or close it. Sometimes it
