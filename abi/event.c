@@ -38,6 +38,20 @@ int64_t kca_event_offset(const kca_event *e) {
     return e ? e->offset : -1;
 }
 
+int64_t kca_event_reset_from(const kca_event *e) {
+    return e ? e->reset_from : -1;
+}
+
+int64_t kca_event_reset_to(const kca_event *e) {
+    return e ? e->reset_to : -1;
+}
+
+int64_t kca_event_reset_count(const kca_event *e) {
+    if (!e || e->reset_from < 0)
+        return -1;
+    return e->reset_to > e->reset_from ? e->reset_to - e->reset_from : 0;
+}
+
 int kca_event_log_level(const kca_event *e) {
     return e ? e->level : KCA_LOG_OFF;
 }

@@ -120,7 +120,8 @@ enum {
     KCA_ERROR_DUPLICATE = 15,     /* the name is taken */
     KCA_ERROR_HANDLER = 16,       /* a handler failed, rejected or took too long */
     KCA_ERROR_STOPPED = 17,       /* the consumer or system has stopped */
-    KCA_ERROR_BROKER = 18         /* anything else the cluster or librdkafka reports */
+    KCA_ERROR_BROKER = 18,        /* anything else the cluster or librdkafka reports */
+    KCA_ERROR_OFFSET = 19         /* an offset is gone, is of another topic, or lies outside its partition */
 };
 
 void kca_error_free(kca_error *e);
@@ -354,9 +355,9 @@ void kca_consumer_builder_with_watch_partition_changes(kca_consumer_builder *b, 
  * time, given in milliseconds since 1970 as text ("1767225600000"). "latest" and a time are found once, when the group
  * begins to read the topic, and committed before the first record is handled: a restart or another member goes on from
  * there. A partition that is added later is read from its first record. With commit_interval_ms 0 nothing is
- * committed, and each start finds them anew. When a committed offset is out of range, for
- * example after retention, reading goes on at the earliest record left, whatever this option says: none that is
- * left is skipped.
+ * committed, and each start finds them anew. When a committed offset is out of range, for example after retention,
+ * reading goes on at the earliest record left, whatever this option says: none that is left is skipped, and a fault with
+ * KCA_ERROR_OFFSET tells what is gone.
  */
 void kca_consumer_builder_with_start_offset(kca_consumer_builder *b, const char *start);
 
@@ -836,10 +837,10 @@ enum { KCA_OFFSET_END = -1, KCA_OFFSET_BEGINNING = -2 };
 /*
  * Goes on reading a partition at this offset, back or ahead, while the consumer runs. Deliveries of it that are out may
  * be settled, but no longer count; new ones of their keys wait until then. Commits follow from the new offset.
- * KCA_ERROR_NOT_FOUND: the partition is not assigned to this consumer now. KCA_ERROR_TIMEOUT: not done within
- * `timeout_ms`; it may still happen. If the cluster does not say which offset is meant, the partition goes on where it
- * was; if librdkafka refuses to move, the consumer ends with that error, because it is then unknown where the partition
- * stands.
+ * KCA_ERROR_NOT_FOUND: the partition is not assigned to this consumer now. KCA_ERROR_OFFSET: the offset lies outside the
+ * partition; the text names its first offset and the next to come. KCA_ERROR_TIMEOUT: not done within `timeout_ms`; it
+ * may still happen. If the cluster does not say which offset is meant, the partition goes on where it was; if
+ * librdkafka refuses to move, the consumer ends with that error, because it is then unknown where the partition stands.
  */
 kca_error *kca_consumer_seek(kca_consumer *c, const char *topic, int partition, int64_t offset, int timeout_ms);
 
@@ -1029,6 +1030,17 @@ int64_t kca_event_dropped(const kca_event *e);
 const char *kca_event_topic(const kca_event *e);
 int kca_event_partition(const kca_event *e);
 int64_t kca_event_offset(const kca_event *e);
+
+/*
+ * Of a KCA_EVENT_FAULT with KCA_ERROR_OFFSET: reading went on at `to` instead of `from`, its topic and partition. `to`
+ * beyond `from`: the records between are gone unread, by retention; count is how many offsets those are. `to` before
+ * `from`: the partition ends before `from`, or the topic was deleted and made anew; count is 0. -1 for other events.
+ * A topic made anew is recognised by its id with librdkafka 2.3 or later and Kafka 2.8 or later; else only by offsets
+ * that go back.
+ */
+int64_t kca_event_reset_from(const kca_event *e);
+int64_t kca_event_reset_to(const kca_event *e);
+int64_t kca_event_reset_count(const kca_event *e);
 
 /* A log line. Component: "system", "connection", "publisher", "consumer", "librdkafka", followed by the name. */
 int kca_event_log_level(const kca_event *e);

@@ -33,7 +33,7 @@ const char *kca_error_name(const kca_error *e) {
         "ok",          "argument",    "state",     "memory",         "forked",
         "timeout",     "unreachable", "tls",       "authentication", "authorization",
         "buffer_full", "not_stored",  "too_large", "payload",        "not_found",
-        "duplicate",   "handler",     "stopped",   "broker"};
+        "duplicate",   "handler",     "stopped",   "broker",         "offset"};
     return names[e ? e->code : KCA_OK];
 }
 

@@ -29,6 +29,7 @@ static kca_event *new_event(int type, const char *first, const char *second) {
     e->type = type;
     e->partition = -1;
     e->offset = -1;
+    e->reset_from = e->reset_to = -1;
     return e;
 }
 
@@ -43,6 +44,16 @@ kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partiti
     e->error = error;
     e->partition = partition;
     e->offset = offset;
+    return e;
+}
+
+kca_event *kca__event_new_reset(kca_error *error, const char *topic, int partition, int64_t from,
+                                int64_t to) {
+    kca_event *e = kca__event_new_fault(error, topic, partition, to);
+    if (!e)
+        return NULL;
+    e->reset_from = from;
+    e->reset_to = to;
     return e;
 }
 

@@ -16,6 +16,8 @@ struct kca_event {
     int type;                      /* KCA_EVENT_... */
     int level;                     /* of a log line */
     kca_error *error;              /* owned; release frees it */
+    int64_t reset_from;            /* of a fault that tells of a reset, as the next; else -1 */
+    int64_t reset_to;
     uint64_t token;
     int64_t dropped; /* faults, for want of room, before this one */
     uint64_t number; /* of a note, in the order of their coming */
@@ -43,6 +45,10 @@ typedef struct kca__assignment {
  */
 kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partition, int64_t offset);
 kca_event *kca__event_new_log(int level, const char *component, const char *text);
+
+/* A fault that tells where reading goes on instead of `from`. */
+kca_event *kca__event_new_reset(kca_error *error, const char *topic, int partition, int64_t from,
+                                int64_t to);
 
 /* The end of a partition; NULL when memory is out. */
 kca_event *kca__event_new_end(const char *consumer, const char *topic, int partition,

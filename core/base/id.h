@@ -5,4 +5,7 @@
 /* Writes 36 characters and NUL. Safe after fork: a child never repeats its parent's ids. */
 void kca__id_uuid4(char out[37]);
 
+/* Of a topic's id, which is a UUID. */
+enum { KCA__TOPIC_ID_BYTES = 16 };
+
 #endif

@@ -64,7 +64,7 @@ kca__assigned *kca__assigned_list_add(kca__assigned_list *list, const char *topi
     if (!a)
         return NULL;
     a->topic_partition = tp;
-    a->base = a->begin = a->last_offset = a->committed = -1;
+    a->base = a->begin = a->last_offset = a->committed = a->reset_from = -1;
     kca__frontier_init(&a->frontier);
     a->next = list->first;
     list->first = a;

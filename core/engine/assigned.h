@@ -31,10 +31,12 @@ typedef struct kca__assigned {
     int64_t base;          /* the group's committed offset when it began; -1: none */
     int64_t begin;         /* `base`, or the first record that came; -1: not known yet */
     int64_t last_offset;   /* of the last record that came; -1: none */
+    int64_t reset_from;    /* a place that was out of range: what comes next beyond it tells; -1 */
     uint64_t told;         /* frontier.changes when the group was last told; KCA__NOT_TOLD */
     int64_t committed;     /* what the group was told; -1: nothing in this assignment */
     kca__list parked;      /* deliveries whose turn has come, but it is paused or draining */
     bool draining;         /* nothing more of it is given out */
+    bool is_anew;          /* its offsets went back: it began anew */
     bool revoked;          /* settling its deliveries no longer counts */
     int held;              /* records of it that the engine holds */
     int out;               /* of these, given out and not settled */

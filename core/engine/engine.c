@@ -173,6 +173,37 @@ void kca__engine_fault(kca__engine *e, kca_error *error, const char *topic, int 
     kca__engine_note(e, kca__event_new_fault(error, topic, partition, offset));
 }
 
+void kca__engine_tell_reset_locked(kca__engine *e, const char *topic, int partition, int64_t from,
+                                   int64_t to, const char *why) {
+    kca_error *error =
+        to > from
+            ? kca__error_new(KCA_ERROR_OFFSET,
+                             "consumer %s: %s[%d]: offsets %lld to %lld are gone, %lld not "
+                             "read: reading goes on at %lld",
+                             e->consumer, topic, partition, (long long)from, (long long)to - 1,
+                             (long long)(to - from), (long long)to)
+            : kca__error_new(KCA_ERROR_OFFSET,
+                             "consumer %s: %s[%d]: %s: reading goes back from offset %lld to "
+                             "%lld",
+                             e->consumer, topic, partition, why, (long long)from, (long long)to);
+    note_locked(e, kca__event_new_reset(error, topic, partition, from, to));
+}
+
+bool kca__engine_went_back(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    bool went_back = e->went_back;
+    e->went_back = false;
+    pthread_mutex_unlock(&e->lock);
+    return went_back;
+}
+
+void kca__engine_tell_reset(kca__engine *e, const char *topic, int partition, int64_t from,
+                            int64_t to, const char *why) {
+    pthread_mutex_lock(&e->lock);
+    kca__engine_tell_reset_locked(e, topic, partition, from, to, why);
+    pthread_mutex_unlock(&e->lock);
+}
+
 /* ---- the end ---- */
 
 void kca__engine_end_locked(kca__engine *e, kca_error *error) {

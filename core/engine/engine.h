@@ -36,7 +36,9 @@ typedef struct kca__inbound_record {
     const char *topic;
     int partition;
     int64_t offset;
-    bool is_end;     /* no record: all that is to come of the partition is at `offset` or beyond */
+    bool is_end;    /* no record: all that is to come of the partition is at `offset` or beyond */
+    bool was_reset; /* of its partition was read `reset_from` before, which was out of range */
+    int64_t reset_from;
     const void *key; /* inside the record */
     size_t key_len;
 } kca__inbound_record;
@@ -60,6 +62,9 @@ typedef struct kca__engine_setup {
 
     /* Up to `room` records; waits for the first. Without the lock, by one thread at a time. */
     int (*fetch)(void *owner, kca__inbound_record *out, int room, int timeout_ms);
+    /* The partition's first offset, as far as it is known without asking; -1. With the lock. May be
+     * NULL. */
+    int64_t (*first_offset)(void *owner, const char *topic, int partition);
     void (*wake_fetcher)(void *owner); /* `fetch` must return soon */
     void (*wake_poller)(void *owner);  /* the poller must call kca__engine_see_to_due soon */
     void (*release_record)(void *record);
@@ -160,6 +165,9 @@ void kca__engine_level(kca__engine *e, int taken);
  * it. False when memory is out. */
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_t base,
                         const char *map, size_t map_len);
+
+/* The id of all partitions' topic from now on. */
+void kca__engine_set_topic_id(kca__engine *e, const char *topic, const unsigned char *id);
 
 /* Goes with each commit of it from now on. */
 void kca__engine_set_origin(kca__engine *e, const char *topic, int partition,
@@ -270,6 +278,13 @@ void kca__engine_note(kca__engine *e, kca_event *note);
 void kca__engine_fault(kca__engine *e, kca_error *error, const char *topic, int partition,
                        int64_t offset);
 
+/* Whether a partition's offsets went back since the last call. */
+bool kca__engine_went_back(kca__engine *e);
+
+/* A fault: of this partition reading goes on at `to` instead of `from`. */
+void kca__engine_tell_reset(kca__engine *e, const char *topic, int partition, int64_t from,
+                            int64_t to, const char *why);
+
 /* ---- the end ---- */
 
 /* Ends it with this error (taken), unless it has one already. A fault tells of it, too: an
@@ -338,6 +353,8 @@ typedef struct kca__partition_look {
     int64_t end;       /* one past the last record that came; -1: none */
     int held, out;
     bool paused;
+    bool is_anew; /* its offsets went back */
+    const kca__origin *origin;
 } kca__partition_look;
 
 /* Each assigned partition. Calls fn with the lock held: it must not call the engine. */

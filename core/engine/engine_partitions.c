@@ -46,6 +46,19 @@ bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_
     return a != NULL;
 }
 
+void kca__engine_set_topic_id(kca__engine *e, const char *topic, const unsigned char *id) {
+    pthread_mutex_lock(&e->lock);
+    for (kca__assigned *a = e->assigned.first; a; a = a->next) {
+        kca__origin *origin = &a->topic_partition->origin;
+        if (a->revoked || strcmp(a->topic_partition->topic, topic) != 0)
+            continue;
+        origin->has_id = true;
+        memcpy(origin->id, id, KCA__TOPIC_ID_BYTES);
+        a->is_anew = false;
+    }
+    pthread_mutex_unlock(&e->lock);
+}
+
 void kca__engine_set_origin(kca__engine *e, const char *topic, int partition,
                             const kca__origin *origin) {
     pthread_mutex_lock(&e->lock);
@@ -332,7 +345,9 @@ void kca__engine_look(kca__engine *e, void (*fn)(void *user, const kca__partitio
                                     .end = a->frontier.end,
                                     .held = a->held,
                                     .out = a->out,
-                                    .paused = a->topic_partition->paused};
+                                    .paused = a->topic_partition->paused,
+                                    .is_anew = a->is_anew,
+                                    .origin = &a->topic_partition->origin};
         if (!a->revoked)
             fn(user, &look);
     }

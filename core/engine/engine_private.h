@@ -161,6 +161,7 @@ struct kca__engine {
     kca__list refused;       /* of the transactions before */
     uint64_t random;         /* of the jitter; not 0 */
     size_t longest_metadata; /* characters */
+    bool went_back;          /* a partition's offsets */
     int held;
     int exempt; /* held records of paused partitions: they take no room */
     int out;
@@ -187,6 +188,8 @@ void kca__engine_wake_locked(kca__engine *e);
 /* Every thread looks: the engine ends. */
 void kca__engine_wake_all_locked(kca__engine *e);
 
+void kca__engine_tell_reset_locked(kca__engine *e, const char *topic, int partition, int64_t from,
+                                   int64_t to, const char *why);
 void kca__engine_fault_locked(kca__engine *e, kca_error *error, const char *topic, int partition,
                               int64_t offset);
 void kca__engine_fail_locked(kca__engine *e, kca_error *error);

@@ -56,23 +56,51 @@ static kca__assigned *begin_anew_locked(kca__engine *e, kca__assigned *a,
     kca__engine_revoke_locked(e, a);
     kca__engine_sweep_locked(e);
     a = kca__assigned_list_add(&e->assigned, r->topic, r->partition);
-    if (a)
-        a->draining = draining;
-    else
+    if (!a) {
         kca__engine_fail_locked(e, kca__error_memory());
+        return NULL;
+    }
+    a->draining = draining;
+    a->is_anew = e->went_back = true;
+    e->setup.wake_poller(e->setup.owner);
     return a;
+}
+
+/* The first offset that may come. */
+static int64_t expected_locked(const kca__assigned *a) {
+    int64_t next = a->last_offset < 0 ? a->base : a->last_offset + 1;
+    return next > a->frontier.end ? next : a->frontier.end;
+}
+
+/* What lay between the place that was out of range and the first record left is gone. */
+static void tell_gone_locked(kca__engine *e, kca__assigned *a, const kca__inbound_record *r) {
+    int64_t from = a->reset_from;
+    int64_t first = e->setup.first_offset
+                        ? e->setup.first_offset(e->setup.owner, r->topic, r->partition)
+                        : r->offset;
+    if (from < 0 || r->offset <= from)
+        return;
+    a->reset_from = -1;
+    if (from >= expected_locked(a))
+        kca__engine_tell_reset_locked(e, r->topic, r->partition, from,
+                                      first > from && first < r->offset ? first : r->offset, "");
 }
 
 static kca__assigned *assigned_of_locked(kca__engine *e, const kca__inbound_record *r) {
     kca__assigned *a = kca__assigned_list_find(&e->assigned, r->topic, r->partition);
     if (!a)
         return NULL;
-    if (r->offset <= a->last_offset)
-        return begin_anew_locked(e, a, r);
-    /* The map names offsets that were finished: it says nothing when reading begins before them. */
-    if (a->last_offset < 0 && r->offset < a->base)
-        kca__offset_map_clear(&a->known);
-    if (a->begin < 0)
+    if (r->was_reset && a->reset_from < 0)
+        a->reset_from = r->reset_from;
+    int64_t expected = expected_locked(a);
+    if (r->offset < expected) {
+        kca__engine_tell_reset_locked(e, r->topic, r->partition, expected, r->offset,
+                                      "it ends before that offset, cut off or made anew");
+        a = begin_anew_locked(e, a, r);
+    } else if (a->reset_from >= 0) {
+        tell_gone_locked(e, a, r);
+    }
+    if (a && a->begin < 0)
         a->begin = r->offset;
     return a;
 }

@@ -19,10 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/id.h"
 #include "engine/commit_text.h"
 
 enum {
-    KCA__TOPIC_ID_BYTES = 16,
     KCA__ORIGIN_BYTES = 4 + 1 + 2 * KCA__VARINT_SIZE + KCA__TOPIC_ID_BYTES,
     KCA__ORIGIN_SIZE = KCA__COMMIT_TEXT_SIZE(KCA__ORIGIN_BYTES)
 };

@@ -19,8 +19,7 @@ uint32_t kca__beginnings_place(kca__inbound *in, const char *topic) {
     return place;
 }
 
-/* NULL: it is none of the consumer's. */
-static kca__topic_beginning *beginning_of(const kca__inbound *in, const char *topic) {
+kca__topic_beginning *kca__beginnings_of(const kca__inbound *in, const char *topic) {
     for (int i = 0; i < in->options->topic_count; i++)
         if (strcmp(in->options->topics[i], topic) == 0)
             return &in->beginnings[i];
@@ -34,7 +33,7 @@ static void begin_now(kca__origin *origin, int partitions) {
 }
 
 void kca__beginnings_see_missing(kca__inbound *in, const char *topic) {
-    kca__topic_beginning *mine = beginning_of(in, topic);
+    kca__topic_beginning *mine = kca__beginnings_of(in, topic);
     if (mine && !mine->origin.has_begun)
         begin_now(&mine->origin, 0);
 }
@@ -124,7 +123,7 @@ static void place_fresh(kca__inbound *in, rd_kafka_topic_partition_list_t *fresh
     topic_look look = {.topic = ""};
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *p = &list->elems[i];
-        kca__topic_beginning *mine = beginning_of(in, p->topic);
+        kca__topic_beginning *mine = kca__beginnings_of(in, p->topic);
         if (has_offset(committed, p)) {
             mine->is_committed = true;
             continue;
@@ -158,7 +157,7 @@ static rd_kafka_topic_partition_list_t *commit(kca__inbound *in,
     if (!kca__offsets_commit_now(in, told))
         return told;
     for (int i = 0; i < told->cnt; i++)
-        beginning_of(in, told->elems[i].topic)->is_committed = true;
+        kca__beginnings_of(in, told->elems[i].topic)->is_committed = true;
     rd_kafka_topic_partition_list_destroy(told);
     return rd_kafka_topic_partition_list_new(0);
 }

@@ -21,6 +21,9 @@ rd_kafka_topic_partition_list_t *kca__beginnings_choose(kca__inbound *in,
                                                         rd_kafka_topic_partition_list_t *list,
                                                         rd_kafka_topic_partition_list_t *committed);
 
+/* NULL: it is none of the consumer's. */
+kca__topic_beginning *kca__beginnings_of(const kca__inbound *in, const char *topic);
+
 /* For the topic's origins. */
 uint32_t kca__beginnings_place(kca__inbound *in, const char *topic);
 

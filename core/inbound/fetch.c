@@ -124,11 +124,15 @@ int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_
         }
         if (!is_end)
             count_taken(in, m);
+        int64_t reset_from =
+            kca__offset_resets_take(&in->client->resets, rd_kafka_topic_name(m->rkt), m->partition);
         out[count++] = (kca__inbound_record){.record = m,
                                              .topic = rd_kafka_topic_name(m->rkt),
                                              .partition = m->partition,
                                              .offset = m->offset,
                                              .is_end = is_end,
+                                             .was_reset = reset_from >= 0,
+                                             .reset_from = reset_from,
                                              .key = m->key,
                                              .key_len = m->key_len};
     }

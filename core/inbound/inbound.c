@@ -28,6 +28,13 @@ static void wake_fetcher(void *owner) {
     rd_kafka_queue_yield(in->fetch_queue);
 }
 
+static int64_t first_offset(void *owner, const char *topic, int partition) {
+    const kca__inbound *in = owner;
+    int64_t low = -1, high = -1;
+    rd_kafka_get_watermark_offsets(in->client->rk, topic, partition, &low, &high);
+    return low;
+}
+
 static void wake_poller(void *owner) {
     kca__inbound *in = owner;
     rd_kafka_queue_yield(in->main_queue);
@@ -153,6 +160,8 @@ static void let_go(void *owner) {
         rd_kafka_queue_destroy(in->main_queue);
     if (in->commit_answers)
         rd_kafka_queue_destroy(in->commit_answers);
+    if (in->topic_ids)
+        rd_kafka_queue_destroy(in->topic_ids);
     kca__transaction_close(in->transaction);
     kca__client_close(in->client);
     kca__engine_free(in->engine);
@@ -218,6 +227,7 @@ static kca_error *join(kca__inbound *in, kca_connection *connection) {
     in->fetch_queue = rd_kafka_queue_new(in->client->rk);
     in->main_queue = rd_kafka_queue_get_consumer(in->client->rk);
     in->commit_answers = rd_kafka_queue_new(in->client->rk);
+    in->topic_ids = rd_kafka_queue_new(in->client->rk);
     if (in->options->transactional_id)
         e = kca__transaction_open(&in->transaction, in, in->setup.largest_bytes);
     if (e)
@@ -246,6 +256,7 @@ static kca__engine *new_engine(kca__inbound *in, const kca__inbound_setup *setup
                                       .note_queue = setup->note_queue,
                                       .owner = in,
                                       .fetch = fetch,
+                                      .first_offset = first_offset,
                                       .wake_fetcher = wake_fetcher,
                                       .wake_poller = wake_poller,
                                       .release_record = release_record,

@@ -43,6 +43,9 @@ typedef struct kca__inbound_setup {
 typedef struct kca__topic_beginning {
     kca__origin origin;
     bool is_committed; /* the group has offsets of it */
+    bool has_id;
+    bool is_remade; /* since it was looked at last */
+    unsigned char id[KCA__TOPIC_ID_BYTES];
 } kca__topic_beginning;
 
 typedef struct kca__inbound {
@@ -58,6 +61,9 @@ typedef struct kca__inbound {
     rd_kafka_queue_t *fetch_queue;
     rd_kafka_queue_t *main_queue;
     rd_kafka_queue_t *commit_answers; /* to commits, of which */
+    rd_kafka_queue_t *topic_ids;      /* answers to questions for them */
+    bool ids_are_asked;               /* the poller's, as the next */
+    int64_t next_ids_ms;
     int commits_out;                  /* the poller's: this number is not answered yet */
     kca__topic_beginning *beginnings; /* the poller's, one for each topic of the options */
     bool needs_nudges; /* see fetch.c; `taken` and `taken_bytes` since the last, the fetching

@@ -6,6 +6,7 @@
 #include "inbound/fetch.h"
 #include "inbound/offsets.h"
 #include "inbound/rebalance.h"
+#include "inbound/remade.h"
 #include "inbound/seek.h"
 #include "kafka/kafka_error.h"
 
@@ -101,6 +102,7 @@ static void run_once(kca__inbound *in, int timeout_ms) {
         kca__offsets_commit(in, 0);
     }
     look_for_topics(in, now);
+    kca__remade_watch(in, now);
 }
 
 int64_t kca__inbound_clip_deadline(kca__inbound *in, int64_t end) {

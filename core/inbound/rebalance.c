@@ -7,6 +7,7 @@
 #include "inbound/fetch.h"
 #include "inbound/offsets.h"
 #include "inbound/poller.h"
+#include "inbound/remade.h"
 #include "kafka/ask.h"
 #include "kafka/quirks.h"
 
@@ -54,8 +55,17 @@ static bool add_to_engine(kca__inbound *in, rd_kafka_topic_partition_t *p,
         return false;
     kca__origin origin;
     kca__origin_read(&origin, kca__beginnings_place(in, p->topic), text, len, p->offset);
+    kca__remade_name(in, p->topic, &origin);
     kca__engine_set_origin(in->engine, p->topic, p->partition, &origin);
     return true;
+}
+
+/* The group is to be told of these. Takes the list. */
+static void begin_at(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
+    for (int i = 0; i < list->cnt; i++)
+        kca__engine_begin_at(in->engine, list->elems[i].topic, list->elems[i].partition,
+                             list->elems[i].offset);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
@@ -64,6 +74,8 @@ static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
     rd_kafka_topic_partition_list_t *committed = kca__offsets_look_up(in, list);
     if (!committed && in->transaction)
         end_without_offsets(in);
+    kca__remade_begin(in);
+    rd_kafka_topic_partition_list_t *remade = kca__remade_find(in, committed);
     rd_kafka_topic_partition_list_t *untold = kca__beginnings_choose(in, list, committed);
     bool added = true;
     for (int i = 0; i < list->cnt && added; i++) {
@@ -73,10 +85,8 @@ static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *lis
          * there. */
         kca__engine_see_paused(in->engine, p->topic, p->partition, kca__inbound_forward, in);
     }
-    for (int i = 0; i < untold->cnt; i++)
-        kca__engine_begin_at(in->engine, untold->elems[i].topic, untold->elems[i].partition,
-                             untold->elems[i].offset);
-    rd_kafka_topic_partition_list_destroy(untold);
+    begin_at(in, remade);
+    begin_at(in, untold);
     if (committed)
         rd_kafka_topic_partition_list_destroy(committed);
     return added ? NULL : kca__error_memory();

@@ -169,6 +169,41 @@ static kca_error *find_bounds(kca__inbound *in, const kca__seek *s,
     return e;
 }
 
+/* A copy of the list with the bound's offsets, the caller's; or an error. */
+static kca_error *look_up_bound(rd_kafka_topic_partition_list_t **out, kca__inbound *in,
+                                const kca__seek *s, const rd_kafka_topic_partition_list_t *list,
+                                int64_t bound) {
+    *out = rd_kafka_topic_partition_list_copy(list);
+    for (int i = 0; i < (*out)->cnt; i++)
+        (*out)->elems[i].offset = bound;
+    return find_offsets(in, s, *out);
+}
+
+static kca_error *check_place(const kca__inbound *in, const rd_kafka_topic_partition_t *p,
+                              int64_t begin, int64_t end) {
+    if (p->offset >= begin && p->offset <= end)
+        return NULL;
+    return kca__error_new(KCA_ERROR_OFFSET,
+                          "consumer %s: seek in %s[%d]: the offset must be %lld to %lld, got %lld",
+                          in->options->name, p->topic, (int)p->partition, (long long)begin,
+                          (long long)end, (long long)p->offset);
+}
+
+/* Outside the partition librdkafka would go to the earliest record left. */
+static kca_error *check_places(kca__inbound *in, const kca__seek *s,
+                               const rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *begins = NULL, *ends = NULL;
+    kca_error *e = look_up_bound(&begins, in, s, list, RD_KAFKA_OFFSET_BEGINNING);
+    if (!e)
+        e = look_up_bound(&ends, in, s, list, RD_KAFKA_OFFSET_END);
+    for (int i = 0; i < list->cnt && !e; i++)
+        e = check_place(in, &list->elems[i], begins->elems[i].offset, ends->elems[i].offset);
+    rd_kafka_topic_partition_list_destroy(begins);
+    if (ends)
+        rd_kafka_topic_partition_list_destroy(ends);
+    return e;
+}
+
 static kca_error *seek(kca__inbound *in, const kca__seek *s) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     kca__engine_look(in->engine, choose, &(choice){s, list});
@@ -183,6 +218,8 @@ static kca_error *seek(kca__inbound *in, const kca__seek *s) {
                                  in->options->name, s->topic, s->partition);
     if (!e && s->is_time)
         e = find_offsets(in, s, list);
+    if (!e && !s->is_time && s->to >= 0)
+        e = check_places(in, s, list);
     if (!e)
         e = find_bounds(in, s, list);
     if (!e) {

@@ -20,9 +20,11 @@ static int log_level(int syslog_level) {
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     kca__client *client = rk ? rd_kafka_opaque(rk) : NULL;
-    if (client)
-        kca__log_write(client->log, log_level(level), "librdkafka", client->name, "%s: %s",
-                       facility, text);
+    if (!client)
+        return;
+    kca__offset_resets_see(&client->resets, facility, text);
+    kca__log_write(client->log, log_level(level), "librdkafka", client->name, "%s: %s", facility,
+                   text);
 }
 
 static bool is_complaint(int code) {
@@ -96,6 +98,7 @@ kca_error *kca__client_open(kca__client **out, rd_kafka_type_t type, rd_kafka_co
     }
     *client = (kca__client){.name = name_copy, .log = log, .owner = owner};
     pthread_mutex_init(&client->lock, NULL);
+    kca__offset_resets_init(&client->resets);
 
     char reason[KCA__TROUBLE_TEXT] = "";
     rd_kafka_conf_set_opaque(conf, client);
@@ -129,6 +132,7 @@ void kca__client_close(kca__client *client) {
     }
     if (client->rk)
         rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    kca__offset_resets_close(&client->resets);
     pthread_mutex_destroy(&client->lock);
     free(client->name);
     free(client);

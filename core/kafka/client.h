@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/log.h"
+#include "kafka/offset_resets.h"
 
 enum { KCA__TROUBLE_TEXT = 512 };
 
@@ -28,6 +29,7 @@ struct kca__client {
                                         success */
     int trouble_code;
     bool partition_went;        /* one that was read is not in the cluster any more */
+    kca__offset_resets resets;  /* of a consumer */
     kca__complaint_fn complain; /* NULL: nobody hears */
     void *complaint_user;
 };

@@ -1,8 +1,8 @@
 /*
  * The inbound engine against a model: random schedules of arriving, taking, settling, freeing, time
- * passing, dead letters, commits, rebalances, pauses, seeks, stops and crashes, with what is
- * committed and the records themselves outliving the engine. Each schedule ends by handling what is
- * left. KCA_SEED repeats the schedule that failed, KCA_SCHEDULES says how many are played.
+ * passing, dead letters, commits, rebalances, pauses, seeks, retention, stops and crashes, with
+ * what is committed and the records themselves outliving the engine. Each schedule ends by handling
+ * what is left. KCA_SEED repeats the schedule that failed, KCA_SCHEDULES says how many are played.
  *
  * What must hold, always:
  *   nothing skipped  what a commit tells to be finished, offset and map, is finished
@@ -11,6 +11,7 @@
  *   no repetition    what the commit that an assignment began with told, and what was settled in
  *                    it, is not given out in it
  *   no way back      commits only grow, but for a seek
+ *   nothing silent   what retention took unread is told, from where to where
  *   nothing stuck    in the end all is finished and committed
  */
 #include "engine_fixture.h"
@@ -46,9 +47,11 @@ typedef struct place {
     bool sought; /* since the last commit: it may go back */
 
     bool assigned, revoked;
-    int assignment; /* counts assignments */
-    int next;       /* to be fetched */
-    int64_t begin;  /* where fetching began, or the last end */
+    int assignment;     /* counts assignments */
+    int next;           /* to be fetched */
+    int64_t begin;      /* where fetching began, or the last end */
+    int64_t low;        /* the first that retention has left */
+    int64_t reset_from; /* fetching was here, below it; what comes next must tell; -1 */
 } place;
 
 typedef struct held {
@@ -78,7 +81,7 @@ typedef struct model {
     kca__order order;
     int max_attempts, capacity, timeout_ms;
     bool dead_letters, skip, abandon;
-    long given_out, commits, stored, refused, aborted;
+    long given_out, commits, stored, refused, aborted, resets;
 } model;
 
 /* ---- what the broker has ---- */
@@ -94,6 +97,7 @@ static void write_log(place *p) {
         offset += 1 + (int64_t)pick(4) / 3; /* with gaps, as compaction leaves them */
     }
     p->end = p->count ? offset + (int64_t)pick(3) : offset;
+    p->reset_from = -1;
 }
 
 static int index_at(const place *p, int64_t offset) {
@@ -180,6 +184,33 @@ static void begin_assignment(place *p) {
         p->entries[i].told = p->entries[i].settled = false;
 }
 
+/* Where the broker reads next. What is below `low` there is gone. */
+static void read_from(place *p, int64_t position) {
+    p->begin = position;
+    p->next = index_at(p, position);
+    if (position >= p->low)
+        return;
+    if (p->reset_from < 0)
+        p->reset_from = position;
+    for (; p->next < p->count && p->entries[p->next].offset < p->low; p->next++)
+        p->entries[p->next].done = true;
+}
+
+/* One past what came, or was passed. */
+static int64_t position_of(const place *p) {
+    int64_t came = p->next ? p->entries[p->next - 1].offset + 1 : 0;
+    return came > p->begin ? came : p->begin;
+}
+
+/* Retention takes some. */
+static void trim(model *m) {
+    place *p = &m->places[pick(PARTITIONS)];
+    int64_t position = p->reset_from < 0 ? position_of(p) : p->low;
+    p->low += (int64_t)pick((uint64_t)(p->end - p->low + 1)) / 4;
+    if (p->assigned)
+        read_from(p, position);
+}
+
 static void assign_place(model *m, int number) {
     place *p = &m->places[number];
     kca__offset_map map;
@@ -188,8 +219,10 @@ static void assign_place(model *m, int number) {
     for (int i = 0; i < p->count; i++)
         p->entries[i].told = p->committed >= 0 && is_told(&map, p->committed, p->entries[i].offset);
     kca__offset_map_clear(&map);
-    p->begin = p->committed < 0 ? 0 : p->committed;
-    p->next = index_at(p, p->begin);
+    p->reset_from = -1;
+    read_from(p, p->committed < 0 ? p->low : p->committed);
+    for (int i = 0; i < p->count && p->entries[i].offset < p->low; i++)
+        p->entries[i].done = true;
     assert_true(
         kca__engine_assign(m->f.engine, "things", number, p->committed, p->map, strlen(p->map)));
 }
@@ -219,12 +252,12 @@ static void rebalance(model *m) {
 static void seek(model *m) {
     int number = (int)pick(PARTITIONS);
     place *p = &m->places[number];
-    if (!p->assigned || p->revoked || p->count == 0)
+    if (!p->assigned || p->revoked || p->count == 0 || p->low > 0)
         return;
     forget(&m->f, number);
     begin_assignment(p);
-    p->next = (int)pick((uint64_t)p->count);
-    p->begin = p->entries[p->next].offset;
+    p->reset_from = -1;
+    read_from(p, p->entries[pick((uint64_t)p->count)].offset);
     p->sought = true;
     for (int i = 0; i < p->next; i++)
         p->entries[i].done = true;
@@ -242,6 +275,34 @@ static void pause_or_resume(model *m, bool paused) {
 
 /* ---- records ---- */
 
+/* The next fault that tells of a reset. */
+static kca_event *take_reset(model *m) {
+    kca_event *e;
+    while ((e = kca__notes_take(&m->f.engine->notes)) && e->reset_from < 0)
+        e->release(e);
+    return e;
+}
+
+/* The first that comes after a reset tells of it, and no other does. */
+static void bring(model *m, place *p, record *r, bool is_end) {
+    kca__inbound_record inbound = came(r);
+    int64_t offset = r->offset;
+    inbound.is_end = is_end;
+    inbound.was_reset = p->reset_from >= 0;
+    inbound.reset_from = p->reset_from;
+    pthread_mutex_lock(&m->f.engine->lock);
+    kca__engine_accept_locked(m->f.engine, &inbound, 1);
+    pthread_mutex_unlock(&m->f.engine->lock);
+    kca_event *told = take_reset(m);
+    check((told != NULL) == (p->reset_from >= 0));
+    if (!told)
+        return;
+    check(told->reset_from == p->reset_from && told->reset_to == offset);
+    told->release(told);
+    p->reset_from = -1;
+    m->resets++;
+}
+
 static void fetch(model *m) {
     place *p = &m->places[pick(PARTITIONS)];
     int number = (int)(p - m->places);
@@ -253,7 +314,7 @@ static void fetch(model *m) {
         const entry *e = &p->entries[p->next];
         if (e->told)
             p->entries[p->next].settled = true;
-        accept_record(&m->f, new_record(&m->f, number, e->offset, e->key));
+        bring(m, p, new_record(&m->f, number, e->offset, e->key), false);
     }
 }
 
@@ -262,11 +323,10 @@ static void fetch_end(model *m) {
     place *p = &m->places[pick(PARTITIONS)];
     if (!p->assigned)
         return;
-    int64_t came = p->next ? p->entries[p->next - 1].offset + 1 : 0;
-    int64_t least = came > p->begin ? came : p->begin;
+    int64_t least = p->reset_from < 0 ? position_of(p) : p->low;
     int64_t most = p->next < p->count ? p->entries[p->next].offset : p->end;
     p->begin = least + (int64_t)pick((uint64_t)(most - least + 1));
-    accept_end(&m->f, (int)(p - m->places), p->begin);
+    bring(m, p, new_record(&m->f, (int)(p - m->places), p->begin, -1), true);
 }
 
 /* ---- aborted transactions ---- */
@@ -600,6 +660,8 @@ static void step(model *m) {
     case 5:
         pause_or_resume(m, pick(2) == 0);
         fetch_end(m);
+        if (pick(8) == 0)
+            trim(m);
         break;
     case 6:
     case 7:
@@ -667,7 +729,7 @@ static void handle_the_rest(model *m) {
         }
     }
     for (int i = 0; i < PARTITIONS; i++)
-        accept_end(&m->f, i, m->places[i].end);
+        bring(m, &m->places[i], new_record(&m->f, i, m->places[i].end, -1), true);
     kca__engine_collect_commits(m->f.engine, check_commit, m);
     for (int i = 0; i < PARTITIONS; i++) {
         const place *p = &m->places[i];
@@ -678,7 +740,7 @@ static void handle_the_rest(model *m) {
 }
 
 /* Of all schedules. */
-static long given_out, commits, stored, refused, aborted;
+static long given_out, commits, stored, refused, aborted, resets;
 
 static void choose(model *m) {
     m->order = (kca__order)pick(3);
@@ -707,13 +769,14 @@ static void play(void) {
     stored += m->stored;
     refused += m->refused;
     aborted += m->aborted;
+    resets += m->resets;
 }
 
 static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     long schedules = play_each(play, SCHEDULES);
-    print_message(
-        "%ld schedules: %ld given out, %ld commits, %ld dead letters, %ld refused, %ld guilty\n",
-        schedules, given_out, commits, stored, refused, aborted);
+    print_message("%ld schedules: %ld given out, %ld commits, %ld dead letters, %ld refused, "
+                  "%ld guilty, %ld resets\n",
+                  schedules, given_out, commits, stored, refused, aborted, resets);
     if (schedules == 1)
         return;
     /* The schedules did what they are for. */
@@ -722,6 +785,7 @@ static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     assert_true(stored > schedules / 8);
     assert_true(refused > schedules / 50);
     assert_true(aborted > schedules / 100);
+    assert_true(resets > schedules / 8);
 }
 
 int main(void) {

@@ -84,6 +84,54 @@ static void test_an_end_that_goes_back_begins_the_partition_anew(void **state) {
     close_engine(&f);
 }
 
+static void must_tell_reset(fixture *f, int64_t from, int64_t to) {
+    kca_event *e = kca__notes_take(&f->engine->notes);
+    assert_non_null(e);
+    assert_int_equal(e->error->code, KCA_ERROR_OFFSET);
+    assert_int_equal(e->reset_from, from);
+    assert_int_equal(e->reset_to, to);
+    e->release(e);
+    assert_null(kca__notes_take(&f->engine->notes));
+}
+
+static void accept_after_reset(fixture *f, int64_t offset, int64_t from) {
+    record *r = new_record(f, 0, offset, 1);
+    kca__inbound_record inbound = came(r);
+    inbound.was_reset = true;
+    inbound.reset_from = from;
+    pthread_mutex_lock(&f->engine->lock);
+    kca__engine_accept_locked(f->engine, &inbound, 1);
+    pthread_mutex_unlock(&f->engine->lock);
+}
+
+static void test_what_is_gone_is_told_once_the_next_record_has_come(void **state) {
+    fixture f;
+    open_engine(&f, 10, false);
+    assert_true(kca__engine_assign(f.engine, "things", 0, 5, NULL, 0));
+    accept_after_reset(&f, 5, 6); /* it was fetched before the reset */
+    assert_null(kca__notes_take(&f.engine->notes));
+    accept(&f, 0, 30, 1);
+    must_tell_reset(&f, 6, 30);
+    finish(take_offset(&f, 5), KCA_DONE);
+    assert_int_equal(commit(&f), 30); /* what is gone is not waited for */
+    accept_after_reset(&f, 31, 6);    /* long passed */
+    assert_null(kca__notes_take(&f.engine->notes));
+    close_engine(&f);
+}
+
+static void test_offsets_that_go_back_are_told(void **state) {
+    fixture f;
+    open_engine(&f, 10, false);
+    assert_true(kca__engine_assign(f.engine, "things", 0, 500, NULL, 0));
+    accept(&f, 0, 3, 1);
+    must_tell_reset(&f, 500, 3);
+    accept(&f, 0, 4, 1);
+    accept_end(&f, 0, 1);
+    must_tell_reset(&f, 5, 1);
+    assert_int_equal(commit(&f), 1);
+    close_engine(&f);
+}
+
 static void test_a_commit_that_failed_is_tried_again(void **state) {
     fixture f;
     open_engine(&f, 10, false);
@@ -357,6 +405,8 @@ int main(void) {
         cmocka_unit_test(test_a_commit_waits_for_the_slowest_of_three),
         cmocka_unit_test(test_the_frontier_passes_what_is_never_delivered),
         cmocka_unit_test(test_an_end_that_goes_back_begins_the_partition_anew),
+        cmocka_unit_test(test_what_is_gone_is_told_once_the_next_record_has_come),
+        cmocka_unit_test(test_offsets_that_go_back_are_told),
         cmocka_unit_test(test_a_commit_that_failed_is_tried_again),
         cmocka_unit_test(test_a_failure_ends_the_engine_and_commits_nothing_beyond),
         cmocka_unit_test(test_the_policy_skip_passes_a_failure_with_a_fault),

@@ -52,6 +52,15 @@ local function maker_of(core, Delivery)
     }
   end
 
+  -- Where reading went on, and instead of where.
+  local function add_reset(taken, event)
+    if core.kca_error_code(core.kca_event_error(event)) == core.KCA_ERROR_OFFSET then
+      taken.reset_from = core.kca_event_reset_from(event)
+      taken.reset_to = core.kca_event_reset_to(event)
+      taken.reset_count = core.kca_event_reset_count(event)
+    end
+  end
+
   local function log_of(event)
     return {
       kind = "log",
@@ -83,6 +92,9 @@ local function maker_of(core, Delivery)
         offset = core.kca_event_offset(event),
         dropped = kind == core.KCA_EVENT_FAULT and core.kca_event_dropped(event) or nil,
       }
+    end
+    if taken.kind == "fault" then
+      add_reset(taken, event)
     end
     core.kca_event_free(event)
     return taken

@@ -275,7 +275,7 @@ class ConsumerBuilder(Declared):
         member goes on from there. A partition that is added later is read from its first record. With
         commit_interval_ms 0 nothing is committed, and each start finds them anew. When a committed offset is out of
         range, for example after retention, reading goes on at the earliest record left, whatever this option says: none
-        that is left is skipped.
+        that is left is skipped, and a fault with `OffsetError` tells what is gone.
         """
         _kca.kca_consumer_builder_with_start_offset(self._handle, start)
         return self

@@ -133,6 +133,12 @@ class BrokerError(Error):
     code = _kca.KCA_ERROR_BROKER
 
 
+class OffsetError(Error):
+    """An offset is gone, is of another topic, or lies outside its partition; see `kca.Fault`."""
+
+    code = _kca.KCA_ERROR_OFFSET
+
+
 class Rejected(Exception):
     """A handler raises it for a message that will never work; the class name is the error's name."""
 

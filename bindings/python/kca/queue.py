@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from . import _kca
@@ -30,7 +30,8 @@ class Receipt(NamedTuple):
 class Fault:
     """An error outside any call.
 
-    `dropped` counts the faults since the one before that were dropped because nobody took them in time.
+    `dropped` counts the faults since the one before that were dropped because nobody took them in time. With an
+    `OffsetError`, reading went on at `reset_to` instead of `reset_from`; `reset_count` records between are gone unread.
     """
 
     error: Error
@@ -38,6 +39,9 @@ class Fault:
     partition: int
     offset: int
     dropped: int = 0
+    reset_from: int | None = None
+    reset_to: int | None = None
+    reset_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,11 @@ def _rebalance(e: Any) -> Rebalance:
 
 def _fault(e: Any) -> Fault:
     where = _kca.kca_event_topic(e), _kca.kca_event_partition(e), _kca.kca_event_offset(e)
-    return Fault(_kca.kca_event_error(e), *where, _kca.kca_event_dropped(e))
+    fault = Fault(_kca.kca_event_error(e), *where, _kca.kca_event_dropped(e))
+    if _kca.kca_event_reset_from(e) < 0:
+        return fault
+    reset = _kca.kca_event_reset_from(e), _kca.kca_event_reset_to(e), _kca.kca_event_reset_count(e)
+    return replace(fault, reset_from=reset[0], reset_to=reset[1], reset_count=reset[2])
 
 
 def _end(e: Any) -> End:
