@@ -62,6 +62,8 @@ static size_t read_part(unsigned char *out, size_t room, const char *text, size_
 size_t kca__commit_text_read(unsigned char *out, size_t room, const char *text, size_t len,
                              char letter, int64_t offset) {
     size_t found = 0;
+    if (text && len > 0 && text[len - 1] == '\0')
+        len--; /* as it is committed; see inbound/offsets.c */
     while (text && len > 0 && found == 0) {
         const char *space = memchr(text, ' ', len);
         size_t part = space ? (size_t)(space - text) : len;

@@ -18,7 +18,8 @@ void kca__offsets_add(rd_kafka_topic_partition_list_t *list, const char *topic, 
     rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, topic, partition);
     p->offset = offset;
     p->metadata = *metadata ? strdup(metadata) : NULL; /* freed with the list */
-    p->metadata_size = p->metadata ? strlen(metadata) : 0;
+    /* With its NUL: some clients (confluent-kafka for Python) read it as far as one. */
+    p->metadata_size = p->metadata ? strlen(metadata) + 1 : 0;
 }
 
 static void add_commit(void *user, const char *topic, int partition, int64_t offset,

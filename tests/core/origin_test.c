@@ -36,6 +36,8 @@ static void write_and_read(void) {
     check(kca__origin_read(&told, o.place, text, strlen(text), offset) == (*text != '\0'));
     must_tell(&told, &o);
     check(told.place == o.place);
+    check(kca__origin_read(&told, o.place, text, strlen(text) + 1, offset) == (*text != '\0'));
+    must_tell(&told, &o); /* with its NUL */
 }
 
 static void test_any_origin_is_read_as_it_was_written(void **state) {
