@@ -1,15 +1,28 @@
 #include "base/error.h"
 
+#include "base/visible.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static kca_error out_of_memory = {KCA_ERROR_MEMORY, 0, 1, 0, "out of memory"};
 
-void kca__error_one_line(char *text) {
-    for (unsigned char *p = (unsigned char *)text; *p; p++)
-        if (*p < ' ' || *p == 0x7f)
-            *p = ' ';
+/* The error with its text made visible. Takes `e`. */
+static kca_error *make_visible(kca_error *e) {
+    size_t len = strlen(e->text);
+    if (kca__visible_is(e->text, len))
+        return e;
+    kca__sink sink = {0};
+    kca__visible_put(&sink, e->text, len);
+    kca_error *shown = calloc(1, sizeof *shown + sink.len + 1);
+    if (shown) {
+        sink = (kca__sink){.data = (char *)(shown + 1)};
+        kca__visible_put(&sink, e->text, len);
+        shown->text = sink.data;
+    }
+    free(e);
+    return shown ? shown : &out_of_memory;
 }
 
 kca_error *kca__error_new_from(int code, const char *format, va_list args) {
@@ -25,9 +38,10 @@ kca_error *kca__error_new_from(int code, const char *format, va_list args) {
         return &out_of_memory;
     char *text = (char *)(e + 1);
     vsnprintf(text, (size_t)len + 1, format, args);
-    kca__error_one_line(text);
-    e->code = code;
     e->text = text;
+    e = make_visible(e);
+    if (e != &out_of_memory)
+        e->code = code;
     return e;
 }
 

@@ -14,7 +14,8 @@ struct kca_error {
     const char *text; /* one line */
 };
 
-/* A new error; the format's text should name the thing, what is wrong and what is allowed. Never
+/* A new error; the format's text should name the thing, what is wrong and what is allowed; what
+ * comes from others is made visible (base/visible), so it stays one line. Never
  * NULL: when memory is out it is the static out-of-memory error, which kca_error_free leaves alone.
  */
 kca_error *kca__error_new(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -36,9 +37,6 @@ void kca__error_free(kca_error *e);
 
 /* NULL for NULL. */
 kca_error *kca__error_copy(const kca_error *e);
-
-/* Makes `text` one line, in place: control characters become spaces. */
-void kca__error_one_line(char *text);
 
 /* Keeps `e` in `*first` if that is empty, else frees it: how setters remember their first failure.
  */

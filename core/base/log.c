@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
+#include "base/visible.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SHORTEST_SECRET = 4, LONGEST_LINE = 2000 };
+enum { SHORTEST_SECRET = 4, LONGEST_LINE = 2000, LONGEST_ESCAPE = 4 /* of one byte */ };
 
 void kca__log_init(kca__log *log, kca__event_queue *queue) {
     memset(log, 0, sizeof *log);
@@ -75,13 +77,15 @@ void kca__log_write(kca__log *log, int level, const char *component, const char 
     if (level > to_stderr && level > to_queue)
         return;
 
-    char text[LONGEST_LINE];
+    char raw[LONGEST_LINE], text[LONGEST_ESCAPE * LONGEST_LINE];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
-    kca__error_one_line(text);
-    kca__log_mask(log, text);
+    kca__log_mask(log, raw);
+    kca__sink sink = {.data = text};
+    kca__visible_put(&sink, raw, kca__utf8_clip(raw, sizeof raw - 2));
+    text[sink.len] = '\0';
 
     char who[200];
     snprintf(who, sizeof who, "%s%s%s", component, name ? " " : "", name ? name : "");

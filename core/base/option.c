@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -53,16 +54,32 @@ void kca__option_choice(const char **field, kca__option_owner owner, const char 
                                          value ? value : "NULL"));
 }
 
+kca_error *kca__option_check_text(const char *what, const char *text) {
+    const char *end = text + strlen(text);
+    for (const char *p = text; p < end;) {
+        size_t step = kca__utf8_len(p, end);
+        int at = (int)(p - text);
+        if (step == 0)
+            return kca__error_new(KCA_ERROR_ARGUMENT,
+                                  "%s must be UTF-8, got the byte 0x%02x at offset %d in \"%s\"",
+                                  what, (unsigned char)*p, at, text);
+        if ((step == 1 && ((unsigned char)*p < ' ' || *p == 0x7f)) ||
+            (step == 2 && (unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0))
+            return kca__error_new(
+                KCA_ERROR_ARGUMENT,
+                "%s must be without control characters, got one (code %d) at offset %d in \"%s\"",
+                what, step == 1 ? *p : (unsigned char)p[1], at, text);
+        p += step;
+    }
+    return NULL;
+}
+
 kca_error *kca__option_check_name(const char *what, const char *name, int most) {
     size_t len = name ? strlen(name) : 0;
     if (len == 0 || len > (size_t)most)
         return kca__error_new(KCA_ERROR_ARGUMENT, "%s must have 1 to %d characters, got %zu", what,
                               most, len);
-    for (const unsigned char *p = (const unsigned char *)name; *p; p++)
-        if (*p < ' ' || *p == 0x7f)
-            return kca__error_new(KCA_ERROR_ARGUMENT, "%s %s: control characters are not allowed",
-                                  what, name);
-    return NULL;
+    return kca__option_check_text(what, name);
 }
 
 kca_error *kca__option_check_topic(const char *topic) {

@@ -29,8 +29,11 @@ void kca__option_text(char **field, kca__option_owner owner, const char *option,
 void kca__option_choice(const char **field, kca__option_owner owner, const char *option,
                         const char *value, const char *const *choices);
 
-/* A topic's, group's or connection's name: not empty, at most `most` characters, no control
- * characters. */
+/* A text that others read: UTF-8 without control characters. */
+kca_error *kca__option_check_text(const char *what, const char *text);
+
+/* A topic's, group's or connection's name: not empty, at most `most` characters, a
+ * text as above. */
 kca_error *kca__option_check_name(const char *what, const char *name, int most);
 
 /* Kafka's rule for topic names: letters, digits, '.', '_', '-', at most 249. */

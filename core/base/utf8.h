@@ -10,4 +10,10 @@ size_t kca__utf8_len(const char *p, const char *end);
 
 bool kca__utf8_is_valid(const void *bytes, size_t len);
 
+/* Valid, and without a NUL: a C text can hold it. */
+bool kca__utf8_is_text(const void *bytes, size_t len);
+
+/* The length of `text`, at most `most` bytes, without splitting a character. */
+size_t kca__utf8_clip(const char *text, size_t most);
+
 #endif

@@ -1,6 +1,7 @@
 #include "json/json_string.h"
 
 #include "base/utf8.h"
+#include "base/visible.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@ static char escape_of(unsigned char c) {
     case '&':
         return 'u';
     default:
-        return c < ' ' ? 'u' : 0;
+        return c < ' ' || c == 0x7f ? 'u' : 0;
     }
 }
 
@@ -50,11 +51,6 @@ static void put_ascii(kca__sink *out, char c) {
         kca__sink_put(out, &c, 1);
 }
 
-/* U+2028 and U+2029, separators that end a JavaScript string. */
-static bool is_line_separator(const char *p, size_t len) {
-    return len == 3 && (memcmp(p, "\xe2\x80\xa8", 3) == 0 || memcmp(p, "\xe2\x80\xa9", 3) == 0);
-}
-
 void kca__json_string_escape(kca__sink *out, const char *text, size_t len) {
     const char *end = text + len;
     for (const char *p = text; p < end;) {
@@ -64,8 +60,8 @@ void kca__json_string_escape(kca__sink *out, const char *text, size_t len) {
             step = 1;
         } else if (step == 1) {
             put_ascii(out, *p);
-        } else if (is_line_separator(p, step)) {
-            put_code(out, p[2] == '\xa8' ? 0x2028 : 0x2029);
+        } else if (kca__visible_hides(p, step)) {
+            kca__visible_put(out, p, step); /* its escape is JSON's, too */
         } else {
             kca__sink_put(out, p, step);
         }

@@ -203,7 +203,7 @@ static const char ODD[] = "a\0\"\\\b\f\n\r\t\x1f\x7f&\xe2\x80\xa8\xe2\x80\xa9ç�
 static void test_what_is_not_json_goes_in_as_text_or_base64(void **state) {
     assert_payload("<order/>", 8, "\"\\u003corder/\\u003e\"", "text");
     assert_payload(ODD, sizeof ODD - 1,
-                   "\"a\\u0000\\\"\\\\\\b\\f\\n\\r\\t\\u001f\x7f\\u0026\\u2028\\u2029ção\"",
+                   "\"a\\u0000\\\"\\\\\\b\\f\\n\\r\\t\\u001f\\u007f\\u0026\\u2028\\u2029ção\"",
                    "text");
     assert_payload("", 0, "\"\"", "text");
     assert_payload("1,\"Headers\":{}", 14, "\"1,\\\"Headers\\\":{}\"", "text");

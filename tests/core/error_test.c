@@ -6,10 +6,33 @@
 
 static void test_an_error_is_one_line(void **state) {
     kca_error *e = kca__error_new(KCA_ERROR_BROKER, "topic %s:\n\tgone\x7f", "a\rb");
-    assert_string_equal(kca_error_text(e), "topic a b:  gone ");
+    assert_string_equal(kca_error_text(e), "topic a\\rb:\\n\\tgone\\x7f");
     assert_int_equal(kca_error_code(e), KCA_ERROR_BROKER);
     assert_int_equal(kca_error_retriable(e) + kca_error_fatal(e) + kca_error_rdkafka_code(e), 0);
     kca_error_free(e);
+}
+
+static void test_what_strangers_wrote_is_made_visible(void **state) {
+    static const char *const cases[][2] = {
+        {"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x9f", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x9f"},
+        {"caf\xe9", "caf\\xe9"},
+        {"\x1b[2J", "\\x1b[2J"},
+        {"\xc2\x9b"
+         "2J\xc2\x85",
+         "\\u009b2J\\u0085"},
+        {"a\xe2\x80\xae"
+         "b\xe2\x81\xa6"
+         "c\xd8\x9c",
+         "a\\u202eb\\u2066c\\u061c"},
+        {"\xe2\x80\xa8\xe2\x80\xa9", "\\u2028\\u2029"},
+        {"\xed\xa0\x80\xf4\x90\x80\x80\xc0\x80", "\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80\\xc0\\x80"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        kca_error *e = kca__error_new(KCA_ERROR_HANDLER, "%s", cases[i][0]);
+        assert_string_equal(kca_error_text(e), cases[i][1]);
+        assert_int_equal(kca_error_code(e), KCA_ERROR_HANDLER);
+        kca_error_free(e);
+    }
 }
 
 static void test_a_text_may_be_long(void **state) {
@@ -94,6 +117,7 @@ static void test_the_memory_error_may_be_freed_and_copied_at_will(void **state) 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_error_is_one_line),
+        cmocka_unit_test(test_what_strangers_wrote_is_made_visible),
         cmocka_unit_test(test_a_text_may_be_long),
         cmocka_unit_test(test_no_error_is_ok_and_says_nothing),
         cmocka_unit_test(test_every_code_has_a_name_of_its_own),

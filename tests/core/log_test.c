@@ -75,7 +75,9 @@ static void test_a_line_is_one_line_and_bounded(void **state) {
     fixture f;
     open_log(&f, KCA_LOG_DEBUG);
     kca__log_write(&f.log, KCA_LOG_INFO, "system", NULL, "a\nb\tc");
-    assert_next(&f, "a b c");
+    assert_next(&f, "a\\nb\\tc");
+    kca__log_write(&f.log, KCA_LOG_INFO, "system", NULL, "caf\xe9 \xc2\x9b");
+    assert_next(&f, "caf\\xe9 \\u009b");
     kca__log_write(&f.log, KCA_LOG_INFO, "system", NULL, "%05000d", 1);
     char *text = next_line(&f);
     assert_in_range(strlen(text), 1000, 4999);

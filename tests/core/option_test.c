@@ -75,7 +75,13 @@ static void test_a_name_has_a_length_and_no_control_characters(void **state) {
     assert_check(kca__option_check_name("handler", "abc", 2),
                  "handler must have 1 to 2 characters, got 3");
     assert_check(kca__option_check_name("handler", "a\nb", 20),
-                 "handler a b: control characters are not allowed");
+                 "handler must be without control characters, got one (code 10) at offset 1 in "
+                 "\"a\\nb\"");
+    assert_check(kca__option_check_name("handler", "a\xc2\x85", 20),
+                 "handler must be without control characters, got one (code 133) at offset 1 in "
+                 "\"a\\u0085\"");
+    assert_check(kca__option_check_name("handler", "a\xff", 20),
+                 "handler must be UTF-8, got the byte 0xff at offset 1 in \"a\\xff\"");
 }
 
 static void test_a_topic_follows_the_rules_of_kafka(void **state) {
