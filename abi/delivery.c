@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/generation.h"
 #include "base/text.h"
+#include "kafka/record_headers.h"
 #include "system/handle.h"
 
 #include <stdlib.h>
@@ -31,6 +32,25 @@ int64_t kca_delivery_timestamp_ms(const kca_delivery *d) {
 
 int kca_delivery_attempt(const kca_delivery *d) {
     return d ? d->attempt : 0;
+}
+
+int kca_delivery_header_count(const kca_delivery *d) {
+    return d ? kca__record_headers_count(d->record) : 0;
+}
+
+const char *kca_delivery_header_name(const kca_delivery *d, int index) {
+    kca__header h;
+    return d && kca__record_headers_at(&h, d->record, index) ? h.name : NULL;
+}
+
+const void *kca_delivery_header_value(const kca_delivery *d, int index) {
+    kca__header h;
+    return d && kca__record_headers_at(&h, d->record, index) ? h.value : NULL;
+}
+
+size_t kca_delivery_header_value_len(const kca_delivery *d, int index) {
+    kca__header h;
+    return d && kca__record_headers_at(&h, d->record, index) ? h.value_len : 0;
 }
 
 void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *text) {

@@ -651,7 +651,7 @@ void kca_bus_free(kca_bus *bus);
  * no receipt, and only a failure is reported, as a fault. Not async: NULL means stored. Afterwards the message may be
  * changed and published again at once; without ids of its own it gets fresh ones each time.
  * Waits while the buffer is full (buffer_timeout_ms). Inside a handler of kca_consumer_run the message continues
- * the delivery's trace unless it has a trace context.
+ * the delivery's trace unless it has a trace context, and its baggage unless it has that header.
  */
 kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token);
 
@@ -687,8 +687,23 @@ void kca_message_set_timestamp_ms(kca_message *m, int64_t ms_since_1970);       
 void kca_message_set_origin(kca_message *m, const char *origin);                  /* default "Gomes" (the wire's) */
 void kca_message_set_version(kca_message *m, const char *version);                /* default "1.0" */
 void kca_message_set_reply_to(kca_message *m, const char *channel);               /* default: the publisher's */
-void kca_message_set_header(kca_message *m, const char *name, const char *value); /* custom; replaces */
+
+/* Custom headers. A name is 1 to 1000 characters of UTF-8 without controls. Those of the wire (messageId, route ...) are
+ * refused, unless the value has not the form that the wire gives it, such as a messageType com.acme.Order: that is a
+ * stranger's header, and goes on as it came. The first two replace all headers of the name; the third adds one more,
+ * without a value if `value` is NULL. */
+void kca_message_set_header(kca_message *m, const char *name, const char *value);
 void kca_message_set_binary_header(kca_message *m, const char *name, const void *value, size_t len);
+void kca_message_add_header(kca_message *m, const char *name, const void *value, size_t len);
+
+/*
+ * 1: the message is published as a record that is exactly this: the headers are those that were set and added, whatever
+ * their names; no id, name, time or trace is written; without a key the record has none; and kca_message_set_timestamp_ms
+ * sets the record's own time (up to INT64_MAX; 0 or not set: now). For copies of records (kca_delivery_header_...), and
+ * for readers with a wire of their own. Set it before headers and time. Default 0.
+ */
+void kca_message_set_raw(kca_message *m, int raw);
+
 
 /*
  * W3C trace context: sent as `traceparent`/`tracestate`, and also as Gomes spells them, `Traceparent`/`Tracestate`.
@@ -696,7 +711,8 @@ void kca_message_set_binary_header(kca_message *m, const char *name, const void 
  */
 void kca_message_set_trace_context(kca_message *m, const char *traceparent, const char *tracestate);
 
-/* Takes over the trace context of `cause`, usually the message being handled; none if `cause` has none. */
+/* Takes over the trace context of `cause`, usually the message being handled; none if `cause` has none; and its header
+ * `baggage` (W3C Baggage), unless the message has one. */
 void kca_message_follow(kca_message *m, const kca_message *cause);
 
 /* Accessors. A missing text is ""; NULL only for a NULL message. */
@@ -716,14 +732,16 @@ size_t kca_message_payload_len(const kca_message *m);
 const void *kca_message_key(const kca_message *m);
 size_t kca_message_key_len(const kca_message *m);
 
-/* Custom headers in the record's order; of several with one name only the last. 0 <= index < count. Binary values end
- * with NUL too. */
+/* Custom headers, in the record's order, several of one name and those with an empty value or none (NULL) included.
+ * 0 <= index < count. Values are bytes; a NUL that the length does not count stands after them. A header with the name
+ * of one of the wire's, but not its form (an id that is not UTF-8, an unknown messageType), is a custom one; the
+ * accessor above then answers as if there were none. */
 int kca_message_header_count(const kca_message *m);
 const char *kca_message_header_name(const kca_message *m, int index);
 const void *kca_message_header_value(const kca_message *m, int index);
 size_t kca_message_header_value_len(const kca_message *m, int index);
 
-/* The custom header of this name as text; NULL: none. */
+/* The last custom header of this name as text; NULL: none, or it has no value. */
 const char *kca_message_header(const kca_message *m, const char *name);
 
 /*
@@ -764,6 +782,13 @@ int kca_delivery_partition(const kca_delivery *d);
 int64_t kca_delivery_offset(const kca_delivery *d);
 int64_t kca_delivery_timestamp_ms(const kca_delivery *d); /* the record's own */
 int kca_delivery_attempt(const kca_delivery *d);          /* 1 the first time that it is handed out, then 2, ... */
+
+/* All headers of the record as they are, the wire's included. 0 <= index < count. Values as of kca_message_header_value.
+ * Borrowed from the delivery. */
+int kca_delivery_header_count(const kca_delivery *d);
+const char *kca_delivery_header_name(const kca_delivery *d, int index);
+const void *kca_delivery_header_value(const kca_delivery *d, int index);
+size_t kca_delivery_header_value_len(const kca_delivery *d, int index);
 
 /*
  * Says why the delivery fails or is rejected: `error_name` is a short stable name ("NegativeAmount"; NULL: "handler"),

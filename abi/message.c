@@ -91,6 +91,16 @@ void kca_message_set_binary_header(kca_message *m, const char *name, const void 
         kca__custom_headers_set(m, name, value, len);
 }
 
+void kca_message_add_header(kca_message *m, const char *name, const void *value, size_t len) {
+    if (writable(m))
+        kca__custom_headers_add(m, name, value, len);
+}
+
+void kca_message_set_raw(kca_message *m, int raw) {
+    if (writable(m))
+        kca__message_set_raw(m, raw != 0);
+}
+
 void kca_message_set_trace_context(kca_message *m, const char *traceparent,
                                    const char *tracestate) {
     if (writable(m))
@@ -98,9 +108,11 @@ void kca_message_set_trace_context(kca_message *m, const char *traceparent,
 }
 
 void kca_message_follow(kca_message *m, const kca_message *cause) {
-    if (writable(m) && cause)
-        kca__message_set_trace_context(m, cause->texts[KCA__TEXT_TRACEPARENT],
-                                       cause->texts[KCA__TEXT_TRACESTATE]);
-    else if (writable(m))
-        kca__message_set_trace_context(m, NULL, NULL);
+    if (!writable(m))
+        return;
+    const kca__trace_context context =
+        cause ? kca__message_context(cause) : (kca__trace_context){0};
+    kca__message_set_trace_context(m, context.traceparent, context.tracestate);
+    if (context.baggage && !kca__custom_headers_find(m, "baggage"))
+        kca__custom_headers_add(m, "baggage", context.baggage, strlen(context.baggage));
 }

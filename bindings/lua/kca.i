@@ -176,6 +176,10 @@ static void kca_lua_push_bytes(lua_State *L, const void *bytes, size_t len) {
   kca_lua_push_bytes(L, $1, kca_message_header_value_len(arg1, arg2));
   SWIG_arg++;
 %}
+%typemap(out) const void *kca_delivery_header_value %{
+  kca_lua_push_bytes(L, $1, kca_delivery_header_value_len(arg1, arg2));
+  SWIG_arg++;
+%}
 
 /* ---- bytes in: a string, nil takes the value away ---- */
 

@@ -80,28 +80,54 @@ static bool kca_py_set_octets(kca_message *m, kca_py_octets_setter set, PyObject
   return ok;
 }
 
+static bool kca_py_add_header(kca_message *m, PyObject *key, PyObject *value) {
+  const char *name, *octets;
+  Py_ssize_t len;
+  PyObject *held;
+  if (!kca_py_text(&name, key, "a header's name"))
+    return false;
+  bool ok = kca_py_octets(&octets, &len, &held, value, "header ", name ? name : "");
+  if (ok)
+    kca_message_add_header(m, name, octets, (size_t)len);
+  Py_XDECREF(held);
+  return ok;
+}
+
+/* A list of pairs, whose values may be None. */
+static bool kca_py_add_pairs(kca_message *m, PyObject *pairs) {
+  for (Py_ssize_t i = 0; i < PyList_Size(pairs); i++) {
+    PyObject *pair = PyList_GetItem(pairs, i), *key, *value;
+    const char *name;
+    if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
+      PyErr_Format(PyExc_TypeError, "a header must be a pair of a name and a value, got %R", pair);
+      return false;
+    }
+    key = PyTuple_GetItem(pair, 0);
+    value = PyTuple_GetItem(pair, 1);
+    if (value == Py_None && !kca_py_text(&name, key, "a header's name"))
+      return false;
+    if (value == Py_None)
+      kca_message_add_header(m, name, NULL, 0);
+    else if (!kca_py_add_header(m, key, value))
+      return false;
+  }
+  return true;
+}
+
 static bool kca_py_set_headers(kca_message *m, PyObject *headers) {
   PyObject *key, *value;
   Py_ssize_t at = 0;
   if (headers == Py_None)
     return true;
+  if (PyList_Check(headers))
+    return kca_py_add_pairs(m, headers);
   if (!PyDict_Check(headers)) {
-    PyErr_SetString(PyExc_TypeError, "headers must be a dict");
+    PyErr_SetString(PyExc_TypeError, "headers must be a dict or a list of pairs");
     return false;
   }
-  while (PyDict_Next(headers, &at, &key, &value)) {
-    const char *name, *octets;
-    Py_ssize_t len;
-    PyObject *held;
-    if (!kca_py_text(&name, key, "a header's name"))
+  while (PyDict_Next(headers, &at, &key, &value))
+    if (!kca_py_add_header(m, key, value))
       return false;
-    bool ok = kca_py_octets(&octets, &len, &held, value, "header ", name);
-    if (ok)
-      kca_message_set_binary_header(m, name, octets, (size_t)len);
-    Py_XDECREF(held);
-    if (!ok)
-      return false;
-  }
   return true;
 }
 

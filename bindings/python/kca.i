@@ -163,6 +163,9 @@ static PyObject *kca_py_tell(PyObject *self, PyObject *args) {
 %typemap(out) const void *kca_message_header_value %{
   $result = kca_py_bytes($1, kca_message_header_value_len(arg1, arg2));
 %}
+%typemap(out) const void *kca_delivery_header_value %{
+  $result = kca_py_bytes($1, kca_delivery_header_value_len(arg1, arg2));
+%}
 
 /* ---- bytes in: bytes as they are, of anything else with a buffer a copy (the stable ABI of 3.10 has no more to offer);
  * None takes the value away ---- */

@@ -81,6 +81,11 @@ static bool kca_py_find_handler(kca_py_served *s, const kca_message *m) {
 
 /* ---- the call ---- */
 
+/* The message goes on with somebody's trace or baggage. */
+static bool kca_py_is_traced(const kca_message *m) {
+  return kca_message_traceparent(m)[0] || kca_message_header(m, "baggage");
+}
+
 /* make(None, name, payload, address, traced) */
 static bool kca_py_present(kca_py_served *s, kca_py_hand *hand) {
   const kca_message *m = kca_delivery_message(hand->delivery);
@@ -90,7 +95,7 @@ static bool kca_py_present(kca_py_served *s, kca_py_hand *hand) {
     return false;
   PyObject *payload = kca_py_bytes(kca_message_payload(m), kca_message_payload_len(m));
   PyObject *raw = PyLong_FromVoidPtr(hand->delivery);
-  PyObject *traced = kca_message_traceparent(m)[0] ? Py_True : Py_False;
+  PyObject *traced = kca_py_is_traced(m) ? Py_True : Py_False;
   if (payload && raw)
     hand->object = PyObject_CallFunctionObjArgs(s->make, Py_None, s->name, payload, raw, traced, NULL);
   Py_XDECREF(payload);
@@ -165,7 +170,7 @@ static void kca_py_unset_handled(kca_py_served *s) {
 /* Likewise, by the shortest way: what has no trace needs no `handled`, which hands on nothing else. */
 static PyObject *kca_py_answer(kca_py_served *s, kca_py_hand *hand) {
   const kca_message *m = kca_delivery_message(hand->delivery);
-  bool traced = kca_message_traceparent(m)[0];
+  bool traced = kca_py_is_traced(m);
   if (PyDict_Size(s->stores) > 0 || (traced && s->spans) || !kca_py_find_handler(s, m)) {
     PyErr_Clear();
     return kca_py_present(s, hand) ? kca_py_call(s->answer, hand->object) : NULL;

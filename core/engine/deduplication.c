@@ -1,7 +1,6 @@
 #include "engine/deduplication.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 kca__deduplication *kca__deduplication_new(int messages) {
     kca__deduplication *d = calloc(1, sizeof *d);
@@ -21,15 +20,15 @@ void kca__deduplication_free(kca__deduplication *d) {
     free(d);
 }
 
-bool kca__deduplication_has(kca__deduplication *d, const char *id) {
+bool kca__deduplication_has(kca__deduplication *d, const char *id, size_t len) {
     pthread_mutex_lock(&d->lock);
-    bool has = kca__recent_ids_has(d->recent, id, strlen(id));
+    bool has = kca__recent_ids_has(d->recent, id, len);
     pthread_mutex_unlock(&d->lock);
     return has;
 }
 
-void kca__deduplication_add(kca__deduplication *d, const char *id) {
+void kca__deduplication_add(kca__deduplication *d, const char *id, size_t len) {
     pthread_mutex_lock(&d->lock);
-    kca__recent_ids_add(d->recent, id, strlen(id));
+    kca__recent_ids_add(d->recent, id, len);
     pthread_mutex_unlock(&d->lock);
 }

@@ -18,10 +18,10 @@ typedef struct kca__deduplication {
 kca__deduplication *kca__deduplication_new(int messages);
 void kca__deduplication_free(kca__deduplication *d);
 
-bool kca__deduplication_has(kca__deduplication *d, const char *id);
+bool kca__deduplication_has(kca__deduplication *d, const char *id, size_t len);
 
 /* Without memory for it the message is handled once more should it come again. */
-void kca__deduplication_add(kca__deduplication *d, const char *id);
+void kca__deduplication_add(kca__deduplication *d, const char *id, size_t len);
 
 /* The application's store. */
 typedef struct kca__deduplication_store {

@@ -27,9 +27,10 @@ void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d) {
 /* ---- settling ---- */
 
 static void remember_id(kca__deduplication *memory, const kca_delivery *d) {
-    const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
-    if (memory && *id)
-        kca__deduplication_add(memory, id);
+    size_t len;
+    const char *id = memory ? kca__message_identity(&len, &d->message) : NULL;
+    if (id)
+        kca__deduplication_add(memory, id, len);
 }
 
 void kca__engine_publish_locked(kca__engine *e, kca_delivery *d) {

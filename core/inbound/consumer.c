@@ -277,12 +277,12 @@ static void tell_store(const kca__consumer *c, kca_delivery *d) {
 
 static int call_handler(const kca__consumer *c, const kca__handler *handler, kca_delivery *d) {
     kca__callback this;
-    kca__trace_context_set_current(d->message.texts[KCA__TEXT_TRACEPARENT],
-                                   d->message.texts[KCA__TEXT_TRACESTATE]);
+    kca__trace_context context = kca__message_context(&d->message);
+    kca__trace_context_set_current(&context);
     kca__callback_begin(&this, KCA__CALLBACK_HANDLER, c->setup.user);
     int verdict = handler->fn(d, handler->user);
     kca__callback_end(&this);
-    kca__trace_context_set_current("", "");
+    kca__trace_context_set_current(NULL);
     return verdict;
 }
 

@@ -81,8 +81,9 @@ static void give_up_reading(kca__engine *e, kca_delivery *d) {
 
 static bool is_duplicate(const kca__inbound *in, const kca_delivery *d) {
     kca__deduplication *memory = in->setup.deduplication;
-    const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
-    return memory && *id && kca__deduplication_has(memory, id);
+    size_t len;
+    const char *id = memory ? kca__message_identity(&len, &d->message) : NULL;
+    return id && kca__deduplication_has(memory, id, len);
 }
 
 /* Gives how many are ready to be read; 0: all were duplicates, which are settled, or could not be

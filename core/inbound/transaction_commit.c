@@ -26,6 +26,7 @@ static rd_kafka_error_t *produce_once(kca__transaction *t, kca__held_record *hel
                                 .key_len = r->key_len,
                                 .value = r->value,
                                 .value_len = r->value_len,
+                                .timestamp_ms = r->timestamp_ms,
                                 .headers = kca__record_headers_new(r->headers, r->header_count),
                                 .opaque = held};
     return kca__produce(t->client->rk, &parcel);

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-enum { FIELDS = 7 };
+enum { FIELDS = 8 };
 
 /* The headers go as a list, see KCA__QUIRK_HEADERS_FREED_TWICE: it is ours again when librdkafka
  * refuses the record. */
@@ -29,6 +29,8 @@ rd_kafka_error_t *kca__produce(rd_kafka_t *rk, const kca__parcel *parcel) {
     fields[5].u.mem.size = parcel->key_len;
     fields[6].vtype = RD_KAFKA_VTYPE_HEADERS;
     fields[6].u.headers = parcel->headers;
+    fields[7].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+    fields[7].u.i64 = parcel->timestamp_ms > 0 ? parcel->timestamp_ms : 0;
     rd_kafka_error_t *error = rd_kafka_produceva(rk, fields, FIELDS);
     if (error)
         rd_kafka_headers_destroy(parcel->headers);

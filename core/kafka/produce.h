@@ -13,11 +13,12 @@ typedef struct kca__parcel {
     size_t key_len;
     const void *value;
     size_t value_len;
+    int64_t timestamp_ms;        /* 0 or below: now */
     rd_kafka_headers_t *headers; /* see record_headers.h */
     void *opaque;                /* the delivery report's */
 } kca__parcel;
 
-/* librdkafka copies key and value, and stamps the record. Takes the headers, also when it refuses
+/* librdkafka copies key and value. Takes the headers, also when it refuses
  * the record; the error, then, is the caller's. */
 rd_kafka_error_t *kca__produce(rd_kafka_t *rk, const kca__parcel *parcel);
 

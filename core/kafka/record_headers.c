@@ -50,3 +50,18 @@ void kca__record_headers_add(rd_kafka_headers_t *list, const kca__header *header
         rd_kafka_header_add(list, headers[i].name, -1, headers[i].value,
                             (ssize_t)headers[i].value_len);
 }
+
+int kca__record_headers_count(const rd_kafka_message_t *m) {
+    rd_kafka_headers_t *headers;
+    return rd_kafka_message_headers(m, &headers) ? 0 : (int)rd_kafka_header_cnt(headers);
+}
+
+bool kca__record_headers_at(kca__header *out, const rd_kafka_message_t *m, int index) {
+    rd_kafka_headers_t *headers;
+    const void *value = NULL;
+    if (index < 0 || rd_kafka_message_headers(m, &headers) ||
+        rd_kafka_header_get_all(headers, (size_t)index, &out->name, &value, &out->value_len))
+        return false;
+    out->value = value;
+    return true;
+}

@@ -21,4 +21,8 @@ rd_kafka_headers_t *kca__record_headers_new(const kca__header *headers, int coun
 /* Copies headers to the end of a list. */
 void kca__record_headers_add(rd_kafka_headers_t *list, const kca__header *headers, int count);
 
+/* How many headers a record has, and one of them; false: there is none at this index. */
+int kca__record_headers_count(const rd_kafka_message_t *m);
+bool kca__record_headers_at(kca__header *out, const rd_kafka_message_t *m, int index);
+
 #endif

@@ -1,12 +1,13 @@
 #include "message/custom_headers.h"
 
 #include "base/error.h"
+#include "base/option.h"
 #include "message/wire_name.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_LIMIT = 1000, FEW = 16 };
+enum { NAME_LIMIT = 1000 };
 
 /* ---- outbound ---- */
 
@@ -16,17 +17,24 @@ static kca_error *check_name(const kca_message *m, const char *name) {
         return kca__message_error(m, KCA_ERROR_ARGUMENT,
                                   "header name must be 1 to %d characters, got %zu", NAME_LIMIT,
                                   len);
-    for (const unsigned char *p = (const unsigned char *)name; *p; p++)
-        if (*p < ' ' || *p == 0x7f)
-            return kca__message_error(
-                m, KCA_ERROR_ARGUMENT,
-                "header name must be without control characters, got one (code %d) in \"%s\"", *p,
-                name);
+    kca_error *fault = kca__option_check_text("header name", name);
+    if (!fault)
+        return NULL;
+    kca_error *e = kca__message_error(m, fault->code, "%s", fault->text);
+    kca__error_free(fault);
+    return e;
+}
+
+/* A header that has only the name of one of the wire's, in a form that no reader takes for it, is a
+ * stranger's, and goes on as it came. */
+static kca_error *check_wire(const kca_message *m, const char *name, const void *value,
+                             size_t len) {
     const char *setter = kca__wire_name_setter(name);
-    if (setter)
-        return kca__message_error(m, KCA_ERROR_ARGUMENT,
-                                  "header %s belongs to the wire; it is set by %s", name, setter);
-    return NULL;
+    bool own = value && (len == 0 || kca__wire_name_is_own(kca__wire_name_find(name), value, len));
+    if (!setter || !own || m->raw)
+        return NULL;
+    return kca__message_error(m, KCA_ERROR_ARGUMENT,
+                              "header %s belongs to the wire; it is set by %s", name, setter);
 }
 
 static kca_error *check_value(const kca_message *m, const char *name, const void *value,
@@ -59,15 +67,16 @@ static bool grow(kca_message *m) {
     return true;
 }
 
+/* Writes the header at `index`, at most one behind the last. */
 static bool put(kca_message *m, int index, const char *name, const void *value, size_t len) {
     if (index == m->header_count && !grow(m))
         return false;
     kca__buffer *b = &m->store->headers[index];
     if (index < m->header_count)
         name = m->headers[index].name;
-    if (!kca__buffer_set_pair(b, name, value, len))
+    if (!kca__buffer_set_pair(b, name, value ? value : "", len))
         return false;
-    m->headers[index] = (kca__header){b->data, b->data + strlen(b->data) + 1, len};
+    m->headers[index] = (kca__header){b->data, value ? b->data + strlen(b->data) + 1 : NULL, len};
     if (index == m->header_count)
         m->header_count++;
     return true;
@@ -83,22 +92,36 @@ static void take_away(kca_message *m, int index) {
     buffers[last] = freed;
 }
 
-void kca__custom_headers_set(kca_message *m, const char *name, const void *value, size_t len) {
+static bool is_allowed(kca_message *m, const char *name, const void *value, size_t len) {
     kca_error *e = check_name(m, name);
     if (!e)
         e = check_value(m, name, value, len);
-    if (e) {
-        kca__error_keep_first(&m->error, e);
+    if (!e)
+        e = check_wire(m, name, value, len);
+    kca__error_keep_first(&m->error, e);
+    return !e;
+}
+
+void kca__custom_headers_set(kca_message *m, const char *name, const void *value, size_t len) {
+    if (!is_allowed(m, name, value, len))
         return;
+    int first = m->header_count;
+    for (int i = m->header_count - 1; i >= 0; i--) {
+        if (strcmp(m->headers[i].name, name) != 0)
+            continue;
+        if (first < m->header_count)
+            take_away(m, first);
+        first = i;
     }
-    const kca__header *found = kca__custom_headers_find(m, name);
-    int index = found ? (int)(found - m->headers) : m->header_count;
-    if (value) {
-        if (!put(m, index, name, value, len))
-            kca__error_keep_first(&m->error, kca__error_memory());
-    } else if (found) {
-        take_away(m, index);
-    }
+    if (value && !put(m, first, name, value, len))
+        kca__error_keep_first(&m->error, kca__error_memory());
+    else if (!value && first < m->header_count)
+        take_away(m, first);
+}
+
+void kca__custom_headers_add(kca_message *m, const char *name, const void *value, size_t len) {
+    if (is_allowed(m, name, value, len) && !put(m, m->header_count, name, value, len))
+        kca__error_keep_first(&m->error, kca__error_memory());
 }
 
 void kca__custom_headers_free(kca_message *m) {
@@ -111,55 +134,8 @@ void kca__custom_headers_free(kca_message *m) {
 /* ---- both ---- */
 
 const kca__header *kca__custom_headers_find(const kca_message *m, const char *name) {
-    for (int i = 0; i < m->header_count; i++)
+    for (int i = m->header_count - 1; i >= 0; i--)
         if (strcmp(m->headers[i].name, name) == 0)
             return &m->headers[i];
     return NULL;
-}
-
-/* ---- inbound ---- */
-
-/* Closes the gaps that headers without a name left. */
-static int compact(kca__header *headers, int count) {
-    int kept = 0;
-    for (int i = 0; i < count; i++)
-        if (headers[i].name)
-            headers[kept++] = headers[i];
-    return kept;
-}
-
-static int by_name_then_place(const void *a, const void *b) {
-    const kca__header *x = *(kca__header *const *)a, *y = *(kca__header *const *)b;
-    int order = strcmp(x->name, y->name);
-    return order ? order : (x > y) - (x < y);
-}
-
-static int unique_of_many(kca__header *headers, int count) {
-    kca__header **sorted = malloc((size_t)count * sizeof *sorted);
-    if (!sorted)
-        return count;
-    for (int i = 0; i < count; i++)
-        sorted[i] = &headers[i];
-    qsort(sorted, (size_t)count, sizeof *sorted, by_name_then_place);
-    for (int i = 0; i + 1 < count; i++)
-        if (strcmp(sorted[i]->name, sorted[i + 1]->name) == 0)
-            sorted[i]->name = NULL;
-    free(sorted);
-    return compact(headers, count);
-}
-
-int kca__custom_headers_unique(kca__header *headers, int count) {
-    if (count > FEW)
-        return unique_of_many(headers, count);
-    bool duplicates = false;
-    for (int i = 0; i < count; i++) {
-        for (int j = i + 1; j < count; j++) {
-            if (strcmp(headers[i].name, headers[j].name) == 0) {
-                headers[i].name = NULL;
-                duplicates = true;
-                break;
-            }
-        }
-    }
-    return duplicates ? compact(headers, count) : count;
 }

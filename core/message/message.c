@@ -1,6 +1,8 @@
 #include "message/message.h"
 
 #include "base/error.h"
+#include "base/option.h"
+#include "base/utf8.h"
 #include "message/custom_headers.h"
 #include "message/json_payload.h"
 #include "message/old_wire.h"
@@ -45,21 +47,13 @@ static const char *text_noun(int text) {
 
 /* ---- errors ---- */
 
-/* The length of `text`, at most `most` bytes, without splitting a character. */
-static int clip(const char *text, size_t most) {
-    size_t len = strnlen(text, most + 1);
-    if (len > most)
-        for (len = most; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80;)
-            len--;
-    return (int)len;
-}
-
 static kca_error *new_error(const kca_message *m, int code, const char *format, va_list args) {
     char what[512];
     const char *name = m->texts[KCA__TEXT_NAME];
     vsnprintf(what, sizeof what, format, args);
-    return kca__error_new(code, "message%s%.*s: %.*s", name[0] ? " " : "", clip(name, 100), name,
-                          clip(what, sizeof what - 4), what);
+    return kca__error_new(code, "message%s%.*s: %.*s", name[0] ? " " : "",
+                          (int)kca__utf8_clip(name, 100), name,
+                          (int)kca__utf8_clip(what, sizeof what - 4), what);
 }
 
 kca_error *kca__message_error(const kca_message *m, int code, const char *format, ...) {
@@ -85,6 +79,25 @@ void kca__message_init_inbound(kca_message *m) {
         m->texts[i] = "";
     m->timestamp_ms = -1;
     m->inbound = true;
+}
+
+const char *kca__message_identity(size_t *out_len, const kca_message *m) {
+    const char *id = m->texts[KCA__TEXT_MESSAGE_ID];
+    *out_len = strlen(id);
+    if (*out_len > 0)
+        return id;
+    const kca__header *h = kca__custom_headers_find(m, "messageId");
+    if (!h || h->value_len == 0)
+        return NULL;
+    *out_len = h->value_len;
+    return h->value;
+}
+
+kca__trace_context kca__message_context(const kca_message *m) {
+    const kca__header *h = kca__custom_headers_find(m, "baggage");
+    bool has = h && h->value && kca__utf8_is_text(h->value, h->value_len);
+    return (kca__trace_context){m->texts[KCA__TEXT_TRACEPARENT], m->texts[KCA__TEXT_TRACESTATE],
+                                has ? h->value : NULL};
 }
 
 void kca__message_clear_inbound(kca_message *m) {
@@ -122,6 +135,7 @@ kca_error *kca__message_reset(kca_message *m, const char *name) {
     m->payload = m->key = NULL;
     m->payload_len = m->key_len = 0;
     m->header_count = 0;
+    m->raw = false;
 
     kca_error *e = m->error;
     m->error = NULL;
@@ -158,24 +172,15 @@ void kca__message_free(kca_message *m) {
     free(m);
 }
 
-/* Position of the first control character, or -1. */
-static int control_character(const char *text) {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        if (*p < ' ' || *p == 0x7f)
-            return (int)(p - (const unsigned char *)text);
-    return -1;
-}
-
 void kca__message_set_text(kca_message *m, int text, const char *value) {
     if (!value || !value[0]) {
         m->texts[text] = kca__message_default_text(text);
         return;
     }
-    int position = control_character(value);
-    if (position >= 0) {
-        kca__message_fail(m, KCA_ERROR_ARGUMENT,
-                          "%s must be without control characters, got one (code %d) at offset %d",
-                          text_noun(text), value[position], position);
+    kca_error *e = kca__option_check_text(text_noun(text), value);
+    if (e) {
+        kca__message_fail(m, e->code, "%s", e->text);
+        kca__error_free(e);
         return;
     }
     kca__buffer *b = &m->store->texts[text];
@@ -220,12 +225,16 @@ void kca__message_set_type(kca_message *m, int type) {
 }
 
 void kca__message_set_timestamp_ms(kca_message *m, int64_t ms) {
-    if (ms < 0 || ms > KCA__WIRE_TIME_MAX_MS)
+    if (ms < 0 || (ms > KCA__WIRE_TIME_MAX_MS && !m->raw))
         kca__message_fail(m, KCA_ERROR_ARGUMENT,
                           "timestamp must be 0 to %lld ms (year 9999), got %lld",
                           (long long)KCA__WIRE_TIME_MAX_MS, (long long)ms);
     else
         m->timestamp_ms = ms;
+}
+
+void kca__message_set_raw(kca_message *m, bool raw) {
+    m->raw = raw;
 }
 
 void kca__message_set_trace_context(kca_message *m, const char *traceparent,

@@ -3,13 +3,14 @@
  *
  * Outbound messages own their texts. Inbound messages are views: every pointer leads into the
  * record that the delivery holds, nothing is copied, and setters must not be called (the exported
- * ones do nothing then). Texts are never NULL ("" is none) and end with NUL.
+ * ones do nothing then). Texts are never NULL ("" is none), end with NUL, and are UTF-8.
  */
 #ifndef KCA_MESSAGE_MESSAGE_H
 #define KCA_MESSAGE_MESSAGE_H
 
 #include "base/buffer.h"
 #include "kca.h"
+#include "message/trace_context.h"
 
 struct cJSON;
 
@@ -58,6 +59,7 @@ struct kca_message {
     size_t key_len;
     kca__header *headers; /* custom ones */
     int header_count;
+    bool raw; /* outbound: a record that is written as it is; see kca_message_set_raw */
 
     int keepers; /* outbound: calls that use it and may call the application meanwhile */
     bool freed;  /* by the application, while a call keeps it */
@@ -74,6 +76,13 @@ struct kca_message {
 
 /* Makes `m` an empty inbound view; no allocation. */
 void kca__message_init_inbound(kca_message *m);
+
+/* The id by which a repetition is known, borrowed: the message id, or the bytes of a header
+ * messageId that is no text. NULL: none. */
+const char *kca__message_identity(size_t *out_len, const kca_message *m);
+
+/* The trace context and baggage that a message caused by this one goes on with; borrowed. */
+kca__trace_context kca__message_context(const kca_message *m);
 
 /* Frees the memory that an inbound view has come to own (JSON, old headers, grown header array);
  * the struct stays the caller's. */
@@ -99,6 +108,7 @@ void kca__message_set_payload(kca_message *m, const void *payload, size_t len);
 void kca__message_set_key(kca_message *m, const void *key, size_t len);
 void kca__message_set_type(kca_message *m, int type);
 void kca__message_set_timestamp_ms(kca_message *m, int64_t ms);
+void kca__message_set_raw(kca_message *m, bool raw);
 void kca__message_set_trace_context(kca_message *m, const char *traceparent,
                                     const char *tracestate);
 

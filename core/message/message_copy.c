@@ -10,13 +10,22 @@ static bool is_kept(int text, const char *value) {
     return value[0] && value != kca__message_default_text(text);
 }
 
-static size_t size_of(const kca_message *m) {
+static size_t text_size(const char *text) {
+    return text ? strlen(text) + 1 : 0;
+}
+
+static size_t size_of(const kca_message *m, const kca__trace_context *context) {
     size_t size =
         kca__block_headers_size(m->headers, m->header_count) + m->payload_len + m->key_len + 2;
     for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
         if (is_kept(i, m->texts[i]))
-            size += strlen(m->texts[i]) + 1;
-    return size;
+            size += text_size(m->texts[i]);
+    return size + text_size(context->traceparent) + text_size(context->tracestate) +
+           text_size(context->baggage);
+}
+
+static const char *put_text(char **end, const char *text) {
+    return text ? kca__block_put(end, text, strlen(text)) : NULL;
 }
 
 static bool make_room(kca__message_copy **at, size_t size) {
@@ -30,14 +39,9 @@ static bool make_room(kca__message_copy **at, size_t size) {
     return *at;
 }
 
-bool kca__message_copy_make(kca__message_copy **at, const kca_message *m, const char *traceparent,
-                            const char *tracestate) {
-    kca_message plain = *m;
-    if (!m->texts[KCA__TEXT_TRACEPARENT][0] && traceparent) {
-        plain.texts[KCA__TEXT_TRACEPARENT] = traceparent;
-        plain.texts[KCA__TEXT_TRACESTATE] = tracestate ? tracestate : "";
-    }
-    if (!make_room(at, size_of(&plain)))
+bool kca__message_copy_make(kca__message_copy **at, const kca_message *m,
+                            const kca__trace_context *context) {
+    if (!make_room(at, size_of(m, context)))
         return false;
     kca_message *out = &(*at)->message;
     kca__message_init_inbound(out);
@@ -45,16 +49,19 @@ bool kca__message_copy_make(kca__message_copy **at, const kca_message *m, const 
     out->headers = kca__block_put_headers(&end, m->headers, m->header_count);
     out->header_count = m->header_count;
     for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
-        out->texts[i] = is_kept(i, plain.texts[i])
-                            ? kca__block_put(&end, plain.texts[i], strlen(plain.texts[i]))
-                        : plain.texts[i][0] ? kca__message_default_text(i)
-                                            : "";
+        out->texts[i] = is_kept(i, m->texts[i]) ? put_text(&end, m->texts[i])
+                        : m->texts[i][0]        ? kca__message_default_text(i)
+                                                : "";
     out->type = m->type;
     out->timestamp_ms = m->timestamp_ms;
     out->payload = kca__block_put(&end, m->payload, m->payload_len);
     out->payload_len = m->payload_len;
     out->key = kca__block_put(&end, m->key, m->key_len);
     out->key_len = m->key_len;
+    out->raw = m->raw;
+    (*at)->context =
+        (kca__trace_context){put_text(&end, context->traceparent),
+                             put_text(&end, context->tracestate), put_text(&end, context->baggage)};
     return true;
 }
 

@@ -38,11 +38,12 @@ static bool make_text(cJSON *member, const char *json) {
 
 static void add(kca_message *m, const cJSON *member, const char **values) {
     const char *value = member->valuestring;
+    size_t len = strlen(value);
     int wire = kca__wire_name_find(member->string);
-    if (value[0] == '\0')
+    if (len == 0)
         return;
-    if (wire < 0)
-        m->headers[m->header_count++] = (kca__header){member->string, value, strlen(value)};
+    if (wire < 0 || !kca__wire_name_is_own(wire, value, len))
+        m->headers[m->header_count++] = (kca__header){member->string, value, len};
     else if (!values[wire])
         values[wire] = value;
 }
@@ -79,19 +80,28 @@ static bool read_members(kca_message *m, const kca__header *header, int capacity
         if (cJSON_IsString(member) || make_text(member, json))
             add(m, member, values);
     }
-    m->header_count = kca__custom_headers_unique(m->headers, m->header_count);
     return true;
 }
 
+static bool is_old(const kca_message *m) {
+    const kca__header *type = kca__custom_headers_find(m, "type");
+    return type && kca__wire_name_is_own(KCA__WIRE_TYPE, type->value, type->value_len) &&
+           kca__custom_headers_find(m, "customHeaders");
+}
+
 void kca__old_wire_read(kca_message *m, int capacity, const char **values) {
-    kca__header type = take(m, "type");
+    if (!is_old(m))
+        return;
+    values[KCA__WIRE_TYPE] = take(m, "type").value;
     kca__header reply = take(m, "replyChannel");
     kca__header custom = take(m, "customHeaders");
-    if (type.value && type.value[0])
-        values[KCA__WIRE_TYPE] = type.value;
-    if (reply.value && reply.value[0] && !values[KCA__TEXT_REPLY_TO])
-        values[KCA__TEXT_REPLY_TO] = reply.value;
-    if (custom.value && !read_members(m, &custom, capacity, values))
+    if (kca__wire_name_is_own(KCA__TEXT_REPLY_TO, reply.value, reply.value_len)) {
+        if (!values[KCA__TEXT_REPLY_TO])
+            values[KCA__TEXT_REPLY_TO] = reply.value;
+    } else if (reply.value_len > 0) {
+        m->headers[m->header_count++] = reply;
+    }
+    if (custom.value_len > 0 && !read_members(m, &custom, capacity, values))
         m->headers[m->header_count++] = custom;
 }
 

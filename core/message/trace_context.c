@@ -38,18 +38,32 @@ bool kca__trace_context_is_valid(const char *traceparent) {
     return *p == '\0' || (*p == '-' && !version_zero);
 }
 
-static _Thread_local const char *current_traceparent;
-static _Thread_local const char *current_tracestate;
+static _Thread_local kca__trace_context current;
 
-void kca__trace_context_set_current(const char *traceparent, const char *tracestate) {
-    current_traceparent = traceparent;
-    current_tracestate = tracestate;
+void kca__trace_context_set_current(const kca__trace_context *context) {
+    current = context ? *context : (kca__trace_context){0};
 }
 
-const char *kca__trace_context_current_traceparent(void) {
-    return current_traceparent ? current_traceparent : "";
+const kca__trace_context *kca__trace_context_current(void) {
+    return &current;
 }
 
-const char *kca__trace_context_current_tracestate(void) {
-    return current_tracestate ? current_tracestate : "";
+enum { FLAGS = 53 }; /* where they are in a text of version 00 */
+
+static int hex(char c) {
+    return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+const char *kca__trace_context_for_gomes(char room[KCA__TRACEPARENT_ROOM],
+                                         const char *traceparent) {
+    if (strncmp(traceparent, "00-", 3) != 0)
+        return traceparent;
+    int flags = hex(traceparent[FLAGS]) << 4 | hex(traceparent[FLAGS + 1]);
+    if (flags <= 2)
+        return traceparent;
+    memcpy(room, traceparent, FLAGS);
+    room[FLAGS] = '0';
+    room[FLAGS + 1] = flags & 1 ? '1' : '0';
+    room[FLAGS + 2] = '\0';
+    return room;
 }

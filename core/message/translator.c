@@ -1,6 +1,7 @@
 #include "message/translator.h"
 
 #include "base/id.h"
+#include "base/utf8.h"
 #include "message/custom_headers.h"
 #include "message/old_wire.h"
 #include "message/trace_context.h"
@@ -11,57 +12,74 @@
 
 /* ---- reading ---- */
 
-static int read_type(const char *text) {
-    if (!text)
-        return KCA_TYPE_DOCUMENT;
-    if (strcmp(text, "Event") == 0)
-        return KCA_TYPE_EVENT;
-    if (strcmp(text, "Command") == 0)
-        return KCA_TYPE_COMMAND;
-    return strcmp(text, "Query") == 0 ? KCA_TYPE_QUERY : KCA_TYPE_DOCUMENT;
+static int read_type(const char *word) {
+    int type = word ? kca__wire_name_type(word) : KCA_TYPE_NONE;
+    return type != KCA_TYPE_NONE ? type : KCA_TYPE_DOCUMENT;
 }
 
-static int64_t read_time(const char *text, int64_t record_ms, int64_t now_ms) {
+/* Another's header of the same name may hold a time, too. */
+static bool read_foreign_time(int64_t *out_ms, const kca_message *m) {
+    const kca__header *h = kca__custom_headers_find(m, "timestamp");
+    return h && h->value && kca__utf8_is_text(h->value, h->value_len) &&
+           kca__wire_time_read_digits(out_ms, h->value);
+}
+
+static int64_t read_time(const kca_message *m, const char *text, int64_t record_ms,
+                         int64_t now_ms) {
     int64_t ms;
-    if (text && kca__wire_time_read(&ms, text))
+    if (text ? kca__wire_time_read(&ms, text) : read_foreign_time(&ms, m))
         return ms;
     return record_ms >= 0 && record_ms <= KCA__WIRE_TIME_MAX_MS ? record_ms : now_ms;
 }
 
-/* W3C's spelling wins over Gomes' if it is valid; without a valid traceparent there is no context.
- */
+/* Where the two spellings differ, Gomes' is the fresher one: its hops renew only their own, while
+ * kca writes both alike. Without a traceparent there is no context. */
 static void read_trace(const char **values) {
     const char *gomes_parent = values[KCA__WIRE_GOMES_TRACEPARENT];
     const char *gomes_state = values[KCA__WIRE_GOMES_TRACESTATE];
-    if (!kca__trace_context_is_valid(values[KCA__TEXT_TRACEPARENT]))
-        values[KCA__TEXT_TRACEPARENT] =
-            kca__trace_context_is_valid(gomes_parent) ? gomes_parent : NULL;
-    if (!values[KCA__TEXT_TRACEPARENT])
-        values[KCA__TEXT_TRACESTATE] = NULL;
-    else if (!values[KCA__TEXT_TRACESTATE])
-        values[KCA__TEXT_TRACESTATE] = gomes_state;
+    const char **parent = &values[KCA__TEXT_TRACEPARENT];
+    const char **tracestate = &values[KCA__TEXT_TRACESTATE];
+    char room[KCA__TRACEPARENT_ROOM];
+    bool same = *parent && gomes_parent &&
+                strcmp(kca__trace_context_for_gomes(room, *parent), gomes_parent) == 0;
+    if (gomes_parent && *parent && !same)
+        *tracestate = gomes_state;
+    else if (!*tracestate)
+        *tracestate = gomes_state;
+    if (gomes_parent && !same)
+        *parent = gomes_parent;
+    if (!*parent)
+        *tracestate = NULL;
 }
 
-/* Sorts the record's headers: the wire's into `values`, the custom ones to the array's front. A
- * wire header that is empty or has no value counts as missing. */
+/* Keeps the value of a wire header, of duplicates the last one's, which comes first here. An empty
+ * one counts as missing. False: it is another's header of the same name. */
+static bool take(const char **values, int wire, const kca__header *h) {
+    if (h->value && h->value_len == 0)
+        return true;
+    if (!kca__wire_name_is_own(wire, h->value, h->value_len))
+        return false;
+    if (!values[wire])
+        values[wire] = h->value;
+    return true;
+}
+
+/* Sorts the record's headers: the wire's into `values`, the others, in their order, to the array's
+ * front. Gives how many these are. */
 static int sort_headers(kca__record *record, const char **values, bool *old) {
     kca__header *headers = record->headers;
-    int custom = 0;
-    for (int i = 0; i < record->header_count; i++) {
-        const kca__header *h = &headers[i];
-        if (!h->name || !h->value)
+    int first = record->header_count;
+    for (int i = record->header_count - 1; i >= 0; i--) {
+        int wire = headers[i].name ? kca__wire_name_find(headers[i].name) : KCA__WIRE_CUSTOM;
+        if (!headers[i].name || (wire >= 0 && take(values, wire, &headers[i])))
             continue;
-        int wire = kca__wire_name_find(h->name);
-        if (wire == KCA__WIRE_OLD && h->value_len == 0)
-            continue;
-        if (wire < 0) {
-            *old |= wire == KCA__WIRE_OLD;
-            headers[custom++] = *h;
-        } else if (h->value[0]) {
-            values[wire] = h->value;
-        }
+        *old |= wire == KCA__WIRE_OLD;
+        headers[--first] = headers[i];
     }
-    return kca__custom_headers_unique(headers, custom);
+    int count = record->header_count - first;
+    if (count > 0 && first > 0)
+        memmove(headers, headers + first, (size_t)count * sizeof *headers);
+    return count;
 }
 
 void kca__translator_read(kca_message *out, kca__record *record, int64_t now_ms) {
@@ -76,7 +94,7 @@ void kca__translator_read(kca_message *out, kca__record *record, int64_t now_ms)
     for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
         out->texts[i] = values[i] ? values[i] : kca__message_default_text(i);
     out->type = read_type(values[KCA__WIRE_TYPE]);
-    out->timestamp_ms = read_time(values[KCA__WIRE_TIMESTAMP], record->timestamp_ms, now_ms);
+    out->timestamp_ms = read_time(out, values[KCA__WIRE_TIMESTAMP], record->timestamp_ms, now_ms);
     out->payload = record->value;
     out->payload_len = record->value ? record->value_len : 0;
     out->key = record->key;
@@ -123,18 +141,36 @@ static bool is_set(const char *text) {
 
 /* Writes W3C's spelling for everybody, and Gomes', because Gomes finds no other. */
 static void put_trace(kca__wire *out, const char *traceparent, const char *tracestate) {
-    size_t len = strlen(traceparent);
-    put(out, "traceparent", traceparent, len);
-    put(out, "Traceparent", traceparent, len);
+    put_text(out, "traceparent", traceparent);
+    put_text(out, "Traceparent", kca__trace_context_for_gomes(out->traceparent, traceparent));
     if (is_set(tracestate)) {
-        len = strlen(tracestate);
-        put(out, "tracestate", tracestate, len);
-        put(out, "Tracestate", tracestate, len);
+        put_text(out, "tracestate", tracestate);
+        put_text(out, "Tracestate", tracestate);
     }
+}
+
+static void put_context(kca__wire *out, const kca_message *m, const kca__trace_context *context) {
+    if (m->texts[KCA__TEXT_TRACEPARENT][0])
+        put_trace(out, m->texts[KCA__TEXT_TRACEPARENT], m->texts[KCA__TEXT_TRACESTATE]);
+    else if (is_set(context->traceparent))
+        put_trace(out, context->traceparent, context->tracestate);
+    if (is_set(context->baggage) && !kca__custom_headers_find(m, "baggage"))
+        put_text(out, "baggage", context->baggage);
+}
+
+/* A record as the application made it. */
+static void write_raw(kca__wire *out, const kca_message *m) {
+    out->header_count = 0;
+    out->key = m->key;
+    out->key_len = m->key_len;
 }
 
 void kca__translator_write(kca__wire *out, const kca_message *m,
                            const kca__channel_defaults *channel, int64_t now_ms) {
+    if (m->raw) {
+        write_raw(out, m);
+        return;
+    }
     const char *const *texts = m->texts;
     const char *correlation_id = id_text(texts[KCA__TEXT_CORRELATION_ID], out->correlation_id);
     const char *own_reply = texts[KCA__TEXT_REPLY_TO];
@@ -154,10 +190,7 @@ void kca__translator_write(kca__wire *out, const kca_message *m,
     put_text(out, "channelName", channel->channel ? channel->channel : "");
     if (is_set(reply_to))
         put_text(out, "replyTo", reply_to);
-    if (texts[KCA__TEXT_TRACEPARENT][0])
-        put_trace(out, texts[KCA__TEXT_TRACEPARENT], texts[KCA__TEXT_TRACESTATE]);
-    else if (is_set(channel->traceparent))
-        put_trace(out, channel->traceparent, channel->tracestate);
+    put_context(out, m, &channel->context);
 
     out->key = m->key ? m->key : correlation_id;
     out->key_len = m->key ? m->key_len : correlation_id_len;

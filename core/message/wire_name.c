@@ -1,5 +1,9 @@
 #include "message/wire_name.h"
 
+#include "base/utf8.h"
+#include "message/trace_context.h"
+#include "message/wire_time.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -44,6 +48,33 @@ int kca__wire_name_find(const char *name) {
                               : match(name, "customHeaders", 13, KCA__WIRE_OLD);
     default:
         return KCA__WIRE_CUSTOM;
+    }
+}
+
+int kca__wire_name_type(const char *word) {
+    if (strcmp(word, "Event") == 0)
+        return KCA_TYPE_EVENT;
+    if (strcmp(word, "Command") == 0)
+        return KCA_TYPE_COMMAND;
+    if (strcmp(word, "Query") == 0)
+        return KCA_TYPE_QUERY;
+    return strcmp(word, "Document") == 0 ? KCA_TYPE_DOCUMENT : KCA_TYPE_NONE;
+}
+
+bool kca__wire_name_is_own(int meaning, const char *value, size_t len) {
+    int64_t ms;
+    if (!value || len == 0 || !kca__utf8_is_text(value, len))
+        return false;
+    switch (meaning) {
+    case KCA__WIRE_TYPE:
+        return kca__wire_name_type(value) != KCA_TYPE_NONE;
+    case KCA__WIRE_TIMESTAMP:
+        return kca__wire_time_read(&ms, value);
+    case KCA__TEXT_TRACEPARENT:
+    case KCA__WIRE_GOMES_TRACEPARENT:
+        return kca__trace_context_is_valid(value);
+    default:
+        return true;
     }
 }
 

@@ -18,6 +18,14 @@ enum {
 /* The meaning of the header `name`. Case counts, except for the two of the trace context. */
 int kca__wire_name_find(const char *name);
 
+/* Whether a value is in the form that the wire writes under a name of this meaning: a text in
+ * UTF-8, for a type, a time and a traceparent one that can be read. What is not is another's
+ * header, which only has the same name. */
+bool kca__wire_name_is_own(int meaning, const char *value, size_t len);
+
+/* The type of this word, KCA_TYPE_...; KCA_TYPE_NONE: it is not the wire's. */
+int kca__wire_name_type(const char *word);
+
 /* The setter (or the place) that a custom header of this name would bypass; NULL: the name is free.
  */
 const char *kca__wire_name_setter(const char *name);

@@ -148,3 +148,16 @@ bool kca__wire_time_read(int64_t *out_ms, const char *text) {
     *out_ms = ms;
     return true;
 }
+
+bool kca__wire_time_read_digits(int64_t *out_ms, const char *text) {
+    size_t digits = strspn(text, "0123456789");
+    if (text[digits] != '\0' || digits < 12 || digits > 15)
+        return false;
+    int64_t ms = 0;
+    for (const char *p = text; *p; p++)
+        ms = ms * 10 + (*p - '0');
+    if (ms > KCA__WIRE_TIME_MAX_MS)
+        return false;
+    *out_ms = ms;
+    return true;
+}

@@ -19,4 +19,8 @@ void kca__wire_time_write_rfc3339(char out[25], int64_t ms);
  * missing, no offset means UTC). False: unreadable, or outside 1970 to 9999. */
 bool kca__wire_time_read(int64_t *out_ms, const char *text);
 
+/* Reads milliseconds since 1970 in 12 to 15 digits, as others write a time (fewer digits may be
+ * seconds). False: something else, or outside 1970 to 9999. */
+bool kca__wire_time_read_digits(int64_t *out_ms, const char *text);
+
 #endif

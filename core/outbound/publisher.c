@@ -165,30 +165,33 @@ static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_
                                  p->options->topic, rd_kafka_err2str(err));
 }
 
-/* The message as it is written, with what the channel adds; the trace context is for a message
- * without one. */
+/* The message as it is written, with what the channel adds, in this context. */
 static void translate(kca__wire *out, const kca__publisher *p, const kca_message *m, int type,
-                      const char *traceparent, const char *tracestate) {
+                      const kca__trace_context *context) {
     const kca__channel_defaults defaults = {
         .channel = p->options->topic,
         .reply_to = p->options->reply_channel ? p->options->reply_channel : "",
         .type = type,
-        .traceparent = traceparent,
-        .tracestate = tracestate,
+        .context = *context,
     };
     kca__translator_write(out, m, &defaults, kca__clock_unix_coarse_ms());
 }
 
+/* The record's own time; 0: librdkafka stamps it. */
+static int64_t record_time_ms(const kca_message *m) {
+    return m->raw && m->timestamp_ms > 0 ? m->timestamp_ms : 0;
+}
+
 /* Gives librdkafka the message's record. */
-static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot) {
+static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot,
+                          const kca__trace_context *context) {
     kca__wire wire;
-    translate(&wire, p, m, type, kca__trace_context_current_traceparent(),
-              kca__trace_context_current_tracestate());
+    translate(&wire, p, m, type, context);
 
     rd_kafka_headers_t *headers =
         rd_kafka_headers_new((size_t)wire.header_count + (size_t)m->header_count);
-    kca__record_headers_add(headers, wire.headers, wire.header_count);
     kca__record_headers_add(headers, m->headers, m->header_count);
+    kca__record_headers_add(headers, wire.headers, wire.header_count);
 
     const kca__parcel parcel = {.topic = p->topic,
                                 .partition = RD_KAFKA_PARTITION_UA,
@@ -196,6 +199,7 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
                                 .key_len = wire.key_len,
                                 .value = m->payload,
                                 .value_len = m->payload_len,
+                                .timestamp_ms = record_time_ms(m),
                                 .headers = headers,
                                 .opaque = slot};
     rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
@@ -213,20 +217,20 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
     if (m->error)
         return kca__error_copy(m->error);
     kca__wire wire;
-    translate(&wire, p, m, type, cause->texts[KCA__TEXT_TRACEPARENT],
-              cause->texts[KCA__TEXT_TRACESTATE]);
+    kca__trace_context context = kca__message_context(cause);
+    translate(&wire, p, m, type, &context);
     int count = wire.header_count + m->header_count;
     kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
     if (!headers)
         return kca__error_memory();
-    memcpy(headers, wire.headers, (size_t)wire.header_count * sizeof *headers);
     if (m->header_count > 0)
-        memcpy(headers + wire.header_count, m->headers, (size_t)m->header_count * sizeof *headers);
+        memcpy(headers, m->headers, (size_t)m->header_count * sizeof *headers);
+    memcpy(headers + m->header_count, wire.headers, (size_t)wire.header_count * sizeof *headers);
     const kca__record record = {.key = wire.key,
                                 .key_len = wire.key_len,
                                 .value = m->payload,
                                 .value_len = m->payload_len,
-                                .timestamp_ms = -1,
+                                .timestamp_ms = record_time_ms(m),
                                 .headers = headers,
                                 .header_count = count};
     kca_error *e = kca__publisher_check_size(p, kca__record_size(&record));
@@ -290,7 +294,7 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
     kca__answer answer = {false, NULL};
     kca__producer *producer = p->producer;
     slot->answer = &answer;
-    kca_error *e = produce(p, m, type, slot);
+    kca_error *e = produce(p, m, type, slot, kca__trace_context_current());
     if (e) {
         kca__in_flight_give_back(slot);
         return e;
@@ -344,7 +348,7 @@ static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes) {
 
 static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int type,
                                  kca__slot *slot) {
-    kca_error *e = produce(p, m, type, slot);
+    kca_error *e = produce(p, m, type, slot, kca__trace_context_current());
     if (e)
         kca__in_flight_give_back(slot);
     return e;
@@ -353,8 +357,7 @@ static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int ty
 /* Defers the message to the service thread; until that has produced it, the slot is a visitor. */
 static kca_error *publish_later(kca__publisher *p, const kca_message *m, int type,
                                 kca__slot *slot) {
-    if (!kca__message_copy_make(&slot->copy, m, kca__trace_context_current_traceparent(),
-                                kca__trace_context_current_tracestate())) {
+    if (!kca__message_copy_make(&slot->copy, m, kca__trace_context_current())) {
         kca__in_flight_give_back(slot);
         kca__in_flight_leave(p->in_flight);
         return kca__error_memory();
@@ -374,7 +377,7 @@ void kca__publisher_produce_deferred(kca__producer *producer, kca__list *slots) 
         kca__message_copy *large = kca__message_copy_take_large(&slot->copy);
         kca__publisher *p = copy->publisher;
         kca__in_flight *in_flight = p->in_flight;
-        kca_error *e = produce(p, &copy->message, copy->type, slot);
+        kca_error *e = produce(p, &copy->message, copy->type, slot, &copy->context);
         free(large);
         if (e)
             kca__publisher_report_refusal(producer, slot, e);

@@ -296,7 +296,7 @@ static void hand_messages(kca__slot *slot) {
     for (size_t len = 1; len <= sizeof payload; len += sizeof payload - 1) {
         m.payload = payload;
         m.payload_len = len;
-        bool kept = kca__message_copy_make(&slot->copy, &m, NULL, NULL);
+        bool kept = kca__message_copy_make(&slot->copy, &m, &(kca__trace_context){0});
         assert_true(kept || (memory_failed && !slot->copy));
     }
 }

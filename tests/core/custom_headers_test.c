@@ -5,6 +5,8 @@
 
 #include "messages.h"
 
+#define PARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 static void test_headers_keep_their_order_and_replace_by_name(void **state) {
     kca_message *m = new_message("orderCreated");
     for (int i = 0; i < 50; i++) {
@@ -85,35 +87,82 @@ static void test_header_names_have_1_to_1000_characters(void **state) {
     kca_message_set_header(m, "two\nlines", "v");
     assert_failed(m, KCA_ERROR_ARGUMENT,
                   "message orderCreated: header name must be without control characters, got one "
-                  "(code 10) in \"two lines\"");
+                  "(code 10) at offset 3 in \"two\\nlines\"");
 }
 
 static void test_the_wires_own_names_are_refused_with_the_setter_to_use(void **state) {
     static const struct {
-        const char *name, *setter;
+        const char *name, *value, *setter;
     } cases[] = {
-        {"messageId", "kca_message_set_message_id"},
-        {"messageType", "kca_message_set_type"},
-        {"timestamp", "kca_message_set_timestamp_ms"},
-        {"origin", "kca_message_set_origin"},
-        {"version", "kca_message_set_version"},
-        {"correlationId", "kca_message_set_correlation_id"},
-        {"route", "kca_message_new"},
-        {"channelName", "the publisher's topic"},
-        {"replyTo", "kca_message_set_reply_to"},
-        {"traceparent", "kca_message_set_trace_context"},
-        {"Traceparent", "kca_message_set_trace_context"},
-        {"TRACESTATE", "kca_message_set_trace_context"},
+        {"messageId", "v", "kca_message_set_message_id"},
+        {"messageType", "Event", "kca_message_set_type"},
+        {"timestamp", "2026-02-16 10:00:00", "kca_message_set_timestamp_ms"},
+        {"origin", "v", "kca_message_set_origin"},
+        {"version", "v", "kca_message_set_version"},
+        {"correlationId", "v", "kca_message_set_correlation_id"},
+        {"route", "v", "kca_message_new"},
+        {"channelName", "v", "the publisher's topic"},
+        {"replyTo", "v", "kca_message_set_reply_to"},
+        {"traceparent", PARENT, "kca_message_set_trace_context"},
+        {"Traceparent", PARENT, "kca_message_set_trace_context"},
+        {"TRACESTATE", "v", "kca_message_set_trace_context"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[200];
         snprintf(text, sizeof text, "message m: header %s belongs to the wire; it is set by %s",
                  cases[i].name, cases[i].setter);
         kca_message *m = new_message("m");
-        kca_message_set_header(m, cases[i].name, "v");
+        kca_message_set_header(m, cases[i].name, cases[i].value);
         assert_int_equal(kca_message_header_count(m), 0);
         assert_failed(m, KCA_ERROR_ARGUMENT, text);
+
+        m = new_message("m");
+        kca_message_add_header(m, cases[i].name, "", 0);
+        assert_failed(m, KCA_ERROR_ARGUMENT, text);
     }
+}
+
+/* So a handler can publish on what a stranger sent, whatever it is. */
+static void test_a_header_that_has_only_the_name_of_the_wires_goes_on(void **state) {
+    kca_message *m = new_message("m");
+    kca_message_set_header(m, "messageType", "com.acme.Order");
+    kca_message_set_header(m, "timestamp", "1700000000000");
+    kca_message_set_header(m, "traceparent", "garbage");
+    kca_message_set_binary_header(m, "messageId", "\0\xff", 2);
+    kca_message_set_binary_header(m, "route", "caf\xe9", 4);
+    kca_message_add_header(m, "origin", NULL, 0);
+    assert_null(kca_message_error(m));
+    assert_int_equal(kca_message_header_count(m), 6);
+    kca_message_free(m);
+}
+
+static void test_several_headers_of_a_name_and_some_without_a_value(void **state) {
+    kca_message *m = new_message("m");
+    kca_message_add_header(m, "x", "1", 1);
+    kca_message_add_header(m, "y", "", 0);
+    kca_message_add_header(m, "x", NULL, 0);
+    kca_message_add_header(m, "x", "3", 1);
+    assert_int_equal(kca_message_header_count(m), 4);
+    assert_null(kca_message_header_value(m, 2));
+    assert_non_null(kca_message_header_value(m, 1));
+    assert_string_equal(kca_message_header(m, "x"), "3");
+    kca_message_set_header(m, "x", "all");
+    assert_int_equal(kca_message_header_count(m), 2);
+    assert_string_equal(kca_message_header_value(m, 0), "all");
+    assert_string_equal(kca_message_header_name(m, 1), "y");
+    kca_message_add_header(m, "x", "more", 4);
+    kca_message_set_header(m, "x", NULL);
+    assert_int_equal(kca_message_header_count(m), 1);
+    assert_null(kca_message_error(m));
+    kca_message_free(m);
+}
+
+static void test_names_are_utf8(void **state) {
+    kca_message *m = new_message("m");
+    kca_message_add_header(m, "caf\xe9", "v", 1);
+    assert_failed(m, KCA_ERROR_ARGUMENT,
+                  "message m: header name must be UTF-8, got the byte 0xe9 at offset 3 in "
+                  "\"caf\\xe9\"");
 }
 
 static void test_names_like_the_wires_are_free(void **state) {
@@ -135,6 +184,9 @@ int main(void) {
         cmocka_unit_test(test_a_header_index_out_of_range_gives_nothing),
         cmocka_unit_test(test_header_names_have_1_to_1000_characters),
         cmocka_unit_test(test_the_wires_own_names_are_refused_with_the_setter_to_use),
+        cmocka_unit_test(test_a_header_that_has_only_the_name_of_the_wires_goes_on),
+        cmocka_unit_test(test_several_headers_of_a_name_and_some_without_a_value),
+        cmocka_unit_test(test_names_are_utf8),
         cmocka_unit_test(test_names_like_the_wires_are_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

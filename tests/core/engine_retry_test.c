@@ -516,12 +516,12 @@ static void test_an_id_is_remembered_when_its_message_is_done(void **state) {
     kca_delivery *d = take(&f);
     d->message.texts[KCA__TEXT_MESSAGE_ID] = "id-1";
     finish(d, KCA_FAILED);
-    assert_false(kca__deduplication_has(memory, "id-1"));
+    assert_false(kca__deduplication_has(memory, "id-1", 4));
     pass_ms(&f, 100);
     d = take(&f);
     d->message.texts[KCA__TEXT_MESSAGE_ID] = "id-1";
     finish(d, KCA_DONE);
-    assert_true(kca__deduplication_has(memory, "id-1"));
+    assert_true(kca__deduplication_has(memory, "id-1", 4));
     close_engine(&f);
     kca__deduplication_free(memory);
 }

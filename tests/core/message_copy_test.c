@@ -23,7 +23,7 @@ static void test_a_copy_has_everything_when_its_message_is_gone(void **state) {
     kca_message_set_trace_context(m, OWN, "a=b");
     kca_message_set_header(m, "tenant", "acme");
     kca_message_set_binary_header(m, "raw", "\0\1", 2);
-    assert_true(kca__message_copy_make(&h, m, CURRENT, NULL));
+    assert_true(kca__message_copy_make(&h, m, &(kca__trace_context){CURRENT, NULL, "tenant=acme"}));
     kca_message_free(m);
 
     const kca_message *copy = &h->message;
@@ -53,17 +53,18 @@ static void test_memory_is_used_again_and_the_current_trace_stands_in(void **sta
     kca__message_copy *h = NULL;
     kca_message *m = new_message("first");
     kca_message_set_payload(m, "{}", 2);
-    assert_true(kca__message_copy_make(&h, m, NULL, NULL));
+    assert_true(kca__message_copy_make(&h, m, &(kca__trace_context){0}));
     assert_string_equal(kca_message_traceparent(&h->message), "");
     kca__message_copy *before = h;
 
     kca_message_set_payload(m, NULL, 0);
-    assert_true(kca__message_copy_make(&h, m, CURRENT, NULL));
+    assert_true(kca__message_copy_make(&h, m, &(kca__trace_context){CURRENT, NULL, "tenant=acme"}));
     assert_ptr_equal(h, before);
     assert_null(kca_message_payload(&h->message));
     assert_null(kca_message_key(&h->message));
-    assert_string_equal(kca_message_traceparent(&h->message), CURRENT);
-    assert_string_equal(kca_message_tracestate(&h->message), "");
+    assert_string_equal(h->context.traceparent, CURRENT);
+    assert_null(h->context.tracestate);
+    assert_string_equal(h->context.baggage, "tenant=acme");
 
     kca_message_free(m);
     free(h);
@@ -72,13 +73,13 @@ static void test_memory_is_used_again_and_the_current_trace_stands_in(void **sta
 static void test_a_large_one_is_not_kept(void **state) {
     kca__message_copy *h = NULL;
     kca_message *m = new_message("first");
-    assert_true(kca__message_copy_make(&h, m, NULL, NULL));
+    assert_true(kca__message_copy_make(&h, m, &(kca__trace_context){0}));
     assert_null(kca__message_copy_take_large(&h));
     assert_non_null(h);
 
     char *payload = calloc(1, 100000);
     kca_message_set_payload(m, payload, 100000);
-    assert_true(kca__message_copy_make(&h, m, NULL, NULL));
+    assert_true(kca__message_copy_make(&h, m, &(kca__trace_context){0}));
     kca__message_copy *large = kca__message_copy_take_large(&h);
     assert_non_null(large);
     assert_int_equal(large->message.payload_len, 100000);

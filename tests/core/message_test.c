@@ -217,15 +217,21 @@ static void test_control_characters_in_texts_are_refused(void **state) {
     assert_string_equal(kca_message_message_id(m), "");
     assert_failed(m, KCA_ERROR_ARGUMENT,
                   "message orderCreated: message id must be without control characters, got one "
-                  "(code 9) at offset 1");
+                  "(code 9) at offset 1 in \"a\\tb\"");
 
     m = NULL;
     kca_error *e = kca_message_new(&m, "a\nb");
     assert_null(m);
     assert_non_null(e);
     assert_int_equal(e->code, KCA_ERROR_ARGUMENT);
+    assert_string_equal(e->text, "message: name must be without control characters, got one (code "
+                                 "10) at offset 1 in \"a\\nb\"");
+    kca_error_free(e);
+
+    e = kca_message_new(&m, "caf\xe9");
     assert_string_equal(
-        e->text, "message: name must be without control characters, got one (code 10) at offset 1");
+        kca_error_text(e),
+        "message: name must be UTF-8, got the byte 0xe9 at offset 3 in \"caf\\xe9\"");
     kca_error_free(e);
 }
 

@@ -55,7 +55,11 @@ static inline void assert_headers(const kca_message *m, ...) {
     for (const char *name; (name = va_arg(args, const char *)); i++) {
         assert_true(i < kca_message_header_count(m));
         assert_string_equal(kca_message_header_name(m, i), name);
-        assert_string_equal(kca_message_header_value(m, i), va_arg(args, const char *));
+        const char *value = va_arg(args, const char *);
+        if (value)
+            assert_string_equal(kca_message_header_value(m, i), value);
+        else
+            assert_null(kca_message_header_value(m, i));
     }
     va_end(args);
     assert_int_equal(kca_message_header_count(m), i);

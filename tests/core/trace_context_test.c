@@ -1,5 +1,7 @@
 #include "testing.h"
 
+#include <stdio.h>
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,22 +75,36 @@ static void test_every_cut_of_a_context_is_not_valid(void **state) {
 
 static void *other_thread(void *argument) {
     (void)argument;
-    assert_string_equal(kca__trace_context_current_traceparent(), "");
+    assert_null(kca__trace_context_current()->traceparent);
     return NULL;
 }
 
 static void test_the_current_context_is_the_threads_own(void **state) {
-    assert_string_equal(kca__trace_context_current_traceparent(), "");
-    assert_string_equal(kca__trace_context_current_tracestate(), "");
-    kca__trace_context_set_current("00-" TRACE_ID "-" SPAN_ID "-01", "vendor=abc");
-    assert_string_equal(kca__trace_context_current_traceparent(), "00-" TRACE_ID "-" SPAN_ID "-01");
-    assert_string_equal(kca__trace_context_current_tracestate(), "vendor=abc");
+    const kca__trace_context context = {"00-" TRACE_ID "-" SPAN_ID "-01", "vendor=abc", "a=b"};
+    assert_null(kca__trace_context_current()->traceparent);
+    kca__trace_context_set_current(&context);
+    assert_memory_equal(kca__trace_context_current(), &context, sizeof context);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, other_thread, NULL), 0);
     pthread_join(thread, NULL);
-    kca__trace_context_set_current(NULL, NULL);
-    assert_string_equal(kca__trace_context_current_traceparent(), "");
-    assert_string_equal(kca__trace_context_current_tracestate(), "");
+    kca__trace_context_set_current(NULL);
+    assert_null(kca__trace_context_current()->traceparent);
+    assert_null(kca__trace_context_current()->tracestate);
+    assert_null(kca__trace_context_current()->baggage);
+}
+
+static void test_gomes_reader_gets_flags_that_it_takes(void **state) {
+    static const char *const flags[][2] = {{"00", "00"}, {"01", "01"}, {"02", "02"}, {"03", "01"},
+                                           {"04", "00"}, {"ff", "01"}, {"a0", "00"}};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        char given[64], wanted[64], room[KCA__TRACEPARENT_ROOM];
+        snprintf(given, sizeof given, "00-" TRACE_ID "-" SPAN_ID "-%s", flags[i][0]);
+        snprintf(wanted, sizeof wanted, "00-" TRACE_ID "-" SPAN_ID "-%s", flags[i][1]);
+        assert_string_equal(kca__trace_context_for_gomes(room, given), wanted);
+    }
+    const char *higher = "cc-" TRACE_ID "-" SPAN_ID "-ff-more";
+    char room[KCA__TRACEPARENT_ROOM];
+    assert_ptr_equal(kca__trace_context_for_gomes(room, higher), higher);
 }
 
 int main(void) {
@@ -98,6 +114,7 @@ int main(void) {
         cmocka_unit_test(test_other_forms_are_not_valid),
         cmocka_unit_test(test_every_cut_of_a_context_is_not_valid),
         cmocka_unit_test(test_the_current_context_is_the_threads_own),
+        cmocka_unit_test(test_gomes_reader_gets_flags_that_it_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,8 @@ static void test_all_that_a_message_has_is_written(void **state) {
     kca_message_set_key(m, "\0k", 2);
     kca_message_set_trace_context(m, TRACEPARENT, "a=1");
     assert_null(kca_message_error(m));
-    kca__channel_defaults channel = {"orders", "unused", KCA_TYPE_EVENT, OTHER_TRACEPARENT, "b=2"};
+    kca__channel_defaults channel = {
+        "orders", "unused", KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL}};
     kca__wire wire;
     kca__translator_write(&wire, m, &channel, TEN);
     assert_wire(&wire, "messageId", "id-1", "messageType", "Command", "timestamp",
@@ -61,7 +62,7 @@ static void test_all_that_a_message_has_is_written(void **state) {
                 "corr-1", "route", "orderCreated", "channelName", "orders", "replyTo", "replies",
                 "traceparent", TRACEPARENT, "Traceparent", TRACEPARENT, "tracestate", "a=1",
                 "Tracestate", "a=1", NULL);
-    assert_int_equal(wire.header_count, KCA__WIRE_HEADERS);
+    assert_int_equal(wire.header_count, KCA__WIRE_HEADERS - 1); /* all but baggage */
     assert_int_equal(wire.key_len, 2);
     assert_memory_equal(wire.key, "\0k", 2);
     kca_message_free(m);
@@ -69,19 +70,58 @@ static void test_all_that_a_message_has_is_written(void **state) {
 
 static void test_the_channel_adds_what_a_message_lacks(void **state) {
     kca_message *m = new_message(NULL);
-    kca__channel_defaults channel = {"orders", "replies", KCA_TYPE_QUERY, TRACEPARENT, ""};
+    kca__channel_defaults channel = {
+        "orders", "replies", KCA_TYPE_QUERY, {TRACEPARENT, "", "tenant=acme"}};
     kca__wire wire;
     kca__translator_write(&wire, m, &channel, TEN);
     assert_wire(&wire, "messageId", NULL, "messageType", "Query", "timestamp", NULL, "origin",
                 "Gomes", "version", "1.0", "correlationId", NULL, "channelName", "orders",
-                "replyTo", "replies", "traceparent", TRACEPARENT, "Traceparent", TRACEPARENT, NULL);
+                "replyTo", "replies", "traceparent", TRACEPARENT, "Traceparent", TRACEPARENT,
+                "baggage", "tenant=acme", NULL);
+    kca_message_set_header(m, "baggage", "own=1");
+    kca__translator_write(&wire, m, &channel, TEN);
+    assert_null(written(&wire, "baggage"));
+    kca_message_free(m);
+}
+
+static void test_flags_that_gomes_refuses_are_left_out_of_its_spelling(void **state) {
+    kca_message *m = new_message("m");
+    kca_message_set_trace_context(m, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
+                                  NULL);
+    kca__wire wire;
+    kca__translator_write(&wire, m, &ORDERS, TEN);
+    assert_string_equal(written(&wire, "traceparent"),
+                        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03");
+    assert_string_equal(written(&wire, "Traceparent"), TRACEPARENT);
+    kca_message_free(m);
+}
+
+static void test_a_raw_message_is_written_as_it_is(void **state) {
+    kca_message *m = new_message("orderCreated");
+    kca_message_set_raw(m, 1);
+    kca_message_add_header(m, "route", "x", 1);
+    kca_message_add_header(m, "route", NULL, 0);
+    kca_message_add_header(m, "messageId", "\0\xff", 2);
+    kca_message_set_timestamp_ms(m, INT64_MAX);
+    assert_null(kca_message_error(m));
+    kca__wire wire;
+    kca__translator_write(&wire, m, &ORDERS, TEN);
+    assert_int_equal(wire.header_count, 0);
+    assert_null(wire.key);
+    assert_int_equal(kca_message_header_count(m), 3);
+    assert_null(kca_message_header_value(m, 1));
+    assert_int_equal(kca_message_timestamp_ms(m), INT64_MAX);
+    assert_null(kca_message_reset(m, "again"));
+    kca__translator_write(&wire, m, &ORDERS, TEN);
+    assert_string_equal(written(&wire, "route"), "again");
     kca_message_free(m);
 }
 
 static void test_a_messages_own_context_comes_without_the_channels_state(void **state) {
     kca_message *m = new_message("m");
     kca_message_set_trace_context(m, TRACEPARENT, NULL);
-    kca__channel_defaults channel = {"orders", "", KCA_TYPE_EVENT, OTHER_TRACEPARENT, "b=2"};
+    kca__channel_defaults channel = {
+        "orders", "", KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL}};
     kca__wire wire;
     kca__translator_write(&wire, m, &channel, TEN);
     assert_string_equal(written(&wire, "traceparent"), TRACEPARENT);
@@ -137,6 +177,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(
             test_a_messages_own_context_comes_without_the_channels_state, reading_setup,
             reading_teardown),
+        cmocka_unit_test(test_flags_that_gomes_refuses_are_left_out_of_its_spelling),
+        cmocka_unit_test(test_a_raw_message_is_written_as_it_is),
         cmocka_unit_test_setup_teardown(test_without_any_type_a_message_is_a_document,
                                         reading_setup, reading_teardown),
         cmocka_unit_test_setup_teardown(test_a_deliverys_message_is_written_as_it_came,

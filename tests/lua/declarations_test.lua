@@ -159,6 +159,7 @@ local OWN = {
   string_free = true,
   consumer_run = true, -- pulled: consumer:run is Lua's own
   queue_dispatch = true,
+  delivery_header_value_len = true, -- comes with the value
   wake_socket_accept = true, -- resty.kca
   wake_socket_new = true,
   wake_socket_path = true,

@@ -449,4 +449,31 @@ function tests.what_a_handler_publishes_continues_the_trace()
   check.equal(seen:sub(1, 35), trace:sub(1, 35))
 end
 
+--- What a stranger sent arrives whole and goes on: names that come again, no value, and bytes.
+function tests.headers_are_a_list_too()
+  local system = systems.declared("skip")
+  local consumer, seen, record
+  assert(system:handler("orderCreated", function(_, message)
+    seen, record = message:header_list(), message:record_headers()
+    consumer:stop()
+  end))
+  assert(system:start(10000))
+  local bus = assert(system:event_bus("orders"))
+  local headers = { { "x", "1" }, { "none", kca.null }, { "x", "2" }, { "messageType", "com.acme.Order" } }
+  headers[#headers + 1] = { "correlationId", "\255\0" }
+  assert(bus:publish("orderCreated", {}, { key = systems.KEY, headers = headers }))
+  local nothing, err = bus:publish("orderCreated", {}, { headers = { { nil, "1" } } })
+  check.equal(nothing, nil)
+  check.contains(tostring(err), "header name must be a text, got a nil")
+  consumer = assert(system:consumer("shop"))
+  assert(consumer:run())
+  check.equal(#seen, 5)
+  for i, pair in ipairs(headers) do
+    check.equal(seen[i][1], pair[1])
+    check.equal(seen[i][2], pair[2])
+    check.equal(record[i][2], pair[2])
+  end
+  assert(system:shutdown(10000))
+end
+
 return tests

@@ -7,7 +7,7 @@ from typing import Any
 
 import kca
 import pytest
-from opentelemetry import context, trace
+from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from support import KEY, declared
@@ -124,3 +124,29 @@ def test_a_handler_that_fails_leaves_no_context() -> None:
         with pytest.raises(kca.HandlerError, match="ValueError"):
             system.consumer("shop").run()
     assert context.get_current() == {}
+
+
+def test_baggage_goes_through_publish_handler_and_publish(system: kca.System) -> None:
+    current: dict[str, dict[str, object]] = {}
+
+    @system.handler("*")
+    def handle(message: kca.Delivery) -> None:
+        current[message.name] = dict(baggage.get_all())
+        if message.name == "orderCreated":
+            bus.publish("orderBilled", key=KEY)
+        if len(current) == 4:
+            consumer.stop()
+
+    system.start()
+    bus = system.event_bus("orders")
+    token = context.attach(baggage.set_baggage("tenant", "acme"))
+    bus.publish("orderCreated", key=KEY, headers={"note": "1"})
+    context.detach(token)
+    bus.publish("orderPaid", key=KEY, headers={"baggage": "tenant=other,region=eu"})
+    bus.publish("orderShipped", key=KEY)
+    consumer = system.consumer("shop")
+    consumer.run()
+    assert current["orderCreated"] == {"tenant": "acme"}
+    assert current["orderPaid"] == {"tenant": "other", "region": "eu"}
+    assert current["orderShipped"] == {}
+    assert current["orderBilled"] == {"tenant": "acme"}

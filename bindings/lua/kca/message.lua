@@ -9,6 +9,15 @@ local types = require("kca.types")
 
 local fallible = errors.fallible
 
+--- Headers as a list of pairs {name, value}, from the functions that give their count, a name and a value.
+local function pairs_of(handle, count, name, value)
+  local list = {}
+  for i = 0, count(handle) - 1 do
+    list[i + 1] = { name(handle, i), value(handle, i) or json.null }
+  end
+  return list
+end
+
 local function new_message_class(core)
   local Message = classes.new()
   for name, fn in pairs(core) do
@@ -65,7 +74,7 @@ local function new_message_class(core)
     return self
   end
 
-  --- The custom headers by name.
+  --- The custom headers by name: of several with one name the last; one without a value is empty.
   function Message:headers()
     local headers = {}
     for i = 0, core.kca_message_header_count(self.handle) - 1 do
@@ -73,6 +82,16 @@ local function new_message_class(core)
       headers[name] = core.kca_message_header_value(self.handle, i) or ""
     end
     return headers
+  end
+
+  --- The custom headers in their order, each {name, value}; names may come again, and kca.null is no value.
+  function Message:header_list()
+    return pairs_of(
+      self.handle,
+      core.kca_message_header_count,
+      core.kca_message_header_name,
+      core.kca_message_header_value
+    )
   end
   return Message
 end
@@ -93,18 +112,33 @@ local function add_message(M, core, Message)
     return nil, errors.new(core[code], kind, ("message %s: %s"):format(tostring(name), text))
   end
 
-  --- Sets the headers; returns what is wrong with one, if anything.
+  --- Adds a header; returns what is wrong with it, if anything.
+  local function add_header(handle, header, value)
+    local problem = type(header) ~= "string" and "header name must be a text, got a " .. type(header)
+      or types.text_problem("the name of a header", header)
+    local text
+    if not problem and value ~= json.null then
+      text, problem = types.take(core, "const void *", "header " .. header, value)
+    end
+    if not problem then
+      core.kca_message_add_header(handle, header, text)
+    end
+    return problem
+  end
+
+  --- Sets the headers, by name or a list of pairs {name, value}; returns what is wrong with one, if anything.
   local function set_headers(handle, headers)
     if type(headers) ~= "table" then
       return "headers must be a table, got a " .. type(headers)
     end
     for header, value in pairs(headers) do
-      local text, problem = types.take(core, "const void *", "header " .. tostring(header), value)
-      problem = problem or types.text_problem("the name of a header", tostring(header))
+      if type(header) == "number" and type(value) == "table" then
+        header, value = value[1], value[2]
+      end
+      local problem = add_header(handle, type(header) == "number" and tostring(header) or header, value)
       if problem then
         return problem
       end
-      core.kca_message_set_binary_header(handle, tostring(header), text)
     end
   end
 
@@ -183,6 +217,16 @@ local function new_delivery_class(M, core, Message)
       core.kca_message_free(made.handle)
     end
     return fallible(ok, problem)
+  end
+
+  --- All headers of the record as they are, the wire's included, each {name, value}; kca.null is no value.
+  function Delivery:record_headers()
+    return pairs_of(
+      self.delivery,
+      core.kca_delivery_header_count,
+      core.kca_delivery_header_name,
+      core.kca_delivery_header_value
+    )
   end
 
   for _, word in ipairs({ "consumer", "topic", "partition", "offset", "attempt" }) do

@@ -8,12 +8,12 @@ from typing import Any, TypedDict
 
 from . import _kca, tracing
 from .handlers import is_payload_class, name_of
-from .message import Message, handled
+from .message import Headers, Message, handled
 from .payload import encoded
 
 _publish = _kca.publish
 _NO_TRACE = None, None
-_EXACT_HEADERS = (dict, type(None))
+_EXACT_HEADERS = (dict, list, type(None))
 
 
 class Fields(TypedDict, total=False):
@@ -27,7 +27,7 @@ class Fields(TypedDict, total=False):
     origin: str | None
     version: str | None
     reply_to: str | None
-    headers: Mapping[str, bytes | str] | None
+    headers: Headers | None
     trace_context: tuple[str, str | None] | None
 
 
@@ -51,7 +51,7 @@ class Bus:
         origin: str | None = None,
         version: str | None = None,
         reply_to: str | None = None,
-        headers: Mapping[str, bytes | str] | None = None,
+        headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
     ) -> None:
         """Publishes a message.
@@ -76,7 +76,8 @@ class Bus:
             origin: the application that made the message.
             version: of the payload's form. Default: "1.0".
             reply_to: the channel for replies. Default: that of the publisher.
-            headers: custom headers; a value may be empty.
+            headers: custom headers by name, or a list of pairs, where names may come again and None is no value. Inside
+                a context of OpenTelemetry with baggage, that is added as the header `baggage`.
             trace_context: traceparent and tracestate.
 
         Raises:
@@ -88,6 +89,8 @@ class Bus:
         trace = trace_context or (tracing.current() if "opentelemetry.trace" in modules else None)
         cause = None if trace else handled.get()
         traceparent, tracestate = trace or _NO_TRACE
+        if "opentelemetry.baggage" in modules:
+            headers = tracing.with_baggage(headers)
         _publish(
             self._handle,
             None,
@@ -126,7 +129,7 @@ class Bus:
         origin: str | None = None,
         version: str | None = None,
         reply_to: str | None = None,
-        headers: Mapping[str, bytes | str] | None = None,
+        headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
     ) -> None:
         """Publishes any kind of message; `delivery`: the handle of the delivery in whose transaction it goes out."""
@@ -137,8 +140,9 @@ class Bus:
                 return self._put_message(delivery, message, token, trace, cause)
             if message is not None and not isinstance(message, str):
                 message, payload = named(message, payload)
-        if headers is not None and headers.__class__ is not dict:
-            headers = dict(headers)
+        headers = tracing.with_baggage(headers)
+        if headers.__class__ not in _EXACT_HEADERS:
+            headers = dict(headers) if isinstance(headers, Mapping) else list(headers or ())
         traceparent, tracestate = trace or _NO_TRACE
         _publish(
             self._handle,
@@ -163,7 +167,11 @@ class Bus:
     def _put_message(self, delivery: Any, message: Message, token: int, trace: Any, cause: Any) -> None:
         """Publishes a `Message`, and leaves it as it was: it may be published again."""
         m = message._handle
+        own_baggage = message.header("baggage") is not None
+        baggage = None if own_baggage else tracing.baggage()
         lent = (trace or cause) and not message.trace_context[0]
+        if baggage:
+            _kca.kca_message_set_header(m, "baggage", baggage)
         if lent and trace:
             _kca.kca_message_set_trace_context(m, *trace)
         elif lent:
@@ -176,6 +184,8 @@ class Bus:
         finally:
             if lent:
                 _kca.kca_message_set_trace_context(m, None, None)
+            if not own_baggage:
+                _kca.kca_message_set_header(m, "baggage", None)
 
 
 def named(message: Any, payload: Any) -> tuple[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -29,12 +29,20 @@ class Verdict(IntEnum):
 DONE, FAILED, REJECTED = Verdict.DONE, Verdict.FAILED, Verdict.REJECTED
 DEFERRED, DUPLICATE = Verdict.DEFERRED, Verdict.DUPLICATE
 
+# Custom headers to publish: by name, or one after another, where names may come again and a value may be None.
+Headers = Mapping[str, bytes | str] | Sequence[tuple[str, bytes | str | None]]
+
 # The delivery that this thread or task handles: messages published meanwhile continue its trace.
 handled: ContextVar[Delivery | None] = ContextVar("handled", default=None)
 
 
 class Message:
     """A message: name, payload, ids and headers. A `payload` that is neither text nor bytes becomes JSON.
+
+    With `raw` it is published as a record that is exactly this: the headers are those given, whatever their names; no
+    id, name, time or trace is written; without a key the record has none; `timestamp_ms` is the record's own time. A
+    copy of a delivery's record: `Message(None, d.payload, key=d.key, headers=d.record_headers,
+    timestamp_ms=d.record_timestamp_ms, raw=True)`.
 
     Raises:
         ArgumentError: a value is not allowed; the text says which values are.
@@ -56,10 +64,12 @@ class Message:
         origin: str | None = None,
         version: str | None = None,
         reply_to: str | None = None,
-        headers: Mapping[str, bytes | str] | None = None,
+        headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
+        raw: bool = False,
     ) -> None:
         self._handle = m = _kca.kca_message_new(name)
+        _kca.kca_message_set_raw(m, int(raw))
         _kca.kca_message_set_payload(m, encoded(payload))
         _kca.kca_message_set_key(m, key.encode() if isinstance(key, str) else key)
         if type is not None:
@@ -75,10 +85,11 @@ class Message:
         ]:
             if value is not None:
                 field(m, value)
-        for header, content in (headers or {}).items():
-            if content is None:  # which would take the header away without a word
+        listed = not isinstance(headers, Mapping)
+        for header, content in pairs_of(headers):
+            if content is None and not listed:
                 raise TypeError(f"header {header} must be a text or bytes, got None")
-            _kca.kca_message_set_binary_header(m, header, content.encode() if isinstance(content, str) else content)
+            _kca.kca_message_add_header(m, header, content.encode() if isinstance(content, str) else content)
         if trace_context:
             _kca.kca_message_set_trace_context(m, *trace_context)
         error = _kca.kca_message_error(m)
@@ -150,12 +161,17 @@ class Message:
 
     @property
     def headers(self) -> dict[str, bytes]:
-        """The custom headers."""
+        """The custom headers by name: of several with one name the last; one without a value is empty."""
+        return {name: value or b"" for name, value in self.header_list}
+
+    @property
+    def header_list(self) -> list[tuple[str, bytes | None]]:
+        """The custom headers in their order; names may come again, and a header without a value has None."""
         m = self._handle
-        return {
-            _kca.kca_message_header_name(m, i): _kca.kca_message_header_value(m, i) or b""
+        return [
+            (_kca.kca_message_header_name(m, i), _kca.kca_message_header_value(m, i))
             for i in range(_kca.kca_message_header_count(m))
-        }
+        ]
 
     def header(self, name: str) -> str | None:
         """The custom header of this name as text."""
@@ -169,6 +185,11 @@ class Message:
             ValueError, RecursionError: the payload is JSON that Python cannot hold.
         """
         return decoded(self.payload, self._handle)
+
+
+def pairs_of(headers: Headers | None) -> Iterable[tuple[str, bytes | str | None]]:
+    """The headers one after another."""
+    return headers.items() if isinstance(headers, Mapping) else headers or ()
 
 
 class Delivery(Message):
@@ -218,6 +239,15 @@ class Delivery(Message):
     def record_timestamp_ms(self) -> int:
         """The record's own timestamp, which the broker or the publisher's client set."""
         return _kca.kca_delivery_timestamp_ms(self._delivery)
+
+    @property
+    def record_headers(self) -> list[tuple[str, bytes | None]]:
+        """All headers of the record as they are, the wire's included; a header without a value has None."""
+        d = self._delivery
+        return [
+            (_kca.kca_delivery_header_name(d, i), _kca.kca_delivery_header_value(d, i))
+            for i in range(_kca.kca_delivery_header_count(d))
+        ]
 
     @property
     def consumer(self) -> str:

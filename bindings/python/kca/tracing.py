@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .message import Message
+    from .message import Headers, Message
 
 Trace = tuple[str, str | None]
 
@@ -27,17 +27,40 @@ def current() -> Trace | None:
     return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}", state or None
 
 
+def baggage() -> str | None:
+    """W3C's header of the current baggage; None: there is none."""
+    api = sys.modules.get("opentelemetry.baggage")  # without this module, there can be none
+    if api is None or not api.get_all():
+        return None
+    from opentelemetry.baggage.propagation import W3CBaggagePropagator
+
+    carrier: dict[str, str] = {}
+    W3CBaggagePropagator().inject(carrier)
+    return carrier.get("baggage")
+
+
+def with_baggage(headers: Headers | None) -> Headers | None:
+    """The headers, and the current baggage if none of them is one."""
+    text = baggage()
+    if text is None:
+        return headers
+    from .message import pairs_of
+
+    pairs = list(pairs_of(headers))
+    return headers if any(name == "baggage" for name, _ in pairs) else [*pairs, ("baggage", text)]
+
+
 def is_there() -> bool:
     """Whether OpenTelemetry's API can be imported."""
     return find_spec("opentelemetry") is not None and find_spec("opentelemetry.trace") is not None
 
 
 class Inside:
-    """Makes a message's trace context the current one during a block: `with Inside(message): ...`."""
+    """Makes a message's trace context and baggage the current ones during a block: `with Inside(message): ...`."""
 
     __slots__ = ("_message", "_token")
-    # OpenTelemetry's modules `context` and `trace`, once they are needed.
-    _api: tuple[Any, Any] | None = None
+    # OpenTelemetry's modules `context` and `trace`, and its reader of baggage, once they are needed.
+    _api: tuple[Any, Any, Any] | None = None
 
     def __init__(self, message: Message) -> None:
         self._message = message
@@ -45,23 +68,30 @@ class Inside:
 
     def __enter__(self) -> None:
         parent, state = self._message.trace_context
-        if not parent:
+        carried = self._message.header("baggage")
+        if not parent and not carried:
             return
         if Inside._api is None:
             from opentelemetry import context as context_module
             from opentelemetry import trace as trace_module
+            from opentelemetry.baggage.propagation import W3CBaggagePropagator
 
-            Inside._api = context_module, trace_module
-        context, trace = Inside._api
-        # 00-<32 hex>-<16 hex>-<2 hex>: the library gives this form only.
-        span = trace.SpanContext(
-            int(parent[3:35], 16),
-            int(parent[36:52], 16),
-            True,
-            trace.TraceFlags(int(parent[53:55], 16)),
-            trace.TraceState.from_header([state]) if state else None,
-        )
-        self._token = context.attach(trace.set_span_in_context(trace.NonRecordingSpan(span)))
+            Inside._api = context_module, trace_module, W3CBaggagePropagator()
+        context, trace, reader = Inside._api
+        inside = context.get_current()
+        if parent:
+            # 00-<32 hex>-<16 hex>-<2 hex>: the library gives this form only.
+            span = trace.SpanContext(
+                int(parent[3:35], 16),
+                int(parent[36:52], 16),
+                True,
+                trace.TraceFlags(int(parent[53:55], 16)),
+                trace.TraceState.from_header([state]) if state else None,
+            )
+            inside = trace.set_span_in_context(trace.NonRecordingSpan(span), inside)
+        if carried:
+            inside = reader.extract({"baggage": carried}, inside)
+        self._token = context.attach(inside)
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None and Inside._api:
