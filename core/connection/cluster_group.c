@@ -3,6 +3,7 @@
 #include "kafka/quirks.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 static void add_member(cJSON *members, const char *client_id, const char *host) {
     cJSON *m = cJSON_CreateObject();
@@ -67,11 +68,22 @@ static bool describe(cJSON *o, rd_kafka_t *rk, const char *group, int timeout_ms
     return told;
 }
 
+static bool is_dead(const cJSON *o) {
+    const char *state = cJSON_GetStringValue(cJSON_GetObjectItem(o, "state"));
+    return state && strcmp(state, "Dead") == 0;
+}
+
+/* The second question only where the first one knows no such group: when it is not answered in
+ * time, librdkafka 2.16.1 ends the process (see KCA__QUIRK_DESCRIBE_GROUPS_ABORTS). */
 cJSON *kca__cluster_group_ask(rd_kafka_t *rk, const char *group, int timeout_ms) {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "name", group);
-    bool told = kca__has_quirk(KCA__QUIRK_GROUPS_ALL_CLASSIC) ? list(o, rk, group, timeout_ms)
-                                                              : describe(o, rk, group, timeout_ms);
+    bool told = list(o, rk, group, timeout_ms);
+    if (told && is_dead(o) && !kca__has_quirk(KCA__QUIRK_GROUPS_ALL_CLASSIC)) {
+        cJSON_DeleteItemFromObject(o, "state");
+        cJSON_DeleteItemFromObject(o, "members");
+        told = describe(o, rk, group, timeout_ms);
+    }
     if (!told) {
         cJSON_AddNullToObject(o, "state");
         cJSON_AddNullToObject(o, "members");

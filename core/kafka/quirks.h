@@ -91,6 +91,11 @@ enum {
      * ends when one interrupts its poll (no issue number found). connection/embedded_broker.c makes
      * it with all of them blocked, as all threads are made here. */
     KCA__QUIRK_MOCK_ENDS_BY_SIGNAL = KCA__QUIRK_NOT_FIXED,
+
+    /* An rd_kafka_DescribeConsumerGroups that is not answered in time ends the process: an
+     * assertion of rd_kafka_enq_once_del_source, seen with 2.16.1 (no issue number found).
+     * connection/cluster_group.c asks it only after a question that the coordinator answered. */
+    KCA__QUIRK_DESCRIBE_GROUPS_ABORTS = KCA__QUIRK_NOT_FIXED,
 };
 
 /* Whether the librdkafka in use, which may be newer than the one compiled with, has the fault. */
