@@ -40,8 +40,8 @@ static void refuse_at_the_end(rd_kafka_resp_err_t refusal) {
     rd_kafka_t *rk = open_cluster();
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
     const char *hosts = rd_kafka_mock_cluster_bootstraps(mock);
-    rd_kafka_mock_broker_push_request_error_rtts(mock, 1, OFFSET_COMMIT, 2, refusal, LATE_MS,
-                                                 refusal, 0);
+    rd_kafka_mock_broker_push_request_error_rtts(mock, 1, OFFSET_COMMIT, 3, refusal, LATE_MS,
+                                                 refusal, 0, refusal, 0);
     recorder *r = recorder_new();
     kca_system *s = system_on(hosts);
     give_consumer(s, consumer_of("in", "reader"));
