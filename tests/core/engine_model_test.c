@@ -12,6 +12,8 @@
  *                    it, is not given out in it
  *   no way back      commits only grow, but for a seek
  *   nothing silent   what retention took unread is told, from where to where
+ *   no early end     a stop that waits ends when no dead letter is owed any more, and then all that
+ *                    was settled is committed
  *   nothing stuck    in the end all is finished and committed
  */
 #include "engine_fixture.h"
@@ -35,6 +37,7 @@ typedef struct entry {
     bool done;    /* for good, or passed over by a seek */
     bool told;    /* to this assignment as finished */
     bool settled; /* in this assignment */
+    bool owed;    /* a dead letter, by this assignment: the application is done with it */
 } entry;
 
 /* A partition on the broker, and the engine's assignment of it. */
@@ -59,6 +62,7 @@ typedef struct held {
     int partition, index, assignment;
     bool settled; /* or expired */
     bool is_back; /* the application has settled it, whatever came of that */
+    bool doomed;  /* it is to be dead-lettered when it is back */
 } held;
 
 /* A delivery for which a transaction was aborted, and whose turn has not come again. */
@@ -81,7 +85,7 @@ typedef struct model {
     kca__order order;
     int max_attempts, capacity, timeout_ms;
     bool dead_letters, skip, abandon;
-    long given_out, commits, stored, refused, aborted, resets;
+    long given_out, commits, stored, refused, aborted, resets, stops, last_letters;
 } model;
 
 /* ---- what the broker has ---- */
@@ -181,7 +185,7 @@ static void begin_assignment(place *p) {
     p->revoked = false;
     p->assignment++;
     for (int i = 0; i < p->count; i++)
-        p->entries[i].told = p->entries[i].settled = false;
+        p->entries[i].told = p->entries[i].settled = p->entries[i].owed = false;
 }
 
 /* Where the broker reads next. What is below `low` there is gone. */
@@ -412,7 +416,7 @@ static void forget_guilty(model *m, int partition) {
 static held hold(model *m, kca_delivery *d) {
     const record *r = d->record;
     const place *p = &m->places[r->partition];
-    return (held){d, r->partition, index_at(p, r->offset), p->assignment, false, false};
+    return (held){d, r->partition, index_at(p, r->offset), p->assignment, false, false, false};
 }
 
 static entry *entry_of(model *m, const held *h) {
@@ -470,40 +474,75 @@ static void note_done(model *m, const held *h) {
 }
 
 /* A failure that counted: without retry and dead letters the policy decides at once. */
-static void note_failure(model *m, const held *h, int attempt, bool rejected, bool stopping) {
+static void note_failure(model *m, held *h, int attempt, bool rejected, bool stopping) {
     bool again = !rejected && (m->max_attempts == 0 || attempt < m->max_attempts);
+    h->doomed = !again && m->dead_letters;
     if (!again && !m->dead_letters && m->skip)
         note_done(m, h);
     if (!again && !m->dead_letters && !m->skip)
         check(m->f.engine->failure != NULL || stopping);
 }
 
-static void settle_one(model *m) {
-    static const int verdicts[] = {KCA_DONE,   KCA_DONE,     KCA_DONE,     KCA_FAILED,
-                                   KCA_FAILED, KCA_REJECTED, KCA_DUPLICATE};
-    if (m->out_count == 0)
-        return;
-    held *h = &m->out[pick((uint64_t)m->out_count)];
-    int verdict = verdicts[pick(7)];
-    int attempt = h->delivery->attempt;
-    bool stopping = m->f.engine->stopping;
-    bool counted = kca__engine_settle(h->delivery, verdict);
-    check(counted == (!h->settled && is_current(m, h)));
+/* The application is done with it. */
+static void note_back(model *m, held *h) {
     h->settled = h->is_back = true;
+    if (h->doomed && is_current(m, h))
+        entry_of(m, h)->owed = true;
+    h->doomed = false;
+}
+
+/* One that is settled, or freed, which counts as failed. */
+static void note_verdict(model *m, held *h, int verdict, int attempt, bool stopping) {
+    bool counted = !h->settled && is_current(m, h);
     if (counted && (verdict == KCA_DONE || verdict == KCA_DUPLICATE))
         note_done(m, h);
     else if (counted)
         note_failure(m, h, attempt, verdict == KCA_REJECTED, stopping);
+    note_back(m, h);
+}
+
+static int pick_verdict(void) {
+    static const int verdicts[] = {KCA_DONE,   KCA_DONE,     KCA_DONE,     KCA_FAILED,
+                                   KCA_FAILED, KCA_REJECTED, KCA_DUPLICATE};
+    return verdicts[pick(7)];
+}
+
+static void settle_one(model *m) {
+    if (m->out_count == 0)
+        return;
+    held *h = &m->out[pick((uint64_t)m->out_count)];
+    int verdict = pick_verdict();
+    int attempt = h->delivery->attempt;
+    bool stopping = m->f.engine->stopping;
+    bool counted = kca__engine_settle(h->delivery, verdict);
+    check(counted == (!h->settled && is_current(m, h)));
+    note_verdict(m, h, verdict, attempt, stopping);
+}
+
+static held let_go_of(model *m, int i) {
+    held h = m->out[i];
+    m->out[i] = m->out[--m->out_count];
+    return h;
 }
 
 static void free_at(model *m, int i) {
-    held h = m->out[i];
+    held h = let_go_of(m, i);
     int attempt = h.delivery->attempt;
     bool stopping = m->f.engine->stopping;
-    m->out[i] = m->out[--m->out_count];
     kca__engine_give_back(h.delivery);
-    if (!h.settled && is_current(m, &h))
-        note_failure(m, &h, attempt, false, stopping);
+    note_verdict(m, &h, KCA_FAILED, attempt, stopping);
+}
+
+/* As a thread does that comes for the next. */
+static void settle_in_passing(model *m) {
+    if (m->out_count == 0)
+        return;
+    held h = let_go_of(m, (int)pick((uint64_t)m->out_count));
+    int verdict = pick_verdict();
+    int attempt = h.delivery->attempt;
+    bool stopping = m->f.engine->stopping;
+    kca__engine_put_away(m->f.engine, &(kca__returned){.done = h.delivery, .verdict = verdict});
+    note_verdict(m, &h, verdict, attempt, stopping);
 }
 
 static void free_one(model *m) {
@@ -519,8 +558,11 @@ static void pass_time(model *m, int64_t ms) {
         if (h->settled || h->delivery->state != KCA__DELIVERY_EXPIRED)
             continue;
         h->settled = true;
-        if (is_current(m, h))
-            note_failure(m, h, h->delivery->attempt, false, stopping);
+        if (!is_current(m, h))
+            continue;
+        note_failure(m, h, h->delivery->attempt, false, stopping);
+        if (m->abandon && !stopping) /* a stand-in meets its fate now */
+            h->doomed = false;
     }
 }
 
@@ -535,10 +577,17 @@ static void begin_letter(model *m) {
     m->writing[m->writing_count++] = hold(m, d);
 }
 
+/* It is stored, or given up. */
+static void note_paid(model *m, const held *h) {
+    if (is_current(m, h))
+        entry_of(m, h)->owed = false;
+}
+
 /* For good: the policy decides. */
 static void refuse_letter(model *m, const held *h) {
     if (is_current(m, h) && m->skip)
         note_done(m, h);
+    note_paid(m, h);
     m->refused++;
     kca__engine_letter_refused(h->delivery, kca__error_new(KCA_ERROR_TOO_LARGE, "too large"));
 }
@@ -552,13 +601,17 @@ static void answer_letter(model *m, bool stored) {
     if (stored) {
         if (is_current(m, &h))
             note_done(m, &h);
+        note_paid(m, &h);
         m->stored++;
+        m->last_letters += m->f.engine->stopping;
         kca__engine_letter_stored(h.delivery);
     } else if (pick(4) == 0) {
         refuse_letter(m, &h);
     } else if (pick(2) == 0) {
         kca__engine_letter_postponed(h.delivery, (int)pick(2) * 20);
     } else {
+        if (m->f.engine->stopping) /* it comes again after the next start */
+            note_paid(m, &h);
         kca__engine_letter_failed(h.delivery, kca__error_new(KCA_ERROR_NOT_STORED, "away"));
     }
 }
@@ -594,6 +647,8 @@ static void end_life(model *m) {
         m->places[i].assignment++;
     }
     m->guilty_count = 0;
+    for (int i = (int)pick(4); i > 0; i--)
+        settle_one(m);
     kca__engine_release(m->f.engine);
     while (m->out_count > 0)
         free_at(m, m->out_count - 1);
@@ -608,20 +663,6 @@ static void crash(model *m) {
     begin_life(m);
 }
 
-/* Finishes some of what is out, commits, and begins again. */
-static void stop_and_start(model *m) {
-    kca__engine_stop(m->f.engine, KCA__CLOCK_NEVER);
-    for (int i = (int)pick(8); i > 0; i--) {
-        settle_one(m);
-        free_one(m);
-        begin_letter(m);
-        answer_letter(m, pick(2) == 0);
-        pass_time(m, 30);
-    }
-    commit_all(m);
-    crash(m);
-}
-
 static void check_counts(model *m) {
     const kca__engine *e = m->f.engine;
     int out = 0;
@@ -633,6 +674,90 @@ static void check_counts(model *m) {
     check(e->holders == 1 + m->out_count + m->writing_count);
     for (const kca__assigned *a = e->assigned.first; a; a = a->next)
         check(!a->revoked || a->held > 0);
+}
+
+/* ---- stops ---- */
+
+typedef enum ending {
+    WAIT_FOR_ALL, /* as a stop and a shutdown do */
+    LEAVE_OUT,    /* as freeing the queue does: not for what is out */
+    STOP_SHORT    /* its time is over */
+} ending;
+
+/* What may happen while it stops. */
+static void step_to_the_end(model *m) {
+    check(take(&m->f) == NULL);
+    switch (pick(12)) {
+    case 0:
+        if (pick(4) == 0)
+            rebalance(m);
+        break;
+    case 1:
+        commit_all(m);
+        break;
+    case 2:
+        pass_time(m, (int64_t)pick(60));
+        break;
+    case 3:
+    case 4:
+    case 5:
+        settle_one(m);
+        break;
+    case 6:
+        settle_in_passing(m);
+        break;
+    case 7:
+        free_one(m);
+        break;
+    case 8:
+    case 9:
+        begin_letter(m);
+        break;
+    default:
+        answer_letter(m, pick(3) > 0);
+    }
+    check_counts(m);
+}
+
+/* As the poller sees it. */
+static bool is_over(model *m, bool leave_out) {
+    kca__engine_rest rest = kca__engine_see_rest(m->f.engine);
+    check(rest.stopping);
+    check(rest.out == (leave_out ? 0 : m->f.engine->out));
+    return rest.out == 0 && rest.letters == 0;
+}
+
+static void await_the_end(model *m, bool leave_out) {
+    for (int round = 0; !is_over(m, leave_out); round++) {
+        check(round < 10000);
+        step_to_the_end(m);
+    }
+    kca__engine_collect_commits(m->f.engine, check_commit, m);
+    for (int i = 0; i < PARTITIONS; i++) {
+        const place *p = &m->places[i];
+        for (int j = 0; p->assigned && j < p->count; j++) {
+            check(!p->entries[j].owed);
+            check(!p->entries[j].settled || is_committed(p, &p->entries[j]));
+        }
+    }
+    m->stops++;
+}
+
+/* However it ends, it begins again with what is committed. */
+static void stop_and_start(model *m) {
+    ending how = (ending)pick(3);
+    if (how != LEAVE_OUT || pick(2))
+        kca__engine_stop(m->f.engine, KCA__CLOCK_NEVER);
+    for (int i = how == WAIT_FOR_ALL ? 0 : (int)pick(8); i > 0 && m->f.engine->stopping; i--)
+        step_to_the_end(m);
+    if (how == LEAVE_OUT)
+        kca__engine_leave_out(m->f.engine, KCA__CLOCK_NEVER);
+    if (how == STOP_SHORT)
+        commit_all(m);
+    else
+        await_the_end(m, how == LEAVE_OUT);
+    kca__engine_end_drain(m->f.engine);
+    crash(m);
 }
 
 /* ---- schedules ---- */
@@ -684,6 +809,8 @@ static void step(model *m) {
         fetch(m);
         break;
     case 16:
+        settle_in_passing(m);
+        break;
     case 17:
     case 18:
         settle_one(m);
@@ -740,7 +867,7 @@ static void handle_the_rest(model *m) {
 }
 
 /* Of all schedules. */
-static long given_out, commits, stored, refused, aborted, resets;
+static long given_out, commits, stored, refused, aborted, resets, stops, last_letters;
 
 static void choose(model *m) {
     m->order = (kca__order)pick(3);
@@ -770,13 +897,16 @@ static void play(void) {
     refused += m->refused;
     aborted += m->aborted;
     resets += m->resets;
+    stops += m->stops;
+    last_letters += m->last_letters;
 }
 
 static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     long schedules = play_each(play, SCHEDULES);
     print_message("%ld schedules: %ld given out, %ld commits, %ld dead letters, %ld refused, "
-                  "%ld guilty, %ld resets\n",
-                  schedules, given_out, commits, stored, refused, aborted, resets);
+                  "%ld guilty, %ld resets, %ld stops with %ld dead letters\n",
+                  schedules, given_out, commits, stored, refused, aborted, resets, stops,
+                  last_letters);
     if (schedules == 1)
         return;
     /* The schedules did what they are for. */
@@ -786,6 +916,8 @@ static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     assert_true(refused > schedules / 50);
     assert_true(aborted > schedules / 100);
     assert_true(resets > schedules / 8);
+    assert_true(stops > schedules / 4);
+    assert_true(last_letters > schedules / 20);
 }
 
 int main(void) {
