@@ -44,6 +44,7 @@ return function(M, core, Queue)
   end
 
   --- Continues reading at this offset; kca.OFFSET_END: at the partition's end, OFFSET_BEGINNING: at its beginning.
+  -- The error "offset": it lies outside the partition.
   function Consumer:seek(topic, partition, offset, timeout_ms)
     return with_topic(self, core.kca_consumer_seek, topic, partition, core.int64(offset), timeout_ms or 10000)
   end

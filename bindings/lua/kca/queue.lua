@@ -54,7 +54,7 @@ local function maker_of(core, Delivery)
 
   -- Where reading went on, and instead of where.
   local function add_reset(taken, event)
-    if core.kca_error_code(core.kca_event_error(event)) == core.KCA_ERROR_OFFSET then
+    if taken.error.code == core.KCA_ERROR_OFFSET then
       taken.reset_from = core.kca_event_reset_from(event)
       taken.reset_to = core.kca_event_reset_to(event)
       taken.reset_count = core.kca_event_reset_count(event)
@@ -107,7 +107,8 @@ return function(core, Delivery)
   Queue.take = take -- turns one event of the core into a table or delivery
 
   --- Up to `max` events (at most 1024); none if none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
-  -- "delivery", "receipt", "fault", "rebalance", "state", "end" or "log".
+  -- "delivery", "receipt", "fault", "rebalance", "state", "end" or "log". A fault whose error is "offset" says where
+  -- reading went on: at `reset_to` instead of `reset_from`; `reset_count` offsets between are gone unread.
   -- @return an array, or nil and the error ("stopped": the consumer has stopped, and nothing is left)
   function Queue:next(max, timeout_ms)
     local left_ms = timeout_ms or -1

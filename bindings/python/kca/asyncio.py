@@ -187,7 +187,10 @@ class Consumer(BaseConsumer):
         self._turn = asyncio.Lock()
 
     async def seek(self, topic: str, partition: int, offset: int, timeout_ms: int = 10000) -> None:
-        """Goes on reading at this offset; `OFFSET_END`: at the partition's end, `OFFSET_BEGINNING`: its beginning."""
+        """Goes on reading at this offset; `OFFSET_END`: at the partition's end, `OFFSET_BEGINNING`: its beginning.
+
+        An offset outside the partition raises `OffsetError`.
+        """
         await _in_executor(_kca.kca_consumer_seek, self._handle, topic, partition, offset, timeout_ms)
 
     async def seek_to_time(self, topic: str, ms_since_1970: int, partition: int = -1, timeout_ms: int = 10000) -> None:
