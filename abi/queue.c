@@ -129,6 +129,12 @@ kca_error *kca_queue_error(kca_queue *q) {
     return kca__consumer_why_ended(q->consumer, q->run_number);
 }
 
+int kca_queue_has_left(kca_queue *q) {
+    if (!q || !q->consumer || kca__system_is_foreign(q->system))
+        return 0;
+    return kca__consumer_has_left(q->consumer, q->run_number);
+}
+
 static void dispatch_delivery(const kca_queue *q, kca_event *event) {
     kca_delivery *d = (kca_delivery *)event;
     int verdict;

@@ -77,6 +77,7 @@ if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)
                    KCA_BUILD_FOLDER=${PROJECT_BINARY_DIR} ${kca_compile_once})
   endforeach()
   set_tests_properties(openresty.packages openresty.example PROPERTIES COST 100)
+  set_tests_properties(openresty.leaving PROPERTIES RESOURCE_LOCK proxy)
 endif()
 
 if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)

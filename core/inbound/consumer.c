@@ -409,6 +409,14 @@ kca_error *kca__consumer_why_ended(kca__consumer *c, uint64_t run_number) {
     return e;
 }
 
+bool kca__consumer_has_left(kca__consumer *c, uint64_t run_number) {
+    pthread_mutex_lock(&c->lock);
+    const kca__inbound *mine = c->inbound && c->run_number == run_number ? c->inbound : NULL;
+    bool has_left = mine ? atomic_load(&mine->has_left) : !c->closing;
+    pthread_mutex_unlock(&c->lock);
+    return has_left;
+}
+
 /* ---- looking ---- */
 
 kca__engine_counts kca__consumer_count(kca__consumer *c) {

@@ -75,6 +75,7 @@ void kca__consumer_stop_pulling(kca__consumer *c, uint64_t run_number);
 void kca__consumer_stop_run(kca__consumer *c, uint64_t run_number);
 int kca__consumer_fd(kca__consumer *c, uint64_t run_number);
 kca_error *kca__consumer_why_ended(kca__consumer *c, uint64_t run_number);
+bool kca__consumer_has_left(kca__consumer *c, uint64_t run_number);
 
 /* Runs the handler of the delivery's name; gives its verdict. False: it has deferred the delivery,
  * which is the application's now, and may be freed already. */

@@ -73,6 +73,7 @@ typedef struct kca__inbound {
     bool tells_end; /* to the application, too, which asked for it */
     pthread_t poller;
     bool has_poller;
+    atomic_bool has_left; /* the poller has ended: closing waits for nothing */
     atomic_bool topic_unknown;
     kca__seeks seeks;       /* wait for the poller */
     int unsettled;          /* the poller's, when it has ended: deliveries left behind */

@@ -151,5 +151,6 @@ void *kca__poller_run(void *argument) {
     leave(in);
     in->unsettled = kca__engine_shut(in->engine);
     kca__seek_none(in);
+    atomic_store(&in->has_left, true);
     return NULL;
 }

@@ -116,6 +116,7 @@ static void check_others(const handles *h) {
     kca_queue *const queues[] = {h->receipts, h->deliveries};
     for (int i = 0; i < 2; i++) {
         check(kca_queue_fd(queues[i]) == -1, "queue_fd");
+        check(kca_queue_has_left(queues[i]) == 0, "queue_has_left");
         check_forked(kca_queue_error(queues[i]), "queue_error");
         check(kca_queue_next(queues[i], &event, 1, -1) == -KCA_ERROR_FORKED, "queue_next");
         check(kca_queue_turn(queues[i], NULL, KCA_DONE, &event, -1) == -KCA_ERROR_FORKED,

@@ -214,6 +214,59 @@ function tests.kca_assert_raises_the_text()
   check.contains(err, "publisher orders: batch_size must be 1 to 1000000, got 0")
 end
 
+-- ---- ends of runs ----
+
+--- Rejects all of "orders"; the dead letters are under way for a while.
+local function burying()
+  local system = assert(kca.system(
+    kca.connection("local", "embedded://"),
+    kca.publisher("local", "orders", { required_acks = -1, linger_ms = 0 }),
+    kca.publisher("local", "dead", { required_acks = -1, linger_ms = 300 }),
+    kca.consumer("local", "orders", "shop", { partition = 0, dead_letter_channel = "dead", max_attempts = 1 })
+  ))
+  assert(system:start(10000))
+  return system, assert(system:consumer("shop"))
+end
+
+local function dead_lettered(system)
+  return assert(system:description()).consumers[1].dead_lettered
+end
+
+function tests.a_run_that_is_stopped_waits_for_dead_letters()
+  local system, shop = burying()
+  local seen = 0
+  system.work.handlers["*"] = function(order)
+    seen = order
+    shop:stop()
+    return nil, kca.rejected("no", "never")
+  end
+  for i = 1, 3 do
+    systems.publish(system, tostring(i))
+    assert(shop:run())
+    check.equal(seen, i)
+    check.equal(dead_lettered(system), i)
+  end
+  assert(system:shutdown(10000))
+end
+
+function tests.a_queue_that_has_left_has_stored_all_that_is_settled()
+  local system, shop = burying()
+  systems.publish(system, "1")
+  local queue = assert(shop:queue())
+  local delivery = systems.next(queue)
+  shop:stop()
+  check.equal(queue:has_left(), false)
+  delivery:rejected("no", "never")
+  check.equal(queue:has_left(), false)
+  local deadline = os.time() + 60
+  while not queue:has_left() do
+    assert(os.time() < deadline, "it has not left")
+  end
+  check.equal(dead_lettered(system), 1)
+  queue:close()
+  assert(system:shutdown(10000))
+end
+
 -- ---- ends of programs ----
 
 function tests.the_collector_sends_what_is_buffered()

@@ -21,7 +21,7 @@ CONFIGURATION = """
 load_module {root}/usr/lib/nginx/modules/ndk_http_module.so;
 load_module {root}/usr/lib/nginx/modules/ngx_http_lua_module.so;
 user root; daemon off; master_process on; worker_processes {workers};
-worker_shutdown_timeout 20s;
+worker_shutdown_timeout {shutdown_timeout};
 pid {folder}/nginx.pid; error_log {folder}/error.log notice;
 env KCA_BROKER_PLAINTEXT;
 events {{ worker_connections 1024; }}
@@ -79,6 +79,7 @@ class Server:
         more: of the server block.
         init: of the http block, what begins a worker.
         modules, libraries: where Lua looks; those of this build.
+        shutdown_timeout: how long connections may keep a worker that is told to exit.
         http: the http block in place of all that, on port 8080, which becomes a free one.
     """
 
@@ -94,6 +95,7 @@ class Server:
         init: str = 'init_worker_by_lua_block { app = require "app" }',
         modules: Path | None = None,
         libraries: Path | None = None,
+        shutdown_timeout: str = "20s",
         http: str = "",
     ) -> None:
         self.folder = folder
@@ -111,6 +113,7 @@ class Server:
                 libraries=libraries or LUA / "5.1",
                 port=self.port,
                 workers=workers,
+                shutdown_timeout=shutdown_timeout,
                 http=http.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}"),
                 machine=machine,
             )

@@ -656,6 +656,40 @@ def test_an_idle_worker_costs_nothing(begin: Begin) -> None:
     assert (busy_ns() - before) / 5e9 < 0.002
 
 
+def test_a_stop_waits_for_dead_letters_and_holds_up_nobody(begin: Begin) -> None:
+    other = """init_worker_by_lua_block {
+      app = require "app"
+      local kca = app.kca
+      app.other = assert(kca.system(kca.connection("kafka", "embedded://"),
+        kca.publisher("kafka", "bills", { required_acks = -1, linger_ms = 0 }),
+        kca.publisher("kafka", "dead", { required_acks = -1, linger_ms = 1500 }),
+        kca.consumer("kafka", "bills", "bills", { partition = kca.PARTITION_EVERY, max_attempts = 1,
+                                                  dead_letter_channel = "dead" })))
+      app.other:handler("*", function()
+        app.other:consumer("bills"):stop()
+        app.stopped = true
+        return nil, kca.rejected("no", "never")
+      end)
+      assert(app.other:consumer("bills"):run())
+      assert(app.other:start())
+    }"""
+    server = begin(
+        init=other,
+        locations={
+            "/bill": 'app.answer(assert(app.other:event_bus("bills")):publish("orderBilled", {}))',
+            "/bills": """app.answer({ stopped = app.stopped or false, running = app.other:consumer("bills").running ~= nil,
+                                     buried = app.other:description().consumers[1].dead_lettered })""",
+        },
+    )
+    server.json("/bill")
+    wait_until(lambda: server.json("/bills")["stopped"], "its handler has stopped the consumer")
+    stopped = threading.Thread(
+        target=lambda: wait_until(lambda: not server.json("/bills")["running"], "the consumer has left")
+    )
+    assert answered_meanwhile(server, stopped) > 20  # were the worker held up, two or three
+    assert server.json("/bills") == {"stopped": True, "running": False, "buried": 1}
+
+
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM])
 def test_the_end_is_quick_and_leaves_nothing(
     begin: Begin, number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

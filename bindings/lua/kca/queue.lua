@@ -160,7 +160,14 @@ return function(core, Delivery)
     return not ok and errors.of(err) or nil
   end
 
-  --- Frees the queue now; its consumer leaves the group.
+  --- Whether the consumer has stopped, has stored and committed all that is settled, and has left its group: then
+  -- `close` does not wait. An event loop calls `consumer:stop`, and this until it is true.
+  function Queue:has_left()
+    return core.kca_queue_has_left(self.handle) == 1
+  end
+
+  --- Frees the queue now; its consumer leaves the group. It waits up to 5 s for dead letters of what is settled, and for
+  -- the last commit.
   function Queue:close()
     core.kca_queue_free(self.handle)
     self.handle = nil

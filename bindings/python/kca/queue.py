@@ -191,6 +191,13 @@ class Queue:
         """A descriptor that is readable while an event waits. Only poll it, never read from it."""
         return _kca.kca_queue_fd(self._handle)
 
+    @property
+    def has_left(self) -> bool:
+        """Whether the consumer has stopped, has stored and committed all that is settled, and has left its group: then
+        `close` does not wait. An event loop calls `Consumer.stop`, and looks here until it is true.
+        """
+        return bool(_kca.kca_queue_has_left(self._handle))
+
     def close(self) -> None:
         """Gives the queue back; its consumer leaves the group once no thread is inside `next`."""
         self._handle = None

@@ -15,7 +15,6 @@ from .builders import ConsumerBuilder, PublisherBuilder, RedriveBuilder
 from .bus import Bus
 from .connection import Connection
 from .consumer import BaseConsumer, Consumer
-from .ending import Life
 from .errors import Error
 from .handlers import Handler, is_kind
 from .logs import Bridge, level_of
@@ -56,7 +55,6 @@ class BaseSystem(Generic[B, C]):
     def __init__(self, *declarations: Declaration) -> None:
         self._handle: Any
         self._handle, self._flag = new_handle()
-        self._life = Life(self._handle)
         self._work = Work()
         self._bridge: Bridge | None = None
         self._declared: list[Declaration] = []  # for kca.testing, which declares all of it again
@@ -245,11 +243,7 @@ S = TypeVar("S", bound=BaseSystem[Any, Any])
 
 
 class System(BaseSystem[Bus, Consumer]):
-    """Connections, publishers, consumers and handlers, started and shut down together: `with system: ...`.
-
-    When the system and its buses are gone, or the process ends, without a `shutdown`, what was published is sent for at
-    most 5 seconds, and a `ResourceWarning` and a line of the log say how many messages were not.
-    """
+    """Connections, publishers, consumers and handlers, started and shut down together: `with system: ...`."""
 
     _consumer_type = Consumer
 
@@ -293,7 +287,7 @@ class System(BaseSystem[Bus, Consumer]):
             self._work.is_over()
 
     def _bus(self, handle: Any, channel: str) -> Bus:
-        return Bus(handle, self._life)
+        return Bus(handle)
 
     def queue(self) -> Queue:
         """The system's queue: receipts, faults, logs."""

@@ -21,9 +21,8 @@
  *            fault of their own raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS). A program that a handler
  *            starts inherits what its thread blocks, unless it is told otherwise (posix_spawnattr_setsigmask).
  * Lifetime   Handles may be freed in any order. A user pointer's `free_user` runs exactly once, also on failure.
- *            Nothing happens at load or exit: a process that ends without kca_system_shutdown loses the messages
- *            that are not sent yet, and what its consumers finished since the last commit comes again. After
- *            fork, a handle made by the parent answers with KCA_ERROR_FORKED in the child: start a new system there.
+ *            Nothing happens at load or exit. After fork, a handle made by the parent answers with
+ *            KCA_ERROR_FORKED in the child: start a new system there.
  *
  * Words      A system holds connections, publishers (outbound channel adapters), consumers (inbound channel
  *            adapters) and handlers. A message is published through a bus; a receipt says what became of it. A
@@ -972,8 +971,14 @@ kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out);
 /* Freeing a consumer's queue stops the consumer. It does not wait for deliveries that are out: they come again. It waits
  * for the dead letters of those that are settled, up to 5 s, and commits all that is settled, so that none of it comes
  * again; if the cluster does not answer, this takes some seconds longer. An event loop must leave it to a thread, or
- * first call kca_consumer_stop, go on until all is settled, and free the queue then. */
+ * first call kca_consumer_stop, go on until kca_queue_has_left, and free the queue then. */
 void kca_queue_free(kca_queue *q);
+
+/* 1: the consumer has stopped, its dead letters are stored, what is settled is committed, and it has left its group, as
+ * far as the cluster answered: freeing the queue does not wait. 0: not yet; also for other queues, NULL, and in a forked
+ * child. Any thread; does not wait. After kca_consumer_stop this comes once all that is out is settled; dead letters are
+ * waited for up to 30 s, the last commit and leaving up to 10 s each. */
+int kca_queue_has_left(kca_queue *q);
 
 /* A file descriptor that is readable while something waits, or -1. Only poll it: never read or close it. Sometimes it
  * is readable although kca_queue_next finds nothing. */

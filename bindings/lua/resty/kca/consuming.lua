@@ -3,6 +3,8 @@
 local A_TIMER = 10000 -- deliveries, then a new timer takes over: nginx frees a timer's memory only when the timer ends
 local IDLE_S = 60
 local AGAIN_S = 5
+local LEAVE_S = 30 -- the longest wait for deliveries that a handler deferred and for dead letters
+local LOOK_S = 0.01
 local HAND_OVER_S = 0.05 -- a new timer begins in the next turn of nginx' event loop, or never
 
 local errors = require("kca.errors")
@@ -48,10 +50,21 @@ return function(core, classes, worker)
     end)
   end
 
+  --- Waits, without blocking the worker, until all that is settled is stored and committed: closing the queue before
+  -- would block.
+  local function await_leaving(run)
+    local left_s = LEAVE_S
+    while left_s > 0 and not worker.is_cut and not run.queue:has_left() do
+      ngx.sleep(LOOK_S)
+      left_s = left_s - LOOK_S
+    end
+  end
+
   --- Called by the last processor: logs what ended the run, and runs the consumer again later if that may help.
   local function finish(run)
     local consumer, why = run.consumer, end_of(run)
     run.is_over = true
+    await_leaving(run)
     worker.forget(run.mark)
     run.queue:close()
     consumer.running, consumer.ended_by = nil, why

@@ -118,6 +118,17 @@ return function(M, core, classes, worker)
     end
   end
 
+  --- Whether all messages that were accepted are stored, or have failed.
+  function System:is_all_answered()
+    for _, bus in pairs(self.buses) do
+      local ok, err = bus:flush_now(0)
+      if not ok and err.code == core.KCA_ERROR_TIMEOUT then
+        return false
+      end
+    end
+    return true
+  end
+
   --- Stops the consumers, commits, sends what is buffered, and closes; blocks the worker meanwhile.
   function System:shutdown(timeout_ms)
     self.given_up = true
@@ -143,16 +154,17 @@ return function(M, core, classes, worker)
     end
   end
 
-  --- For exit_worker_by_lua: sends the accepted messages, and commits the handled ones.
+  --- For exit_worker_by_lua: sends the accepted messages, and commits the handled ones. What was not confirmed is said
+  -- in the error log. After a reload or QUIT the listening thread has waited for the messages before.
   function M.exit_worker()
-    local until_s = now_s() + EXIT_MS / 1000
+    local until_s = now_s() + (worker.is_cut and LEAST_MS or EXIT_MS) / 1000
     for system in pairs(worker.systems) do
       flush(system, until_s)
     end
     for system in pairs(worker.systems) do
       local ok, err = system:shutdown(math.max((until_s - now_s()) * 1000, LEAST_MS))
       if not ok then
-        ngx.log(ngx.ERR, "kca: ", tostring(err))
+        ngx.log(ngx.ERR, "kca: the worker leaves: ", tostring(err))
       end
     end
     worker.finish()

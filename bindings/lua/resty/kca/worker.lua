@@ -4,8 +4,13 @@
 -- A light thread cannot wait for a descriptor, so libkca's wake socket sends bytes over a unix socket, another byte for
 -- each queue. While there is no listening thread (before it is connected, and after the worker was told to exit), a
 -- publish that waits for its receipt looks by itself from time to time.
+--
+-- A worker that is told to exit goes on until its light threads have ended. The listening thread is the last: it also
+-- waits until all accepted messages are answered. When worker_shutdown_timeout is over, nginx closes all connections,
+-- the wake socket's too: so the thread hears of the time's end, which Lua cannot ask for.
 
 local PATIENCE_MS = 60000
+local LOOK_MS = 20 -- between looks whether the last messages are answered
 local A_TURN, A_TURN_S = 1024, 0.003 -- deliveries, and seconds, before other light threads have a turn
 local UNTIL_EXIT_S = 1e6
 local MARKS = 255
@@ -15,6 +20,7 @@ return function(core)
   local worker = {
     systems = {}, -- all that are started
     hears = false, -- the listening thread runs
+    is_cut = false, -- worker_shutdown_timeout was over
     busy = 0, -- light threads that need it: processors, and publishes that wait
   }
   local wake_socket
@@ -60,8 +66,17 @@ return function(core)
     telling = false
   end
 
-  local function is_over()
+  local function is_idle_and_exiting()
     return ngx.worker.exiting() and worker.busy == 0
+  end
+
+  local function is_all_answered()
+    for system in pairs(worker.systems) do
+      if not system:is_all_answered() then
+        return false
+      end
+    end
+    return true
   end
 
   local function connect()
@@ -98,12 +113,14 @@ return function(core)
       return
     end
     worker.hears, hearing = true, coroutine.running()
-    while not is_over() do
+    while not (is_idle_and_exiting() and is_all_answered()) do
+      socket:settimeout(is_idle_and_exiting() and LOOK_MS or PATIENCE_MS)
       local bytes, err = socket:receiveany(4096)
       worker.leave()
       if bytes then
         tell(bytes)
       elseif err ~= "timeout" then
+        worker.is_cut = ngx.worker.exiting()
         break
       end
     end
@@ -113,7 +130,7 @@ return function(core)
 
   --- Makes the listening thread look whether it is still needed.
   function worker.nudge()
-    if wake_socket and is_over() then
+    if wake_socket and is_idle_and_exiting() then
       core.kca_wake_socket_wake(wake_socket, EXITING)
     end
   end
