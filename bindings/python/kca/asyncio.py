@@ -293,7 +293,7 @@ class Consumer(BaseConsumer):
             task.cancel()
 
     async def _handle_delivery(self, d: Delivery) -> None:
-        traced = bool(d.trace_context[0])
+        traced = bool(d.trace_context[0]) or d.header("baggage") is not None
         if traced:  # else there is nothing to hand on; and a timer may keep the context for long
             handled.set(d)
         try:

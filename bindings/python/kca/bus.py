@@ -7,6 +7,7 @@ from sys import modules
 from typing import Any, TypedDict
 
 from . import _kca, tracing
+from .ending import Life
 from .handlers import is_payload_class, name_of
 from .message import Headers, Message, handled
 from .payload import encoded
@@ -34,8 +35,9 @@ class Fields(TypedDict, total=False):
 class Bus:
     """The event, command or query bus of one channel."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, life: Life | None = None) -> None:
         self._handle = handle
+        self._life = life
 
     def publish(
         self,

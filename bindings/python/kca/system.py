@@ -15,6 +15,7 @@ from .builders import ConsumerBuilder, PublisherBuilder, RedriveBuilder
 from .bus import Bus
 from .connection import Connection
 from .consumer import BaseConsumer, Consumer
+from .ending import Life
 from .errors import Error
 from .handlers import Handler, is_kind
 from .logs import Bridge, level_of
@@ -55,6 +56,7 @@ class BaseSystem(Generic[B, C]):
     def __init__(self, *declarations: Declaration) -> None:
         self._handle: Any
         self._handle, self._flag = new_handle()
+        self._life = Life(self._handle)
         self._work = Work()
         self._bridge: Bridge | None = None
         self._declared: list[Declaration] = []  # for kca.testing, which declares all of it again
@@ -243,7 +245,11 @@ S = TypeVar("S", bound=BaseSystem[Any, Any])
 
 
 class System(BaseSystem[Bus, Consumer]):
-    """Connections, publishers, consumers and handlers, started and shut down together: `with system: ...`."""
+    """Connections, publishers, consumers and handlers, started and shut down together: `with system: ...`.
+
+    When the system and its buses are gone, or the process ends, without a `shutdown`, what was published is sent for at
+    most 5 seconds, and a `ResourceWarning` and a line of the log say how many messages were not.
+    """
 
     _consumer_type = Consumer
 
@@ -287,7 +293,7 @@ class System(BaseSystem[Bus, Consumer]):
             self._work.is_over()
 
     def _bus(self, handle: Any, channel: str) -> Bus:
-        return Bus(handle)
+        return Bus(handle, self._life)
 
     def queue(self) -> Queue:
         """The system's queue: receipts, faults, logs."""

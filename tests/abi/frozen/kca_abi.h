@@ -21,8 +21,9 @@
  *            fault of their own raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS). A program that a handler
  *            starts inherits what its thread blocks, unless it is told otherwise (posix_spawnattr_setsigmask).
  * Lifetime   Handles may be freed in any order. A user pointer's `free_user` runs exactly once, also on failure.
- *            Nothing happens at load or exit. After fork, a handle made by the parent answers with
- *            KCA_ERROR_FORKED in the child: start a new system there.
+ *            Nothing happens at load or exit: a process that ends without kca_system_shutdown loses the messages
+ *            that are not sent yet, and what its consumers finished since the last commit comes again. After
+ *            fork, a handle made by the parent answers with KCA_ERROR_FORKED in the child: start a new system there.
  *
  * Words      A system holds connections, publishers (outbound channel adapters), consumers (inbound channel
  *            adapters) and handlers. A message is published through a bus; a receipt says what became of it. A
