@@ -52,7 +52,7 @@ def _unsent(handle: Any) -> int:
         with suppress(Error):
             _kca.kca_bus_flush(bus, max(0, int((end - time.monotonic()) * 1000)))
     failed = sum(each["failed"] for each in before)
-    return sum(each["unanswered"] + each["failed"] for each in _publishers(handle)) - failed
+    return int(sum(each["unanswered"] + each["failed"] for each in _publishers(handle)) - failed)
 
 
 def _publishers(handle: Any) -> list[dict[str, Any]]:
