@@ -120,16 +120,15 @@ void publish_things(kca_bus *bus, int from, int count, int keys, int tokens) {
 
 kca_event *next_event(kca_queue *q, int type, int timeout_ms) {
     int64_t end = now_ms() + timeout_ms;
-    int64_t left = timeout_ms;
-    do {
+    for (;;) {
+        int64_t left = end - now_ms();
         kca_event *event;
-        if (kca_queue_next(q, &event, 1, (int)left) <= 0)
+        if (kca_queue_next(q, &event, 1, left > 0 ? (int)left : 0) <= 0)
             return NULL;
         if (kca_event_type(event) == type)
             return event;
         kca_event_free(event);
-    } while ((left = end - now_ms()) > 0);
-    return NULL;
+    }
 }
 
 int log_says(kca_queue *q, const char *part, int timeout_ms) {
