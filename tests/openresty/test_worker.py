@@ -677,7 +677,8 @@ def test_a_stop_waits_for_dead_letters_and_holds_up_nobody(begin: Begin) -> None
         init=other,
         locations={
             "/bill": 'app.answer(assert(app.other:event_bus("bills")):publish("orderBilled", {}))',
-            "/bills": """app.answer({ stopped = app.stopped or false, running = app.other:consumer("bills").running ~= nil,
+            "/bills": """app.answer({ stopped = app.stopped or false,
+                                     running = app.other:consumer("bills").running ~= nil,
                                      buried = app.other:description().consumers[1].dead_lettered })""",
         },
     )
