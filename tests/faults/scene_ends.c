@@ -125,6 +125,12 @@ static int64_t monotonic_ns(int64_t ms_since_1970) {
     return (int64_t)run.tv_sec * 1000000000 + run.tv_nsec - ago_ns;
 }
 
+/* Written when its topic took records again, after the whole one had been refused as too large. */
+static bool is_trimmed(const raw_record *r) {
+    return !record_header(r, "kca-dead-letter-time") &&
+           record_header(r, "kca-dead-letter-error-name");
+}
+
 /* In a transaction it is written later than it counts for its key. */
 static void take_dead_letter(scene *s, const raw_record *r) {
     int id = id_of(r);
@@ -133,8 +139,10 @@ static void take_dead_letter(scene *s, const raw_record *r) {
                      .offset = number_in(r, "kca-dead-letter-offset"),
                      .time_ns = s->wish.passes_on ? 0 : monotonic_ns(r->timestamp_ms)};
     must_say(r, "kca-dead-letter-topic", s->topic);
-    must_say(r, "kca-dead-letter-group", s->group);
-    must_say_why(s, r, id);
+    if (!is_trimmed(r)) {
+        must_say(r, "kca-dead-letter-group", s->group);
+        must_say_why(s, r, id);
+    }
     checker_dead(s->checker, &d);
 }
 
