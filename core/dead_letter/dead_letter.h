@@ -21,6 +21,9 @@
  * order of names, the header kca-dead-letter-headers holds all headers exactly: for each the name,
  * a NUL, the value's length (int32, big-endian; -1 without a value), the value, a NUL.
  *
+ * Other houses' dead letters are only read: see dead_letter_houses.c. What they added does not go
+ * back with the record, nor do their counts of attempts, for which they would skip work.
+ *
  * Read back, a record is what it was, byte for byte, except for:
  *  - headers "kca-dead-letter-..." that it had already (an earlier hop's): every format drops them,
  *    so when a dead letter in Gomes' format fails, a payload in it that is not JSON stays a string;
@@ -41,7 +44,12 @@
 
 #include "message/translator.h"
 
-enum { KCA__DEAD_LETTER_KCA, KCA__DEAD_LETTER_SPRING, KCA__DEAD_LETTER_GOMES };
+enum {
+    KCA__DEAD_LETTER_KCA,
+    KCA__DEAD_LETTER_SPRING,
+    KCA__DEAD_LETTER_GOMES,
+    KCA__DEAD_LETTER_FOREIGN /* only read */
+};
 
 /* Bytes of an error's name and of its text. */
 enum { KCA__DEAD_LETTER_ERROR_MOST = 1000, KCA__DEAD_LETTER_ERROR_TRIMMED = 100 };
@@ -95,6 +103,8 @@ void kca__dead_letter_record_clear(kca__dead_letter_record *r);
 /* A dead letter that was read. It points into its own block and into the record. */
 typedef struct kca__dead_letter_reading {
     kca__dead_letter letter;
+    const char *house; /* whose form it has: "kca", "gomes", or one of dead_letter_houses.c */
+    bool is_ours;      /* our headers alone say where it came from */
     void *block;
 } kca__dead_letter_reading;
 

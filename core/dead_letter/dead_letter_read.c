@@ -7,13 +7,20 @@
 
 /* ---- values ---- */
 
+/* `name` may be NULL: none. */
 static const kca__header *find(const kca__record *record, const char *name) {
-    return kca__dead_letter_find(record->headers, record->header_count, name);
+    return name ? kca__dead_letter_find(record->headers, record->header_count, name) : NULL;
 }
 
 static const char *text(const kca__record *record, const char *name) {
     const kca__header *h = find(record, name);
     return h ? h->value : "";
+}
+
+/* A topic's name is whole, or not known. */
+static const char *topic_of(const kca__record *record, const char *name) {
+    const kca__header *h = find(record, name);
+    return h && strlen(h->value) == h->value_len ? h->value : "";
 }
 
 /* The number that a value of decimal digits writes; any other value: `unknown`. */
@@ -47,10 +54,10 @@ static int64_t binary(const kca__record *record, const char *name, size_t bytes)
     return (int64_t)number;
 }
 
-/* ---- the formats ---- */
+/* ---- ours ---- */
 
 void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record) {
-    out->topic = text(record, KCA__DEAD_LETTER_TOPIC);
+    out->topic = topic_of(record, KCA__DEAD_LETTER_TOPIC);
     out->partition = (int)decimal(record, KCA__DEAD_LETTER_PARTITION, INT_MAX, -1);
     out->offset = decimal(record, KCA__DEAD_LETTER_OFFSET, INT64_MAX, -1);
     out->timestamp_ms = time_of(record, KCA__DEAD_LETTER_TIMESTAMP);
@@ -61,63 +68,82 @@ void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record
     out->time_ms = time_of(record, KCA__DEAD_LETTER_TIME);
 }
 
+/* ---- of other houses ---- */
+
 /* Whether our two headers beside Spring's belong to this hop, as when kca wrote the letter. When a
  * dead letter in kca's format failed in Spring, its headers of ours belong to the record. */
-static bool has_our_two(const kca__record *record) {
-    return !find(record, KCA__DEAD_LETTER_TOPIC);
+static bool has_our_two(const kca__house *h, const kca__record *record) {
+    return h->format == KCA__DEAD_LETTER_SPRING && !find(record, KCA__DEAD_LETTER_TOPIC);
 }
 
-static void read_spring(kca__dead_letter *out, const kca__record *record) {
-    out->topic = text(record, KCA__SPRING_TOPIC);
-    out->partition = (int)binary(record, KCA__SPRING_PARTITION, 4);
-    out->offset = binary(record, KCA__SPRING_OFFSET, 8);
-    out->timestamp_ms = binary(record, KCA__SPRING_TIMESTAMP, 8);
-    out->log_append_time = strcmp(text(record, KCA__SPRING_TIMESTAMP_TYPE), "LogAppendTime") == 0;
-    out->group = text(record, KCA__SPRING_GROUP);
-    out->error_name = text(record, KCA__SPRING_EXCEPTION);
-    out->error_text = text(record, KCA__SPRING_MESSAGE);
-    if (has_our_two(record)) {
+static int attempts_of(const kca__house *h, const kca__record *record) {
+    if (!h->next_attempt)
+        return (int)decimal(record, h->attempts, INT_MAX, 0);
+    int64_t next = binary(record, h->next_attempt, 4);
+    if (next < 0)
+        next = binary(record, h->next_attempt, 1);
+    return next > 1 ? (int)next - 1 : 0;
+}
+
+static void read_house(kca__dead_letter *out, const kca__house *h, const kca__record *record) {
+    const char *cause = text(record, h->cause);
+    out->topic = topic_of(record, h->topic);
+    out->partition = (int)(h->javas ? binary(record, h->partition, 4)
+                                    : decimal(record, h->partition, INT_MAX, -1));
+    out->offset =
+        h->javas ? binary(record, h->offset, 8) : decimal(record, h->offset, INT64_MAX, -1);
+    out->timestamp_ms = binary(record, h->timestamp, 8);
+    out->log_append_time = strcmp(text(record, h->timestamp_type), "LogAppendTime") == 0;
+    out->group = text(record, h->group);
+    out->attempts = attempts_of(h, record);
+    out->error_name = *cause ? cause : text(record, h->error_name);
+    out->error_text = text(record, h->error_text);
+    out->time_ms = time_of(record, h->time);
+    if (has_our_two(h, record)) {
         out->attempts = (int)decimal(record, KCA__DEAD_LETTER_ATTEMPTS, INT_MAX, 0);
         out->time_ms = time_of(record, KCA__DEAD_LETTER_TIME);
     }
 }
 
-enum { ORIGINALS = 6 };
+/* ---- the failed record's headers ---- */
 
-/* Finds the last header of each name: those that the dead letter itself added. */
-static void find_originals(const kca__header *out[ORIGINALS], const kca__record *record) {
-    out[0] = find(record, KCA__SPRING_TOPIC);
-    out[1] = find(record, KCA__SPRING_PARTITION);
-    out[2] = find(record, KCA__SPRING_OFFSET);
-    out[3] = find(record, KCA__SPRING_TIMESTAMP);
-    out[4] = find(record, KCA__SPRING_TIMESTAMP_TYPE);
-    out[5] = find(record, KCA__SPRING_GROUP);
+enum { ORIGINS = 6 };
+
+static void name_origins(const char *out[ORIGINS], const kca__house *h) {
+    const char *const names[ORIGINS] = {h->topic,     h->partition,      h->offset,
+                                        h->timestamp, h->timestamp_type, h->group};
+    memcpy(out, names, sizeof names);
 }
 
-static bool is_among(const kca__header *h, const kca__header *const headers[ORIGINALS]) {
-    for (int i = 0; i < ORIGINALS; i++)
-        if (h == headers[i])
+/* One of those that say where it came from; of an earlier hop, too. */
+static bool is_origin(const kca__house *h, const char *name) {
+    const char *names[ORIGINS];
+    name_origins(names, h);
+    for (int i = 0; i < ORIGINS; i++)
+        if (names[i] && strcmp(names[i], name) == 0)
             return true;
     return false;
 }
 
-static bool take_headers(kca__dead_letter_reading *out, const kca__record *record, int format) {
-    const kca__header *originals[ORIGINALS] = {0};
+static bool is_dropped(const kca__house *h, const kca__record *record, const kca__header *header) {
+    if (kca__house_drops(h, header->name))
+        return true;
+    return h->keeps_history && is_origin(h, header->name) && find(record, header->name) == header;
+}
+
+/* `h`: NULL for ours. */
+static bool take_headers(kca__dead_letter_reading *out, const kca__record *record,
+                         const kca__house *h) {
     kca__header *headers = malloc((size_t)record->header_count * sizeof *headers);
-    bool spring = format == KCA__DEAD_LETTER_SPRING;
-    bool drop_ours = !spring || has_our_two(record);
+    bool drops_ours = !h || has_our_two(h, record);
     int count = 0;
     if (!headers)
         return false;
-    if (spring)
-        find_originals(originals, record);
     for (int i = 0; i < record->header_count; i++) {
-        const kca__header *h = &record->headers[i];
-        bool ours = drop_ours && kca__dead_letter_is_ours(h->name);
-        bool springs =
-            spring && (kca__dead_letter_is_springs_last(h->name) || is_among(h, originals));
-        if (!ours && !springs)
-            headers[count++] = *h;
+        const kca__header *header = &record->headers[i];
+        bool ours = drops_ours && kca__dead_letter_is_ours(header->name);
+        if (!ours && !(h && is_dropped(h, record, header)))
+            headers[count++] = *header;
     }
     out->block = headers;
     out->letter.headers = headers;
@@ -125,40 +151,67 @@ static bool take_headers(kca__dead_letter_reading *out, const kca__record *recor
     return true;
 }
 
-/* The last header that only dead letters have decides the format. Spring's group header does not
- * count: it is also on records that Spring will try again. */
-static int format_of(const kca__record *record) {
+/* ---- whose it is ---- */
+
+/* Where the house's last header is; -1: nowhere. A group does not count: Spring has it also on
+ * records that it will try again. */
+static int last_of(const kca__house *h, const kca__record *record) {
     for (int i = record->header_count - 1; i >= 0; i--) {
         const char *name = record->headers[i].name;
-        if (strcmp(name, KCA__DEAD_LETTER_TOPIC) == 0)
-            return KCA__DEAD_LETTER_KCA;
-        if (kca__dead_letter_has_prefix(name, KCA__SPRING_PREFIX) &&
-            strcmp(name, KCA__SPRING_GROUP) != 0)
-            return KCA__DEAD_LETTER_SPRING;
+        if (kca__house_adds(h, name) ||
+            (is_origin(h, name) && !(h->group && strcmp(name, h->group) == 0)))
+            return i;
     }
-    return KCA__DEAD_LETTER_GOMES;
+    return -1;
+}
+
+static int last_of_ours(const kca__record *record) {
+    for (int i = record->header_count - 1; i >= 0; i--)
+        if (strcmp(record->headers[i].name, KCA__DEAD_LETTER_TOPIC) == 0)
+            return i;
+    return -1;
+}
+
+/* Whose header is the last that only dead letters have; NULL: ours, or there is none. `is_ours`:
+ * there are ours, and no others: some libraries do not keep the order of headers. */
+static const kca__house *house_of(bool *is_ours, const kca__record *record) {
+    const kca__house *found = NULL;
+    int at = last_of_ours(record);
+    *is_ours = at >= 0;
+    for (const kca__house *h = kca__houses; h->name; h++) {
+        if (!kca__house_has_signed(h, record))
+            continue;
+        int last = last_of(h, record);
+        *is_ours = false;
+        if (last > at) {
+            at = last;
+            found = h;
+        }
+    }
+    return found;
 }
 
 int kca__dead_letter_read(kca__dead_letter_reading *out, const kca__record *record) {
-    int format = format_of(record);
     kca__dead_letter *d = &out->letter;
     memset(out, 0, sizeof *out);
+    const kca__house *house = house_of(&out->is_ours, record);
     d->key = record->key;
     d->key_len = record->key ? record->key_len : 0;
     d->value = record->value;
     d->value_len = record->value ? record->value_len : 0;
-    if (format == KCA__DEAD_LETTER_SPRING) {
-        d->time_ms = -1;
-        read_spring(d, record);
-        return take_headers(out, record, format) ? format : KCA__DEAD_LETTER_NO_MEMORY;
+    if (house) {
+        out->house = house->name;
+        read_house(d, house, record);
+        return take_headers(out, record, house) ? house->format : KCA__DEAD_LETTER_NO_MEMORY;
     }
     kca__dead_letter_read_ours(d, record);
-    if (format == KCA__DEAD_LETTER_GOMES)
-        return kca__dead_letter_read_gomes(out, record, NULL);
     const kca__header *payload = find(record, KCA__DEAD_LETTER_PAYLOAD);
-    if (payload)
-        return kca__dead_letter_read_gomes(out, record, payload->value);
-    return take_headers(out, record, format) ? format : KCA__DEAD_LETTER_NO_MEMORY;
+    if (payload || last_of_ours(record) < 0) {
+        out->house = "gomes";
+        return kca__dead_letter_read_gomes(out, record, payload ? payload->value : NULL);
+    }
+    out->house = "kca";
+    return take_headers(out, record, NULL) ? KCA__DEAD_LETTER_KCA : KCA__DEAD_LETTER_NO_MEMORY;
 }
 
 void kca__dead_letter_reading_clear(kca__dead_letter_reading *r) {

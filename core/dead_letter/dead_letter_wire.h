@@ -90,6 +90,30 @@ void kca__dead_letter_write_gomes(kca__dead_letter_draft *out, const kca__dead_l
 
 /* ---- reading ---- */
 
+enum { KCA__HOUSE_SIGNS = 3, KCA__HOUSE_ADDS = 10, KCA__HOUSE_SKIPS = 5 };
+
+/* A library that writes dead letters, and its headers. NULL: it has none for that. In `adds` and
+ * `skips` a name that ends in '*' is the beginning of one. */
+typedef struct kca__house {
+    const char *name;
+    int format;         /* KCA__DEAD_LETTER_... */
+    bool javas;         /* numbers are Java's, big-endian, of 4 and 8 bytes; else decimal texts */
+    bool keeps_history; /* where it came from is added to what earlier hops said of that */
+    const char *signs[KCA__HOUSE_SIGNS]; /* each of them tells that it is its dead letter */
+    const char *topic, *partition, *offset, *timestamp, *timestamp_type, *group;
+    const char *attempts, *next_attempt; /* one of them */
+    const char *cause, *error_name;      /* the cause's class is the error's name, if it is there */
+    const char *error_text, *time;
+    const char *adds[KCA__HOUSE_ADDS];   /* do not belong to the failed record */
+    const char *skips[KCA__HOUSE_SKIPS]; /* would make it skip work: not sent back either */
+} kca__house;
+
+extern const kca__house kca__houses[]; /* ends with a name of NULL */
+
+bool kca__house_adds(const kca__house *h, const char *name);
+bool kca__house_drops(const kca__house *h, const char *name);
+bool kca__house_has_signed(const kca__house *h, const kca__record *record);
+
 /* Reads our own headers. */
 void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record);
 

@@ -106,8 +106,7 @@ static void test_what_spring_itself_wrote_is_read(void **state) {
                                  .offset = 256,
                                  .timestamp_ms = WRITTEN_AT,
                                  .group = "billing",
-                                 .error_name =
-                                     "org.springframework.kafka.listener.ListenerException",
+                                 .error_name = "java.lang.IllegalStateException",
                                  .error_text = "Listener failed",
                                  .time_ms = -1};
     kca__dead_letter_reading reading;
