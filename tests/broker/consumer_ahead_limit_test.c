@@ -45,6 +45,11 @@ static int fail_every_7th(recorder *r, kca_delivery *d, int id) {
     return id % *(int *)r->context == 0 ? KCA_FAILED : KCA_DONE;
 }
 
+/* What tells of finished work ahead; what tells of the topic stays, for it is short. */
+static bool has_map(const char *metadata) {
+    return strstr(metadata, "kca1:r") || strstr(metadata, "kca1:b");
+}
+
 /* Handles all; each of every 7th would be tried again some time. */
 static const char *stop_with(const char *topic, int every) {
     const char *group = unique("group");
@@ -66,10 +71,11 @@ static void test_what_is_too_long_is_left_out_and_the_offset_committed_all_the_s
     topic_fill(topic, 0, COUNT, 0);
     const char *group = stop_with(topic, EVERY);
     char *metadata = group_metadata(group, topic, 0);
-    assert_string_equal(metadata, "");
+    assert_false(has_map(metadata));
     free(metadata);
     group = stop_with(topic, COUNT); /* but what is short is told */
     metadata = group_metadata(group, topic, 0);
+    assert_true(has_map(metadata));
     assert_in_range(strlen(metadata), 1, LIMIT);
     free(metadata);
 }

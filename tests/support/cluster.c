@@ -48,7 +48,7 @@ char *text_of(const char *path) {
 
 void cluster_do(const char *words) {
     char command[1000];
-    snprintf(command, sizeof command, "timeout 100 '%s' %s >/dev/null", environment("KCA_KAFKA"),
+    snprintf(command, sizeof command, "timeout 400 '%s' %s >/dev/null", environment("KCA_KAFKA"),
              words);
     if (system(command) != 0)
         fail_msg("%s did not work", command);
