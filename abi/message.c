@@ -79,6 +79,11 @@ void kca_message_set_reply_to(kca_message *m, const char *channel) {
         kca__message_set_text(m, KCA__TEXT_REPLY_TO, channel);
 }
 
+void kca_message_set_partition(kca_message *m, int partition) {
+    if (writable(m))
+        kca__message_set_partition(m, partition);
+}
+
 void kca_message_set_header(kca_message *m, const char *name, const char *value) {
     if (writable(m))
         kca__custom_headers_set(m, name, value && value[0] ? value : NULL,

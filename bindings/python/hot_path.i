@@ -3,7 +3,7 @@
  * of events. Within Python's stable ABI of 3.10. Functions of _kca:
  *
  *   publish(bus, delivery, cause, token, name, payload, key, type, message_id, correlation_id, timestamp_ms, origin,
- *           version, reply_to, headers, traceparent, tracestate)
+ *           version, reply_to, headers, traceparent, tracestate, partition)
  *       bus and delivery: handles; delivery not None: in its transaction. cause: the message whose trace it continues.
  *       The others are those of kca.Message, None leaves one out.
  *   take(queue, max, timeout_ms): a list of events, each a tuple:
@@ -306,6 +306,7 @@ enum {
   KCA_PY_HEADERS,
   KCA_PY_TRACEPARENT,
   KCA_PY_TRACESTATE,
+  KCA_PY_PARTITION,
   KCA_PY_PUBLISH_COUNT
 };
 
@@ -330,7 +331,7 @@ static bool kca_py_no_number(const char *what, PyObject *value) {
   return false;
 }
 
-static bool kca_py_set_numbers(kca_message *m, PyObject *type, PyObject *timestamp) {
+static bool kca_py_set_numbers(kca_message *m, PyObject *type, PyObject *timestamp, PyObject *partition) {
   if (type != Py_None) {
     long number = PyLong_AsLong(type);
     if (number == -1 && PyErr_Occurred())
@@ -342,6 +343,12 @@ static bool kca_py_set_numbers(kca_message *m, PyObject *type, PyObject *timesta
     if (ms == -1 && PyErr_Occurred())
       return kca_py_no_number("timestamp_ms", timestamp);
     kca_message_set_timestamp_ms(m, ms);
+  }
+  if (partition != Py_None) {
+    long number = PyLong_AsLong(partition);
+    if (number == -1 && PyErr_Occurred())
+      return kca_py_no_number("partition", partition);
+    kca_message_set_partition(m, number < INT_MIN || number > INT_MAX ? INT_MIN : (int)number);
   }
   return true;
 }
@@ -382,7 +389,7 @@ static bool kca_py_fill(kca_message *m, PyObject **a) {
   }
   return kca_py_set_payload(m, a[KCA_PY_PAYLOAD]) &&
          kca_py_set_octets(m, kca_message_set_key, a[KCA_PY_KEY], "key") &&
-         kca_py_set_numbers(m, a[KCA_PY_TYPE], a[KCA_PY_TIMESTAMP]) && kca_py_set_headers(m, a[KCA_PY_HEADERS]) &&
+         kca_py_set_numbers(m, a[KCA_PY_TYPE], a[KCA_PY_TIMESTAMP], a[KCA_PY_PARTITION]) && kca_py_set_headers(m, a[KCA_PY_HEADERS]) &&
          kca_py_set_trace(m, a[KCA_PY_CAUSE], a[KCA_PY_TRACEPARENT], a[KCA_PY_TRACESTATE]);
 }
 

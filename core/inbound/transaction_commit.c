@@ -21,7 +21,7 @@ enum {
 static rd_kafka_error_t *produce_once(kca__transaction *t, kca__held_record *held) {
     const kca__record *r = &held->record;
     const kca__parcel parcel = {.topic_name = held->topic,
-                                .partition = RD_KAFKA_PARTITION_UA,
+                                .partition = held->partition,
                                 .key = r->key,
                                 .key_len = r->key_len,
                                 .value = r->value,

@@ -10,7 +10,7 @@ kca__held_record *kca__held_record_new(const char *topic, const kca__record *rec
                record->key_len + record->value_len + 2);
     if (!r)
         return NULL;
-    *r = (kca__held_record){.topic = topic, .record = *record};
+    *r = (kca__held_record){.topic = topic, .partition = -1, .record = *record};
     char *end = (char *)(r + 1);
     r->record.headers = kca__block_put_headers(&end, record->headers, record->header_count);
     r->record.key = kca__block_put(&end, record->key, record->key_len);

@@ -18,6 +18,7 @@ typedef struct kca__held_record {
     kca__link link;
     const char *topic; /* borrowed: the publisher's */
     void *channel;     /* the owner's: the publisher */
+    int partition;     /* -1: the key chooses */
     kca__record record;
     kca__held_letter letter;
 

@@ -78,6 +78,7 @@ void kca__message_init_inbound(kca_message *m) {
     for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
         m->texts[i] = "";
     m->timestamp_ms = -1;
+    m->partition = -1;
     m->inbound = true;
 }
 
@@ -135,6 +136,7 @@ kca_error *kca__message_reset(kca_message *m, const char *name) {
     m->payload = m->key = NULL;
     m->payload_len = m->key_len = 0;
     m->header_count = 0;
+    m->partition = -1;
     m->raw = false;
 
     kca_error *e = m->error;
@@ -231,6 +233,15 @@ void kca__message_set_timestamp_ms(kca_message *m, int64_t ms) {
                           (long long)KCA__WIRE_TIME_MAX_MS, (long long)ms);
     else
         m->timestamp_ms = ms;
+}
+
+void kca__message_set_partition(kca_message *m, int partition) {
+    if (partition < -1)
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "partition must be 0 or above, or -1 for the key to choose, got %d",
+                          partition);
+    else
+        m->partition = partition;
 }
 
 void kca__message_set_raw(kca_message *m, bool raw) {

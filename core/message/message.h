@@ -59,7 +59,8 @@ struct kca_message {
     size_t key_len;
     kca__header *headers; /* custom ones */
     int header_count;
-    bool raw; /* outbound: a record that is written as it is; see kca_message_set_raw */
+    int partition; /* outbound: to write to; -1: the key chooses */
+    bool raw;      /* outbound: a record that is written as it is; see kca_message_set_raw */
 
     int keepers; /* outbound: calls that use it and may call the application meanwhile */
     bool freed;  /* by the application, while a call keeps it */
@@ -108,6 +109,7 @@ void kca__message_set_payload(kca_message *m, const void *payload, size_t len);
 void kca__message_set_key(kca_message *m, const void *key, size_t len);
 void kca__message_set_type(kca_message *m, int type);
 void kca__message_set_timestamp_ms(kca_message *m, int64_t ms);
+void kca__message_set_partition(kca_message *m, int partition);
 void kca__message_set_raw(kca_message *m, bool raw);
 void kca__message_set_trace_context(kca_message *m, const char *traceparent,
                                     const char *tracestate);

@@ -67,6 +67,8 @@ kca_error *kca__publisher_open(kca__publisher *p, kca__producers *all) {
     if (!who)
         return kca__error_memory();
     kca_error *e = open_producer(p, all, rd_kafka_conf_new(), who);
+    atomic_store(&p->partitions, 0);
+    atomic_store(&p->no_ask_ms, 0);
     if (!e) {
         /* Declared now, so that the first message need not wait for the topic's metadata. */
         p->topic = rd_kafka_topic_new(p->producer->client->rk, p->options->topic, NULL);
@@ -153,7 +155,8 @@ static int refusal_code(rd_kafka_resp_err_t err, bool fatal) {
 }
 
 /* librdkafka did not take the record. */
-static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_t *error) {
+static kca_error *refused(const kca__publisher *p, int partition, size_t bytes,
+                          rd_kafka_error_t *error) {
     rd_kafka_resp_err_t err = rd_kafka_error_code(error);
     bool fatal = rd_kafka_error_is_fatal(error);
     int marks =
@@ -161,6 +164,8 @@ static kca_error *refused(const kca__publisher *p, size_t bytes, rd_kafka_error_
     rd_kafka_error_destroy(error);
     if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && !fatal)
         return too_large(p, bytes);
+    if (err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION && !fatal)
+        return kca__publisher_no_partition(p->options->topic, partition);
     return kca__error_from_kafka(refusal_code(err, fatal), err, marks, "publisher %s: %s",
                                  p->options->topic, rd_kafka_err2str(err));
 }
@@ -185,6 +190,9 @@ static int64_t record_time_ms(const kca_message *m) {
 /* Gives librdkafka the message's record. */
 static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot,
                           const kca__trace_context *context) {
+    kca_error *e = kca__publisher_check_partition(p, m->partition);
+    if (e)
+        return e;
     kca__wire wire;
     translate(&wire, p, m, type, context);
 
@@ -194,7 +202,7 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     kca__record_headers_add(headers, wire.headers, wire.header_count);
 
     const kca__parcel parcel = {.topic = p->topic,
-                                .partition = RD_KAFKA_PARTITION_UA,
+                                .partition = m->partition,
                                 .key = wire.key,
                                 .key_len = wire.key_len,
                                 .value = m->payload,
@@ -208,14 +216,24 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     size_t bytes = kca__record_size_bare(wire.key_len, m->payload_len) +
                    kca__record_size_headers(wire.headers, wire.header_count) +
                    kca__record_size_headers(m->headers, m->header_count);
-    return refused(p, bytes, error);
+    return refused(p, m->partition, bytes, error);
+}
+
+/* Of a message that is not published now, so that its caller is no visitor. */
+static kca_error *check_partition(kca__publisher *p, int partition) {
+    if (partition < 0 || !kca__in_flight_enter(p->in_flight))
+        return NULL;
+    kca_error *e = kca__publisher_check_partition(p, partition);
+    kca__in_flight_leave(p->in_flight);
+    return e;
 }
 
 kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const kca_message *m,
                                int type, const kca_message *cause) {
     *out = NULL;
-    if (m->error)
-        return kca__error_copy(m->error);
+    kca_error *e = m->error ? kca__error_copy(m->error) : check_partition(p, m->partition);
+    if (e)
+        return e;
     kca__wire wire;
     kca__trace_context context = kca__message_context(cause);
     translate(&wire, p, m, type, &context);
@@ -233,11 +251,13 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
                                 .timestamp_ms = record_time_ms(m),
                                 .headers = headers,
                                 .header_count = count};
-    kca_error *e = kca__publisher_check_size(p, kca__record_size(&record));
+    e = kca__publisher_check_size(p, kca__record_size(&record));
     if (!e && !(*out = kca__held_record_new(p->options->topic, &record)))
         e = kca__error_memory();
-    if (*out)
+    if (*out) {
         (*out)->channel = p;
+        (*out)->partition = m->partition;
+    }
     free(headers);
     return e;
 }
@@ -260,7 +280,7 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__wr
                                 .opaque = slot};
     rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
     if (error) {
-        e = refused(p, kca__record_size(r), error);
+        e = refused(p, -1, kca__record_size(r), error);
         kca__in_flight_give_back(slot);
     }
     kca__in_flight_leave(p->in_flight);

@@ -9,6 +9,7 @@
 #define KCA_OUTBOUND_PUBLISHER_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 
 #include "message/held_record.h"
 #include "message/translator.h"
@@ -26,6 +27,8 @@ typedef struct kca__publisher {
     /* while started */
     kca__producer *producer; /* shared with others of equal settings */
     rd_kafka_topic_t *topic;
+    atomic_int partitions;      /* that the topic is known to have; 0: not known yet */
+    _Atomic(int64_t) no_ask_ms; /* until then the cluster is not asked for them again */
 } kca__publisher;
 
 /* Takes `options`. */
@@ -56,6 +59,15 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
 /* An error for a record, of `bytes` as kca__record_size has them, that is larger than the publisher
  * takes. */
 kca_error *kca__publisher_check_size(const kca__publisher *p, size_t bytes);
+
+/* An error when the topic has no such partition; -1 is none. It may ask the cluster, for a second
+ * at most; when that does not answer, librdkafka refuses the record later. For visitors of
+ * in_flight.
+ */
+kca_error *kca__publisher_check_partition(kca__publisher *p, int partition);
+
+/* The error for a record to a partition of which librdkafka knows nothing. */
+kca_error *kca__publisher_no_partition(const char *topic, int partition);
 
 /* The error for a record that the broker refused for itself. */
 kca_error *kca__publisher_refusal(const kca__publisher *p, size_t bytes, rd_kafka_resp_err_t err);

@@ -28,6 +28,8 @@ static kca_error *report_error(kca__producer *producer, const rd_kafka_message_t
     int code = kca__error_code_of_record(m->err, KCA_ERROR_NOT_STORED);
     if (code == KCA_ERROR_TOO_LARGE)
         return too_large(m);
+    if (m->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+        return kca__publisher_no_partition(topic, m->partition);
     char trouble[KCA__TROUBLE_TEXT] = "";
     if (m->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
         m->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)

@@ -181,6 +181,60 @@ static void test_the_key_chooses_the_partition_as_the_java_client_does(void **st
     finish(s);
 }
 
+/* Publishes one with this key to a partition; -1: by key. */
+static kca_error *publish_to(kca_bus *bus, int partition, const char *key) {
+    kca_message *m = thing("{}", key);
+    kca_message_set_partition(m, partition);
+    kca_error *e = kca_bus_publish(bus, m, 0);
+    kca_message_free(m);
+    return e;
+}
+
+static void test_a_message_goes_to_the_partition_that_it_names(void **state) {
+    const char *topic = unique("named");
+    topic_create(topic, PARTITIONS);
+    kca_system *s = publishing(topic, 0);
+    kca_bus *bus = bus_of(s, topic);
+    for (int i = 0; i < PARTITIONS; i++)
+        must(publish_to(bus, i, "always the same"));
+    for (int i = 0; i < PARTITIONS; i++)
+        assert_int_equal(topic_end(topic, i), 1);
+    must_fail(publish_to(bus, PARTITIONS, "k"), KCA_ERROR_ARGUMENT, topic,
+              "partition must be 0 to 2, for the topic has 3 partitions, got 3");
+    must_fail(publish_to(bus, -2, "k"), KCA_ERROR_ARGUMENT, "message thing", "got -2");
+    must(publish_to(bus, -1, "k"));
+    topic_grow(topic, PARTITIONS + 2);
+    must(publish_to(bus, PARTITIONS + 1, "k")); /* it has not waited for librdkafka to look */
+    assert_int_equal(topic_end(topic, PARTITIONS + 1), 1);
+    kca_bus_free(bus);
+    finish(s);
+}
+
+/* The call has returned by then: the receipt tells. */
+static void test_a_partition_that_is_not_there_is_told_in_the_background_too(void **state) {
+    const char *topic = unique("named");
+    topic_create(topic, 1);
+    kca_system *s = system_on(listener("PLAINTEXT"));
+    kca_publisher_builder *b = publisher_of(topic);
+    kca_publisher_builder_with_background(b, 1);
+    give_publisher(s, b);
+    start(s);
+    kca_bus *bus = bus_of(s, topic);
+    kca_queue *q = queue_of(s);
+    must(publish_to(bus, 0, "k"));
+    must(publish_to(bus, 1, "k"));
+    kca_event *fault = next_event(q, KCA_EVENT_FAULT, RECEIPT_MS);
+    assert_non_null(fault);
+    must_have(kca_error_text(kca_event_error(fault)),
+              "partition must be 0 to 0, for the topic has 1 partition, got 1");
+    kca_event_free(fault);
+    must(kca_bus_flush(bus, RECEIPT_MS));
+    assert_int_equal(topic_end(topic, 0), 1);
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    finish(s);
+}
+
 static void test_a_message_above_batch_bytes_is_too_large(void **state) {
     const char *topic = unique("large");
     kca_system *s = system_on(listener("PLAINTEXT"));
@@ -258,6 +312,8 @@ int main(void) {
         cmocka_unit_test(test_receipts_tell_the_offset_where_the_record_is),
         cmocka_unit_test(test_token_zero_gives_no_receipt),
         cmocka_unit_test(test_the_key_chooses_the_partition_as_the_java_client_does),
+        cmocka_unit_test(test_a_message_goes_to_the_partition_that_it_names),
+        cmocka_unit_test(test_a_partition_that_is_not_there_is_told_in_the_background_too),
         cmocka_unit_test(test_a_message_above_batch_bytes_is_too_large),
         cmocka_unit_test(test_what_the_broker_takes_for_too_large_is_told_so),
         cmocka_unit_test(test_faults_that_nobody_reads_are_counted_in_those_that_are_kept),

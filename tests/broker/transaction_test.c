@@ -16,12 +16,17 @@ extern char **environ;
 
 enum { PARTITIONS = 3, PROCESSORS = 4, MOST = 4000 };
 
-/* ---- a pipeline: what comes from `in` goes to `out`, with the same id and key ---- */
+/* ---- a pipeline: what comes from a partition of `in` goes to the next one of `out`, with the same
+ * id and key ---- */
 
 typedef struct pipeline {
     consuming c;
     kca_bus *bus;
 } pipeline;
+
+static int next_of(int partition) {
+    return (partition + 1) % PARTITIONS;
+}
 
 static kca_error *pass_on(kca_bus *bus, kca_delivery *d) {
     const kca_message *m = kca_delivery_message(d);
@@ -31,6 +36,7 @@ static kca_error *pass_on(kca_bus *bus, kca_delivery *d) {
         return e;
     kca_message_set_payload(copy, kca_message_payload(m), kca_message_payload_len(m));
     kca_message_set_key(copy, kca_message_key(m), kca_message_key_len(m));
+    kca_message_set_partition(copy, next_of(kca_delivery_partition(d)));
     e = kca_delivery_publish(d, bus, copy);
     kca_message_free(copy);
     return e;
@@ -181,12 +187,23 @@ static void must_handle(int fd, int count) {
 
 /* ---- tests ---- */
 
+static void must_lie_in_the_next_partitions(const wish *w) {
+    int count, counts[PARTITIONS] = {0};
+    raw_record *all = topic_read(&count, w->out, PARTITIONS);
+    for (int i = 0; i < count; i++)
+        counts[all[i].partition]++;
+    records_free(all, count);
+    for (int i = 0; i < PARTITIONS; i++)
+        assert_int_equal(counts[next_of(i)], topic_end(w->in, i));
+}
+
 static void test_a_pipeline_of_several_processors_passes_all_on_once_and_in_order(void **state) {
     wish w = new_wish("once", 3000);
     pipeline p = open_pipeline(w.in, w.out, w.group, unique("id"), 10000);
     runner r;
     runner_start(&r, p.c.consumer);
     must_have_come_out_once(&w);
+    must_lie_in_the_next_partitions(&w);
     runner_stop(&r);
     close_pipeline(&p);
 }

@@ -261,6 +261,21 @@ function tests.receipts_carry_the_tokens()
   end
 end
 
+function tests.a_message_goes_to_the_partition_that_it_names()
+  local system = systems.declared()
+  assert(system:handler("*", print))
+  assert(system:start(10000))
+  local bus, queue = assert(system:event_bus("orders")), assert(system:queue())
+  assert(bus:publish("orderCreated", "{}", { key = systems.KEY, partition = 2, token = 1 }))
+  check.equal(systems.next(queue).partition, 2)
+  assert(bus:publish(kca.message("orderCreated", "{}"):set_partition(3), { token = 1 }))
+  check.equal(systems.next(queue).partition, 3)
+  local err = check.fails("argument", bus:publish("orderCreated", "{}", { partition = 4 }))
+  check.contains(err, "publisher orders: partition must be 0 to 3, for the topic has 4 partitions, got 4")
+  check.contains(check.fails("argument", bus:publish("orderCreated", "{}", { partition = -2 })), "partition must be")
+  check.contains(check.fails("argument", bus:publish("orderCreated", "{}", { partition = "x" })), "partition must be")
+end
+
 function tests.a_token_that_is_none_is_refused()
   local system = systems.declared()
   local bus = assert(system:event_bus("orders"))

@@ -82,6 +82,22 @@ def test_receipts_carry_the_tokens(system: kca.System) -> None:
     assert [(r.error, r.topic, r.partition, r.offset) for r in receipts] == [(None, "orders", 0, i) for i in range(3)]
 
 
+def test_a_message_goes_to_the_partition_that_it_names(system: kca.System) -> None:
+    system.handler("*", lambda order, message: None)
+    system.start()
+    bus, queue = system.event_bus("orders"), events(system.queue())
+    bus.publish("orderCreated", {}, key=KEY, partition=2, token=1)
+    bus.publish(kca.Message("orderCreated", {}, key=KEY, partition=3), token=2)
+    bus.publish(kca.Message(None, b"as it is", partition=1, raw=True), token=3)
+    receipts = [event for event in islice(queue, 3) if isinstance(event, kca.Receipt)]
+    assert sorted((r.token, r.partition) for r in receipts) == [(1, 2), (2, 3), (3, 1)]
+    with pytest.raises(kca.ArgumentError, match="publisher orders: partition must be 0 to 3, .* 4 partitions, got 4"):
+        bus.publish("orderCreated", {}, partition=4)
+    for wrong in -2, 2**31, 2**70, "1":
+        with pytest.raises((kca.ArgumentError, TypeError, OverflowError), match="partition"):
+            bus.publish("orderCreated", {}, partition=wrong)  # type: ignore[arg-type]
+
+
 def test_logs_have_a_queue_of_their_own(system: kca.System) -> None:
     system.handler("*", lambda order, message: None)
     logs = system.log_queue()

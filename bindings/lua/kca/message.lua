@@ -162,8 +162,8 @@ local function add_message(M, core, Message)
   end
 
   --- A message of this name. `payload`: a string is taken as it is, nil is none, anything else becomes JSON. `fields`:
-  -- key, type, message_id, correlation_id, timestamp_ms, origin, version, reply_to, traceparent, tracestate, headers (a
-  -- table); and check_json: true refuses a string that is not JSON.
+  -- key, type, message_id, correlation_id, timestamp_ms, origin, version, reply_to, partition, traceparent, tracestate,
+  -- headers (a table); and check_json: true refuses a string that is not JSON.
   function M.message(name, payload, fields)
     local problem = types.text_problem("name", name)
     if problem then

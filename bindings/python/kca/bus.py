@@ -30,6 +30,7 @@ class Fields(TypedDict, total=False):
     reply_to: str | None
     headers: Headers | None
     trace_context: tuple[str, str | None] | None
+    partition: int | None
 
 
 class Bus:
@@ -55,6 +56,7 @@ class Bus:
         reply_to: str | None = None,
         headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
+        partition: int | None = None,
     ) -> None:
         """Publishes a message.
 
@@ -81,13 +83,14 @@ class Bus:
             headers: custom headers by name, or a list of pairs, where names may come again and None is no value. Inside
                 a context of OpenTelemetry with baggage, that is added as the header `baggage`.
             trace_context: traceparent and tracestate.
+            partition: the one to write to. Default: the key chooses. A `Message` has its own.
 
         Raises:
             Error: by kind; `BufferFullError` and others that are `retriable` may work later.
         """
         if message.__class__ is not str or headers.__class__ not in _EXACT_HEADERS:
             return self._put(None, message, payload, token, key, type, message_id, correlation_id, timestamp_ms, origin,
-                             version, reply_to, headers, trace_context)  # fmt: skip
+                             version, reply_to, headers, trace_context, partition)  # fmt: skip
         trace = trace_context or (tracing.current() if "opentelemetry.trace" in modules else None)
         cause = None if trace else handled.get()
         traceparent, tracestate = trace or _NO_TRACE
@@ -111,6 +114,7 @@ class Bus:
             headers,
             traceparent,
             tracestate,
+            partition,
         )
 
     def flush(self, timeout_ms: int = -1) -> None:
@@ -133,6 +137,7 @@ class Bus:
         reply_to: str | None = None,
         headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
+        partition: int | None = None,
     ) -> None:
         """Publishes any kind of message; `delivery`: the handle of the delivery in whose transaction it goes out."""
         trace = trace_context or tracing.current()
@@ -164,6 +169,7 @@ class Bus:
             headers,
             traceparent,
             tracestate,
+            partition,
         )
 
     def _put_message(self, delivery: Any, message: Message, token: int, trace: Any, cause: Any) -> None:

@@ -66,6 +66,7 @@ class Message:
         reply_to: str | None = None,
         headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
+        partition: int | None = None,
         raw: bool = False,
     ) -> None:
         self._handle = m = _kca.kca_message_new(name)
@@ -76,6 +77,8 @@ class Message:
             _kca.kca_message_set_type(m, type)
         if timestamp_ms is not None:
             _kca.kca_message_set_timestamp_ms(m, timestamp_ms)
+        if partition is not None:
+            _kca.kca_message_set_partition(m, partition)
         for field, value in [
             (_kca.kca_message_set_message_id, message_id),
             (_kca.kca_message_set_correlation_id, correlation_id),

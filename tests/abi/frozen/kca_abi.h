@@ -689,6 +689,11 @@ void kca_message_set_origin(kca_message *m, const char *origin);                
 void kca_message_set_version(kca_message *m, const char *version);                /* default "1.0" */
 void kca_message_set_reply_to(kca_message *m, const char *channel);               /* default: the publisher's */
 
+/* The partition to write to, 0 or above; -1, the default: the key chooses. One that the topic has not is refused when
+ * the message is published, with KCA_ERROR_ARGUMENT, and the text says how many it has; the cluster is asked the first
+ * time, and for one above those known then. librdkafka: RD_KAFKA_V_PARTITION. */
+void kca_message_set_partition(kca_message *m, int partition);
+
 /* Custom headers. A name is 1 to 1000 characters of UTF-8 without controls. Those of the wire (messageId, route ...) are
  * refused, unless the value has not the form that the wire gives it, such as a messageType com.acme.Order: that is a
  * stranger's header, and goes on as it came. The first two replace all headers of the name; the third adds one more,
