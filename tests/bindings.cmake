@@ -44,6 +44,12 @@ if(KCA_BUILD_PYTHON)
   set_tests_properties(python.wheel python.command_line PROPERTIES COST 100)
 endif()
 
+# The strangers of docs/wire.md on a real Kafka: Confluent's client, Java's, and kafka-go.
+if(KCA_BUILD_PYTHON)
+  add_test(NAME docs.wire COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/docs/wire ${KCA_PYTHON})
+  set_tests_properties(docs.wire PROPERTIES LABELS bindings TIMEOUT ${KCA_TEST_SECONDS} ENVIRONMENT PYTHONPATH=${python_folder})
+endif()
+
 # kca_add_lua_tests(<interpreter> <ABI of its modules> <module>)
 function(kca_add_lua_tests interpreter abi module)
   find_program(KCA_${interpreter} ${interpreter})
