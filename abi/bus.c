@@ -45,19 +45,32 @@ void kca_bus_free(kca_bus *bus) {
     free(bus);
 }
 
-/* The interrupt function may free the bus and the message. */
-kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token) {
+/* The interrupt function may free the bus and the message. `out` NULL: no receipt is wanted. */
+static kca_error *publish(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token) {
+    if (out)
+        *out = NULL;
     if (!bus || !m)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_bus_publish: %s is NULL",
+        return kca__error_new(KCA_ERROR_ARGUMENT, "bus: publish: %s is NULL",
                               bus ? "message" : "bus");
     if (kca__system_is_foreign(bus->system))
         return kca__system_check_process(bus->system);
     kca__call call = kca__call_begin(bus->system);
     kca_message *kept = call.system ? kca__message_keep(m) : NULL;
-    kca_error *e = kca__publisher_publish(bus->publisher, m, bus->type, token);
+    kca_error *e = kca__publisher_publish(out, bus->publisher, m, bus->type, token);
     kca__message_let_go(kept);
     kca__call_end(call);
     return e;
+}
+
+kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token) {
+    return publish(NULL, bus, m, token);
+}
+
+kca_error *kca_bus_publish_for_receipt(kca_event **out, kca_bus *bus, const kca_message *m,
+                                       uint64_t token) {
+    if (!out)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "bus: publish: out must not be NULL");
+    return publish(out, bus, m, token);
 }
 
 kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {

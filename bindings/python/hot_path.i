@@ -5,7 +5,8 @@
  *   publish(bus, delivery, cause, token, name, payload, key, type, message_id, correlation_id, timestamp_ms, origin,
  *           version, reply_to, headers, traceparent, tracestate, partition)
  *       bus and delivery: handles; delivery not None: in its transaction. cause: the message whose trace it continues.
- *       The others are those of kca.Message, None leaves one out.
+ *       The others are those of kca.Message, None leaves one out. Gives None, or the receipt of a publisher that is not
+ *       async, as take does.
  *   take(queue, max, timeout_ms): a list of events, each a tuple:
  *       (EVENT_RECEIPT, token, error, topic, partition, offset), (EVENT_DELIVERY, handle, name, payload),
  *       or (another type, handle)
@@ -431,6 +432,20 @@ static void kca_py_keep_message(kca_message *m) {
     kca_py_spare = m;
 }
 
+static PyObject *kca_py_receipt(kca_event *e) {
+  const kca_error *why = kca_event_error(e);
+  PyObject *error = Py_None;
+  if (why)
+    error = kca_py_error(why);
+  else
+    Py_INCREF(error);
+  PyObject *made = error ? Py_BuildValue("iKNsiL", KCA_EVENT_RECEIPT, (unsigned long long)kca_event_token(e), error,
+                                         kca_event_topic(e), kca_event_partition(e), (long long)kca_event_offset(e))
+                         : NULL;
+  kca_event_free(e);
+  return made;
+}
+
 static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
   PyObject *a[KCA_PY_PUBLISH_COUNT];
   void *bus, *delivery = NULL;
@@ -457,31 +472,21 @@ static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
   kca_error *e = kca_py_take_message(&m, name);
   if (e)
     return kca_py_outcome(e);
+  kca_event *receipt = NULL;
   bool ok = kca_py_fill(m, a);
   if (ok) {
     Py_BEGIN_ALLOW_THREADS
-    e = delivery ? kca_delivery_publish(delivery, bus, m) : kca_bus_publish(bus, m, token);
+    e = delivery ? kca_delivery_publish(delivery, bus, m) : kca_bus_publish_for_receipt(&receipt, bus, m, token);
     Py_END_ALLOW_THREADS
   }
   kca_py_keep_message(m);
+  if (ok && receipt && !PyErr_Occurred())
+    return kca_py_receipt(receipt);
+  kca_event_free(receipt);
   return ok ? kca_py_outcome(e) : NULL;
 }
 
 /* ---- taking ---- */
-
-static PyObject *kca_py_receipt(kca_event *e) {
-  const kca_error *why = kca_event_error(e);
-  PyObject *error = Py_None;
-  if (why)
-    error = kca_py_error(why);
-  else
-    Py_INCREF(error);
-  PyObject *made = error ? Py_BuildValue("iKNsiL", KCA_EVENT_RECEIPT, (unsigned long long)kca_event_token(e), error,
-                                         kca_event_topic(e), kca_event_partition(e), (long long)kca_event_offset(e))
-                         : NULL;
-  kca_event_free(e);
-  return made;
-}
 
 static PyObject *kca_py_delivery(kca_event *e) {
   kca_delivery *d = kca_event_into_delivery(e);

@@ -47,6 +47,15 @@ kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partiti
     return e;
 }
 
+kca_event *kca__event_new_receipt(uint64_t token, const char *topic) {
+    kca_event *e = new_event(KCA_EVENT_RECEIPT, topic, "");
+    if (!e)
+        return NULL;
+    e->topic = (const char *)(e + 1);
+    e->token = token;
+    return e;
+}
+
 kca_event *kca__event_new_reset(kca_error *error, const char *topic, int partition, int64_t from,
                                 int64_t to) {
     kca_event *e = kca__event_new_fault(error, topic, partition, to);

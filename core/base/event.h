@@ -46,6 +46,9 @@ typedef struct kca__assignment {
 kca_event *kca__event_new_fault(kca_error *error, const char *topic, int partition, int64_t offset);
 kca_event *kca__event_new_log(int level, const char *component, const char *text);
 
+/* A receipt of a message that is stored; NULL when memory is out. */
+kca_event *kca__event_new_receipt(uint64_t token, const char *topic);
+
 /* A fault that tells where reading goes on instead of `from`. */
 kca_event *kca__event_new_reset(kca_error *error, const char *topic, int partition, int64_t from,
                                 int64_t to);

@@ -24,6 +24,8 @@ typedef struct kca__in_flight kca__in_flight;
 typedef struct kca__answer {
     bool done;
     kca_error *error;
+    int partition; /* where the message is stored */
+    int64_t offset;
 } kca__answer;
 
 /* Hears what became of a record that the library itself wrote; takes `error` (NULL: stored). Called

@@ -310,8 +310,8 @@ static bool forsake(kca__producer *producer, kca__slot *slot, const kca__answer 
 }
 
 static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int type,
-                                   kca__slot *slot) {
-    kca__answer answer = {false, NULL};
+                                   kca__slot *slot, kca_event *receipt) {
+    kca__answer answer = {false, NULL, -1, -1};
     kca__producer *producer = p->producer;
     slot->answer = &answer;
     kca_error *e = produce(p, m, type, slot, kca__trace_context_current());
@@ -324,7 +324,27 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
     while (!kca__producer_wait(producer, &answer.done, kca__clock_deadline(slice)))
         if (kca__interrupted() && forsake(producer, slot, &answer))
             return interrupted(p);
+    if (receipt) {
+        receipt->partition = answer.partition;
+        receipt->offset = answer.offset;
+    }
     return answer.error;
+}
+
+/* The receipt is made first: later its want of memory would look like a failure to publish. */
+static kca_error *publish_for_receipt(kca_event **out, kca__publisher *p, const kca_message *m,
+                                      int type, kca__slot *slot) {
+    kca_event *receipt = kca__event_new_receipt(slot->receipt.token, p->options->topic);
+    if (!receipt) {
+        kca__in_flight_give_back(slot);
+        return kca__error_memory();
+    }
+    kca_error *e = publish_and_wait(p, m, type, slot, receipt);
+    if (e)
+        receipt->release(receipt);
+    else
+        *out = receipt;
+    return e;
 }
 
 /* One wait for room. If the broker has to answer, it polls the producer, whose reports make room;
@@ -405,8 +425,8 @@ void kca__publisher_produce_deferred(kca__producer *producer, kca__list *slots) 
     }
 }
 
-kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
-                                  uint64_t token) {
+kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
+                                  int type, uint64_t token) {
     if (m->error)
         return kca__error_copy(m->error);
     kca__slot *slot;
@@ -423,7 +443,11 @@ kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int t
     slot->receipt.token = token;
     if (later)
         return publish_later(p, m, type, slot);
-    e = p->options->async ? publish_and_go(p, m, type, slot) : publish_and_wait(p, m, type, slot);
+    if (p->options->async)
+        e = publish_and_go(p, m, type, slot);
+    else
+        e = out ? publish_for_receipt(out, p, m, type, slot)
+                : publish_and_wait(p, m, type, slot, NULL);
     kca__in_flight_leave(p->in_flight);
     return e;
 }

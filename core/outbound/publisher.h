@@ -42,9 +42,10 @@ kca_error *kca__publisher_open(kca__publisher *p, kca__producers *all);
  * then: they are dropped and get failed receipts. */
 int kca__publisher_close(kca__publisher *p, int64_t deadline);
 
-/* See kca_bus_publish. `type` is the bus' own. */
-kca_error *kca__publisher_publish(kca__publisher *p, const kca_message *m, int type,
-                                  uint64_t token);
+/* See kca_bus_publish. `type` is the bus' own. `out`, where it is not NULL, gets the receipt if the
+ * publisher is not async; it is left alone otherwise. */
+kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
+                                  int type, uint64_t token);
 
 /* Writes a record unchanged, without waiting. NULL: `fn(user, error)` is called once, when the
  * record is answered; else an error, KCA_ERROR_BUFFER_FULL when there is no room. */

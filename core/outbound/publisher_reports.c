@@ -78,11 +78,13 @@ static void take_report_locked(kca__producer *producer, const rd_kafka_message_t
     if (error && !answer && !told.written && slot->receipt.token == 0)
         tell_fault(producer, error, rd_kafka_topic_name(m->rkt), m->partition);
     kca_error *copy = answer || told.written ? kca__error_copy(error) : NULL;
-    kca__in_flight_answer_locked(slot, error, m->partition, m->offset < 0 ? -1 : m->offset,
-                                 &r->receipts);
+    int64_t offset = m->offset < 0 ? -1 : m->offset;
+    kca__in_flight_answer_locked(slot, error, m->partition, offset, &r->receipts);
     if (answer) {
         pthread_mutex_lock(&producer->lock);
         answer->error = copy;
+        answer->partition = m->partition;
+        answer->offset = offset;
         answer->done = true;
         pthread_mutex_unlock(&producer->lock);
     } else if (told.written) {

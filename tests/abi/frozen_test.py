@@ -28,7 +28,7 @@ class Sees(unittest.TestCase):
         for old, new in (
             ("int kca_abi(void);", ""),
             ("int kca_abi(void);", "long kca_abi(void);"),
-            ("const kca_message *m, uint64_t token", "kca_message *m, uint64_t token"),
+            ("kca_bus_publish(kca_bus *bus, const", "kca_bus_publish(kca_bus *bus,"),
             ("kca_bus *bus, int timeout_ms", "kca_bus *bus, int64_t timeout_ms"),
             ("kca_bus *bus, int timeout_ms", "kca_bus *bus"),
             ("KCA_REJECTED = 2", "KCA_REJECTED = 5"),

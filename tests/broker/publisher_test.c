@@ -30,6 +30,55 @@ static void test_a_synchronous_publish_returns_when_the_record_is_stored(void **
     finish(s);
 }
 
+/* Publishes one, and takes its receipt; NULL: it is to come. */
+static kca_event *receipt_of(kca_bus *bus, int partition) {
+    kca_event *receipt;
+    kca_message *m = thing("{}", "k");
+    kca_message_set_partition(m, partition);
+    must(kca_bus_publish_for_receipt(&receipt, bus, m, 7));
+    kca_message_free(m);
+    return receipt;
+}
+
+static void test_a_synchronous_publish_gives_its_receipt(void **state) {
+    const char *topic = unique("sync");
+    topic_create(topic, 2);
+    topic_fill(topic, 1, 3, 0);
+    kca_system *s = publishing(topic, 0);
+    kca_bus *bus = bus_of(s, topic);
+    kca_event *first = receipt_of(bus, 1), *second = receipt_of(bus, 1);
+    assert_int_equal(described(s, "publishers", 0, "receipts_waiting"), 0);
+    kca_bus_free(bus);
+    finish(s);
+    for (int i = 0; i < 2; i++) { /* they outlive their system */
+        const kca_event *receipt = i == 0 ? first : second;
+        assert_int_equal(kca_event_type(receipt), KCA_EVENT_RECEIPT);
+        assert_int_equal(kca_event_token(receipt), 7);
+        assert_string_equal(kca_event_topic(receipt), topic);
+        assert_int_equal(kca_event_partition(receipt), 1);
+        assert_int_equal(kca_event_offset(receipt), 3 + i);
+        assert_null(kca_event_error(receipt));
+    }
+    kca_event_free(first);
+    kca_event_free(second);
+}
+
+static void test_the_receipt_of_an_asynchronous_publish_comes_on_the_queue(void **state) {
+    const char *topic = unique("async");
+    topic_create(topic, 1);
+    kca_system *s = publishing(topic, 1);
+    kca_bus *bus = bus_of(s, topic);
+    kca_queue *q = queue_of(s);
+    assert_null(receipt_of(bus, -1));
+    kca_event *receipt = next_event(q, KCA_EVENT_RECEIPT, RECEIPT_MS);
+    assert_int_equal(kca_event_token(receipt), 7);
+    assert_int_equal(kca_event_offset(receipt), 0);
+    kca_event_free(receipt);
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    finish(s);
+}
+
 /* Fault 14 of Gomes. */
 static void test_a_lone_synchronous_publish_waits_for_no_batch_timer(void **state) {
     const char *topic = unique("lone");
@@ -307,6 +356,8 @@ static void test_faults_that_nobody_reads_are_counted_in_those_that_are_kept(voi
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_synchronous_publish_returns_when_the_record_is_stored),
+        cmocka_unit_test(test_a_synchronous_publish_gives_its_receipt),
+        cmocka_unit_test(test_the_receipt_of_an_asynchronous_publish_comes_on_the_queue),
         cmocka_unit_test(test_a_lone_synchronous_publish_waits_for_no_batch_timer),
         cmocka_unit_test(test_ten_thousand_messages_have_one_receipt_each),
         cmocka_unit_test(test_receipts_tell_the_offset_where_the_record_is),

@@ -261,6 +261,24 @@ function tests.receipts_carry_the_tokens()
   end
 end
 
+function tests.a_synchronous_publish_gives_its_receipt()
+  local system = assert(kca.system(
+    kca.connection("local", "embedded://"),
+    kca.publisher("local", "orders", { async = false, required_acks = -1 })
+  ))
+  assert(system:start(10000))
+  local bus = assert(system:event_bus("orders"))
+  for i = 0, 1 do
+    local receipt = assert(bus:publish("orderCreated", {}, { key = systems.KEY, token = 5 }))
+    check.equal(receipt.kind, "receipt")
+    check.equal(receipt.token, 5)
+    check.equal(receipt.topic, "orders")
+    check.equal(receipt.partition, 0)
+    check.equal(receipt.offset, i)
+  end
+  assert(system:shutdown())
+end
+
 function tests.a_message_goes_to_the_partition_that_it_names()
   local system = systems.declared()
   assert(system:handler("*", print))
@@ -448,20 +466,27 @@ function tests.what_a_handler_publishes_continues_the_trace()
   local trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
   local system = systems.declared()
   local consumer, bus
-  local seen
-  assert(system:handler("orderCreated", function()
-    assert(bus:publish("orderBilled", "{}", { key = systems.KEY }))
+  local seen, baggage
+  local ready = assert(kca.message("orderBilled", "{}", { key = systems.KEY }))
+  assert(system:handler("orderCreated", function(_, message)
+    baggage = message:header("baggage")
+    assert(bus:publish(ready))
   end))
   assert(system:handler("orderBilled", function(_, message)
+    check.equal(message:header("baggage"), baggage)
     seen = message:traceparent()
     consumer:stop()
   end))
   assert(system:start(10000))
   bus = assert(system:event_bus("orders"))
-  assert(bus:publish("orderCreated", "{}", { key = systems.KEY, traceparent = trace }))
+  local fields = { key = systems.KEY, traceparent = trace, headers = { baggage = "tenant=acme" } }
+  assert(bus:publish("orderCreated", "{}", fields))
   consumer = assert(system:consumer("shop"))
   assert(consumer:run())
   check.equal(seen:sub(1, 35), trace:sub(1, 35))
+  check.equal(baggage, "tenant=acme")
+  check.equal(ready:header("baggage"), nil) -- its own fields only
+  check.equal(ready:traceparent(), "")
 end
 
 --- What a stranger sent arrives whole and goes on: names that come again, no value, and bytes.

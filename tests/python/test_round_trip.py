@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,6 +15,11 @@ from support import KEY, declared, events
 
 class NegativeAmount(kca.Rejected):
     pass
+
+
+@dataclass
+class OrderCreated:
+    id: int
 
 
 @pytest.fixture
@@ -82,11 +88,23 @@ def test_receipts_carry_the_tokens(system: kca.System) -> None:
     assert [(r.error, r.topic, r.partition, r.offset) for r in receipts] == [(None, "orders", 0, i) for i in range(3)]
 
 
+def test_a_synchronous_publish_gives_its_receipt() -> None:
+    connection = kca.Connection("local", "embedded://")
+    with kca.System(connection, kca.PublisherBuilder("local", "orders", required_acks=-1, async_=False)) as system:
+        bus = system.event_bus("orders")
+        receipts = [
+            bus.publish("orderCreated", {}, key=KEY, token=5),
+            bus.publish(kca.Message("orderCreated", {}, key=KEY)),
+            bus.publish(OrderCreated(1), key=KEY),
+        ]
+    assert receipts == [kca.Receipt(5, None, "orders", 0, 0), *(kca.Receipt(0, None, "orders", 0, i) for i in (1, 2))]
+
+
 def test_a_message_goes_to_the_partition_that_it_names(system: kca.System) -> None:
     system.handler("*", lambda order, message: None)
     system.start()
     bus, queue = system.event_bus("orders"), events(system.queue())
-    bus.publish("orderCreated", {}, key=KEY, partition=2, token=1)
+    assert bus.publish("orderCreated", {}, key=KEY, partition=2, token=1) is None
     bus.publish(kca.Message("orderCreated", {}, key=KEY, partition=3), token=2)
     bus.publish(kca.Message(None, b"as it is", partition=1, raw=True), token=3)
     receipts = [event for event in islice(queue, 3) if isinstance(event, kca.Receipt)]

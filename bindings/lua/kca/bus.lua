@@ -29,24 +29,51 @@ return function(M, core, Message, Work)
     return token, problem and errors.new(core.KCA_ERROR_ARGUMENT, "argument", "bus: " .. problem)
   end
 
-  --- Publishes the message with this token; inside a handler it continues the trace of the handled message.
+  --- The receipt of a message that is stored.
+  local function receipt_of(event)
+    local receipt = {
+      kind = "receipt",
+      token = core.kca_event_token(event),
+      topic = core.kca_event_topic(event),
+      partition = core.kca_event_partition(event),
+      offset = core.kca_event_offset(event),
+    }
+    core.kca_event_free(event)
+    return receipt
+  end
+
+  --- Takes back what a message has of the handled one: it may be published again, with its own fields only.
+  local function forget_cause(handle, had_baggage)
+    core.kca_message_set_trace_context(handle, nil, nil)
+    if not had_baggage then
+      core.kca_message_set_header(handle, "baggage", nil)
+    end
+  end
+
+  --- Publishes the message with this token, and gives the receipt, or true when the publisher is async; inside a handler
+  -- it continues the trace of the handled message.
   function Bus:put(message, token)
     local cause = Work.handled()
     cause = cause and cause.handle and message:traceparent() == "" and cause
+    local had_baggage = cause and message:header("baggage")
     if cause then
       message:follow(cause)
     end
-    local ok, err = core.kca_bus_publish(self.handle, message.handle, token)
+    local ok, result = core.kca_bus_publish_for_receipt(self.handle, message.handle, token)
     if cause then
-      core.kca_message_set_trace_context(message.handle, nil, nil) -- the message may be published again: its own fields only
+      forget_cause(message.handle, had_baggage)
     end
-    return errors.fallible(ok, err)
+    if ok and result ~= nil then
+      return receipt_of(result)
+    end
+    return errors.fallible(ok, not ok and result or nil)
   end
 
   --- Publishes a message, or one made of a name, a payload (a table is JSON) and the fields of `kca.message`.
   --
-  -- When the publisher is not async, this returns once the broker has stored the message; else a receipt follows on the
-  -- system's queue if `fields.token` is not 0, and a failure without a token is a fault. Inside a handler the message
+  -- When the publisher is not async, this returns the receipt (topic, partition, offset) once the broker has stored the
+  -- message. Else it returns true; a receipt follows on the system's queue if `fields.token` is not 0, and a failure
+  -- without a token is a fault. Inside a handler the message
   -- continues the trace of the handled message, unless it has a trace context.
   function Bus:publish(message, payload, fields)
     local made, more = Bus.message_of(message, payload, fields)

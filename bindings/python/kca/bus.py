@@ -11,6 +11,7 @@ from .ending import Life
 from .handlers import is_payload_class, name_of
 from .message import Headers, Message, handled
 from .payload import encoded
+from .queue import Receipt
 
 _publish = _kca.publish
 _NO_TRACE = None, None
@@ -57,12 +58,12 @@ class Bus:
         headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
         partition: int | None = None,
-    ) -> None:
+    ) -> Receipt | None:
         """Publishes a message.
 
-        With a publisher that is not async, the call returns when the broker has stored the message. Else a receipt
-        follows on the system's queue when `token` is not 0, and a failure without a token becomes a fault. The call
-        waits while the buffer is full.
+        With a publisher that is not async, the call returns when the broker has stored the message, and gives the
+        receipt. Else it gives None; a receipt follows on the system's queue when `token` is not 0, and a failure
+        without a token becomes a fault. The call waits while the buffer is full.
 
         Inside a span of OpenTelemetry the message continues that span's trace; else, inside a handler, the trace of the
         handled message.
@@ -96,7 +97,7 @@ class Bus:
         traceparent, tracestate = trace or _NO_TRACE
         if "opentelemetry.baggage" in modules:
             headers = tracing.with_baggage(headers)
-        _publish(
+        receipt = _publish(
             self._handle,
             None,
             None if cause is None else cause._handle,
@@ -116,6 +117,7 @@ class Bus:
             tracestate,
             partition,
         )
+        return None if receipt is None else Receipt._make(receipt[1:])
 
     def flush(self, timeout_ms: int = -1) -> None:
         """Waits until the broker has answered every published message; Ctrl-C ends the wait."""
@@ -138,7 +140,7 @@ class Bus:
         headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
         partition: int | None = None,
-    ) -> None:
+    ) -> Receipt | None:
         """Publishes any kind of message; `delivery`: the handle of the delivery in whose transaction it goes out."""
         trace = trace_context or tracing.current()
         cause = None if trace else handled.get()
@@ -151,7 +153,7 @@ class Bus:
         if headers.__class__ not in _EXACT_HEADERS:
             headers = dict(headers) if isinstance(headers, Mapping) else list(headers or ())
         traceparent, tracestate = trace or _NO_TRACE
-        _publish(
+        receipt = _publish(
             self._handle,
             delivery,
             None if cause is None else cause._handle,
@@ -171,8 +173,9 @@ class Bus:
             tracestate,
             partition,
         )
+        return None if receipt is None else Receipt._make(receipt[1:])
 
-    def _put_message(self, delivery: Any, message: Message, token: int, trace: Any, cause: Any) -> None:
+    def _put_message(self, delivery: Any, message: Message, token: int, trace: Any, cause: Any) -> Receipt | None:
         """Publishes a `Message`, and leaves it as it was: it may be published again."""
         m = message._handle
         own_baggage = message.header("baggage") is not None
@@ -186,9 +189,9 @@ class Bus:
             _kca.kca_message_follow(m, cause._handle)
         try:
             if delivery is None:
-                _kca.kca_bus_publish(self._handle, m, token)
-            else:
-                _kca.kca_delivery_publish(delivery, self._handle, m)
+                return receipt_of(_kca.kca_bus_publish_for_receipt(self._handle, m, token))
+            _kca.kca_delivery_publish(delivery, self._handle, m)
+            return None
         finally:
             if lent:
                 _kca.kca_message_set_trace_context(m, None, None)
@@ -205,3 +208,11 @@ def named(message: Any, payload: Any) -> tuple[str, Any]:
             f"got a {kind.__name__}{' and a payload' if payload is not None else ''}"
         )
     return name_of(kind), message
+
+
+def receipt_of(event: Any) -> Receipt | None:
+    """The receipt of a message that is stored; None for None."""
+    if event is None:
+        return None
+    where = _kca.kca_event_topic(event), _kca.kca_event_partition(event), _kca.kca_event_offset(event)
+    return Receipt(_kca.kca_event_token(event), None, *where)

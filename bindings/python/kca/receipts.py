@@ -50,7 +50,7 @@ class _Waiting:
 
     __slots__ = ("context", "future", "put", "room_ms", "timer")
 
-    def __init__(self, put: Callable[[int], None], future: Publishing, room_ms: int) -> None:
+    def __init__(self, put: Callable[[int], Any], future: Publishing, room_ms: int) -> None:
         self.put = put
         self.future = future
         self.room_ms = room_ms
@@ -82,7 +82,7 @@ class Receipts:
         self._timer: asyncio.TimerHandle | None = None
         self.loop.add_reader(self._fd, self._read)
 
-    def wait(self, put: Callable[[int], None], full: BufferFullError | None, room_ms: int) -> Publishing:
+    def wait(self, put: Callable[[int], Any], full: BufferFullError | None, room_ms: int) -> Publishing:
         """Calls `put` with a token when there is room; its receipt becomes the result.
 
         Args:

@@ -656,6 +656,13 @@ void kca_bus_free(kca_bus *bus);
  */
 kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token);
 
+/*
+ * As kca_bus_publish, and gives the receipt of a publisher that is not async: kca_event_topic, kca_event_partition and
+ * kca_event_offset say where the message is stored (offset -1: with required_acks 0 nobody knows). It takes no room in
+ * the buffer; free it with kca_event_free. Async: `out` is NULL, and the receipt follows on the system's queue.
+ */
+kca_error *kca_bus_publish_for_receipt(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token);
+
 /* Waits until all messages that were published through the bus' publisher are answered; KCA_ERROR_TIMEOUT says how many
  * are not. */
 kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms);
