@@ -188,6 +188,25 @@ static PyObject *kca_py_tell(PyObject *self, PyObject *args) {
   (const void *payload, size_t len), (const void *key, size_t len), (const void *value, size_t len)
 };
 
+/* ---- names: what was read with bytes that are not UTF-8 goes back as it was, and the library says what is allowed ---- */
+
+%typemap(in) const char *name (PyObject *held = NULL) {
+  if ($input != Py_None) {
+    char *text = NULL;
+    if (!PyUnicode_Check($input)) {
+      PyErr_Format(PyExc_TypeError, "a name must be a text, got %R", $input);
+      SWIG_fail;
+    }
+    held = PyUnicode_AsEncodedString($input, "utf-8", "surrogateescape");
+    if (!held || PyBytes_AsStringAndSize(held, &text, NULL) != 0)
+      SWIG_fail;
+    $1 = text;
+  }
+}
+%typemap(freearg) const char *name %{
+  Py_XDECREF(held$argnum);
+%}
+
 /* ---- freeing now ---- */
 
 %typemap(in) SWIGTYPE *RELEASED {

@@ -13,6 +13,8 @@ enum { NAME_LIMIT = 1000 };
 
 static kca_error *check_name(const kca_message *m, const char *name) {
     size_t len = name ? strlen(name) : 0;
+    if (name && m->raw)
+        return NULL;
     if (len < 1 || len > NAME_LIMIT)
         return kca__message_error(m, KCA_ERROR_ARGUMENT,
                                   "header name must be 1 to %d characters, got %zu", NAME_LIMIT,

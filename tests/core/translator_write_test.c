@@ -102,14 +102,17 @@ static void test_a_raw_message_is_written_as_it_is(void **state) {
     kca_message_add_header(m, "route", "x", 1);
     kca_message_add_header(m, "route", NULL, 0);
     kca_message_add_header(m, "messageId", "\0\xff", 2);
+    kca_message_add_header(m, "", "no name", 7);
+    kca_message_add_header(m, "\xff\n", "not UTF-8", 9);
     kca_message_set_timestamp_ms(m, INT64_MAX);
     assert_null(kca_message_error(m));
     kca__wire wire;
     kca__translator_write(&wire, m, &ORDERS, TEN);
     assert_int_equal(wire.header_count, 0);
     assert_null(wire.key);
-    assert_int_equal(kca_message_header_count(m), 3);
+    assert_int_equal(kca_message_header_count(m), 5);
     assert_null(kca_message_header_value(m, 1));
+    assert_string_equal(kca_message_header_name(m, 4), "\xff\n");
     assert_int_equal(kca_message_timestamp_ms(m), INT64_MAX);
     assert_null(kca_message_reset(m, "again"));
     kca__translator_write(&wire, m, &ORDERS, TEN);

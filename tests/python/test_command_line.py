@@ -15,7 +15,7 @@ import kca
 import pytest
 import typer
 from kca.cli.app import app, translated
-from kca.cli.output import Trouble
+from kca.cli.output import Trouble, Wrong
 from kca.cli.reading import offset_of, time_ms
 from kca.cli.settings import settings_of
 from kca.cli.topics import sparkline
@@ -340,6 +340,24 @@ def test_options_win_over_the_environment() -> None:
         settings_of("h:1", ["client.id"], environment={})
     with pytest.raises(Trouble, match=r"security\.protocol"):
         settings_of("h:1", ["security.protocol=quick"], environment={}).connection()
+
+
+def test_every_option_of_a_consumer_and_publisher_can_be_given() -> None:
+    given = ["isolation.level=read_uncommitted", "auto.offset.reset=latest", "retry_delay_ms=1,2",
+             "watch_partition_changes=yes", "retry_backoff_multiplier=1.5", "batch_bytes=5000", "client.id=c"]  # fmt: skip
+    settings = settings_of("h:1", given, environment={})
+    consumer = settings.with_options(kca.ConsumerBuilder("cluster", "orders", "shop"))
+    publisher = settings.with_options(kca.PublisherBuilder("cluster", "orders"))
+    told = settings.system(publisher, consumer).description()
+    expected = {"isolation_level": "read_uncommitted", "start_offset": "latest", "retry_delay_ms": [1, 2],
+                "watch_partition_changes": True, "retry_backoff_multiplier": 1.5}  # fmt: skip
+    assert {name: told["consumers"][0][name] for name in expected} == expected
+    assert told["publishers"][0]["batch_bytes"] == 5000
+    assert settings.properties == {"client.id": "c"}
+    with pytest.raises(Wrong, match="must be an integer, got many"):
+        settings_of("h:1", ["queue_capacity=many"], environment={}).with_options(
+            kca.ConsumerBuilder("cluster", "orders", "shop")
+        )
 
 
 def test_a_sparkline_shows_the_course() -> None:

@@ -64,7 +64,7 @@ def _cpu() -> float:
 
 def _publish(settings: Settings, topic: str, count: int, payload: str) -> dict[str, Any]:
     publisher = kca.PublisherBuilder(CONNECTION, topic, required_acks=-1)
-    with started(settings.system(publisher), settings.timeout_ms) as system:
+    with started(settings.system(settings.with_options(publisher)), settings.timeout_ms) as system:
         bus, queue = system.event_bus(topic), system.queue()
         begin = time.monotonic(), _cpu()
         for number in range(count):
@@ -84,7 +84,7 @@ def _raise_faults(queue: kca.Queue) -> None:
 
 def _one_at_a_time(settings: Settings, topic: str, payload: str) -> dict[str, Any]:
     publisher = kca.PublisherBuilder(CONNECTION, topic, required_acks=-1, async_=False)
-    with started(settings.system(publisher), settings.timeout_ms) as system:
+    with started(settings.system(settings.with_options(publisher)), settings.timeout_ms) as system:
         bus = system.event_bus(topic)
         bus.publish("bench", payload)
         begin = time.monotonic(), _cpu()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Annotated
 
 import typer
+from rich.highlighter import JSONHighlighter
 
 import kca
 
 from .options import Cluster, Json, grouped
-from .output import Trouble, data, flush, put, say, shown
+from .output import Trouble, data, escaped, flush, put, say, shown
 from .reading import Plan, Reader, finish, offset_of
-from .records import Line, envelope, formatted, json_line, text, time_of
+from .records import Line, envelope, formatted, json_line, time_of
 from .settings import complete_topic, is_terminal
 
 
@@ -59,6 +61,9 @@ def consume(
     ] = None,
     name: Annotated[list[str] | None, typer.Option("--name", help="Only messages with this name. Repeatable.")] = None,
     key: Annotated[str | None, typer.Option("-k", "--key", help="Only messages with this key.")] = None,
+    null: Annotated[
+        bool, typer.Option("-Z", "--null", help="With -f and -K, print NULL where there is no value.")
+    ] = False,
 ) -> None:
     """Read a topic. On a terminal kca prints messages for people, elsewhere as JSON lines.
 
@@ -69,7 +74,7 @@ def consume(
     if not topics:
         raise Trouble("which topic? -t TOPIC")
     plan = Plan(topics, offset_of(offset or []), partition, group, None if name or key else count, exit_at_end)
-    line = _line(as_json, as_envelope, format, delimiter)
+    line = _line(as_json, as_envelope, format, delimiter, b"NULL" if null else b"")
     settings = cluster.settings()
     count_shown = 0
     reading = Reader(settings, plan).read()
@@ -101,16 +106,16 @@ def put_line(line: bytes, whole: bool) -> None:
     flush()
 
 
-def _line(as_json: bool, as_envelope: bool, format: str | None, delimiter: str | None) -> Line | None:
+def _line(as_json: bool, as_envelope: bool, format: str | None, delimiter: str | None, null: bytes) -> Line | None:
     """Gives the function that makes a line of a message; None: messages are printed for people."""
     if sum([as_json, as_envelope, format is not None]) > 1:
         raise Trouble("--json, -J and -f exclude each other")
     if as_envelope:
         return envelope
     if format is not None:
-        return formatted(format)
+        return formatted(format, null)
     if delimiter is not None:
-        return formatted("%k" + delimiter.replace("%", "%%") + "%s")
+        return formatted("%k" + delimiter.replace("%", "%%") + "%s", null)
     return json_line if as_json or not is_terminal() else None
 
 
@@ -118,15 +123,16 @@ def show(d: kca.Delivery) -> None:
     """Prints a message for people."""
     place = shown(f"{d.topic}[{d.partition}]")
     where = f"[dim]{place}[/] [cyan]{d.offset}[/] [dim]{time_of(d.record_timestamp_ms) or ''}[/]"
-    key = text(d.key)
-    data.print(where, f"[bold]{shown(d.name) or '-'}[/]", shown(str(key)) if key is not None else "", soft_wrap=True)
-    for name, value in d.headers.items():
-        data.print(f"  [dim]{shown(name)}: {shown(value.decode(errors='backslashreplace'))}[/]", soft_wrap=True)
+    data.print(where, f"[bold]{shown(d.name) or '-'}[/]", shown(d.key or b""), soft_wrap=True)
+    for name, value in d.header_list:
+        data.print(f"  [dim]{shown(name)}: {shown(value or b'')}[/]", soft_wrap=True)
     payload = d.payload
     if payload is None:
         data.print("  [dim]no payload[/]")
         return
     try:
-        data.print_json(data=d.json(), indent=2)
+        pretty = json.dumps(d.json(), indent=2, ensure_ascii=False)
     except (kca.PayloadError, ValueError, RecursionError):
-        data.print("  " + shown(payload.decode(errors="backslashreplace")), soft_wrap=True)
+        data.print("  " + shown(payload), soft_wrap=True)
+    else:
+        data.print(JSONHighlighter()(escaped(pretty)), soft_wrap=True)

@@ -13,22 +13,51 @@ from rich.table import Table
 
 
 class Trouble(Exception):
-    """A user's mistake, or something that is not there: one line on stderr, and exit code 1."""
+    """What was asked for cannot be done: one line on stderr, and exit code 1."""
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+class Wrong(Trouble):
+    """The command is used in a wrong way: one line on stderr, and exit code 2."""
+
+
+# What a terminal would obey, or a reader not see, as the library has it (core/base/visible.h): control characters, line
+# ends, and characters that change the direction of writing; lone surrogates stand for bytes that are not UTF-8.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# The same in JSON, where white space between the values is no part of a text.
+_HIDDEN_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 talk = Console(stderr=True, highlight=False)
 # A file or a pipe has no width.
 data = Console(highlight=False, width=None if sys.stdout.isatty() else 500)
 
 
-def visible(text: str) -> str:
-    """Makes control characters in the text of others visible, so that a terminal does not obey them."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00
+    elif code >= 0x80:
+        return f"\\u{code:04x}"
+    return _SHORT.get(found[0], f"\\x{code:02x}")
 
 
-def shown(text: str) -> str:
-    """Makes control characters visible, and escapes the text for rich's markup."""
+def visible(text: str | bytes) -> str:
+    """Makes what a terminal would obey in the text of others visible, as the library does it in its own texts."""
+    told = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
+    return _HIDDEN.sub(_escape, told)
+
+
+def escaped(told: str) -> str:
+    """JSON with what a terminal would obey as escapes of JSON, which stand for the same texts."""
+    return _HIDDEN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", told)
+
+
+def for_terminal(line: bytes) -> bytes:
+    """A line of JSON; on a terminal with escapes, elsewhere to the byte: programs do not obey it."""
+    return escaped(line.decode()).encode() if sys.stdout.isatty() else line
+
+
+def shown(text: str | bytes) -> str:
+    """Makes the text of others visible, and escapes it for rich's markup."""
     return escape(visible(text))
 
 
@@ -49,7 +78,7 @@ def flush() -> None:
 
 def put_json(value: Any) -> None:
     """Writes a value to stdout as one line of JSON."""
-    put(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    put(escaped(json.dumps(value, ensure_ascii=False)).encode())
     flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +15,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 import kca
 
+from .lines import Fields, message_of
 from .options import Cluster, Json, grouped
 from .output import Trouble, flush, put_json, say, talk
-from .records import TYPES, bytes_of, message_of
+from .records import TYPES, check_json
 from .settings import Settings, complete_topic, started
 
 # The exit code of a command that Ctrl-C ended before it was done, as shells have it.
@@ -24,8 +26,6 @@ INTERRUPTED = 130
 # Receipts are read after every _BURST messages, and waited for once _MOST_MISSING are missing: unread receipts fill the
 # publisher's buffer, which has room for 2000 messages.
 _BURST, _MOST_MISSING = 500, 1500
-
-Fields = dict[str, Any]
 
 
 @grouped()
@@ -49,6 +49,16 @@ def publish(
     type: Annotated[str | None, typer.Option("--type", help="The type: command, query, event or document.")] = None,
     correlation_id: Annotated[str | None, typer.Option("--correlation-id", help="The id of the conversation.")] = None,
     reply_to: Annotated[str | None, typer.Option("--reply-to", help="The channel for replies.")] = None,
+    default_name: Annotated[
+        str | None, typer.Option("--name", help="The name of messages whose line has none.")
+    ] = None,
+    new_ids: Annotated[
+        bool,
+        typer.Option("--new-ids", help="Publish new messages like those read: with their own ids, time and trace."),
+    ] = False,
+    null: Annotated[
+        bool, typer.Option("-Z", "--null", help="An empty payload is none: the message is a tombstone.")
+    ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Publish payloads that are not JSON, too.")] = False,
     compression: Annotated[
         str | None, typer.Option("-z", "--compression", help="Compress with gzip, snappy, lz4 or zstd.")
@@ -57,89 +67,90 @@ def publish(
 ) -> None:
     """Publish messages: one from the arguments, or one for each line of stdin or of a file.
 
-    With NAME, each line is a payload. Without NAME, each line is a JSON object with "name", "payload" and, if you like,
-    "key", "headers" and the other fields of `kca consume --json` or `-J`, so that kca publishes again what it has read.
+    With NAME, each line is a payload. Without NAME, each line is a JSON object: one of `kca consume --json` or `-J`,
+    which kca publishes as the record that it was, to the byte (headers, key, payload and time); or one with "name",
+    "payload" and, if you like, "key", "headers" and the other fields.
 
     --json writes the outcome of each message to stdout. Exit code 1: not all messages were stored.
     """
     settings = cluster.settings()
     extras = _extras(type, header, correlation_id, reply_to)
-    check = None if raw else _check_json
+    if key is not None:
+        extras["key"] = os.fsencode(key)
 
     def from_line(line: bytes) -> Fields:
-        if name is None:
-            return extras | {k: v for k, v in message_of(line, None).items() if v is not None}
-        found, rest = _split(line, delimiter)
-        return extras | {
-            "message": name,
-            "key": bytes_of(key) if found is None else found,
-            "payload": _checked(rest, check),
-        }
+        if name is not None:
+            found, rest = _split(line, delimiter)
+            return extras | ({} if found is None else {"key": found}) | payload_of(rest) | {"message": name}
+        made = {k: v for k, v in message_of(line, default_name, new_ids).items() if v is not None}
+        if extras and isinstance(made["message"], kca.Message):
+            raise ValueError(f"it holds a whole record: {', '.join(extras)} can be given only with --new-ids")
+        return extras | made
+
+    def payload_of(told: bytes) -> Fields:
+        return {"payload": None if null and not told else told if raw else _checked(told)}
 
     job = _Job(settings, topic, compression, as_json)
     if payload is not None:
-        made = extras | {"message": name, "key": bytes_of(key), "payload": _checked(_argument(payload), check)}
-        job.run(iter([made]))
+        job.run(iter([extras | payload_of(_argument(payload)) | {"message": name}]))
     elif file:
         with file.open("rb") as lines:
-            job.run(_messages(lines, from_line, job, file.stat().st_size))
+            job.run(_messages(lines, from_line, job, file.stat().st_size, null))
     else:
         if sys.stdin.isatty():
             say("type a message on each line; end with Ctrl-D")
-        job.run(_messages(sys.stdin.buffer, from_line, job, None))
+        job.run(_messages(sys.stdin.buffer, from_line, job, None, null))
 
 
 def _extras(type: str | None, header: list[str] | None, correlation_id: str | None, reply_to: str | None) -> Fields:
+    """The fields that the options set."""
     if type is not None and type not in TYPES:
         raise Trouble(f"--type must be {', '.join(TYPES)}, got {type}")
-    made: Fields = {"type": TYPES[type] if type else None, "correlation_id": correlation_id, "reply_to": reply_to}
-    headers: dict[str, bytes | str] = {}
+    headers: list[tuple[str, bytes]] = []
     for pair in header or []:
         name, is_pair, value = pair.partition("=")
         if not is_pair:
             raise Trouble(f"-H must be NAME=VALUE, got {pair}")
-        headers[name] = value
-    return made | ({"headers": headers} if headers else {})
+        headers.append((name, os.fsencode(value)))
+    made: Fields = {"type": TYPES[type] if type else None, "correlation_id": correlation_id, "reply_to": reply_to}
+    return {name: value for name, value in (made | {"headers": headers or None}).items() if value is not None}
 
 
 def _argument(payload: str) -> bytes:
-    return Path(payload[1:]).read_bytes() if payload.startswith("@") else payload.encode()
+    return Path(payload[1:]).read_bytes() if payload.startswith("@") else os.fsencode(payload)
 
 
 def _split(line: bytes, delimiter: str | None) -> tuple[bytes | None, bytes]:
     if delimiter is None:
         return None, line
-    key, found, rest = line.partition(delimiter.encode())
+    key, found, rest = line.partition(os.fsencode(delimiter))
     if not found:
         raise ValueError(f"the line has no key delimiter {delimiter}")
     return key, rest
 
 
-def _check_json(payload: bytes) -> None:
-    kca.Message("payload", payload).json()
-
-
-def _checked(payload: bytes, check: Callable[[bytes], None] | None) -> bytes:
+def _checked(payload: bytes) -> bytes:
     try:
-        if check:
-            check(payload)
-    except (kca.PayloadError, ValueError, RecursionError) as e:
-        raise ValueError(f"{str(e).removeprefix('message payload: ')} (--raw publishes any payload)") from None
+        check_json(payload)
+    except kca.PayloadError as e:
+        raise ValueError(f"{str(e).removeprefix('message: ')} (--raw publishes any payload)") from None
     return payload
 
 
-def _messages(lines: BinaryIO, from_line: Callable[[bytes], Fields], job: _Job, size: int | None) -> Iterator[Fields]:
-    """Makes a message of each line that is not empty, and draws a progress bar on a terminal."""
+def _messages(
+    lines: BinaryIO, from_line: Callable[[bytes], Fields], job: _Job, size: int | None, null: bool
+) -> Iterator[Fields]:
+    """Makes a message of each line, empty ones only if `null` is set, and draws a progress bar on a terminal."""
     columns = [BarColumn(), DownloadColumn(), TransferSpeedColumn()] if size else []
     shown = talk.is_terminal and not lines.isatty()
     with Progress(TextColumn("{task.description}"), *columns, console=talk, disable=not shown, transient=True) as bar:
         task = bar.add_task("publishing", total=size)
         for number, line in enumerate(lines, 1):
             line = line.rstrip(b"\r\n")
-            if line.strip():
+            if line.strip() or null:
                 try:
                     yield from_line(line)
-                except ValueError as e:
+                except (ValueError, kca.ArgumentError) as e:
                     raise Trouble(f"line {number}: {e}") from None
             bar.update(task, advance=len(line) + 1, description=f"{job.stored:,} stored")
 
@@ -152,7 +163,7 @@ class _Job:
         self.stored = self.failed = self.published = 0
         publisher = kca.PublisherBuilder("cluster", topic, required_acks=-1, compression=compression)
         self._timeout_ms = settings.timeout_ms
-        self._system = settings.system(publisher)
+        self._system = settings.system(settings.with_options(publisher))
 
     def run(self, messages: Iterator[Fields]) -> None:
         begin = time.monotonic()

@@ -21,9 +21,11 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Offset:
-    """kcat's -o: "earliest" or "latest"; an offset, below 0 counted from the end; or times to begin and to stop at."""
+    """kcat's -o: "earliest", "latest" or None, where readers begin; an offset, below 0 counted from the end; or times to
+    begin and to stop at.
+    """
 
-    word: str = "earliest"
+    word: str | None = None
     number: int | None = None
     from_ms: int | None = None
     to_ms: int | None = None
@@ -46,7 +48,9 @@ def offset_of(given: list[str]) -> Offset:
     """The place that all values of -o together describe."""
     found = Offset()
     for text in given:
-        if text in {"beginning", "earliest", "stored"}:
+        if text == "stored":
+            found = Offset(to_ms=found.to_ms)
+        elif text in {"beginning", "earliest"}:
             found = Offset("earliest", to_ms=found.to_ms)
         elif text in {"end", "latest"}:
             found = Offset("latest", to_ms=found.to_ms)
@@ -75,7 +79,7 @@ class Plan:
     to_end: bool = False
 
 
-def _builder(plan: Plan) -> kca.ConsumerBuilder:
+def _builder(plan: Plan, settings: Settings) -> kca.ConsumerBuilder:
     first, *others = plan.topics
     b = kca.ConsumerBuilder(CONNECTION, first, plan.group or f"kca-{uuid.uuid4()}", order="none", failure_policy="skip")
     for topic in others:
@@ -84,7 +88,10 @@ def _builder(plan: Plan) -> kca.ConsumerBuilder:
         b.with_commit_interval_ms(1000)
     else:
         b.with_partition(kca.PARTITION_EVERY if plan.partition is None else plan.partition).with_commit_interval_ms(0)
-    b.with_start_offset(plan.offset.word if plan.offset.from_ms is None else str(plan.offset.from_ms))
+    settings.with_options(b)
+    start = plan.offset.word if plan.offset.from_ms is None else str(plan.offset.from_ms)
+    if start:
+        b.with_start_offset(start)
     b.with_property("enable.partition.eof", "true").with_property("allow.auto.create.topics", "false")
     return b
 
@@ -112,7 +119,7 @@ class Reader:
         with started(self._settings.system(), self._settings.timeout_ms) as system:
             places = self._places(system)
         self._wanted = set() if self._plan.group else set(places)
-        with started(self._settings.system(_builder(self._plan)), self._settings.timeout_ms) as system:
+        with started(self._settings.system(_builder(self._plan, self._settings)), self._settings.timeout_ms) as system:
             consumer = system.consumer(self._consumer_of(system))
             queue = consumer.queue()
             try:

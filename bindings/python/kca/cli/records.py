@@ -1,4 +1,4 @@
-"""Records as lines: JSON with all that kca knows, kcat's envelope, kcat's format strings, and for people."""
+"""Records as lines for programs: JSON with all that a record holds, kcat's envelope, and kcat's format strings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from typing import Any
 
 import kca
 
+from .. import _kca
+from .output import escaped, for_terminal, visible
+from .settings import is_terminal
+
 _TYPES = {kca.TYPE_COMMAND: "command", kca.TYPE_QUERY: "query", kca.TYPE_EVENT: "event", kca.TYPE_DOCUMENT: "document"}
 TYPES = {name: number for number, name in _TYPES.items()}
 
-# The wire's names of what kca keeps apart from the custom headers.
-_WIRE = {"route": "name", "messageId": "message_id", "correlationId": "correlation_id", "origin": "origin",
-         "version": "version", "channelName": "channel", "replyTo": "reply_to"}  # fmt: skip
+# 9999-12-31T23:59:59.999Z
+_LAST_MS = 253402300799999
+# Most arrays and objects inside one another: in a line as JSON, which every reader can take; and for the library.
+_DEEPEST, _MOST_DEEP = 500, 1000
 
 Line = Callable[[kca.Delivery], bytes]
 
@@ -31,46 +36,68 @@ def text(value: bytes | None) -> Any:
         return {"base64": base64.b64encode(value).decode()}
 
 
-def bytes_of(value: Any) -> bytes | None:
-    """The bytes that `text` made this value of."""
-    if isinstance(value, dict) and value.keys() == {"base64"}:
-        return base64.b64decode(value["base64"])
-    return value.encode() if isinstance(value, str) else value
+def name_text(name: str) -> Any:
+    """A header's name for JSON, as `text` has it: its bytes need not be UTF-8."""
+    return text(name.encode("utf-8", "surrogateescape"))
 
 
 def time_of(ms: int) -> str | None:
-    """A time in RFC 3339; None: not known."""
-    if ms < 0:
+    """A time in RFC 3339; None: not known, or beyond the year 9999."""
+    if not 0 <= ms <= _LAST_MS:
         return None
-    return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, rest = divmod(ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
 
 
 def _dumps(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
+
+
+def check_json(payload: bytes, around: int = 0) -> None:
+    """Checks that a payload is JSON by RFC 8259, and would be so inside this many arrays.
+
+    Raises:
+        PayloadError: it is not; the text says where it breaks.
+    """
+    within = payload if around == 0 else b"[" * around + payload + b"]" * around
+    _kca.kca_message_check_json(kca.Message(None, within)._handle)
+
+
+def _stands_in_a_line(payload: bytes) -> bool:
+    """Whether a payload can stand in a line of JSON as it is, and be read there to the byte."""
+    if payload != payload.strip(b" \t") or b"\n" in payload or b"\r" in payload:
+        return False
+    try:
+        check_json(payload)
+        if payload.count(b"[") + payload.count(b"{") > _DEEPEST:
+            check_json(payload, _MOST_DEEP - _DEEPEST)
+    except kca.PayloadError:
+        return False
+    return True
 
 
 def _payload(d: kca.Delivery) -> bytes:
-    """The JSON line's member for the payload. JSON is copied as it is, so that no number changes."""
+    """The JSON line's member for the payload: JSON of one line stands there to the byte."""
     payload = d.payload
     if payload is None:
         return b""
-    try:
-        value = d.json()
-    except (kca.PayloadError, ValueError, RecursionError):
-        told = text(payload)
-        name = "payload_text" if isinstance(told, str) else "payload_base64"
-        return b',"%s":%s' % (name.encode(), _dumps(told if isinstance(told, str) else told["base64"]))
-    return b',"payload":' + (_dumps(value) if b"\n" in payload or b"\r" in payload else payload)
+    if _stands_in_a_line(payload):
+        return b',"payload":' + payload
+    told = text(payload)
+    if isinstance(told, str):
+        return b',"payload_text":' + _dumps(told)
+    return b',"payload_base64":' + _dumps(told["base64"])
 
 
 def json_line(d: kca.Delivery) -> bytes:
-    """The whole message as a line of JSON, which `kca publish` reads."""
+    """The whole record as a line of JSON, which `kca publish` reads."""
     traceparent, tracestate = d.trace_context
     told = {
         "topic": d.topic,
         "partition": d.partition,
         "offset": d.offset,
         "timestamp": time_of(d.record_timestamp_ms),
+        "timestamp_ms": d.record_timestamp_ms,
         "key": text(d.key),
         "name": d.name,
         "type": _TYPES.get(d.type),
@@ -81,30 +108,30 @@ def json_line(d: kca.Delivery) -> bytes:
         "reply_to": d.reply_to,
         "traceparent": traceparent,
         "tracestate": tracestate,
-        "headers": {name: text(value) for name, value in d.headers.items()} or None,
+        "headers": {_readable(name): text(value) for name, value in d.header_list} or None,
+        "record_headers": [[name_text(name), text(value)] for name, value in d.record_headers],
     }
     kept = {name: value for name, value in told.items() if value not in (None, "") or name == "key"}
-    return _dumps(kept)[:-1] + _payload(d) + b"}"
+    return for_terminal(_dumps(kept)[:-1] + _payload(d) + b"}")
+
+
+def _readable(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def envelope(d: kca.Delivery) -> bytes:
-    """Kcat's -J: the headers as they are on the wire, one after another; key and payload as texts."""
-    headers: list[Any] = []
-    for wire, ours in _WIRE.items():
-        value = getattr(d, ours)
-        headers += [wire, value] if value else []
-    if d.type in _TYPES:
-        headers += ["messageType", _TYPES[d.type].capitalize()]
-    for header, value in zip(("traceparent", "tracestate"), d.trace_context, strict=True):
-        headers += [header, value] if value else []
-    for name, content in d.headers.items():
-        headers += [name, content.decode(errors="replace")]
-    told: dict[str, Any] = {"topic": d.topic, "partition": d.partition, "offset": d.offset, "tstype": "create",
-                            "ts": d.record_timestamp_ms, "broker": -1}  # fmt: skip
-    if headers:
-        told["headers"] = headers
-    told["key"] = None if d.key is None else d.key.decode(errors="replace")
-    told["payload"] = None if d.payload is None else d.payload.decode(errors="replace")
+    """Kcat's -J: the record's headers, one after another; bytes that are not UTF-8 are an object with base64."""
+    told = {
+        "topic": d.topic,
+        "partition": d.partition,
+        "offset": d.offset,
+        "tstype": "create",
+        "ts": d.record_timestamp_ms,
+        "broker": -1,
+        "headers": [part for name, value in d.record_headers for part in (name_text(name), text(value))],
+        "key": text(d.key),
+        "payload": text(d.payload),
+    }
     return _dumps(told)
 
 
@@ -116,85 +143,29 @@ def unescaped(format: str) -> str:
     return re.sub(r"\\[ntr0\\]", lambda found: _ESCAPES[found[0]], format)
 
 
-def formatted(format: str) -> Line:
+def formatted(format: str, null: bytes = b"") -> Line:
     """Kcat's -f: %s payload, %S its length, %k key, %K its length, %t topic, %p partition, %o offset, %T timestamp in
-    milliseconds, %h headers, %n the message's name, %% a percent sign.
+    milliseconds, %h headers, %n the message's name, %% a percent sign; `null` stands for a value that is not there.
     """
     pieces = re.split(r"(%[sSkKtpoThn%])", unescaped(format))
 
     def piece(token: str, d: kca.Delivery) -> bytes:
         payload, key = d.payload, d.key
         if token == "%s":
-            return payload or b""
+            return null if payload is None else payload
         if token == "%k":
-            return key or b""
+            return null if key is None else key
         if token == "%h":
-            return b",".join(name.encode() + b"=" + value for name, value in d.headers.items())
+            pairs = [(name.encode("utf-8", "surrogateescape"), value) for name, value in d.header_list]
+            return b",".join(name + b"=" + (null if value is None else value) for name, value in pairs)
         made = {"%S": -1 if payload is None else len(payload), "%K": -1 if key is None else len(key), "%t": d.topic,
                 "%p": d.partition, "%o": d.offset, "%T": d.record_timestamp_ms, "%n": d.name, "%%": "%"}  # fmt: skip
         return str(made[token]).encode()
 
+    def plain(value: bytes) -> bytes:
+        return visible(value).encode() if is_terminal() else value
+
     def line(d: kca.Delivery) -> bytes:
-        return b"".join(piece(p, d) if i % 2 else p.encode() for i, p in enumerate(pieces))
+        return b"".join(plain(piece(p, d)) if i % 2 else p.encode() for i, p in enumerate(pieces))
 
     return line
-
-
-# ---- for publishing ----
-
-
-def field(record: dict[str, Any], name: str) -> Any:
-    """A field of a line of JSON that must be a text, if it is there."""
-    value = record.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"{name} must be a text, got {json.dumps(value)}")
-    return value or None
-
-
-def _from_wire(record: dict[str, Any]) -> dict[str, Any]:
-    """A line of kcat's envelope in kca's words."""
-    pairs = record.get("headers") or []
-    headers = dict(zip(pairs[::2], pairs[1::2], strict=False))
-    made = {ours: headers.pop(wire) for wire, ours in _WIRE.items() if wire in headers}
-    kind = str(headers.pop("messageType", "")).lower()
-    made |= {name: headers.pop(name) for name in ("traceparent", "tracestate") if name in headers}
-    made.pop("channel", None)
-    if kind in TYPES:
-        made["type"] = kind
-    for name in "timestamp", "Traceparent", "Tracestate":
-        headers.pop(name, None)
-    return made | {"key": record.get("key"), "headers": headers, "payload_text": record.get("payload")}
-
-
-def message_of(line: bytes, default_name: str | None) -> dict[str, Any]:
-    """The arguments of `publish` for a line in the form of `json_line` or of `envelope`."""
-    record = json.loads(line)
-    if not isinstance(record, dict):
-        raise ValueError("it must be a JSON object with a name and a payload")
-    if isinstance(record.get("headers"), list):
-        record = _from_wire(record)
-    name = field(record, "name") or default_name
-    if not name:
-        raise ValueError('it has no "name", which each line needs when NAME is not given')
-    made: dict[str, Any] = {"message": name, "payload": payload_of(record)}
-    made["key"] = bytes_of(record.get("key"))
-    kind = field(record, "type")
-    if kind is not None and kind not in TYPES:
-        raise ValueError(f"type must be {', '.join(TYPES)}, got {kind}")
-    made["type"] = TYPES[kind] if kind else None
-    for same in "message_id", "correlation_id", "origin", "version", "reply_to":
-        made[same] = field(record, same)
-    if field(record, "traceparent"):
-        made["trace_context"] = (record["traceparent"], field(record, "tracestate"))
-    headers = record.get("headers")
-    made["headers"] = {name: bytes_of(value) for name, value in headers.items()} if headers else None
-    return made
-
-
-def payload_of(record: dict[str, Any]) -> bytes | None:
-    """The payload of a line; None when no member of the line holds one."""
-    if field(record, "payload_base64") is not None:
-        return base64.b64decode(record["payload_base64"])
-    if record.get("payload_text") is not None:
-        return str(record["payload_text"]).encode()
-    return _dumps(record["payload"]) if "payload" in record else None

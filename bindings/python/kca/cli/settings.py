@@ -7,15 +7,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 
 import kca
 
-from .output import Trouble
+from .declaring import option_named, set_options
+from .output import Trouble, Wrong
 
 CONNECTION = "cluster"
+B = TypeVar("B", kca.PublisherBuilder, kca.ConsumerBuilder)
 
 # Properties of -X that the connection has options for.
 _TLS = {"ssl.ca.location": "ca", "ssl.ca.pem": "ca", "ssl.certificate.location": "certificate",
@@ -43,6 +45,7 @@ class Settings:
 
     brokers: str
     properties: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
     verbosity: int = 0
     timeout: float = 10.0
 
@@ -75,6 +78,11 @@ class Settings:
             made.with_property(name, value)
         return made
 
+    def with_options(self, builder: B) -> B:
+        """The builder, with those of the options that it has."""
+        set_options(builder, self.options)
+        return builder
+
     def system(self, *declarations: kca.PublisherBuilder | kca.ConsumerBuilder) -> kca.System:
         """A system on the cluster, not started, which logs to stderr."""
         made = kca.System(self.connection(), *declarations)
@@ -101,7 +109,9 @@ def settings_of(
         brokers = brokers or told
     if not brokers:
         raise Trouble("which cluster? -b HOST:PORT, or the environment variable KCA_BROKERS")
-    return Settings(brokers, found, verbosity, timeout)
+    named = {name: option_named(name) for name in found}
+    options = {option: found.pop(name) for name, option in named.items() if option}
+    return Settings(brokers, found, options, verbosity, timeout)
 
 
 @contextmanager
