@@ -167,11 +167,15 @@ def test_a_message_cannot_write_to_the_terminal_of_who_reads_it(cluster: Cluster
         kca.Connection("local", cluster.address), kca.PublisherBuilder("local", "orders", required_acks=-1)
     ) as system:
         bus = system.event_bus("orders")
-        bus.publish("a", b"\x1b]0;payload\x07", key="\x1b[2Jkey", headers={"note": "\x9b31mnote"})
+        odd = {"note": "\x9b31mnote", "bytes": b"\xc3\x28", "way": "\u202egnp"}
+        bus.publish("a", b"\x1b]0;payload\x07", key="\x1b[2Jkey", headers=odd)
+        bus.publish("a", '{"x":"\x7f\x9b\u202e"}', key="\x1b[2Jkey")
         bus.flush(10000)
-    terminal = Terminal(cluster, "consume", "-t", "orders", "-c", "1", streams="in out err")
-    assert terminal.end() == 0
-    for said in "\\x1b]0;payload\\x07", "\\x1b[2Jkey", "\\x9b31mnote":
-        assert said in terminal.screen
-    for obeyed in "\x1b]0;", "\x1b[2J", "\x9b":
-        assert obeyed not in terminal.screen
+    for form in [], ["--json"], ["-J"], ["-f", r"%k %s %h\n"]:
+        terminal = Terminal(cluster, "consume", "-t", "orders", "-c", "2", *form, streams="in out err")
+        assert terminal.end() == 0
+        for obeyed in "\x1b]0;", "\x1b[2J", "\x9b", "\x7f", "\u202e", "\ufffd":
+            assert obeyed not in terminal.screen, form
+        escapes = ["\\x1b]0;payload\\x07", "\\x1b[2Jkey", "\\u009b31mnote", "\\xc3(", "\\u202egnp"]
+        assert form in (["--json"], ["-J"]) or [e for e in escapes if e not in terminal.screen] == []
+        assert "\\u007f" in terminal.screen or form

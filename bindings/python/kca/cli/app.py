@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 import kca
 
@@ -16,12 +20,28 @@ from .consume import consume
 from .dead_letters import app as dead_letters
 from .doctor import doctor
 from .endpoints import endpoints
-from .output import Trouble, say
+from .output import Trouble, Wrong, say
 from .publish import publish
 from .topics import lag, topics
 
+
+class _ReaderGone(Exception):
+    """The program that read stdout has closed it."""
+
+
+class _Commands(TyperGroup):
+    """Commands that tell a closed stdout from other failures, which typer does not."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderGone from None
+
+
 app = typer.Typer(
     name="kca",
+    cls=_Commands,
     help="Publish and read messages, and look after topics, groups and dead letters.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -59,20 +79,44 @@ def translated(arguments: Sequence[str]) -> list[str]:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs a command. Gives its exit code: 0 success, 1 failure, 2 wrong usage."""
+    """Runs a command. Gives its exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in sys.stdout, sys.stderr:
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = _code_of(arguments)
+        sys.stdout.flush()
+    except (_ReaderGone, BrokenPipeError):
+        return _without_stdout(0)
+    except OSError as e:  # it cannot be written
+        say(f"ERROR: stdout: {e.strerror}")
+        return _without_stdout(1)
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _code_of(arguments: Sequence[str]) -> int:
     try:
         app(translated(arguments), prog_name="kca")
     except SystemExit as e:
         return e.code if isinstance(e.code, int) else int(e.code is not None)
-    except BrokenPipeError:
-        return _without_stdout()
+    except _ReaderGone:
+        raise
+    except (Wrong, kca.ArgumentError) as e:
+        say(f"ERROR: {e}")
+        return 2
     except (Trouble, kca.Error, OSError, ValueError) as e:
         say(f"ERROR: {e}")
+        return 1
+    except Exception as e:  # a fault of kca's own, or of an application that it loads
+        at = traceback.extract_tb(e.__traceback__)[-1]
+        say(f"ERROR: {type(e).__name__}: {e} ({at.filename}:{at.lineno})")
         return 1
     return 0
 
 
-def _without_stdout() -> int:
-    """The program that read stdout has closed it: that is a normal end."""
+def _without_stdout(code: int) -> int:
+    """Keeps Python from writing to stdout at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return code

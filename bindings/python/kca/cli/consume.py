@@ -12,7 +12,7 @@ from rich.highlighter import JSONHighlighter
 import kca
 
 from .options import Cluster, Json, grouped
-from .output import Trouble, data, escaped, flush, put, say, shown
+from .output import Wrong, data, escaped, flush, put, say, shown
 from .reading import Plan, Reader, finish, offset_of
 from .records import Line, envelope, formatted, json_line, time_of
 from .settings import complete_topic, is_terminal
@@ -72,7 +72,7 @@ def consume(
     """  # fmt: skip
     topics = [*([topic] if topic else []), *(more or [])]
     if not topics:
-        raise Trouble("which topic? -t TOPIC")
+        raise Wrong("which topic? -t TOPIC")
     plan = Plan(topics, offset_of(offset or []), partition, group, None if name or key else count, exit_at_end)
     line = _line(as_json, as_envelope, format, delimiter, b"NULL" if null else b"")
     settings = cluster.settings()
@@ -109,7 +109,7 @@ def put_line(line: bytes, whole: bool) -> None:
 def _line(as_json: bool, as_envelope: bool, format: str | None, delimiter: str | None, null: bytes) -> Line | None:
     """Gives the function that makes a line of a message; None: messages are printed for people."""
     if sum([as_json, as_envelope, format is not None]) > 1:
-        raise Trouble("--json, -J and -f exclude each other")
+        raise Wrong("--json, -J and -f exclude each other")
     if as_envelope:
         return envelope
     if format is not None:

@@ -13,7 +13,7 @@ import kca
 from kca.asyncio import System as AsyncSystem
 
 from .options import Json, Timeout
-from .output import Trouble, data, put_json, table
+from .output import Trouble, Wrong, data, put_json, table
 from .settings import started
 
 
@@ -31,7 +31,7 @@ def endpoints(
     """Show the connections, publishers, consumers and handlers that an application declares, without starting it."""
     system = load(application)
     if start and not isinstance(system, kca.System):
-        raise Trouble(f"{application}: --start is for a kca.System, got one of kca.asyncio")
+        raise Wrong(f"{application}: --start is for a kca.System, got one of kca.asyncio")
     running = started(system, int(timeout * 1000)) if start and isinstance(system, kca.System) else nullcontext()
     with running:
         told = system.description()
@@ -45,7 +45,7 @@ def load(application: str) -> kca.System | AsyncSystem:
     """Gives the system MODULE:NAME; the module is in the working directory or installed."""
     module_name, found, name = application.partition(":")
     if not found:
-        raise Trouble(f"an application must be MODULE:NAME, such as shop.main:system; got {application}")
+        raise Wrong(f"an application must be MODULE:NAME, such as shop.main:system; got {application}")
     sys.path.insert(0, "")
     try:
         value: Any = importlib.import_module(module_name)

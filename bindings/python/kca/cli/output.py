@@ -26,9 +26,18 @@ _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 # The same in JSON, where white space between the values is no part of a text.
 _HIDDEN_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-talk = Console(stderr=True, highlight=False)
+
+
+class _Console(Console):
+    """A console that leaves it to the command what a closed stdout means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+talk = _Console(stderr=True, highlight=False)
 # A file or a pipe has no width.
-data = Console(highlight=False, width=None if sys.stdout.isatty() else 500)
+data = _Console(highlight=False, width=None if sys.stdout.isatty() else 500)
 
 
 def _escape(found: re.Match[str]) -> str:

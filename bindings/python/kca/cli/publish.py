@@ -17,7 +17,7 @@ import kca
 
 from .lines import Fields, message_of
 from .options import Cluster, Json, grouped
-from .output import Trouble, flush, put_json, say, talk
+from .output import Trouble, Wrong, flush, put_json, say, talk
 from .records import TYPES, check_json
 from .settings import Settings, complete_topic, started
 
@@ -105,12 +105,12 @@ def publish(
 def _extras(type: str | None, header: list[str] | None, correlation_id: str | None, reply_to: str | None) -> Fields:
     """The fields that the options set."""
     if type is not None and type not in TYPES:
-        raise Trouble(f"--type must be {', '.join(TYPES)}, got {type}")
+        raise Wrong(f"--type must be {', '.join(TYPES)}, got {type}")
     headers: list[tuple[str, bytes]] = []
     for pair in header or []:
         name, is_pair, value = pair.partition("=")
         if not is_pair:
-            raise Trouble(f"-H must be NAME=VALUE, got {pair}")
+            raise Wrong(f"-H must be NAME=VALUE, got {pair}")
         headers.append((name, os.fsencode(value)))
     made: Fields = {"type": TYPES[type] if type else None, "correlation_id": correlation_id, "reply_to": reply_to}
     return {name: value for name, value in (made | {"headers": headers or None}).items() if value is not None}

@@ -13,7 +13,7 @@ from typing import Any
 import kca
 
 from .. import _kca
-from .output import Trouble, say
+from .output import Wrong, say
 from .settings import CONNECTION, Settings, started
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -21,9 +21,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Offset:
-    """kcat's -o: "earliest", "latest" or None, where readers begin; an offset, below 0 counted from the end; or times to
-    begin and to stop at.
-    """
+    """kcat's -o: "earliest", "latest", None (where readers begin); an offset, below 0: from the end; or times."""
 
     word: str | None = None
     number: int | None = None
@@ -41,7 +39,7 @@ def time_ms(text: str) -> int:
         return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
     except ValueError:
         allowed = "milliseconds since 1970, an ISO time, or an age such as 90s, 15m, 2h, 7d"
-        raise Trouble(f"a time must be {allowed}; got {text}") from None
+        raise Wrong(f"a time must be {allowed}; got {text}") from None
 
 
 def offset_of(given: list[str]) -> Offset:
@@ -61,9 +59,7 @@ def offset_of(given: list[str]) -> Offset:
         elif re.fullmatch(r"-?\d+", text):
             found = Offset(number=int(text), to_ms=found.to_ms)
         else:
-            raise Trouble(
-                f"-o must be beginning, end, stored, an offset, -N from the end, s@TIME or e@TIME; got {text}"
-            )
+            raise Wrong(f"-o must be beginning, end, stored, an offset, -N from the end, s@TIME or e@TIME; got {text}")
     return found
 
 
@@ -107,7 +103,7 @@ class Reader:
 
     def __init__(self, settings: Settings, plan: Plan) -> None:
         if plan.group and (plan.partition is not None or plan.offset.number is not None):
-            raise Trouble("-G cannot be combined with -p or an offset: a group has its own partitions and offsets")
+            raise Wrong("-G cannot be combined with -p or an offset: a group has its own partitions and offsets")
         self._plan, self._settings = plan, settings
         self._wanted: set[tuple[str, int]] = set()
         self._ended: set[tuple[str, int]] = set()

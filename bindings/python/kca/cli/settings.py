@@ -14,7 +14,7 @@ import typer
 import kca
 
 from .declaring import option_named, set_options
-from .output import Trouble, Wrong
+from .output import Wrong
 
 CONNECTION = "cluster"
 B = TypeVar("B", kca.PublisherBuilder, kca.ConsumerBuilder)
@@ -67,7 +67,7 @@ class Settings:
         sasl: dict[str, Any] = {_SASL[name]: rest.pop(name) for name in list(rest) if name in _SASL}
         password = rest.pop("ssl.key.password", None)
         if protocol not in {"", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}:
-            raise Trouble(f"security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl, got {protocol}")
+            raise Wrong(f"security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl, got {protocol}")
         if "SSL" in protocol or (tls and not protocol):
             made.with_tls(tls.get("ca"), tls.get("certificate"), tls.get("key"))
         if password is not None:
@@ -99,16 +99,17 @@ def settings_of(
 ) -> Settings:
     """The settings: options win over the environment."""
     found = {name: environment[variable] for variable, name in VARIABLES.items() if environment.get(variable)}
-    for pair in [*environment.get("KCA_PROPERTIES", "").split(), *(properties or [])]:
-        name, is_pair, value = pair.partition("=")
-        if not is_pair:
-            raise Trouble(f"-X must be NAME=VALUE, got {name}")
-        found[name.strip()] = value
+    for where, pairs in ("KCA_PROPERTIES", environment.get("KCA_PROPERTIES", "").split()), ("-X", properties or []):
+        for number, pair in enumerate(pairs, 1):
+            name, is_pair, value = pair.partition("=")
+            if not is_pair:  # it may be a part of a password
+                raise Wrong(f"{where} must be NAME=VALUE, and number {number} has no =")
+            found[name.strip()] = value
     for alias in "bootstrap.servers", "metadata.broker.list":
         told = found.pop(alias, None)
         brokers = brokers or told
     if not brokers:
-        raise Trouble("which cluster? -b HOST:PORT, or the environment variable KCA_BROKERS")
+        raise Wrong("which cluster? -b HOST:PORT, or the environment variable KCA_BROKERS")
     named = {name: option_named(name) for name in found}
     options = {option: found.pop(name) for name, option in named.items() if option}
     return Settings(brokers, found, options, verbosity, timeout)

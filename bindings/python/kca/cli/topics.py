@@ -14,7 +14,7 @@ from rich.table import Table
 import kca
 
 from .options import Cluster, Json, grouped
-from .output import Trouble, data, number, put_json, say, table
+from .output import Trouble, Wrong, data, number, put_json, say, table
 from .settings import CONNECTION, Settings, complete_topic, is_terminal, started
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -118,7 +118,7 @@ def lag(
     """Show how far a group is behind in each partition. On a terminal the table is updated until Ctrl-C."""
     name = group or group_argument
     if not name:
-        raise Trouble("which group? -G GROUP")
+        raise Wrong("which group? -G GROUP")
     settings = cluster.settings()
     with started(settings.system(), settings.timeout_ms) as system:
         if as_json:
