@@ -30,8 +30,7 @@ static void put_runs(kca__offset_map_writer *w, int64_t end) {
     w->open_first = w->open_end = end;
 }
 
-/* Those from `first` to below `end`. */
-static bool add_open_run(kca__offset_map_writer *w, int64_t first, int64_t end) {
+bool kca__offset_map_add_open_run(kca__offset_map_writer *w, int64_t first, int64_t end) {
     assert(first >= w->open_end && end > first);
     for (int64_t bit = first - w->base; bit < end - w->base && bit < MOST_BITS; bit++)
         w->bits[bit / 8] &= (unsigned char)~(1u << bit % 8);
@@ -46,7 +45,7 @@ static bool add_open_run(kca__offset_map_writer *w, int64_t first, int64_t end) 
 }
 
 bool kca__offset_map_add_open(kca__offset_map_writer *w, int64_t offset) {
-    return add_open_run(w, offset, offset + 1);
+    return kca__offset_map_add_open_run(w, offset, offset + 1);
 }
 
 int64_t kca__offset_map_add_known(kca__offset_map_writer *w, int64_t end,
@@ -57,7 +56,7 @@ int64_t kca__offset_map_add_known(kca__offset_map_writer *w, int64_t end,
         if (run->end <= end)
             continue;
         if (run->first > end)
-            more = add_open_run(w, end, run->first);
+            more = kca__offset_map_add_open_run(w, end, run->first);
         end = run->end;
     }
     return end;

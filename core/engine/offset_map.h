@@ -64,6 +64,9 @@ void kca__offset_map_begin(kca__offset_map_writer *w, int64_t base);
  * further ones need not be added. */
 bool kca__offset_map_add_open(kca__offset_map_writer *w, int64_t offset);
 
+/* The same of all from `first` to below `end`. */
+bool kca__offset_map_add_open_run(kca__offset_map_writer *w, int64_t first, int64_t end);
+
 /* What `known` tells of from `end` on, where nothing has come yet, stays told; what is between is
  * open. Gives the end for kca__offset_map_finish. */
 int64_t kca__offset_map_add_known(kca__offset_map_writer *w, int64_t end,

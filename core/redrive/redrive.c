@@ -63,6 +63,12 @@ kca_error *kca__redrive_check(const kca_redrive *r) {
     return NULL;
 }
 
+const kca__option_texts *kca__redrive_allowed(const kca_redrive *r) {
+    if (r->allowed_topic.count > 0)
+        return &r->allowed_topic;
+    return r->only_topic.count > 0 ? &r->only_topic : NULL;
+}
+
 static bool has(const kca__option_texts *names, const char *name) {
     for (int i = 0; i < names->count; i++)
         if (strcmp(names->items[i], name) == 0)

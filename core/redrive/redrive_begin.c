@@ -79,23 +79,43 @@ typedef struct findings {
     rd_kafka_topic_partition_list_t *committed, *starts, *ends; /* in the order of partitions */
 } findings;
 
-/* A committed offset that the partition does not have is not used: it is of a topic that was
- * deleted and made anew, or of records that are gone. */
-static void set_limits(kca__redrive_partition *p, const findings *f, const watermarks *w) {
-    int i = p->number;
+/* The first record that is to be read, by the options. */
+static int64_t first_wanted(const kca__redrive_partition *p, const findings *f) {
     const kca_redrive *options = p->run->options;
-    int64_t committed = f->committed->elems[i].offset, start = f->starts->elems[i].offset,
-            end = f->ends->elems[i].offset;
-    p->end = options->end_time_ms >= 0 && end >= 0 && end < w->high ? end : w->high;
-    if (committed >= w->low && committed <= w->high)
-        p->next = committed;
-    else if (options->start_time_ms >= 0)
-        p->next = start >= 0 ? start : w->high;
-    else
-        p->next = w->low;
-    if (p->next > p->end)
-        p->end = p->next;
-    p->committed = -1;
+    int64_t first = 0, start = f->starts->elems[p->number].offset;
+    if (options->start_time_ms >= 0)
+        first = start >= 0 ? start : p->high;
+    if (p->number < options->start_partition)
+        first = p->high;
+    else if (p->number == options->start_partition && options->start_offset > first)
+        first = options->start_offset;
+    return first;
+}
+
+/* A committed offset beyond the partition is of a topic that was deleted and made anew. One before
+ * its beginning is of letters that are gone. */
+static kca_error *set_limits(kca__redrive_partition *p, const findings *f, const watermarks *w) {
+    const rd_kafka_topic_partition_t *committed = &f->committed->elems[p->number];
+    int64_t end = f->ends->elems[p->number].offset;
+    bool known = committed->offset >= 0 && committed->offset <= w->high;
+    int64_t base = known && committed->offset > w->low ? committed->offset : w->low;
+    p->high = w->high;
+    p->read = first_wanted(p, f);
+    if (p->read < base)
+        p->read = base;
+    if (p->read > p->high)
+        p->read = p->high;
+    p->end = p->run->options->end_time_ms >= 0 && end >= 0 && end < p->high ? end : p->high;
+    if (p->end < p->read)
+        p->end = p->read;
+    p->changed = true; /* to find out whether it may be committed */
+    if (!kca__redrive_memory_open(&p->memory, known ? committed->metadata : NULL,
+                                  known ? committed->metadata_size : 0, committed->offset, base,
+                                  p->read))
+        return kca__error_memory();
+    p->left_below = kca__redrive_memory_count_left(&p->memory, base, p->read);
+    p->run->progress->records += kca__redrive_memory_count_left(&p->memory, p->read, p->end);
+    return NULL;
 }
 
 static kca_error *find_limits(kca__redrive_run *run, const findings *f) {
@@ -103,11 +123,11 @@ static kca_error *find_limits(kca__redrive_run *run, const findings *f) {
     for (int i = 0; i < run->partition_count && !e; i++) {
         char what[300];
         watermarks w = {run->options->topic, i, 0, 0};
-        run->partitions[i] = (kca__redrive_partition){.run = run, .number = i};
+        kca__redrive_partition *p = &run->partitions[i];
         snprintf(what, sizeof what, "topic %s[%d]", run->options->topic, i);
         e = kca__redrive_ask(run, ask_watermarks, &w, what, run->deadline);
         if (!e)
-            set_limits(&run->partitions[i], f, &w);
+            e = set_limits(p, f, &w);
     }
     return e;
 }
@@ -135,10 +155,9 @@ static kca_error *assign(kca__redrive_run *run) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(run->partition_count);
     for (int i = 0; i < run->partition_count; i++) {
         kca__redrive_partition *p = &run->partitions[i];
-        p->read = p->next;
-        p->finished = p->next >= p->end;
+        p->finished = p->read >= p->end;
         if (!p->finished)
-            rd_kafka_topic_partition_list_add(list, run->options->topic, i)->offset = p->next;
+            rd_kafka_topic_partition_list_add(list, run->options->topic, i)->offset = p->read;
     }
     rd_kafka_resp_err_t err = rd_kafka_assign(run->reader->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
@@ -161,6 +180,11 @@ kca_error *kca__redrive_source_open(kca__redrive_run *run) {
     if (!run->partitions)
         return kca__error_memory();
     run->partition_count = count;
+    for (int i = 0; i < count; i++) {
+        kca__redrive_partition *p = &run->partitions[i];
+        *p = (kca__redrive_partition){.run = run, .number = i, .not_listed = -1};
+        p->listed = cJSON_CreateArray();
+    }
     e = find(run);
     return e ? e : assign(run);
 }

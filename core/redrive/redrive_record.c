@@ -35,13 +35,33 @@ static int count_redrives(const kca__dead_letter *d) {
     return times < MOST_REDRIVES ? (int)times : MOST_REDRIVES;
 }
 
+static bool is_internal(const char *topic) {
+    return strncmp(topic, KCA__INTERNAL_TOPIC, strlen(KCA__INTERNAL_TOPIC)) == 0;
+}
+
 /* The topic that the message goes to; NULL: the letter names none, or no valid one. */
 static const char *target_of(const kca_redrive *options, const kca__dead_letter *d) {
     if (options->to_topic)
         return options->to_topic;
     kca_error *wrong = kca__option_check_topic(d->topic);
     kca__error_free(wrong);
-    return wrong || strcmp(d->topic, options->topic) == 0 ? NULL : d->topic;
+    return wrong || is_internal(d->topic) || strcmp(d->topic, options->topic) == 0 ? NULL
+                                                                                   : d->topic;
+}
+
+/* Anybody who writes into a topic can write a payload, or a header that another library leaves as
+ * it is. What our own consumers write they take out of the failed record first. */
+static bool is_allowed(const kca_redrive *options, const kca__dead_letter_reading *reading,
+                       const char *target) {
+    const kca__option_texts *allowed = kca__redrive_allowed(options);
+    if (options->to_topic)
+        return true;
+    if (!allowed)
+        return reading->is_ours;
+    for (int i = 0; i < allowed->count; i++)
+        if (strcmp(allowed->items[i], target) == 0)
+            return true;
+    return false;
 }
 
 static kca__redrive_outcome judge(const kca_redrive *options, const kca__redrive_letter *letter,
@@ -52,7 +72,9 @@ static kca__redrive_outcome judge(const kca_redrive *options, const kca__redrive
         return KCA__LEFT_OUT;
     if (letter->redrives >= options->max_redrives)
         return KCA__GUARDED;
-    return target ? KCA__REDRIVEN : KCA__UNKNOWN_TARGET;
+    if (!target)
+        return KCA__UNKNOWN_TARGET;
+    return is_allowed(options, &letter->reading, target) ? KCA__REDRIVEN : KCA__NOT_ALLOWED;
 }
 
 /* About the size of the record that will be published, with 100 bytes for the record itself and 4
@@ -92,12 +114,24 @@ static kca_error *decide(kca__redrive_letter *letter) {
     letter->redrives = count_redrives(d);
     letter->outcome = judge(run->options, letter, target);
     letter->bytes = count_bytes(d);
-    return letter->outcome == KCA__REDRIVEN ? kca__redrive_target_find(&letter->target, run, target)
-                                            : NULL;
+    if (letter->outcome != KCA__REDRIVEN)
+        return NULL;
+    kca_error *e = kca__redrive_target_find(&letter->target, run, target);
+    if (!e) {
+        letter->outcome = letter->target->outcome;
+        letter->cause = letter->target->cause;
+    }
+    return e;
 }
 
 void kca__redrive_take(kca__redrive_partition *p, rd_kafka_message_t *record) {
     kca__redrive_run *run = p->run;
+    if (kca__redrive_memory_knows(&p->memory, record->offset)) {
+        p->follows_known = true;
+        p->read = record->offset + 1;
+        rd_kafka_message_destroy(record);
+        return;
+    }
     kca__redrive_letter *letter = calloc(1, sizeof *letter);
     if (!letter) {
         rd_kafka_message_destroy(record);
@@ -112,8 +146,8 @@ void kca__redrive_take(kca__redrive_partition *p, rd_kafka_message_t *record) {
         kca__redrive_fail(run, e);
         return;
     }
-    letter->settled = !letter->target || run->options->dry_run;
-    kca__redrive_report_list(&run->report, letter);
+    letter->settled = letter->outcome != KCA__REDRIVEN || run->options->dry_run;
+    kca__redrive_report_list(letter);
     kca__redrive_source_add(letter);
     kca__redrive_source_advance(p);
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 enum {
-    MOST_LETTERS = 1000, /* of a round; as many may be published twice after a crash */
     MOST_BYTES = 16 * 1024 * 1024,
     WAIT_MS = 50,
     LONGEST_RESERVE_MS = 2000, /* of the caller's time, kept for the last answers and the commit */
@@ -29,13 +28,24 @@ static bool may_read(const kca__redrive_run *run, int64_t until) {
 static void read_round(kca__redrive_run *run, int64_t until) {
     kca__redrive_partition *p;
     bool came = true;
-    while ((came || run->letters == 0) && run->letters < MOST_LETTERS && run->bytes < MOST_BYTES &&
-           may_read(run, until)) {
+    while ((came || run->letters == 0) && run->letters < KCA__REDRIVE_LETTERS &&
+           run->bytes < MOST_BYTES && may_read(run, until)) {
         rd_kafka_message_t *m = kca__redrive_source_read(run, WAIT_MS, &p);
         came = m != NULL;
         if (m)
             kca__redrive_take(p, m);
     }
+    for (int i = 0; i < run->partition_count; i++)
+        kca__redrive_source_advance(&run->partitions[i]);
+    kca__redrive_source_fit(run);
+}
+
+static void tell_progress(kca__redrive_run *run) {
+    int64_t read = 0;
+    for (int i = 0; i < KCA__REDRIVE_OUTCOMES; i++)
+        read += run->report.counts[i];
+    run->progress->read = read;
+    run->progress->redriven = run->report.counts[KCA__REDRIVEN];
 }
 
 /* Works round by round until the end, or until the time is over or something fails. Letters that
@@ -44,6 +54,7 @@ static void work(kca__redrive_run *run, int64_t until, int64_t answered) {
     while (may_read(run, until)) {
         read_round(run, until);
         kca__redrive_target_publish(run, answered);
+        tell_progress(run);
         if (!run->options->dry_run && may_read(run, until))
             kca__redrive_fail(run, kca__redrive_source_commit(run, answered));
     }
@@ -78,7 +89,7 @@ static kca_error *failed(kca__redrive_run *run, kca_error *e, kca_error *not_com
 
 static bool is_done(const kca__redrive_run *run) {
     int most = run->options->max_messages;
-    return kca__redrive_source_remaining(run) == 0 ||
+    return kca__redrive_source_is_complete(run) ||
            (most > 0 && run->report.counts[KCA__REDRIVEN] >= most);
 }
 
@@ -97,6 +108,20 @@ static kca_error *end(kca__redrive_run *run) {
     return e ? failed(run, e, not_committed) : NULL;
 }
 
+/* When no message can go, it is not begun. */
+static kca_error *find_to_topic(kca__redrive_run *run) {
+    kca__redrive_topic *topic;
+    const char *name = run->options->to_topic;
+    kca_error *e = kca__redrive_target_find(&topic, run, name);
+    if (e || topic->outcome == KCA__REDRIVEN)
+        return e;
+    if (topic->outcome == KCA__MISSING_TARGET)
+        return kca__redrive_error(run, KCA_ERROR_NOT_FOUND, topic->cause,
+                                  "topic %s: it does not exist", name);
+    return kca__redrive_error(run, KCA_ERROR_AUTHORIZATION, topic->cause, "topic %s: %s", name,
+                              rd_kafka_err2str(topic->cause));
+}
+
 /* Commits before it publishes: a run that is not allowed to commit must not publish. */
 static kca_error *begin(kca__redrive_run *run) {
     kca_error *e = kca__redrive_source_open(run);
@@ -104,10 +129,8 @@ static kca_error *begin(kca__redrive_run *run) {
         e = kca__redrive_source_commit(run, run->deadline);
     if (!e)
         e = kca__redrive_target_open(run);
-    if (!e && run->options->to_topic) {
-        const kca__redrive_topic *topic;
-        e = kca__redrive_target_find(&topic, run, run->options->to_topic);
-    }
+    if (!e && run->options->to_topic)
+        e = find_to_topic(run);
     return e;
 }
 
@@ -116,11 +139,13 @@ static int64_t earlier(int64_t deadline, int ms) {
 }
 
 kca_error *kca__redrive_do(char **out, const kca_redrive *r, kca_connection *c, kca__log *log,
-                           const atomic_bool *closing, int timeout_ms) {
+                           kca__redrive_progress *progress, const atomic_bool *closing,
+                           int timeout_ms) {
     int reserve = timeout_ms / 4 < LONGEST_RESERVE_MS ? timeout_ms / 4 : LONGEST_RESERVE_MS;
     kca__redrive_run run = {.options = r,
                             .connection = c,
                             .log = log,
+                            .progress = progress,
                             .closing = closing,
                             .deadline = kca__clock_deadline(timeout_ms)};
     snprintf(run.who, sizeof run.who, "redrive %s", r->topic);

@@ -2,6 +2,7 @@
 #include "redrive/redrive_run.h"
 
 #include "base/error.h"
+#include "inbound/offsets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@ void kca__redrive_source_add(kca__redrive_letter *letter) {
     kca__redrive_partition *p = letter->partition;
     kca__list_add(&p->letters, &letter->link);
     p->read = letter->record->offset + 1;
+    letter->follows_known = p->follows_known;
+    p->follows_known = false;
     p->run->letters++;
     p->run->chosen += letter->outcome == KCA__REDRIVEN;
     p->run->bytes += letter->bytes;
@@ -25,13 +28,27 @@ static void remove_first(kca__redrive_partition *p) {
     kca__redrive_letter_free(letter);
 }
 
+static bool remember(kca__redrive_partition *p, const kca__redrive_letter *letter) {
+    kca__redrive_memory *m = &p->memory;
+    p->changed = true;
+    if (letter->follows_known)
+        kca__redrive_memory_pass(m);
+    if (letter->outcome == KCA__NOT_DEAD_LETTER)
+        return kca__redrive_memory_ignore(m, letter->record->offset);
+    if (letter->outcome != KCA__REDRIVEN && !p->run->options->give_up_others)
+        return kca__redrive_memory_leave(m, letter->record->offset);
+    kca__redrive_memory_pass(m);
+    return true;
+}
+
 void kca__redrive_source_advance(kca__redrive_partition *p) {
     kca__redrive_letter *first;
     while ((first = kca__list_first(&p->letters)) && first->settled) {
-        kca__redrive_report_count(&p->run->report, first);
+        kca__redrive_report_count(first);
+        if (!p->run->options->dry_run && !remember(p, first))
+            kca__redrive_fail(p->run, kca__error_memory());
         remove_first(p);
     }
-    p->next = first ? first->record->offset : p->read;
 }
 
 bool kca__redrive_source_is_finished(const kca__redrive_run *run) {
@@ -41,17 +58,41 @@ bool kca__redrive_source_is_finished(const kca__redrive_run *run) {
     return true;
 }
 
+bool kca__redrive_source_is_complete(const kca__redrive_run *run) {
+    for (int i = 0; i < run->partition_count; i++)
+        if (run->partitions[i].read < run->partitions[i].end ||
+            run->partitions[i].letters.count > 0)
+            return false;
+    return true;
+}
+
+bool kca__redrive_source_is_full(const kca__redrive_run *run) {
+    for (int i = 0; i < run->partition_count; i++)
+        if (run->partitions[i].full)
+            return true;
+    return false;
+}
+
 int64_t kca__redrive_source_remaining(const kca__redrive_run *run) {
     int64_t remaining = 0;
-    for (int i = 0; i < run->partition_count; i++)
-        remaining += run->partitions[i].end - run->partitions[i].next;
+    for (int i = 0; i < KCA__REDRIVE_OUTCOMES && !run->options->give_up_others; i++)
+        if (i != KCA__REDRIVEN && i != KCA__NOT_DEAD_LETTER)
+            remaining += run->report.counts[i];
+    for (int i = 0; i < run->partition_count; i++) {
+        const kca__redrive_partition *p = &run->partitions[i];
+        remaining += p->left_below + p->letters.count +
+                     kca__redrive_memory_count_left(&p->memory, p->read, p->high);
+    }
     return remaining;
 }
 
 void kca__redrive_source_close(kca__redrive_run *run) {
-    for (int i = 0; i < run->partition_count; i++)
+    for (int i = 0; i < run->partition_count; i++) {
         while (run->partitions[i].letters.count > 0)
             remove_first(&run->partitions[i]);
+        kca__redrive_memory_close(&run->partitions[i].memory);
+        cJSON_Delete(run->partitions[i].listed);
+    }
     free(run->partitions);
     if (run->reader)
         rd_kafka_assign(run->reader->rk, NULL);
@@ -66,9 +107,10 @@ static void finish(kca__redrive_partition *p, int64_t offset) {
     p->finished = true;
     if (offset > p->end)
         offset = p->end;
-    if (p->read < offset)
+    if (p->read < offset) {
         p->read = offset;
-    kca__redrive_source_advance(p);
+        p->changed = true;
+    }
 }
 
 static void take_error(kca__redrive_run *run, kca__redrive_partition *p,
@@ -101,23 +143,91 @@ rd_kafka_message_t *kca__redrive_source_read(kca__redrive_run *run, int timeout_
     return NULL;
 }
 
+/* ---- memory ---- */
+
+/* Whether the letter is not done; `before`: that of the one before it. `chosen`: letters that are
+ * to be published are taken for done. */
+static bool is_left(const kca__redrive_letter *l, bool before, bool chosen) {
+    if (l->outcome == KCA__NOT_DEAD_LETTER)
+        return before && !l->follows_known;
+    if (l->outcome == KCA__REDRIVEN)
+        return !l->settled && !chosen;
+    return !l->partition->run->options->give_up_others;
+}
+
+/* The runs of letters that are read and left. Gives their number. */
+static int collect_left(kca__offset_run out[KCA__REDRIVE_LETTERS], const kca__redrive_partition *p,
+                        bool chosen) {
+    int count = 0;
+    bool before = false;
+    const kca__redrive_letter *l = kca__list_first(&p->letters);
+    for (; l; l = kca__list_next(&l->link)) {
+        bool left = is_left(l, before, chosen);
+        if (left && before && !l->follows_known)
+            out[count - 1].end = l->record->offset + 1;
+        else if (left)
+            out[count++] = (kca__offset_run){l->record->offset, l->record->offset + 1};
+        before = left;
+    }
+    return count;
+}
+
+static int64_t write_memory(const kca__redrive_partition *p, bool chosen, int64_t *base,
+                            char text[KCA__OFFSET_MAP_SIZE]) {
+    kca__offset_run left[KCA__REDRIVE_LETTERS];
+    int count = collect_left(left, p, chosen);
+    return kca__redrive_memory_write(&p->memory, left, count, p->read, base, text);
+}
+
+/* Drops the letters from this offset on. */
+static void cut(kca__redrive_partition *p, int64_t from) {
+    kca__list all = p->letters;
+    p->letters = (kca__list){0};
+    for (kca__redrive_letter *l; (l = kca__list_take(&all));) {
+        if (l->record->offset < from) {
+            kca__list_add(&p->letters, &l->link);
+            continue;
+        }
+        if (l->record->offset < p->read)
+            p->read = l->record->offset;
+        p->run->letters--;
+        p->run->chosen -= l->outcome == KCA__REDRIVEN;
+        p->run->bytes -= l->bytes;
+        kca__redrive_letter_free(l);
+    }
+    p->finished = p->full = true;
+}
+
+void kca__redrive_source_fit(kca__redrive_run *run) {
+    char text[KCA__OFFSET_MAP_SIZE];
+    int64_t base;
+    for (int i = 0; i < run->partition_count && !run->options->dry_run; i++) {
+        kca__redrive_partition *p = &run->partitions[i];
+        int64_t told = p->letters.count > 0 ? write_memory(p, true, &base, text) : p->read;
+        if (told < p->read)
+            cut(p, told);
+    }
+}
+
 /* ---- commits ---- */
 
 kca_error *kca__redrive_source_commit(kca__redrive_run *run, int64_t deadline) {
-    char what[400];
+    char what[400], text[KCA__OFFSET_MAP_SIZE];
     kca_error *e = NULL;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(run->partition_count);
     for (int i = 0; i < run->partition_count; i++) {
         kca__redrive_partition *p = &run->partitions[i];
-        if (p->next != p->committed)
-            rd_kafka_topic_partition_list_add(list, run->options->topic, p->number)->offset =
-                p->next;
+        int64_t base;
+        if (!p->changed)
+            continue;
+        write_memory(p, false, &base, text);
+        kca__offsets_add(list, run->options->topic, p->number, base, text);
     }
     snprintf(what, sizeof what, "committing as group %s", run->options->group_id);
     if (list->cnt > 0)
         e = kca__redrive_ask(run, kca__ask_commit, list, what, deadline);
     for (int i = 0; i < list->cnt && !e; i++)
-        run->partitions[list->elems[i].partition].committed = list->elems[i].offset;
+        run->partitions[list->elems[i].partition].changed = false;
     rd_kafka_topic_partition_list_destroy(list);
     return e;
 }

@@ -13,17 +13,43 @@
 enum {
     SLICE_MS = 100,
     DROP_MS = 1000,
+    PARTS = 8,                /* of a batch that is refused */
     MOST_BATCH_BYTES = 900000 /* below a broker's message.max.bytes, 1048588 unless changed */
 };
 
-/* ---- reports ---- */
+/* ---- answers ---- */
 
-static void not_stored(kca__redrive_run *run, const kca__redrive_letter *letter,
+/* Whether the cluster has refused this message, and stored nothing of it. Another error is one of
+ * the producer or the network: nothing is known of the message then, or of those behind it. */
+static bool is_refusal(rd_kafka_resp_err_t err) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void not_stored(kca__redrive_run *run, kca__redrive_letter *letter,
                        rd_kafka_resp_err_t err) {
-    if (run->refusal)
+    if (is_refusal(err)) {
+        letter->cause = err;
         return;
-    run->cause = err;
-    run->refusal =
+    }
+    if (run->trouble)
+        return;
+    run->trouble =
         kca__redrive_error(run, kca__error_code_of_record(err, KCA_ERROR_NOT_STORED), err,
                            "%s[%d] offset %lld is not stored in topic %s: %s", run->options->topic,
                            letter->partition->number, (long long)letter->record->offset,
@@ -97,7 +123,7 @@ void kca__redrive_target_close(kca__redrive_run *run) {
 
 /* ---- topics ---- */
 
-static kca_error *add_topic(const kca__redrive_topic **out, kca__redrive_run *run, const char *name,
+static kca_error *add_topic(kca__redrive_topic **out, kca__redrive_run *run, const char *name,
                             int partitions) {
     kca__redrive_topic *t = calloc(1, sizeof *t);
     if (!t || !(t->name = kca__text_copy(name))) {
@@ -105,23 +131,40 @@ static kca_error *add_topic(const kca__redrive_topic **out, kca__redrive_run *ru
         return kca__error_memory();
     }
     t->partitions = partitions;
+    t->outcome = KCA__REDRIVEN;
     t->next = run->topics;
     run->topics = t;
     *out = t;
-    if (run->writer && !(t->handle = rd_kafka_topic_new(run->writer->rk, name, NULL)))
+    if (run->writer && partitions > 0 &&
+        !(t->handle = rd_kafka_topic_new(run->writer->rk, name, NULL)))
         return kca__redrive_error(run, KCA_ERROR_BROKER, rd_kafka_last_error(), "topic %s: %s",
                                   name, rd_kafka_err2str(rd_kafka_last_error()));
     return NULL;
 }
 
-kca_error *kca__redrive_target_find(const kca__redrive_topic **out, kca__redrive_run *run,
+/* A topic that the cluster does not show: its letters are passed by. Takes `e`, and gives it back
+ * when it says nothing of the topic. */
+static kca_error *add_hidden(kca__redrive_topic **out, kca__redrive_run *run, const char *name,
+                             kca_error *e) {
+    if (e->code == KCA_ERROR_TIMEOUT || e->code == KCA_ERROR_STOPPED || !e->rdkafka_code)
+        return e;
+    kca_error *memory = add_topic(out, run, name, 0);
+    if (!memory) {
+        (*out)->outcome = e->code == KCA_ERROR_NOT_FOUND ? KCA__MISSING_TARGET : KCA__REFUSED;
+        (*out)->cause = (rd_kafka_resp_err_t)e->rdkafka_code;
+    }
+    kca__error_free(e);
+    return memory;
+}
+
+kca_error *kca__redrive_target_find(kca__redrive_topic **out, kca__redrive_run *run,
                                     const char *name) {
     for (*out = run->topics; *out; *out = (*out)->next)
         if (strcmp((*out)->name, name) == 0)
             return NULL;
     int partitions;
     kca_error *e = kca__redrive_count_partitions(run, name, &partitions);
-    return e ? e : add_topic(out, run, name, partitions);
+    return e ? add_hidden(out, run, name, e) : add_topic(out, run, name, partitions);
 }
 
 /* ---- messages ---- */
@@ -183,50 +226,79 @@ static void flush(kca__redrive_run *run, int64_t deadline) {
 }
 
 static bool may_go_on(const kca__redrive_run *run, int64_t deadline) {
-    return !run->refusal && kca__clock_left_ms(deadline) != 0 && !atomic_load(run->closing);
+    return !run->trouble && kca__clock_left_ms(deadline) != 0 && !atomic_load(run->closing);
 }
 
-/* Publishes batch by batch, until one is not stored as a whole. */
+/* Passes it by. The topic's others, too, when nothing may be written there. */
+static void refuse(kca__redrive_run *run, kca__redrive_letter *letter) {
+    if (letter->cause == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        letter->target->outcome = KCA__REFUSED;
+        letter->target->cause = letter->cause;
+    }
+    letter->outcome = KCA__REFUSED;
+    letter->settled = true;
+    run->chosen--;
+}
+
+/* Moves the letters that were refused to the beginning. Gives their number. */
+static int gather_refused(kca__redrive_letter **letters, int count) {
+    int refused = 0;
+    for (int i = 0; i < count; i++)
+        if (!letters[i]->settled && letters[i]->cause)
+            letters[refused++] = letters[i];
+    return refused;
+}
+
+/* Publishes them together. A broker refuses a batch as a whole, because of one of its messages, or
+ * because together they are larger than the topic allows; it has stored none of them then. So those
+ * that are refused are tried again in smaller parts, down to single ones. */
+static void publish_together(kca__redrive_run *run, kca__redrive_letter **letters, int count,
+                             int64_t deadline) {
+    if (!may_go_on(run, deadline))
+        return;
+    for (int i = 0; i < count; i++) {
+        letters[i]->cause = letters[i]->target->cause;
+        if (!letters[i]->cause)
+            hand_over(run, letters[i]);
+    }
+    flush(run, deadline);
+    int refused = gather_refused(letters, count);
+    if (count == 1 && refused == 1)
+        refuse(run, letters[0]);
+    int step = (refused + PARTS - 1) / PARTS;
+    for (int i = 0; count > 1 && i < refused; i += step)
+        publish_together(run, letters + i, refused - i < step ? refused - i : step, deadline);
+}
+
+/* Publishes batch by batch. */
 static void publish(kca__redrive_run *run, int64_t deadline) {
+    kca__redrive_letter *letters[KCA__REDRIVE_LETTERS];
+    int count = 0;
     size_t bytes = 0;
     for (int i = 0; i < run->partition_count; i++) {
         kca__redrive_letter *l = kca__list_first(&run->partitions[i].letters);
         for (; l; l = kca__list_next(&l->link)) {
             if (l->settled)
                 continue;
-            if (run->under_way > 0 && (run->singly || bytes + l->bytes > MOST_BATCH_BYTES)) {
-                flush(run, deadline);
+            if (count > 0 && bytes + l->bytes > MOST_BATCH_BYTES) {
+                publish_together(run, letters, count, deadline);
+                count = 0;
                 bytes = 0;
             }
-            if (!may_go_on(run, deadline))
-                return;
-            hand_over(run, l);
+            letters[count++] = l;
             bytes += l->bytes;
         }
     }
-    flush(run, deadline);
-}
-
-/* Whether to try again with single messages. A broker refuses a batch as a whole, because of one of
- * its messages, or because together they are larger than the topic allows; it has stored none of
- * them then. */
-static bool may_go_singly(const kca__redrive_run *run) {
-    return run->refusal && !run->singly && run->cause > 0 &&
-           run->refusal->code != KCA_ERROR_AUTHORIZATION;
+    if (count > 0)
+        publish_together(run, letters, count, deadline);
 }
 
 void kca__redrive_target_publish(kca__redrive_run *run, int64_t deadline) {
     if (!run->writer)
         return;
     publish(run, deadline);
-    if (may_go_singly(run)) {
-        kca__error_free(run->refusal);
-        run->refusal = NULL;
-        run->singly = true;
-        publish(run, deadline);
-    }
     for (int i = 0; i < run->partition_count; i++)
         kca__redrive_source_advance(&run->partitions[i]);
-    kca__redrive_fail(run, run->refusal);
-    run->refusal = NULL;
+    kca__redrive_fail(run, run->trouble);
+    run->trouble = NULL;
 }

@@ -200,6 +200,17 @@ static void add_handlers(cJSON *list, const kca__handlers *h) {
         cJSON_AddItemToArray(list, cJSON_CreateString("*"));
 }
 
+static void add_redrive(cJSON *list, kca__redrive_visit *visit) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, o);
+    cJSON_AddStringToObject(o, "topic", visit->options->topic);
+    cJSON_AddStringToObject(o, "group", visit->options->group_id);
+    cJSON_AddBoolToObject(o, "dry_run", visit->options->dry_run);
+    cJSON_AddNumberToObject(o, "records", (double)visit->progress.records);
+    cJSON_AddNumberToObject(o, "read", (double)visit->progress.read);
+    cJSON_AddNumberToObject(o, "redriven", (double)visit->progress.redriven);
+}
+
 /* Steady: it neither starts nor shuts down meanwhile. */
 static cJSON *endpoints_locked(kca__system *s, bool steady) {
     cJSON *root = cJSON_CreateObject();
@@ -216,6 +227,9 @@ static cJSON *endpoints_locked(kca__system *s, bool steady) {
     for (int i = 0; i < s->consumer_count; i++)
         add_consumer(list, s->consumers[i], steady);
     add_handlers(cJSON_AddArrayToObject(root, "handlers"), &s->handlers);
+    list = cJSON_AddArrayToObject(root, "redrives");
+    for (kca__redrive_visit *v = kca__list_first(&s->redrives); v; v = kca__list_next(&v->link))
+        add_redrive(list, v);
     return root;
 }
 

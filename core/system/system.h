@@ -26,6 +26,13 @@ enum { KCA__EVENT_TYPES = 8 };
 
 #define KCA__SYSTEM_CALL (INT64_C(1) << 32)
 
+/* A redrive that runs, for `describe`. */
+typedef struct kca__redrive_visit {
+    kca__link link;
+    const kca_redrive *options;
+    kca__redrive_progress progress;
+} kca__redrive_visit;
+
 typedef struct kca__system {
     _Atomic(int64_t) users; /* handles, and calls by KCA__SYSTEM_CALL each */
     atomic_int holders;
@@ -52,6 +59,7 @@ typedef struct kca__system {
 
     bool open;                  /* visits to the clusters may begin; under `lock` */
     int visits;                 /* redrives and questions that run; under `lock` */
+    kca__list redrives;         /* those that run; under `lock` */
     atomic_bool closing;        /* visits are to end soon */
     pthread_cond_t visits_done; /* the last visit has ended */
 } kca__system;

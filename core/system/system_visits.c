@@ -57,6 +57,22 @@ static void visit_end(kca__system *s) {
     kca__system_release(s);
 }
 
+static void show_redrive(kca__system *s, kca__redrive_visit *visit) {
+    pthread_mutex_lock(&s->lock);
+    kca__list_add(&s->redrives, &visit->link);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void hide_redrive(kca__system *s, kca__redrive_visit *visit) {
+    pthread_mutex_lock(&s->lock);
+    for (int i = s->redrives.count; i > 0; i--) {
+        kca__redrive_visit *other = kca__list_take(&s->redrives);
+        if (other != visit)
+            kca__list_add(&s->redrives, &other->link);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
 kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r, int timeout_ms) {
     kca_connection *connection = NULL;
     kca_redrive *copy = NULL; /* the application may free its own when it is asked meanwhile */
@@ -66,7 +82,11 @@ kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r,
     if (!e)
         e = visit_begin(&connection, s, "redrive ", r->topic, r->connection);
     if (!e) {
-        e = kca__redrive_do(out, copy, connection, &s->log, &s->closing, timeout_ms);
+        kca__redrive_visit visit = {.options = copy};
+        show_redrive(s, &visit);
+        e = kca__redrive_do(out, copy, connection, &s->log, &visit.progress, &s->closing,
+                            timeout_ms);
+        hide_redrive(s, &visit);
         visit_end(s);
     }
     kca__redrive_free(copy);

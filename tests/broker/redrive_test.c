@@ -142,6 +142,13 @@ static void must_have_come_back(const char *topic) {
     records_free(all, count);
 }
 
+/* Spring's headers alone do not say where a message may go. */
+static kca_redrive *redrive_to(const char *topic, const char *dead) {
+    kca_redrive *r = redrive_of(dead);
+    kca_redrive_with_allowed_topic(r, topic);
+    return r;
+}
+
 static void come_back(const char *format) {
     failing f;
     runner r;
@@ -149,7 +156,7 @@ static void come_back(const char *format) {
     write_originals(f.c.topic);
     must_have_letters(&f, ORIGINALS);
     atomic_store(&f.fails, 0);
-    cJSON *report = redrive(f.c.system, redrive_of(f.dead));
+    cJSON *report = redrive(f.c.system, redrive_to(f.c.topic, f.dead));
     must_report(report, (numbers){.redriven = ORIGINALS});
     assert_int_equal(number_in(cJSON_GetObjectItemCaseSensitive(report, "by_topic"), f.c.topic),
                      ORIGINALS);
@@ -162,7 +169,7 @@ static void come_back(const char *format) {
     cJSON_Delete(report);
     must_be_handled(f.c.recorder, 2 * ORIGINALS, COME_MS);
     must_have_come_back(f.c.topic);
-    must_redrive(f.c.system, redrive_of(f.dead), (numbers){0}); /* they are done with */
+    must_redrive(f.c.system, redrive_of(f.dead), (numbers){0}); /* they are done */
     end_failing(&f, &r);
 }
 
@@ -194,10 +201,12 @@ static void loop(const char *format) {
     raw_writer_close(w);
     must_become(has_come, &f, COME_MS, "it comes");
     for (int round = 1; round <= 4; round++) {
-        kca_redrive *again = redrive_of(f.dead);
+        kca_redrive *again = redrive_to(f.c.topic, f.dead);
         kca_redrive_with_max_redrives(again, 3);
         must_have_letters(&f, round > 3 ? 4 : round);
-        must_redrive(f.c.system, again, (numbers){.redriven = round <= 3, .guarded = round > 3});
+        must_redrive(
+            f.c.system, again,
+            (numbers){.redriven = round <= 3, .guarded = round > 3, .remaining = round > 3});
     }
     must_become(has_count, &(amount){f.c.topic, PARTITIONS, 4}, COME_MS, "three redrives");
     int count;
@@ -282,7 +291,7 @@ static void test_what_one_call_left_the_next_one_does_and_each_exactly_once(void
     kca_system *s = bare_system();
     kca_redrive *some = redrive_of(dead);
     kca_redrive_with_max_messages(some, 123);
-    must_redrive(s, some, (numbers){.redriven = 123, .remaining = 377});
+    must_redrive(s, some, (numbers){.redriven = 123, .remaining = 377, .stopped = true});
     assert_int_equal(topic_count(topic, PARTITIONS), 123);
     must_redrive(s, redrive_of(dead), (numbers){.redriven = 377});
     must_have_each_once(topic, PARTITIONS, 500);
@@ -294,37 +303,231 @@ static void test_what_one_call_left_the_next_one_does_and_each_exactly_once(void
     finish(s);
 }
 
-static void test_filters_leave_out_what_they_do_not_name(void **state) {
+static void test_what_a_filter_left_out_stays_redrivable(void **state) {
     const char *topic, *dead, *other = unique("other");
     make_topics(&topic, &dead);
     topic_create(other, 1);
     raw_writer *w = raw_writer_open(NULL);
     const char *const errors[] = {"Late", "Early", "Wrong"};
-    for (int i = 0; i < 30; i++)
+    for (int i = 0; i < 30; i++) {
+        char value[40];
+        snprintf(value, sizeof value, "{\"id\":%d}", i);
         write_letter(w, dead,
                      (letter){.topic = i < 15 ? topic : other,
                               .error = errors[i % 3],
-                              .value = "{}",
+                              .value = value,
                               .to = i % 2});
+    }
     raw_writer_close(w);
     kca_system *s = bare_system();
     kca_redrive *r = redrive_of(dead);
-    kca_redrive_with_group_id(r, unique("group"));
     kca_redrive_with_only_topic(r, topic);
     kca_redrive_with_only_error(r, "Late");
     kca_redrive_with_only_error(r, "Wrong");
-    must_redrive(s, r, (numbers){.redriven = 10, .left_out = 20});
+    must_redrive(s, r, (numbers){.redriven = 10, .left_out = 20, .remaining = 20});
     r = redrive_of(dead);
-    kca_redrive_with_only_topic(r, topic);
-    kca_redrive_with_only_topic(r, other);
     kca_redrive_with_only_error(r, "Early");
-    must_redrive(s, r, (numbers){.redriven = 10, .left_out = 20});
+    must_redrive(s, r, (numbers){.redriven = 10, .left_out = 10, .remaining = 10});
+    r = redrive_of(dead);
+    kca_redrive_with_only_error(r, "Early");
+    must_redrive(s, r, (numbers){.left_out = 10, .remaining = 10});
+    must_redrive(s, redrive_of(dead), (numbers){.redriven = 10});
+    must_redrive(s, redrive_of(dead), (numbers){0});
     assert_int_equal(topic_count(topic, PARTITIONS), 15);
-    assert_int_equal(topic_count(other, 1), 5);
+    assert_int_equal(topic_count(other, 1), 15);
+    int *times = times_of_ids(topic, PARTITIONS, 30);
+    for (int id = 0; id < 15; id++)
+        assert_int_equal(times[id], 1);
+    free(times);
     finish(s);
 }
 
-static void test_times_bound_what_is_read_and_a_later_call_goes_on(void **state) {
+static void test_what_is_given_up_is_not_offered_again(void **state) {
+    const char *topic, *dead;
+    make_topics(&topic, &dead);
+    raw_writer *w = raw_writer_open(NULL);
+    for (int i = 0; i < 10; i++)
+        write_letter(
+            w, dead,
+            (letter){.topic = topic, .error = i % 2 ? "Late" : "Wrong", .value = "{}", .to = 0});
+    raw_writer_close(w);
+    kca_system *s = bare_system();
+    kca_redrive *r = redrive_of(dead);
+    kca_redrive_with_only_error(r, "Late");
+    kca_redrive_with_give_up_others(r, 1);
+    must_redrive(s, r, (numbers){.redriven = 5, .left_out = 5});
+    must_redrive(s, redrive_of(dead), (numbers){0});
+    assert_int_equal(topic_count(topic, PARTITIONS), 5);
+    finish(s);
+}
+
+/* ---- where messages may go ---- */
+
+typedef struct hop {
+    const char *name, *value;
+} hop;
+
+static void write_marked(const char *dead, const char *value, const hop *headers, int count) {
+    const char *pairs[8][2];
+    raw_writer *w = raw_writer_open(NULL);
+    for (int i = 0; i < count; i++) {
+        pairs[i][0] = headers[i].name;
+        pairs[i][1] = headers[i].value;
+    }
+    raw_write_headers(w, dead, "k", value, (const char *const(*)[2])pairs, count);
+    raw_writer_close(w);
+}
+
+/* Letters that name a topic in Gomes' envelope, in other libraries' headers, and in ours beside
+ * such: who could write the failed message could write that. One is really ours. */
+static void write_letters_of_strangers(const char *dead, const char *topic) {
+    char envelope[300];
+    snprintf(envelope, sizeof envelope,
+             "{\"ReasonError\":\"bad\",\"Payload\":{},\"Headers\":{\"channelName\":\"%s\"}}",
+             topic);
+    write_marked(dead, envelope, (const hop[]){{"channelName", dead}}, 1);
+    write_marked(dead, "{}", (const hop[]){{"__connect.errors.topic", topic}}, 1);
+    write_marked(dead, "{}", (const hop[]){{"kafka_original-topic", topic}}, 1);
+    write_marked(dead, "{}",
+                 (const hop[]){{"reason_poisoned", "bad"},
+                               {"topic_poisoned", "orders"},
+                               {"kca-dead-letter-topic", topic}},
+                 3);
+    write_marked(dead, "{}", (const hop[]){{"kca-dead-letter-topic", topic}}, 1);
+}
+
+static void test_a_topic_that_a_stranger_names_is_used_only_when_it_is_allowed(void **state) {
+    const char *topic, *dead;
+    make_topics(&topic, &dead);
+    write_letters_of_strangers(dead, topic);
+    kca_system *s = bare_system();
+    cJSON *report = redrive(s, redrive_of(dead));
+    must_report(report, (numbers){.redriven = 1, .not_allowed = 4, .remaining = 4});
+    assert_int_equal(number_in(cJSON_GetObjectItem(report, "not_allowed_by_topic"), topic), 4);
+    cJSON_Delete(report);
+    must_redrive(s, redrive_to("elsewhere", dead), (numbers){.not_allowed = 4, .remaining = 4});
+    assert_int_equal(topic_count(topic, PARTITIONS), 1);
+    must_redrive(s, redrive_to(topic, dead), (numbers){.redriven = 4});
+    kca_redrive *r = redrive_of(dead);
+    kca_redrive_with_group_id(r, unique("group"));
+    kca_redrive_with_only_topic(r, topic);
+    must_redrive(s, r, (numbers){.redriven = 5});
+    r = redrive_of(dead);
+    kca_redrive_with_group_id(r, unique("group"));
+    kca_redrive_with_to_topic(r, topic);
+    must_redrive(s, r, (numbers){.redriven = 5});
+    r = redrive_to("elsewhere", dead); /* ours are not excepted when topics are named */
+    kca_redrive_with_group_id(r, unique("group"));
+    must_redrive(s, r, (numbers){.not_allowed = 5, .remaining = 5});
+    finish(s);
+}
+
+static int trouble_of(const cJSON *report, const char *topic, const char *why) {
+    char text[400];
+    snprintf(text, sizeof text, "topic %s: %s", topic, why);
+    return number_in(cJSON_GetObjectItem(report, "troubles"), text);
+}
+
+static void test_letters_that_cannot_go_are_passed_by_and_told_and_the_others_go(void **state) {
+    const char *topic, *dead, *gone = unique("gone");
+    make_topics(&topic, &dead);
+    const char *const targets[] = {"__consumer_offsets", gone,  "__transaction_state", topic,
+                                   "../../etc/passwd",   topic, "\x1b[31mx",           dead};
+    for (int i = 0; i < 8; i++)
+        write_marked(dead, "{}", (const hop[]){{"kca-dead-letter-topic", targets[i]}}, 1);
+    write_marked(
+        dead, "{}",
+        (const hop[]){{"kca-dead-letter-topic", topic}, {"kca-redrives", "999999999999999999999"}},
+        2);
+    kca_system *s = bare_system();
+    for (int i = 0; i < 2; i++) {
+        cJSON *report = redrive(s, redrive_of(dead));
+        must_report(report, (numbers){.redriven = i ? 0 : 2,
+                                      .guarded = 1,
+                                      .unknown_target = 5,
+                                      .missing_target = 1,
+                                      .remaining = 7});
+        assert_int_equal(trouble_of(report, gone, "it does not exist"), 1);
+        assert_int_equal(
+            trouble_of(report, "__consumer_offsets", "the name is internal or not valid"), 1);
+        assert_int_equal(trouble_of(report, " [31mx", "the name is internal or not valid"), 1);
+        assert_int_equal(trouble_of(report, dead, "it is the one that is read"), 1);
+        cJSON_Delete(report);
+    }
+    assert_int_equal(topic_count(topic, PARTITIONS), 2);
+    topic_create(gone, 1);
+    must_redrive(s, redrive_of(dead),
+                 (numbers){.redriven = 1, .guarded = 1, .unknown_target = 5, .remaining = 6});
+    finish(s);
+}
+
+/* ---- pages ---- */
+
+static void must_list(kca_system *s, const char *dead, int partition, int from, int count,
+                      int next_partition, int next_offset) {
+    kca_redrive *r = redrive_of(dead);
+    kca_redrive_with_dry_run(r, 1);
+    kca_redrive_with_start_partition(r, partition);
+    kca_redrive_with_start_offset(r, from);
+    kca_redrive_with_max_listed(r, 4);
+    cJSON *report = redrive(s, r), *messages = cJSON_GetObjectItem(report, "messages");
+    const cJSON *next = cJSON_GetObjectItem(report, "next");
+    assert_int_equal(cJSON_GetArraySize(messages), count);
+    for (int i = 0; i < count; i++) {
+        const cJSON *message = cJSON_GetArrayItem(messages, i);
+        if (number_in(message, "partition") != partition) {
+            partition++;
+            from = 0;
+        }
+        assert_int_equal(number_in(message, "partition"), partition);
+        assert_int_equal(number_in(message, "offset"), from++);
+    }
+    assert_int_equal(cJSON_IsNull(next), next_partition < 0);
+    if (next_partition >= 0) {
+        assert_int_equal(number_in(next, "partition"), next_partition);
+        assert_int_equal(number_in(next, "offset"), next_offset);
+    }
+    cJSON_Delete(report);
+}
+
+static void test_letters_are_listed_page_by_page(void **state) {
+    const char *topic, *dead;
+    make_topics(&topic, &dead);
+    fill_with_letters(dead, 2, topic, 13); /* 7 and 6 */
+    kca_system *s = bare_system();
+    must_list(s, dead, 0, 0, 4, 0, 4);
+    must_list(s, dead, 0, 4, 4, 1, 1);
+    must_list(s, dead, 1, 1, 4, 1, 5);
+    must_list(s, dead, 1, 5, 1, -1, -1);
+    kca_redrive *r = redrive_of(dead);
+    kca_redrive_with_start_partition(r, 1);
+    kca_redrive_with_start_offset(r, 4);
+    must_redrive(s, r, (numbers){.redriven = 2, .remaining = 11});
+    must_redrive(s, redrive_of(dead), (numbers){.redriven = 11});
+    must_have_each_once(topic, PARTITIONS, 13);
+    finish(s);
+}
+
+static void test_a_listed_letter_can_have_the_whole_record(void **state) {
+    const char *topic, *dead;
+    make_topics(&topic, &dead);
+    write_marked(dead, "{\"id\":1}",
+                 (const hop[]){{"tenant", "acme"}, {"kca-dead-letter-topic", topic}}, 2);
+    kca_system *s = bare_system();
+    kca_redrive *r = redrive_of(dead);
+    kca_redrive_with_dry_run(r, 1);
+    kca_redrive_with_list_records(r, 1);
+    cJSON *report = redrive(s, r);
+    char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(
+        cJSON_GetArrayItem(cJSON_GetObjectItem(report, "messages"), 0), "record"));
+    assert_string_equal(text, "{\"key\":\"aw==\",\"value\":\"eyJpZCI6MX0=\",\"headers\":[["
+                              "\"dGVuYW50\",\"YWNtZQ==\"]]}");
+    free(text);
+    cJSON_Delete(report);
+    finish(s);
+}
+
+static void test_times_bound_what_is_read_and_a_later_call_does_the_rest(void **state) {
     const int64_t then = 1767225600000;
     const char *topic, *dead;
     make_topics(&topic, &dead);
@@ -341,20 +544,21 @@ static void test_times_bound_what_is_read_and_a_later_call_goes_on(void **state)
     kca_redrive *r = redrive_of(dead);
     kca_redrive_with_start_time_ms(r, then + 10000);
     kca_redrive_with_end_time_ms(r, then + 30000);
-    must_redrive(s, r, (numbers){.redriven = 20});
+    must_redrive(s, r, (numbers){.redriven = 20, .remaining = 20});
     int *times = times_of_ids(topic, PARTITIONS, 40);
     for (int id = 0; id < 40; id++)
         assert_int_equal(times[id], id >= 10 && id < 30);
     free(times);
-    must_redrive(s, redrive_of(dead), (numbers){.redriven = 10});
+    must_redrive(s, redrive_of(dead), (numbers){.redriven = 20});
+    must_have_each_once(topic, PARTITIONS, 40);
     r = redrive_of(dead);
     kca_redrive_with_group_id(r, unique("group"));
     kca_redrive_with_end_time_ms(r, then);
-    must_redrive(s, r, (numbers){0});
+    must_redrive(s, r, (numbers){.remaining = 40});
     r = redrive_of(dead);
     kca_redrive_with_group_id(r, unique("group"));
     kca_redrive_with_start_time_ms(r, then + 40000);
-    must_redrive(s, r, (numbers){0});
+    must_redrive(s, r, (numbers){.remaining = 40});
     finish(s);
 }
 
@@ -415,7 +619,7 @@ static void test_letters_of_gomes_go_to_the_topic_that_is_named(void **state) {
     kca_system *s = bare_system();
     kca_redrive *r = redrive_of(dead);
     kca_redrive_with_group_id(r, unique("group"));
-    must_redrive(s, r, (numbers){.unknown_target = letters});
+    must_redrive(s, r, (numbers){.unknown_target = letters, .remaining = letters});
     r = redrive_of(dead);
     kca_redrive_with_to_topic(r, topic);
     cJSON *report = redrive(s, r);
@@ -448,8 +652,9 @@ static void test_records_that_are_no_dead_letters_are_passed(void **state) {
     raw_write(w, dead, 0, NULL, NULL, "{\"Payload\":1}");
     raw_writer_close(w);
     kca_system *s = bare_system();
-    must_redrive(s, redrive_of(dead),
-                 (numbers){.redriven = 1, .not_dead_letters = 3, .unknown_target = 2});
+    must_redrive(
+        s, redrive_of(dead),
+        (numbers){.redriven = 1, .not_dead_letters = 3, .unknown_target = 2, .remaining = 2});
     assert_int_equal(topic_count(topic, PARTITIONS), 1);
     assert_int_equal(topic_count(dead, 2), 6);
     finish(s);
@@ -504,8 +709,13 @@ int main(void) {
         cmocka_unit_test(test_the_loop_guard_counts_through_gomes_dead_letters),
         cmocka_unit_test(test_a_dry_run_changes_nothing_and_tells_the_same_numbers),
         cmocka_unit_test(test_what_one_call_left_the_next_one_does_and_each_exactly_once),
-        cmocka_unit_test(test_filters_leave_out_what_they_do_not_name),
-        cmocka_unit_test(test_times_bound_what_is_read_and_a_later_call_goes_on),
+        cmocka_unit_test(test_what_a_filter_left_out_stays_redrivable),
+        cmocka_unit_test(test_what_is_given_up_is_not_offered_again),
+        cmocka_unit_test(test_a_topic_that_a_stranger_names_is_used_only_when_it_is_allowed),
+        cmocka_unit_test(test_letters_that_cannot_go_are_passed_by_and_told_and_the_others_go),
+        cmocka_unit_test(test_letters_are_listed_page_by_page),
+        cmocka_unit_test(test_a_listed_letter_can_have_the_whole_record),
+        cmocka_unit_test(test_times_bound_what_is_read_and_a_later_call_does_the_rest),
         cmocka_unit_test(test_a_partition_that_is_no_more_is_replaced_by_the_keys),
         cmocka_unit_test(test_letters_of_gomes_go_to_the_topic_that_is_named),
         cmocka_unit_test(test_records_that_are_no_dead_letters_are_passed),

@@ -50,7 +50,9 @@ static inline const char *text_in(const cJSON *o, const char *name) {
 }
 
 typedef struct numbers {
-    int redriven, left_out, guarded, not_dead_letters, unknown_target, remaining;
+    int redriven, left_out, guarded, not_dead_letters, unknown_target, not_allowed, missing_target,
+        refused, remaining;
+    bool stopped; /* before all was read */
 } numbers;
 
 /* Each of the report's numbers is as wanted. */
@@ -60,11 +62,15 @@ static inline void must_report(const cJSON *report, numbers wanted) {
     assert_int_equal(number_in(report, "guarded"), wanted.guarded);
     assert_int_equal(number_in(report, "not_dead_letters"), wanted.not_dead_letters);
     assert_int_equal(number_in(report, "unknown_target"), wanted.unknown_target);
+    assert_int_equal(number_in(report, "not_allowed"), wanted.not_allowed);
+    assert_int_equal(number_in(report, "missing_target"), wanted.missing_target);
+    assert_int_equal(number_in(report, "refused"), wanted.refused);
     assert_int_equal(number_in(report, "remaining"), wanted.remaining);
     assert_int_equal(number_in(report, "read"), wanted.redriven + wanted.left_out + wanted.guarded +
                                                     wanted.not_dead_letters +
-                                                    wanted.unknown_target);
-    assert_int_equal(truth_in(report, "complete"), wanted.remaining == 0);
+                                                    wanted.unknown_target + wanted.not_allowed +
+                                                    wanted.missing_target + wanted.refused);
+    assert_int_equal(truth_in(report, "complete"), !wanted.stopped);
 }
 
 /* Runs it, frees it; only the numbers matter. */

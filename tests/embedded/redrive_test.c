@@ -54,13 +54,16 @@ static void test_what_failed_is_handled_after_a_redrive(void **state) {
     publish_things(bus, 0, COUNT, 7, 0);
     must_become(all_are_dead, s, COME_MS, "all are dead letters");
     atomic_store(&fails, 0);
-    must_tell(s, redrive_of(dead, 1), "\"complete\":true,\"read\":20,\"redriven\":20");
+    must_tell(s, redrive_of(dead, 1),
+              "\"complete\":true,\"group_is_full\":false,\"read\":20,\"redriven\":20");
     assert_int_equal(came(r), COUNT);
-    must_tell(s, redrive_of(dead, 0), "\"complete\":true,\"read\":20,\"redriven\":20");
+    must_tell(s, redrive_of(dead, 0),
+              "\"complete\":true,\"group_is_full\":false,\"read\":20,\"redriven\":20");
     must_be_handled(r, 2 * COUNT, COME_MS);
     for (int id = 0; id < COUNT; id++)
         assert_int_equal(times_seen(r, id), 2);
-    must_tell(s, redrive_of(dead, 0), "\"complete\":true,\"read\":0,\"redriven\":0");
+    must_tell(s, redrive_of(dead, 0),
+              "\"complete\":true,\"group_is_full\":false,\"read\":0,\"redriven\":0");
     runner_stop(&run);
     kca_consumer_free(c);
     kca_bus_free(bus);

@@ -483,12 +483,18 @@ class RedriveBuilder(Declared):
         *,
         group_id: str | None = None,
         to_topic: str | None = None,
+        allowed_topic: str | list[str] | None = None,
         max_messages: int | None = None,
         start_time_ms: int | None = None,
         end_time_ms: int | None = None,
+        start_partition: int | None = None,
+        start_offset: int | None = None,
         only_topic: str | list[str] | None = None,
         only_error: str | list[str] | None = None,
         max_redrives: int | None = None,
+        give_up_others: bool | None = None,
+        max_listed: int | None = None,
+        list_records: bool | None = None,
         dry_run: bool | None = None,
     ) -> None:
         given = locals()
@@ -496,18 +502,30 @@ class RedriveBuilder(Declared):
         take(self, given, _kca.kca_redrive_error)
 
     def with_group_id(self, group_id: str) -> RedriveBuilder:
-        """The group that remembers on the broker how far the redrive came; default "<topic>.redrive". It has no
-        members, so two redrives of one group must not run at once. Letters that were left out or left alone count as
-        read: to use other filters, begin again under another group.
+        """The group that remembers on the broker which letters are done; default "<topic>.redrive". All others stay
+        redrivable: those that a filter left out, that were passed by, or that came while it ran. It has no members, so
+        two redrives of one group must not run at once. Its memory is the commit's offset and metadata: in each
+        partition it tells apart at least 23900 offsets behind the first letter that is left, and any number when done
+        and left ones come in long runs. When there is no more room, the run ends there, and the report says
+        "group_is_full"; see `with_give_up_others`.
         """
         _kca.kca_redrive_with_group_id(self._handle, group_id)
         return self
 
     def with_to_topic(self, topic: str) -> RedriveBuilder:
         """Publishes to this topic, partitioned by key; default: the topic that each letter came from. Letters written
-        by Gomes itself do not name one.
+        by Gomes itself do not name one reliably. Not a topic "__...", which are the cluster's own.
         """
         _kca.kca_redrive_with_to_topic(self._handle, topic)
+        return self
+
+    def with_allowed_topic(self, topic: str) -> RedriveBuilder:
+        """Messages may go to this topic, and only to topics that are named so; repeatable. Default: to those of
+        `with_only_topic`, if there are any; else to those that letters in a format of kca's own name in their headers.
+        A topic that is named in a payload (Gomes'), or in a header of another library, which anybody may have written,
+        is never used unless it was allowed; such letters are passed by as "not_allowed". to_topic is always allowed.
+        """
+        _kca.kca_redrive_with_allowed_topic(self._handle, topic)
         return self
 
     def with_max_messages(self, messages: int) -> RedriveBuilder:
@@ -520,8 +538,7 @@ class RedriveBuilder(Declared):
     def with_start_time_ms(self, ms_since_1970: int) -> RedriveBuilder:
         """Only dead letters that were written at or after the start time and before the end time, by the records'
         timestamps in milliseconds since 1970; 0 to 253402300799999 (the end of the year 9999), default: all. Reading
-        stops at the first record that is not before the end time, so that a later call may take it. A group that has
-        come further than the start time goes on where it is. Not with the embedded broker.
+        stops at the first record that is not before the end time. Not with the embedded broker.
         """
         _kca.kca_redrive_with_start_time_ms(self._handle, ms_since_1970)
         return self
@@ -529,10 +546,23 @@ class RedriveBuilder(Declared):
     def with_end_time_ms(self, ms_since_1970: int) -> RedriveBuilder:
         """Only dead letters that were written at or after the start time and before the end time, by the records'
         timestamps in milliseconds since 1970; 0 to 253402300799999 (the end of the year 9999), default: all. Reading
-        stops at the first record that is not before the end time, so that a later call may take it. A group that has
-        come further than the start time goes on where it is. Not with the embedded broker.
+        stops at the first record that is not before the end time. Not with the embedded broker.
         """
         _kca.kca_redrive_with_end_time_ms(self._handle, ms_since_1970)
+        return self
+
+    def with_start_partition(self, partition: int) -> RedriveBuilder:
+        """Only dead letters at this place or behind it: of this partition of the dead-letter topic from this offset on,
+        and of all higher partitions; 0 to 2147483647 and 0 to 999999999999999, default 0 and 0: all.
+        """
+        _kca.kca_redrive_with_start_partition(self._handle, partition)
+        return self
+
+    def with_start_offset(self, offset: int) -> RedriveBuilder:
+        """Only dead letters at this place or behind it: of this partition of the dead-letter topic from this offset on,
+        and of all higher partitions; 0 to 2147483647 and 0 to 999999999999999, default 0 and 0: all.
+        """
+        _kca.kca_redrive_with_start_offset(self._handle, offset)
         return self
 
     def with_only_topic(self, topic: str) -> RedriveBuilder:
@@ -541,8 +571,9 @@ class RedriveBuilder(Declared):
         return self
 
     def with_only_error(self, error_name: str) -> RedriveBuilder:
-        """Only dead letters with this error name (in Python the name of the exception's class; Spring's: the
-        exception's class); repeatable. Default: with any. Letters written by Gomes itself have no error name.
+        """Only dead letters with this error name (in Python the name of the exception's class; Spring's: the class of
+        the cause, else of the exception); repeatable. Default: with any. Letters written by Gomes itself have no error
+        name.
         """
         _kca.kca_redrive_with_only_error(self._handle, error_name)
         return self
@@ -552,6 +583,23 @@ class RedriveBuilder(Declared):
         kca-redrives counts; it stays on the message when that is dead-lettered again.
         """
         _kca.kca_redrive_with_max_redrives(self._handle, redrives)
+        return self
+
+    def with_give_up_others(self, give_up: bool) -> RedriveBuilder:
+        """True: letters that are left out, or passed by, count as done, too: this group will not offer them again.
+        False (default).
+        """
+        _kca.kca_redrive_with_give_up_others(self._handle, give_up)
+        return self
+
+    def with_max_listed(self, messages: int) -> RedriveBuilder:
+        """The most "messages" in the report; 0 to 1000000, default 100."""
+        _kca.kca_redrive_with_max_listed(self._handle, messages)
+        return self
+
+    def with_list_records(self, list_records: bool) -> RedriveBuilder:
+        """True: each of the report's "messages" has the failed record, as "record". False (default)."""
+        _kca.kca_redrive_with_list_records(self._handle, list_records)
         return self
 
     def with_dry_run(self, dry_run: bool) -> RedriveBuilder:

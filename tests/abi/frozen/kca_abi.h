@@ -610,6 +610,9 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * those of the failed that are tried again, or took too long; "dead_lettered", "skipped": what became of those that
  * failed for good; "finished_before": not handed out, because they were finished before a restart; "held", "out",
  * "waiting": deliveries that it has now, that the application has of these, and that wait for a retry or dead letter.
+ *
+ * In JSON, "redrives" are those that run now: "topic", "group", "dry_run", how many "records" it has to read, and how
+ * many are "read" and "redriven".
  */
 kca_error *kca_system_describe(kca_system *s, int format, char **out);
 
@@ -891,8 +894,9 @@ kca_error *kca_consumer_seek_to_time(kca_consumer *c, const char *topic, int par
 
 /*
  * Redrive: publishes dead letters again to where they came from. It reads the dead-letter topic `topic` over the
- * connection named `connection`, in every format of kca_consumer_builder_with_dead_letter_format and as Gomes itself
- * writes them. It publishes to topics of that cluster.
+ * connection named `connection`, in every format of kca_consumer_builder_with_dead_letter_format, as Gomes itself writes
+ * them, and those of Spring (plain, @RetryableTopic, Spring Cloud Stream), Kafka Connect, Kafka Streams, SmallRye,
+ * Karafka, Dekaf, Watermill and MassTransit. It publishes to topics of that cluster.
  */
 kca_error *kca_redrive_new(kca_redrive **out, const char *connection, const char *topic);
 void kca_redrive_free(kca_redrive *r);
@@ -901,15 +905,26 @@ void kca_redrive_free(kca_redrive *r);
 const kca_error *kca_redrive_error(const kca_redrive *r);
 
 /*
- * The group that remembers on the broker how far the redrive came; default "<topic>.redrive". It has no members, so two
- * redrives of one group must not run at once. Letters that were left out or left alone count as read: to use other
- * filters, begin again under another group.
+ * The group that remembers on the broker which letters are done; default "<topic>.redrive". All others stay redrivable:
+ * those that a filter left out, that were passed by, or that came while it ran. It has no members, so two redrives of
+ * one group must not run at once. Its memory is the commit's offset and metadata: in each partition it tells apart at
+ * least 23900 offsets behind the first letter that is left, and any number when done and left ones come in long runs.
+ * When there is no more room, the run ends there, and the report says "group_is_full"; see
+ * kca_redrive_with_give_up_others.
  */
 void kca_redrive_with_group_id(kca_redrive *r, const char *group_id);
 
 /* Publishes to this topic, partitioned by key; default: the topic that each letter came from. Letters written by Gomes
- * itself do not name one. */
+ * itself do not name one reliably. Not a topic "__...", which are the cluster's own. */
 void kca_redrive_with_to_topic(kca_redrive *r, const char *topic);
+
+/*
+ * Messages may go to this topic, and only to topics that are named so; repeatable. Default: to those of
+ * kca_redrive_with_only_topic, if there are any; else to those that letters in a format of kca's own name in their
+ * headers. A topic that is named in a payload (Gomes'), or in a header of another library, which anybody may have
+ * written, is never used unless it was allowed; such letters are passed by as "not_allowed". to_topic is always allowed.
+ */
+void kca_redrive_with_allowed_topic(kca_redrive *r, const char *topic);
 
 /* Most messages to publish in one call; 0 to 2147483647, default 0: all up to the topic's end as it is at the call. */
 void kca_redrive_with_max_messages(kca_redrive *r, int messages);
@@ -917,17 +932,21 @@ void kca_redrive_with_max_messages(kca_redrive *r, int messages);
 /*
  * Only dead letters that were written at or after the start time and before the end time, by the records' timestamps in
  * milliseconds since 1970; 0 to 253402300799999 (the end of the year 9999), default: all. Reading stops at the first
- * record that is not before the end time, so that a later call may take it. A group that has come further than the
- * start time goes on where it is. Not with the embedded broker.
+ * record that is not before the end time. Not with the embedded broker.
  */
 void kca_redrive_with_start_time_ms(kca_redrive *r, int64_t ms_since_1970);
 void kca_redrive_with_end_time_ms(kca_redrive *r, int64_t ms_since_1970);
 
+/* Only dead letters at this place or behind it: of this partition of the dead-letter topic from this offset on, and of
+ * all higher partitions; 0 to 2147483647 and 0 to 999999999999999, default 0 and 0: all. */
+void kca_redrive_with_start_partition(kca_redrive *r, int partition);
+void kca_redrive_with_start_offset(kca_redrive *r, int64_t offset);
+
 /* Only dead letters that came from this topic; repeatable. Default: from any. */
 void kca_redrive_with_only_topic(kca_redrive *r, const char *topic);
 
-/* Only dead letters with this error name (kca_delivery_explain; Spring's: the exception's class); repeatable. Default:
- * with any. Letters written by Gomes itself have no error name. */
+/* Only dead letters with this error name (kca_delivery_explain; Spring's: the class of the cause, else of the
+ * exception); repeatable. Default: with any. Letters written by Gomes itself have no error name. */
 void kca_redrive_with_only_error(kca_redrive *r, const char *error_name);
 
 /*
@@ -936,30 +955,48 @@ void kca_redrive_with_only_error(kca_redrive *r, const char *error_name);
  */
 void kca_redrive_with_max_redrives(kca_redrive *r, int redrives);
 
+/* 1: letters that are left out, or passed by, count as done, too: this group will not offer them again. 0 (default). */
+void kca_redrive_with_give_up_others(kca_redrive *r, int give_up);
+
+/* The most "messages" in the report; 0 to 1000000, default 100. */
+void kca_redrive_with_max_listed(kca_redrive *r, int messages);
+
+/* 1: each of the report's "messages" has the failed record, as "record". 0 (default). */
+void kca_redrive_with_list_records(kca_redrive *r, int list_records);
+
 /* 1 (default): publishes and commits nothing, and the report says what would happen. 0: does it. */
 void kca_redrive_with_dry_run(kca_redrive *r, int dry_run);
 
 /*
- * Runs the redrive; the system must be started. It reads from the group's offset (else the start time, else the
- * beginning) to the topic's end as it is at the call. Each message is published with its key, value and headers as they
- * were, and kca-redrives, as a new record of its topic and partition (by key if that partition is gone), with acks of
- * all in-sync replicas and idempotence. The group's offset follows what the broker has confirmed, so nothing is skipped
- * when the process dies; messages that were published but not committed by then, 1000 at most, are published once more.
- * Records that are not dead letters, are left out by a filter, were redriven max_redrives times, or name no topic, stay
- * in the dead-letter topic and are only counted.
+ * Runs the redrive; the system must be started. It reads what its group has not done yet, to the topic's end as it is at
+ * the call. Each message is published with its key, value and headers as they were, and kca-redrives, as a new record of
+ * its topic and partition (by key if that partition is gone), with acks of all in-sync replicas and idempotence. The
+ * group learns what the broker has confirmed, so nothing is skipped when the process dies; messages that were published
+ * but not committed by then, 1000 at most, are published once more.
  *
- * The run ends with an error when the broker does not take a message or a message's topic does not exist (the error
- * says which message, and how far the run came), and at a shutdown (KCA_ERROR_STOPPED). What is done is committed, and
- * the next call goes on from there. When the time is over the run ends in that way too, but without an error: the
- * report says complete false. At most two seconds of the time are kept for the last commit.
+ * A letter that cannot go is passed by, and the others go: "left_out" by a filter; "guarded": redriven max_redrives
+ * times; "not_dead_letters"; "unknown_target": it names no topic, or an internal or invalid one; "not_allowed", see
+ * kca_redrive_with_allowed_topic; "missing_target": its topic does not exist, and is not created; "refused" by the
+ * broker. The report counts them, and "troubles" says why. A topic of kca_redrive_with_to_topic that does not exist is an
+ * error.
  *
- * `out`: the report, a JSON object, freed with kca_string_free. "remaining": records before the end that are not read;
- * "complete": there are none; "read" = "redriven" + "left_out" + "guarded" (redriven too often) + "not_dead_letters" +
- * "unknown_target" (name no topic); "by_topic", "by_error": the redriven by the topic they came from ("": not known)
- * and by error name, the first 100 of each, the others under "(others)"; "messages": the first 100 that were not left
- * out, each "partition", "offset", the original "topic", "original_partition", "original_offset", "key", and
- * "error_name", "error_text", "attempts", "redrives" (before this one), "redriven". Unknown values are null, texts are
- * shortened to 1000 bytes. "dry_run", "topic" and "group" repeat what was asked for.
+ * The run ends with an error when the cluster does not say what became of a message (the error says which message, and
+ * how far the run came), and at a shutdown (KCA_ERROR_STOPPED). What is done is committed, and the next call goes on
+ * from there. When the time is over the run ends in that way too, but without an error: the report says complete false.
+ * At most two seconds of the time are kept for the last commit. While it runs, kca_system_describe tells how far it is.
+ *
+ * `out`: the report, a JSON object, freed with kca_string_free. "complete": all up to the end was read; "remaining":
+ * letters, and records that were not read, that a later redrive of the group can take; "read": the sum of "redriven" and
+ * the counts above; "by_topic", "by_error", "by_target": the redriven by the topic they came from ("": not known), by
+ * error name, and by the topic they went to; "not_allowed_by_topic"; "troubles": how often each text; of all these
+ * the first 100, the others under "(others)". "messages": those that were not left out, in the order of partition and
+ * offset, up to max_listed, each "partition", "offset", "format" (whose: "kca", "gomes", "spring", "spring-retry",
+ * "spring-cloud-stream", "kafka-connect", "kafka-streams", "smallrye", "smallrye-retry", "karafka", "dekaf",
+ * "watermill", "masstransit"), the original "topic", "original_partition", "original_offset", "key", and "error_name",
+ * "error_text", "attempts", "redrives" (before this one), "outcome" (one of the counts' names), "redriven", "trouble",
+ * and with list_records "record": "key", "value" and "headers", a list of [name, value], all of them in base64 or null.
+ * "next": "partition" and "offset" of the first that was not listed. Unknown values are null, texts are shortened to 1000
+ * bytes. "dry_run", "topic" and "group" repeat what was asked for.
  */
 kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_ms, char **out);
 
