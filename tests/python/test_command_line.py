@@ -125,6 +125,14 @@ def test_lines_are_payloads_with_keys(cluster: Cluster, tmp_path: Path) -> None:
     assert said == 'orders orderCreated b={"n":2} 7\n'
 
 
+def test_a_partition_can_be_written_to(cluster: Cluster) -> None:
+    cluster.run("publish", "-t", "orders", "-p", "2", "thing", "1", "-k", "k3")
+    cluster.run("-P", "-t", "orders", "-p", "1", given=cluster.run("consume", "-t", "orders", "-e"))
+    cluster.run("publish", "-t", "orders", "-p", "3", given='{"name":"thing","payload":1}')
+    assert sorted(line["partition"] for line in cluster.lines("consume", "-t", "orders", "-e")) == [1, 2, 3]
+    assert "has 4 partitions" in cluster.ended("publish", "-t", "orders", "-p", "4", "thing", "1").stderr
+
+
 def test_a_wrong_line_is_named_and_what_came_before_is_stored(cluster: Cluster) -> None:
     ended = cluster.ended("publish", "-t", "orders", "thing", given='{"n":1}\n{"n":\n')
     assert ended.returncode == 1
@@ -175,7 +183,19 @@ def test_who_only_looks_leaves_no_trace_and_a_group_commits_what_was_shown(ten: 
     assert "lag 6" in ten.run("lag", "-G", "shop", "-t", "orders")
 
 
-def test_following_ends_well_with_an_interrupt(ten: Cluster) -> None:
+def test_the_lag_counts_what_a_group_has_not_begun(cluster: Cluster) -> None:
+    dead_letters(cluster)  # the group commits in partition 0, only
+    cluster.run("publish", "-t", "orders", "-p", "1", "orderCreated", given="{}\n" * 3)
+    for start, expected in ("earliest", 3), ("latest", 0):
+        told = json.loads(cluster.run("lag", "shop", "--json", "-X", f"auto.offset.reset={start}"))
+        assert {(row["partition"], row["committed"]) for row in told["partitions"]} == {
+            (0, 2), (1, None), (2, None), (3, None),
+        }  # fmt: skip
+        assert (told["lag"], [row["lag"] for row in told["partitions"]]) == (expected, [0, expected, 0, 0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_following_ends_well_with_an_interrupt(ten: Cluster, number: int) -> None:
     command = [sys.executable, "-m", "kca.cli", "consume", "-t", "orders"]
     with subprocess.Popen(command, env=ten.environment(), text=True, stdout=-1, stderr=-1) as follower:
         assert follower.stdout
@@ -183,7 +203,7 @@ def test_following_ends_well_with_an_interrupt(ten: Cluster) -> None:
             follower.stdout.readline()
         ten.system.event_bus("orders").publish("thing", {"n": 10}, key="k")
         assert json.loads(follower.stdout.readline())["payload"] == {"n": 10}
-        follower.send_signal(signal.SIGINT)
+        follower.send_signal(number)
         out, errors = follower.communicate(timeout=SECONDS)
     assert (follower.returncode, out) == (0, "")
     assert "messages of orders" in errors

@@ -58,6 +58,22 @@ def test_a_group_goes_on_where_it_was_and_its_lag_is_told(topic: str) -> None:
     assert {row["topic"] for row in lag["partitions"]} == {topic}
 
 
+def test_a_terminated_member_commits_what_it_has_written_and_leaves(topic: str) -> None:
+    group = f"{topic}.group"
+    run("publish", "-t", topic, "thing", "-k", "k", given=f'{{"x":"{"x" * 3000}"}}\n' * 300)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KCA_")}
+    command = [sys.executable, "-m", "kca.cli", "consume", "-G", group, topic]
+    with subprocess.Popen(command, env=kept | {"KCA_BROKERS": BROKER}, stdout=-1, stderr=-1) as member:
+        assert member.stdout and member.stdout.readline()
+        member.terminate()  # it waits for room in the pipe, or is about to
+        rest, said = member.communicate(timeout=300)
+    written = 1 + len(rest.splitlines())
+    assert (member.returncode, "messages of" in said.decode()) == (0, True), said
+    lag = json.loads(run("lag", group, "--json"))
+    assert (lag["state"], lag["members"]) == ("Empty", 0)
+    assert 310 - lag["lag"] in {written - 1, written}  # it may end between writing a message and settling it
+
+
 def test_reading_from_time_to_time(topic: str) -> None:
     stamps = [line["timestamp"] for line in lines("consume", "-t", topic, "-e")]
     middle = int(time.time() * 1000) + 1

@@ -143,7 +143,9 @@ def _number(record: Fields, name: str) -> int | None:
     return value
 
 
-def message_of(line: bytes, default_name: str | None = None, new_ids: bool = False) -> Fields:
+def message_of(
+    line: bytes, default_name: str | None = None, new_ids: bool = False, partition: int | None = None
+) -> Fields:
     """The arguments of `publish` for a line of `json_line` or of `envelope`, or one made by hand.
 
     A line that holds a whole record becomes a raw `Message`, that record; with `new_ids`, a new message like it.
@@ -158,10 +160,11 @@ def message_of(line: bytes, default_name: str | None = None, new_ids: bool = Fal
         own: Any = pairs if named or not default_name else [*pairs, ("route", default_name)]
         when = _number(record, "ts" if _is_envelope(record) else "timestamp_ms")
         when = when if when is not None and when > 0 else None
-        return {"message": kca.Message(None, payload, key=key, headers=own, timestamp_ms=when, raw=True)}
+        made = kca.Message(None, payload, key=key, headers=own, timestamp_ms=when, partition=partition, raw=True)
+        return {"message": made}
     if pairs is not None:
         record = _renewed(record, pairs)
-    return _fields_of(record, default_name, new_ids) | {"payload": payload, "key": key}
+    return _fields_of(record, default_name, new_ids) | {"payload": payload, "key": key, "partition": partition}
 
 
 def _renewed(record: Fields, pairs: list[tuple[str, bytes | None]]) -> Fields:

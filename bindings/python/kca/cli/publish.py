@@ -40,6 +40,10 @@ def publish(
         Path | None, typer.Option("-l", "--lines", help="Read the lines of this file instead of stdin.")
     ] = None,
     key: Annotated[str | None, typer.Option("-k", "--key", help="The key (default: the correlation id).")] = None,
+    partition: Annotated[
+        int | None,
+        typer.Option("-p", "--partition", min=0, help="The partition to write to (default: the key chooses)."),
+    ] = None,
     delimiter: Annotated[
         str | None, typer.Option("-K", "--key-delimiter", help="Each line is a key, this text and a payload.")
     ] = None,
@@ -75,14 +79,15 @@ def publish(
     """
     settings = cluster.settings()
     extras = _extras(type, header, correlation_id, reply_to)
+    place: Fields = {"message": name, "partition": partition}
     if key is not None:
         extras["key"] = os.fsencode(key)
 
     def from_line(line: bytes) -> Fields:
         if name is not None:
             found, rest = _split(line, delimiter)
-            return extras | ({} if found is None else {"key": found}) | payload_of(rest) | {"message": name}
-        made = {k: v for k, v in message_of(line, default_name, new_ids).items() if v is not None}
+            return extras | ({} if found is None else {"key": found}) | payload_of(rest) | place
+        made = {k: v for k, v in message_of(line, default_name, new_ids, partition).items() if v is not None}
         if extras and isinstance(made["message"], kca.Message):
             raise ValueError(f"it holds a whole record: {', '.join(extras)} can be given only with --new-ids")
         return extras | made
@@ -92,7 +97,7 @@ def publish(
 
     job = _Job(settings, topic, compression, as_json)
     if payload is not None:
-        job.run(iter([extras | payload_of(_argument(payload)) | {"message": name}]))
+        job.run(iter([extras | payload_of(_argument(payload)) | place]))
     elif file:
         with file.open("rb") as lines:
             job.run(_messages(lines, from_line, job, file.stat().st_size, null))
@@ -173,7 +178,7 @@ class _Job:
             bus, queue = system.event_bus(self.topic), system.queue()
             try:
                 for fields in messages:
-                    bus.publish(token=self.published + 1, **fields)
+                    self._publish(bus, fields)
                     self.published += 1  # only now: Ctrl-C may come before the message is published
                     if self.published % _BURST == 0:
                         self._read(queue, 0)
@@ -193,6 +198,12 @@ class _Job:
         if interrupted:
             say("interrupted: the messages that follow were not published")
             raise typer.Exit(INTERRUPTED)
+
+    def _publish(self, bus: kca.Bus, fields: Fields) -> None:
+        try:
+            bus.publish(token=self.published + 1, **fields)
+        except kca.Error as e:
+            raise Trouble(f"message {self.published + 1}: {e}") from None
 
     @property
     def _missing(self) -> int:

@@ -115,7 +115,11 @@ def lag(
     interval: Annotated[float, typer.Option("-i", "--interval", min=0.1, help="Seconds between updates.")] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Show how far a group is behind in each partition. On a terminal the table is updated until Ctrl-C."""
+    """Show how far a group is behind in each partition. On a terminal the table is updated until Ctrl-C.
+
+    Where the group has committed nothing, it is behind by what it would read: all records, or, with
+    -X auto.offset.reset=latest, none.
+    """
     name = group or group_argument
     if not name:
         raise Wrong("which group? -G GROUP")
@@ -131,11 +135,13 @@ def lag(
 
 def _lag(system: kca.System, settings: Settings, group: str, topic: str | None) -> dict[str, Any]:
     told = system.describe_cluster(CONNECTION, topic, group, settings.timeout_ms)
+    start = settings.options.get("start_offset", "earliest")
     rows = [
-        {"topic": t["name"], **{name: p[name] for name in ("partition", "committed", "begin", "end", "lag")}}
+        {"topic": t["name"], **{name: p[name] for name in ("partition", "committed", "begin", "end")},
+         "lag": _lag_of(p, start)}
         for t in told["topics"]
         for p in t["partitions"]
-    ]
+    ]  # fmt: skip
     rows.sort(key=lambda row: (row["topic"], row["partition"]))
     if not rows:
         raise Trouble(f"group {group} has committed nothing")
@@ -148,6 +154,13 @@ def _lag(system: kca.System, settings: Settings, group: str, topic: str | None) 
         "lag": sum(known) if known else None,
         "partitions": rows,
     }
+
+
+def _lag_of(p: dict[str, Any], start: str) -> int | None:
+    """The records from where the group goes on, or would begin, to the partition's end; None: not known."""
+    if p["committed"] is not None or p["end"] is None or p["begin"] is None:
+        return p["lag"]  # type: ignore[no-any-return]
+    return {"earliest": p["end"] - p["begin"], "latest": 0}.get(start)
 
 
 def _lag_table(told: dict[str, Any], course: _Course | None) -> Table:
