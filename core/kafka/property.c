@@ -55,7 +55,8 @@ const char *kca__properties_get(const kca__properties *p, const char *name) {
 }
 
 bool kca__property_is_secret(const char *name) {
-    static const char *const parts[] = {"password", "secret", "key.pem", "oauthbearer.config"};
+    static const char *const parts[] = {"password", "passphrase", "secret", "key.pem",
+                                        "oauthbearer.config"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (strstr(name, parts[i]))
             return true;

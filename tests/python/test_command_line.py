@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import typer
 from kca.cli.app import app, run, translated
 from kca.cli.output import Trouble, Wrong
 from kca.cli.reading import offset_of, time_ms
+from kca.cli.secrets import NAMES
 from kca.cli.settings import settings_of
 from kca.cli.topics import sparkline
 
@@ -225,6 +227,52 @@ def test_the_doctor_says_what_is_well_and_what_is_not(ten: Cluster) -> None:
     assert [c["kind"] for c in ill["checks"]] == ["unreachable"]
     said = ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", code=1)
     assert "nobody listens at 127.0.0.1:1" in said and "Is the broker running" in said
+
+
+SECRET = "Zq7xVb2LmN4k"
+KEY_TEXT = f"-----BEGIN PRIVATE KEY-----\n{SECRET}AAAA\n{SECRET[::-1]}=\n-----END PRIVATE KEY-----\n"
+SECRETS: list[tuple[list[str], dict[str, str]]] = [
+    ([], {"KCA_SASL_PASSWORD": SECRET, "KCA_SASL_USER": "me"}),
+    ([], {"KCA_TLS_KEY": KEY_TEXT, "KCA_TLS_CERTIFICATE": KEY_TEXT, "KCA_TLS_CA": KEY_TEXT}),
+    ([], {"KCA_TLS_KEY": KEY_TEXT.splitlines()[1]}),
+    ([], {"KCA_TLS_KEY_PASSWORD": SECRET, "KCA_PROPERTIES": f"client.id={SECRET}"}),
+    ([], {"KCA_PROPERTIES": f"sasl.password=a {SECRET}"}),
+    (["-X", SECRET], {}),
+    (["-X", f"ssl.key.pem={KEY_TEXT}"], {}),
+    (["-X", f"ssl.certificate.pem={KEY_TEXT}"], {}),
+    (["-X", f"ssl.keystore.password={SECRET}", "-X", f"group.id={SECRET}"], {}),
+    (["-X", f"sasl.jaas.config=Login required password={SECRET}"], {}),
+    (["-X", "sasl.mechanism=OAUTHBEARER", "-X", "enable.sasl.oauthbearer.unsecure.jwt=true",
+      "-X", f"sasl.oauthbearer.config=princpal={SECRET}"], {}),
+    (["-X", "sasl.mechanism=OAUTHBEARER", "-X", "sasl.oauthbearer.method=oidc",
+      "-X", f"sasl.oauthbearer.client.secret={SECRET}",
+      "-X", f"sasl.oauthbearer.token.endpoint.url=https://me:{SECRET}@127.0.0.1:1/"], {}),
+    (["-X", f"sasl.password={SECRET}", "-X", f"queue_capacity={SECRET}"], {}),
+    (["-X", f"sasl.password={SECRET}", "-X", f"security.protocol={SECRET}"], {}),
+    (["-b", f"me:{SECRET}@127.0.0.1:1"], {}),
+    (["-b", f"http://me:{SECRET}@127.0.0.1:1", "-t", SECRET], {}),
+]  # fmt: skip
+
+
+def test_no_secret_is_shown_wherever_it_was_put(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = {text[i : i + 6].lower() for text in (SECRET, SECRET[::-1]) for i in range(len(text) - 5)}
+    for arguments, environment in SECRETS:
+        with monkeypatch.context() as changed:
+            for name, value in ({"KCA_BROKERS": "127.0.0.1:1"} | environment).items():
+                changed.setenv(name, value)
+            for form in [], ["--json"]:
+                code = run(["doctor", "--timeout", "0.5", *form, *arguments])
+                said = capsys.readouterr()
+                assert code in {1, 2} and said.out + said.err != ""
+                assert [p for p in parts if p in (said.out + said.err).lower()] == [], (arguments, environment, said)
+
+
+def test_the_command_line_knows_every_secret_that_the_library_knows() -> None:
+    source = (Path(__file__).parents[2] / "core/kafka/property.c").read_text()
+    [names] = re.findall(r"parts\[\] = \{(.*?)\}", source, re.DOTALL)
+    assert set(re.findall(r'"(.*?)"', names)) <= set(NAMES)
 
 
 def test_endpoints_of_an_application(ten: Cluster, tmp_path: Path) -> None:

@@ -107,3 +107,11 @@ def test_the_doctor_reaches_a_broker_over_tls_and_sasl_without_showing_the_passw
     assert check["kind"] == "authentication" and check["advice"].startswith("Check user")
     untrusted = ended("doctor", "--json", **secure | {"KCA_TLS_CA": str(CERTIFICATES / "other-ca.pem")})
     assert json.loads(untrusted.stdout)["checks"][0]["kind"] == "tls"
+
+
+def test_a_token_of_oauth_logs_in() -> None:
+    given = ["security.protocol=sasl_plaintext", "sasl.mechanism=OAUTHBEARER",
+             "enable.sasl.oauthbearer.unsecure.jwt=true", "sasl.oauthbearer.config=principal=admin"]  # fmt: skip
+    arguments = [part for pair in given for part in ("-X", pair)]
+    told = json.loads(run("doctor", "--json", *arguments, KCA_BROKERS=os.environ["KCA_BROKER_SASL"]))
+    assert told["ok"] and told["properties"]["sasl.oauthbearer.config"] == "***"

@@ -22,6 +22,7 @@ from .doctor import doctor
 from .endpoints import endpoints
 from .output import Trouble, Wrong, say
 from .publish import publish
+from .secrets import forget
 from .topics import lag, topics
 
 
@@ -80,6 +81,7 @@ def translated(arguments: Sequence[str]) -> list[str]:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs a command. Gives its exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted."""
+    forget()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in sys.stdout, sys.stderr:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -15,6 +15,7 @@ import kca
 from .._kca import kca_rdkafka_version
 from .options import Cluster, Json, grouped
 from .output import data, put_json
+from .secrets import all_masked
 from .settings import CONNECTION, Settings
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ def doctor(
 ) -> None:
     """Reach the cluster, and report step by step what works and what does not. Exit code 1: something does not."""
     settings = cluster.settings()
-    report = examine(settings, topic, group)
+    report = all_masked(examine(settings, topic, group))
     if as_json:
         put_json(report)
     else:

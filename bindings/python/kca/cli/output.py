@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .secrets import masked
+
 
 class Trouble(Exception):
     """What was asked for cannot be done: one line on stderr, and exit code 1."""
@@ -71,8 +73,8 @@ def shown(text: str | bytes) -> str:
 
 
 def say(text: str) -> None:
-    """Prints a line to stderr, marked as kcat does."""
-    talk.print(f"% {visible(text)}", markup=False, soft_wrap=True)
+    """Prints a line to stderr, marked as kcat does, and without secrets."""
+    talk.print(f"% {visible(masked(text))}", markup=False, soft_wrap=True)
 
 
 def put(line: bytes) -> None:

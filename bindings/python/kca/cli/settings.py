@@ -15,6 +15,7 @@ import kca
 
 from .declaring import option_named, set_options
 from .output import Wrong
+from .secrets import MASK, is_secret, masked, remember
 
 CONNECTION = "cluster"
 B = TypeVar("B", kca.PublisherBuilder, kca.ConsumerBuilder)
@@ -24,6 +25,9 @@ _TLS = {"ssl.ca.location": "ca", "ssl.ca.pem": "ca", "ssl.certificate.location":
         "ssl.certificate.pem": "certificate", "ssl.key.location": "key", "ssl.key.pem": "key"}  # fmt: skip
 _SASL = {"sasl.mechanisms": "mechanism", "sasl.mechanism": "mechanism", "sasl.username": "user",
          "sasl.password": "password"}  # fmt: skip
+
+# The library logs in by these with user and password; by others as librdkafka's own properties say.
+_WITH_PASSWORD = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 # Environment variables and the properties that they stand for.
 VARIABLES = {
@@ -36,7 +40,6 @@ VARIABLES = {
     "KCA_SASL_PASSWORD": "sasl.password",
     "KCA_SECURITY_PROTOCOL": "security.protocol",
 }
-_SECRET = ("password", "secret", ".pem", "jaas")
 
 
 @dataclass
@@ -56,24 +59,28 @@ class Settings:
 
     def shown(self) -> dict[str, str]:
         """The properties, with stars in place of secrets."""
-        return {name: "***" if any(s in name for s in _SECRET) else value for name, value in self.properties.items()}
+        return {name: MASK if is_secret(name, value) else masked(value) for name, value in self.properties.items()}
 
     def connection(self) -> kca.Connection:
         """The connection, as declared."""
         made = kca.Connection(CONNECTION, self.brokers)
         rest = dict(self.properties)
-        protocol = rest.pop("security.protocol", "").upper().replace("-", "_")
+        told = rest.pop("security.protocol", "")
+        protocol = told.upper().replace("-", "_")
         tls: dict[str, str] = {_TLS[name]: rest.pop(name) for name in list(rest) if name in _TLS}
         sasl: dict[str, Any] = {_SASL[name]: rest.pop(name) for name in list(rest) if name in _SASL}
         password = rest.pop("ssl.key.password", None)
         if protocol not in {"", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}:
-            raise Wrong(f"security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl, got {protocol}")
+            raise Wrong(f"security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl, got {told}")
         if "SSL" in protocol or (tls and not protocol):
             made.with_tls(tls.get("ca"), tls.get("certificate"), tls.get("key"))
         if password is not None:
             made.with_tls_key_password(password)
-        if "SASL" in protocol or (sasl and not protocol):
-            made.with_sasl(sasl.get("mechanism", "PLAIN"), sasl.get("user", ""), sasl.get("password", ""))
+        mechanism = sasl.get("mechanism", "PLAIN")
+        if mechanism not in _WITH_PASSWORD:
+            rest |= {name: value for name, value in self.properties.items() if name in _SASL}
+        elif "SASL" in protocol or (sasl and not protocol):
+            made.with_sasl(mechanism, sasl.get("user", ""), sasl.get("password", ""))
         for name, value in rest.items():
             made.with_property(name, value)
         return made
@@ -99,15 +106,19 @@ def settings_of(
 ) -> Settings:
     """The settings: options win over the environment."""
     found = {name: environment[variable] for variable, name in VARIABLES.items() if environment.get(variable)}
+    for name, value in found.items():
+        remember(name, value)
     for where, pairs in ("KCA_PROPERTIES", environment.get("KCA_PROPERTIES", "").split()), ("-X", properties or []):
         for number, pair in enumerate(pairs, 1):
             name, is_pair, value = pair.partition("=")
             if not is_pair:  # it may be a part of a password
                 raise Wrong(f"{where} must be NAME=VALUE, and number {number} has no =")
+            remember(name.strip(), value)
             found[name.strip()] = value
     for alias in "bootstrap.servers", "metadata.broker.list":
         told = found.pop(alias, None)
         brokers = brokers or told
+    remember("brokers", brokers or "")
     if not brokers:
         raise Wrong("which cluster? -b HOST:PORT, or the environment variable KCA_BROKERS")
     named = {name: option_named(name) for name in found}
