@@ -9,7 +9,10 @@ static kca_error *new_bus(kca_bus **out, kca_system *s, const char *channel, int
     if (out)
         *out = NULL;
     if (!s || !channel || !out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "a bus needs a system, a channel and out");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "system: bus: %s is missing",
+                              !s         ? "system"
+                              : !channel ? "the channel"
+                                         : "out");
     kca_error *e = kca__system_check_process(s->core);
     if (e)
         return e;
@@ -50,7 +53,7 @@ static kca_error *publish(kca_event **out, kca_bus *bus, const kca_message *m, u
     if (out)
         *out = NULL;
     if (!bus || !m)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "bus: publish: %s is NULL",
+        return kca__error_new(KCA_ERROR_ARGUMENT, "bus: publish: %s is missing",
                               bus ? "message" : "bus");
     if (kca__system_is_foreign(bus->system))
         return kca__system_check_process(bus->system);
@@ -75,7 +78,7 @@ kca_error *kca_bus_publish_for_receipt(kca_event **out, kca_bus *bus, const kca_
 
 kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {
     if (!bus)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_bus_flush: bus is NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "bus: flush: bus is missing");
     kca_error *e = kca__system_check_process(bus->system);
     kca__publisher *p = bus->publisher;
     if (!e && timeout_ms < -1)

@@ -8,7 +8,7 @@
 
 kca_error *kca_connection_new(kca_connection **out, const char *name, const char *hosts) {
     if (!out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_connection_new: out is NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "connection: new: out is missing");
     return kca__connection_new(out, name, hosts);
 }
 

@@ -10,8 +10,10 @@ kca_error *kca_system_consumer(kca_system *s, const char *consumer, kca_consumer
     if (out)
         *out = NULL;
     if (!s || !consumer || !out)
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "kca_system_consumer needs a system, a consumer's name and out");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "system: consumer: %s is missing",
+                              !s          ? "system"
+                              : !consumer ? "the consumer's name"
+                                          : "out");
     kca_error *e = kca__system_check_process(s->core);
     if (e)
         return e;
@@ -58,7 +60,7 @@ void kca_consumer_with_message_processing_timeout_ms(kca_consumer *c, int timeou
 
 kca_error *kca_consumer_run(kca_consumer *c) {
     if (!c)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_consumer_run: consumer is NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "consumer: run: consumer is missing");
     kca__system *s = c->system;
     kca_error *e = kca__system_check_process(s);
     if (e)
@@ -77,12 +79,12 @@ void kca_consumer_stop(kca_consumer *c) {
 static kca_error *check_place(const kca_consumer *c, const char *what, const char *topic,
                               int partition, bool topic_needed) {
     if (!c)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "%s: consumer is NULL", what);
+        return kca__error_new(KCA_ERROR_ARGUMENT, "%s: consumer is missing", what);
     kca_error *e = kca__system_check_process(c->system);
     if (e)
         return e;
     if (!topic && (topic_needed || partition >= 0))
-        return kca__error_new(KCA_ERROR_ARGUMENT, "consumer %s: %s: topic is NULL",
+        return kca__error_new(KCA_ERROR_ARGUMENT, "consumer %s: %s: topic is missing",
                               c->core->options->name, what);
     if (partition < -1)
         return kca__error_new(KCA_ERROR_ARGUMENT,
@@ -113,7 +115,7 @@ kca_error *kca_consumer_seek(kca_consumer *c, const char *topic, int partition, 
     if (!e && partition < 0)
         e = not_allowed(c, "partition", "0 or above", partition);
     if (!e && offset < KCA_OFFSET_BEGINNING)
-        e = not_allowed(c, "offset", "0 or above, KCA_OFFSET_END or KCA_OFFSET_BEGINNING", offset);
+        e = not_allowed(c, "offset", "0 or above, -1 (the end) or -2 (the beginning)", offset);
     if (!e && timeout_ms < -1)
         e = not_allowed(c, "timeout_ms", "-1 or above", timeout_ms);
     return e ? e : kca__consumer_seek(c->core, topic, partition, offset, false, timeout_ms);

@@ -8,7 +8,7 @@
 kca_error *kca_consumer_builder_new(kca_consumer_builder **out, const char *connection,
                                     const char *topic, const char *consumer) {
     if (!out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_consumer_builder_new: out is NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "consumer builder: new: out is missing");
     return kca__consumer_builder_new(out, connection, topic, consumer);
 }
 

@@ -60,14 +60,15 @@ void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *t
 
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
     if (!d)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_delivery_settle: delivery is NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "delivery: settle: delivery is missing");
     if (d->event.generation != kca__generation())
         return kca__error_new(KCA_ERROR_FORKED, "this delivery belongs to the parent process");
     if (!kca__verdict_settles(verdict))
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "delivery: verdict must be KCA_DONE, KCA_FAILED, KCA_REJECTED or "
-                              "KCA_DUPLICATE, got %d",
-                              verdict);
+        return kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "delivery: verdict must be %d (done), %d (failed), %d (rejected) or %d "
+            "(duplicate), got %d",
+            KCA_DONE, KCA_FAILED, KCA_REJECTED, KCA_DUPLICATE, verdict);
     if (kca__engine_settle(d, verdict))
         return NULL;
     return kca__error_new(
@@ -79,7 +80,7 @@ kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
 
 kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message *m) {
     if (!d || !bus || !m)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_delivery_publish: %s is NULL",
+        return kca__error_new(KCA_ERROR_ARGUMENT, "delivery: publish: %s is missing",
                               !d     ? "delivery"
                               : !bus ? "bus"
                                      : "message");

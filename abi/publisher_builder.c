@@ -8,7 +8,7 @@
 kca_error *kca_publisher_builder_new(kca_publisher_builder **out, const char *connection,
                                      const char *topic) {
     if (!out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_publisher_builder_new: out is NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "publisher builder: new: out is missing");
     return kca__publisher_builder_new(out, connection, topic);
 }
 

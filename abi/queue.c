@@ -25,17 +25,18 @@ static kca_error *check_system(const char *function, const kca_system *s, kca_qu
     if (out)
         *out = NULL;
     if (!s || !out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "%s: %s is NULL", function, s ? "out" : "system");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "%s: %s is missing", function,
+                              s ? "out" : "system");
     return kca__system_check_process(s->core);
 }
 
 kca_error *kca_system_queue(kca_system *s, kca_queue **out) {
-    kca_error *e = check_system("kca_system_queue", s, out);
+    kca_error *e = check_system("system: queue", s, out);
     return e ? e : new_queue(out, s->core, &s->core->events, NULL, 0);
 }
 
 kca_error *kca_system_log_queue(kca_system *s, kca_queue **out) {
-    kca_error *e = check_system("kca_system_log_queue", s, out);
+    kca_error *e = check_system("system: log queue", s, out);
     if (!e)
         e = new_queue(out, s->core, &s->core->logs, NULL, 0);
     if (!e)
@@ -47,7 +48,7 @@ kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out) {
     if (out)
         *out = NULL;
     if (!c || !out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_consumer_queue: %s is NULL",
+        return kca__error_new(KCA_ERROR_ARGUMENT, "consumer: queue: %s is missing",
                               c ? "out" : "consumer");
     kca_error *e = kca__system_check_process(c->system);
     uint64_t run_number = 0;
@@ -122,7 +123,7 @@ int kca_queue_turn(kca_queue *q, kca_delivery *done, int verdict, kca_event **ou
 
 kca_error *kca_queue_error(kca_queue *q) {
     if (!q)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_queue_error: queue is NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "queue: error: queue is missing");
     kca_error *e = kca__system_check_process(q->system);
     if (e || !q->consumer)
         return e;

@@ -4,7 +4,7 @@
 
 kca_error *kca_redrive_new(kca_redrive **out, const char *connection, const char *topic) {
     if (!out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_redrive_new: out is NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "redrive: new: out is missing");
     return kca__redrive_new(out, connection, topic);
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 static kca_error *null_argument(const char *function, const char *argument) {
-    return kca__error_new(KCA_ERROR_ARGUMENT, "%s: %s is NULL", function, argument);
+    return kca__error_new(KCA_ERROR_ARGUMENT, "%s: %s is missing", function, argument);
 }
 
 static kca_error *check_timeout(const char *what, int timeout_ms) {
@@ -21,7 +21,7 @@ static kca_error *check_timeout(const char *what, int timeout_ms) {
 
 kca_error *kca_system_new(kca_system **out) {
     if (!out)
-        return null_argument("kca_system_new", "out");
+        return null_argument("system: new", "out");
     *out = NULL;
     kca_system *s = calloc(1, sizeof *s);
     if (!s)
@@ -59,29 +59,29 @@ static kca_error *check_adding(const char *what, const kca__system *s) {
 
 kca_error *kca_system_add_connection(kca_system *s, const kca_connection *c) {
     if (!s || !c)
-        return null_argument("kca_system_add_connection", s ? "connection" : "system");
+        return null_argument("system: add connection", s ? "connection" : "system");
     kca_error *e = check_adding("add connection", s->core);
     return e ? e : kca__system_add_connection(s->core, c);
 }
 
 kca_error *kca_system_add_publisher(kca_system *s, const kca_publisher_builder *b) {
     if (!s || !b)
-        return null_argument("kca_system_add_publisher", s ? "builder" : "system");
+        return null_argument("system: add publisher", s ? "builder" : "system");
     kca_error *e = check_adding("add publisher", s->core);
     return e ? e : kca__system_add_publisher(s->core, b);
 }
 
 kca_error *kca_system_add_consumer(kca_system *s, const kca_consumer_builder *b) {
     if (!s || !b)
-        return null_argument("kca_system_add_consumer", s ? "builder" : "system");
+        return null_argument("system: add consumer", s ? "builder" : "system");
     kca_error *e = check_adding("add consumer", s->core);
     return e ? e : kca__system_add_consumer(s->core, b);
 }
 
 kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_fn fn, void *user,
                                   kca_free_fn free_user) {
-    kca_error *e = s ? check_adding("add handler", s->core)
-                     : null_argument("kca_system_add_handler", "system");
+    kca_error *e =
+        s ? check_adding("add handler", s->core) : null_argument("system: add handler", "system");
     if (!e)
         return kca__system_add_handler(s->core, name, fn, user, free_user);
     kca__callback_free_user(s ? s->core : NULL, free_user, user);
@@ -91,13 +91,12 @@ kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_f
 kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event_fn fn, void *user,
                                         kca_free_fn free_user) {
     kca_error *e = s ? check_adding("set event handler", s->core)
-                     : null_argument("kca_system_set_event_handler", "system");
+                     : null_argument("system: set event handler", "system");
     if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_END))
-        e = kca__error_new(
-            KCA_ERROR_ARGUMENT,
-            "event handler: type must be KCA_EVENT_RECEIPT, _FAULT, _LOG, _REBALANCE or _END, "
-            "got %d",
-            event_type);
+        e = kca__error_new(KCA_ERROR_ARGUMENT,
+                           "event handler: type must be that of a receipt, fault, log line, "
+                           "rebalance or end, got %d",
+                           event_type);
     if (!e)
         return kca__system_set_event_handler(s->core, event_type, fn, user, free_user);
     kca__callback_free_user(s ? s->core : NULL, free_user, user);
@@ -107,7 +106,7 @@ kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event
 kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *user,
                                     kca_free_fn free_user) {
     kca_error *e = s ? check_adding("set interrupt", s->core)
-                     : null_argument("kca_system_set_interrupt", "system");
+                     : null_argument("system: set interrupt", "system");
     if (!e)
         return kca__system_set_interrupt(s->core, (kca__interrupt){fn, user, free_user, s->core});
     kca__callback_free_user(s ? s->core : NULL, free_user, user);
@@ -119,7 +118,7 @@ kca_error *kca_system_set_deduplication_store(kca_system *s, const char *consume
     const char *missing = !s ? "system" : !consumer ? "consumer" : !seen ? "seen" : "mark";
     kca_error *e = s && consumer && seen && mark
                        ? check_adding("set deduplication store", s->core)
-                       : null_argument("kca_system_set_deduplication_store", missing);
+                       : null_argument("system: set deduplication store", missing);
     if (!e)
         return kca__system_set_deduplication_store(
             s->core, consumer, (kca__deduplication_store){seen, mark, user, free_user});
@@ -137,7 +136,7 @@ static kca_error *check_turn(const char *what, const kca_system *s, int timeout_
 
 kca_error *kca_system_start(kca_system *s, int timeout_ms) {
     if (!s)
-        return null_argument("kca_system_start", "system");
+        return null_argument("system: start", "system");
     kca_error *e = check_turn("start", s, timeout_ms);
     if (e)
         return e;
@@ -149,7 +148,7 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms) {
 
 kca_error *kca_system_shutdown(kca_system *s, int timeout_ms) {
     if (!s)
-        return null_argument("kca_system_shutdown", "system");
+        return null_argument("system: shutdown", "system");
     kca_error *e = check_turn("shutdown", s, timeout_ms);
     if (e)
         return e;
@@ -163,11 +162,11 @@ kca_error *kca_system_describe(kca_system *s, int format, char **out) {
     if (out)
         *out = NULL;
     if (!s || !out)
-        return null_argument("kca_system_describe", s ? "out" : "system");
+        return null_argument("system: describe", s ? "out" : "system");
     if (format != KCA_FORMAT_TEXT && format != KCA_FORMAT_JSON)
         return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "describe: format must be KCA_FORMAT_TEXT or KCA_FORMAT_JSON, got %d",
-                              format);
+                              "describe: format must be %d (text) or %d (JSON), got %d",
+                              KCA_FORMAT_TEXT, KCA_FORMAT_JSON, format);
     kca_error *e = kca__system_check_process(s->core);
     return e ? e : kca__system_describe(out, s->core, format);
 }
@@ -189,7 +188,7 @@ kca_error *kca_system_describe_cluster(kca_system *s, const char *connection, co
     if (out)
         *out = NULL;
     if (!s || !out)
-        return null_argument("kca_system_describe_cluster", s ? "out" : "system");
+        return null_argument("system: describe cluster", s ? "out" : "system");
     kca_error *e = check_cluster_question(s->core, connection, topic, group, timeout_ms);
     if (e)
         return e;
@@ -203,7 +202,7 @@ kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_m
     if (out)
         *out = NULL;
     if (!s || !r || !out)
-        return null_argument("kca_system_redrive", !s ? "system" : !r ? "redrive" : "out");
+        return null_argument("system: redrive", !s ? "system" : !r ? "redrive" : "out");
     kca_error *e = kca__system_check_process(s->core);
     if (!e)
         e = check_timeout("redrive", timeout_ms);
@@ -219,21 +218,20 @@ static kca_error *check_level(const char *function, const kca_system *s, int lev
     if (!s)
         return null_argument(function, "system");
     if (level < KCA_LOG_OFF || level > KCA_LOG_DEBUG)
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "log: level must be KCA_LOG_OFF to KCA_LOG_DEBUG (0 to 4), got %d",
+        return kca__error_new(KCA_ERROR_ARGUMENT, "log: level must be 0 (off) to 4 (debug), got %d",
                               level);
     return kca__system_check_process(s->core);
 }
 
 kca_error *kca_system_log_to_queue(kca_system *s, int level) {
-    kca_error *e = check_level("kca_system_log_to_queue", s, level);
+    kca_error *e = check_level("system: log to queue", s, level);
     if (!e)
         atomic_store(&s->core->log.queue_level, level);
     return e;
 }
 
 kca_error *kca_system_log_to_stderr(kca_system *s, int level) {
-    kca_error *e = check_level("kca_system_log_to_stderr", s, level);
+    kca_error *e = check_level("system: log to stderr", s, level);
     if (!e)
         atomic_store(&s->core->log.stderr_level, level);
     return e;

@@ -5,7 +5,7 @@
 
 kca_error *kca_wake_socket_new(kca_wake_socket **out) {
     if (!out)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "kca_wake_socket_new: out is NULL");
+        return kca__error_new(KCA_ERROR_ARGUMENT, "wake socket: new: out is missing");
     *out = NULL;
     return kca__wake_socket_new(out);
 }
@@ -21,7 +21,7 @@ const char *kca_wake_socket_path(const kca_wake_socket *w) {
 
 static kca_error *check(const kca_wake_socket *w) {
     return w ? kca__wake_socket_check_process(w)
-             : kca__error_new(KCA_ERROR_ARGUMENT, "wake socket: it is NULL");
+             : kca__error_new(KCA_ERROR_ARGUMENT, "wake socket: it is missing");
 }
 
 kca_error *kca_wake_socket_accept(kca_wake_socket *w) {

@@ -27,24 +27,6 @@ static bool kca_py_handle(void **out, PyObject *value, swig_type_info *type, con
   return false;
 }
 
-/* A text without NUL; None: NULL. */
-static bool kca_py_text(const char **out, PyObject *value, const char *what) {
-  Py_ssize_t len;
-  *out = NULL;
-  if (value == Py_None)
-    return true;
-  if (!PyUnicode_Check(value)) {
-    PyErr_Format(PyExc_TypeError, "%s must be a text", what);
-    return false;
-  }
-  *out = PyUnicode_AsUTF8AndSize(value, &len);
-  if (*out && strlen(*out) != (size_t)len) {
-    PyErr_Format(PyExc_ValueError, "%s has a NUL in it", what);
-    return false;
-  }
-  return *out != NULL;
-}
-
 /* Bytes, or a text as UTF-8, or anything with a buffer, of which `*held` is then a copy to be let go. `what` it is, and
  * whose, says the exception for anything else. */
 static bool kca_py_octets(const char **out, Py_ssize_t *len, PyObject **held, PyObject *value, const char *what,

@@ -9,7 +9,9 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -106,6 +108,108 @@ static PyObject *kca_py_tell(PyObject *self, PyObject *args) {
 }
 %}
 
+/* ---- arguments: an exception for a value of a wrong type speaks of what Python gave, not of a function of C ---- */
+
+%{
+/* A text without NUL; None: NULL. */
+static bool kca_py_text(const char **out, PyObject *value, const char *what) {
+  Py_ssize_t len;
+  *out = NULL;
+  if (value == Py_None)
+    return true;
+  if (!PyUnicode_Check(value)) {
+    PyErr_Format(PyExc_TypeError, "%s must be a text, got one of %R", what, (PyObject *)Py_TYPE(value));
+    return false;
+  }
+  *out = PyUnicode_AsUTF8AndSize(value, &len);
+  if (*out && strlen(*out) != (size_t)len) {
+    PyErr_Format(PyExc_ValueError, "%s has a NUL in it", what);
+    return false;
+  }
+  return *out != NULL;
+}
+
+enum { KCA_PY_WORDS = 96 };
+
+/* What an argument is called: the option that a setter sets, and its parameter unless the option's name says it. */
+static void kca_py_words(char words[KCA_PY_WORDS], const char *function, const char *parameter) {
+  const char *option = strstr(function, "_with_");
+  option = option ? option + strlen("_with_") : strstr(function, "_set_");
+  if (option && strncmp(option, "_set_", strlen("_set_")) == 0)
+    option += strlen("_set_");
+  size_t len = option ? strlen(option) : 0, own = strlen(parameter);
+  if (len >= own && strcmp(option + len - own, parameter) == 0)
+    snprintf(words, KCA_PY_WORDS, "%s", option);
+  else
+    snprintf(words, KCA_PY_WORDS, "%s%s%s", option ? option : "", option ? ": " : "", parameter);
+}
+
+static bool kca_py_refuse(PyObject *exception, const char *function, const char *parameter, const char *wanted,
+                          PyObject *got) {
+  char words[KCA_PY_WORDS];
+  kca_py_words(words, function, parameter);
+  PyErr_Format(exception, "%s must be %s, got %R", words, wanted, got);
+  return false;
+}
+
+/* The value of a wrong text may be a secret: its type is shown. */
+static bool kca_py_take_text(char **out, PyObject *value, const char *function, const char *parameter) {
+  char words[KCA_PY_WORDS];
+  const char *text;
+  kca_py_words(words, function, parameter);
+  bool ok = kca_py_text(&text, value, words);
+  *out = (char *)(uintptr_t)text;
+  return ok;
+}
+
+static bool kca_py_take_integer(long long *out, PyObject *value, long long least, long long most, const char *function,
+                                const char *parameter) {
+  if (!PyLong_Check(value))
+    return kca_py_refuse(PyExc_TypeError, function, parameter, "a whole number", value);
+  *out = PyLong_AsLongLong(value);
+  bool fits = !(*out == -1 && PyErr_Occurred()) && *out >= least && *out <= most;
+  PyErr_Clear();
+  return fits || kca_py_refuse(PyExc_OverflowError, function, parameter,
+                               most == INT_MAX ? "a number of 32 bits" : "a number of 64 bits", value);
+}
+
+static bool kca_py_take_double(double *out, PyObject *value, const char *function, const char *parameter) {
+  if (!PyFloat_Check(value) && !PyLong_Check(value))
+    return kca_py_refuse(PyExc_TypeError, function, parameter, "a number", value);
+  *out = PyFloat_AsDouble(value);
+  return !PyErr_Occurred();
+}
+%}
+
+%typemap(in) const char * %{
+  if (!kca_py_take_text(&$1, $input, "$symname", "$1_name"))
+    SWIG_fail;
+%}
+%typemap(freearg) const char * "";
+%typemap(in) int (long long taken) %{
+  if (!kca_py_take_integer(&taken, $input, INT_MIN, INT_MAX, "$symname", "$1_name"))
+    SWIG_fail;
+  $1 = (int)taken;
+%}
+%typemap(in) int64_t (long long taken) %{
+  if (!kca_py_take_integer(&taken, $input, LLONG_MIN, LLONG_MAX, "$symname", "$1_name"))
+    SWIG_fail;
+  $1 = taken;
+%}
+%typemap(in) uint64_t %{
+  $1 = PyLong_AsUnsignedLongLong($input);
+  if (PyErr_Occurred()) {
+    PyErr_Clear();
+    kca_py_refuse(PyLong_Check($input) ? PyExc_OverflowError : PyExc_TypeError, "$symname", "$1_name",
+                  "a whole number, 0 or above, of 64 bits", $input);
+    SWIG_fail;
+  }
+%}
+%typemap(in) double %{
+  if (!kca_py_take_double(&$1, $input, "$symname", "$1_name"))
+    SWIG_fail;
+%}
+
 /* ---- failures ---- */
 
 %typemap(out) kca_error * %{
@@ -175,6 +279,10 @@ static PyObject *kca_py_tell(PyObject *self, PyObject *args) {
     char *bytes = NULL;
     Py_ssize_t len = 0;
     held = kca_py_held($input);
+    if (!held && PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Clear();
+      kca_py_refuse(PyExc_TypeError, "$symname", "$1_name", "a text or bytes", $input);
+    }
     if (!held || PyBytes_AsStringAndSize(held, &bytes, &len) != 0)
       SWIG_fail;
     $1 = bytes;

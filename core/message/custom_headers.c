@@ -31,12 +31,12 @@ static kca_error *check_name(const kca_message *m, const char *name) {
  * stranger's, and goes on as it came. */
 static kca_error *check_wire(const kca_message *m, const char *name, const void *value,
                              size_t len) {
-    const char *setter = kca__wire_name_setter(name);
+    const char *field = kca__wire_name_field(name);
     bool own = value && (len == 0 || kca__wire_name_is_own(kca__wire_name_find(name), value, len));
-    if (!setter || !own || m->raw)
+    if (!field || !own || m->raw)
         return NULL;
     return kca__message_error(m, KCA_ERROR_ARGUMENT,
-                              "header %s belongs to the wire; it is set by %s", name, setter);
+                              "header %s belongs to the wire: set %s instead", name, field);
 }
 
 static kca_error *check_value(const kca_message *m, const char *name, const void *value,

@@ -221,7 +221,9 @@ void kca__message_set_key(kca_message *m, const void *key, size_t len) {
 void kca__message_set_type(kca_message *m, int type) {
     if (type < KCA_TYPE_NONE || type > KCA_TYPE_DOCUMENT)
         kca__message_fail(m, KCA_ERROR_ARGUMENT,
-                          "type must be KCA_TYPE_NONE to KCA_TYPE_DOCUMENT (0 to 4), got %d", type);
+                          "type must be 1 (command), 2 (query), 3 (event), 4 (document) or 0 (the "
+                          "bus' own), got %d",
+                          type);
     else
         m->type = type;
 }

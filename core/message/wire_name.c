@@ -78,22 +78,22 @@ bool kca__wire_name_is_own(int meaning, const char *value, size_t len) {
     }
 }
 
-const char *kca__wire_name_setter(const char *name) {
-    static const char *const setters[KCA__WIRE_NAMES] = {
-        [KCA__TEXT_NAME] = "kca_message_new",
-        [KCA__TEXT_MESSAGE_ID] = "kca_message_set_message_id",
-        [KCA__TEXT_CORRELATION_ID] = "kca_message_set_correlation_id",
-        [KCA__TEXT_ORIGIN] = "kca_message_set_origin",
-        [KCA__TEXT_VERSION] = "kca_message_set_version",
+const char *kca__wire_name_field(const char *name) {
+    static const char *const fields[KCA__WIRE_NAMES] = {
+        [KCA__TEXT_NAME] = "name",
+        [KCA__TEXT_MESSAGE_ID] = "message_id",
+        [KCA__TEXT_CORRELATION_ID] = "correlation_id",
+        [KCA__TEXT_ORIGIN] = "origin",
+        [KCA__TEXT_VERSION] = "version",
         [KCA__TEXT_CHANNEL] = "the publisher's topic",
-        [KCA__TEXT_REPLY_TO] = "kca_message_set_reply_to",
-        [KCA__TEXT_TRACEPARENT] = "kca_message_set_trace_context",
-        [KCA__TEXT_TRACESTATE] = "kca_message_set_trace_context",
-        [KCA__WIRE_TYPE] = "kca_message_set_type",
-        [KCA__WIRE_TIMESTAMP] = "kca_message_set_timestamp_ms",
-        [KCA__WIRE_GOMES_TRACEPARENT] = "kca_message_set_trace_context",
-        [KCA__WIRE_GOMES_TRACESTATE] = "kca_message_set_trace_context",
+        [KCA__TEXT_REPLY_TO] = "reply_to",
+        [KCA__TEXT_TRACEPARENT] = "trace_context",
+        [KCA__TEXT_TRACESTATE] = "trace_context",
+        [KCA__WIRE_TYPE] = "type",
+        [KCA__WIRE_TIMESTAMP] = "timestamp_ms",
+        [KCA__WIRE_GOMES_TRACEPARENT] = "trace_context",
+        [KCA__WIRE_GOMES_TRACESTATE] = "trace_context",
     };
     int found = kca__wire_name_find(name);
-    return found >= 0 ? setters[found] : NULL;
+    return found >= 0 ? fields[found] : NULL;
 }

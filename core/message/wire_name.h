@@ -26,8 +26,8 @@ bool kca__wire_name_is_own(int meaning, const char *value, size_t len);
 /* The type of this word, KCA_TYPE_...; KCA_TYPE_NONE: it is not the wire's. */
 int kca__wire_name_type(const char *word);
 
-/* The setter (or the place) that a custom header of this name would bypass; NULL: the name is free.
+/* The field (or the place) that a custom header of this name would bypass; NULL: the name is free.
  */
-const char *kca__wire_name_setter(const char *name);
+const char *kca__wire_name_field(const char *name);
 
 #endif

@@ -239,7 +239,8 @@ static void test_types_and_times_out_of_range_are_refused(void **state) {
     kca_message *m = new_message("m");
     kca_message_set_type(m, 5);
     assert_failed(m, KCA_ERROR_ARGUMENT,
-                  "message m: type must be KCA_TYPE_NONE to KCA_TYPE_DOCUMENT (0 to 4), got 5");
+                  "message m: type must be 1 (command), 2 (query), 3 (event), 4 (document) or 0 "
+                  "(the bus' own), got 5");
     m = new_message("m");
     kca_message_set_type(m, -1);
     assert_non_null(kca_message_error(m));
@@ -286,7 +287,8 @@ static void test_the_first_failure_is_kept(void **state) {
     kca_message_set_message_id(m, "fine");
     assert_string_equal(kca_message_message_id(m), "fine");
     assert_failed(m, KCA_ERROR_ARGUMENT,
-                  "message m: type must be KCA_TYPE_NONE to KCA_TYPE_DOCUMENT (0 to 4), got 9");
+                  "message m: type must be 1 (command), 2 (query), 3 (event), 4 (document) or 0 "
+                  "(the bus' own), got 9");
 }
 
 static void test_an_errors_text_is_cut_between_characters(void **state) {

@@ -94,7 +94,8 @@ class Message:
                 raise TypeError(f"header {header} must be a text or bytes, got None")
             _kca.kca_message_add_header(m, header, content.encode() if isinstance(content, str) else content)
         if trace_context:
-            _kca.kca_message_set_trace_context(m, *trace_context)
+            traceparent, tracestate = trace_context
+            _kca.kca_message_set_trace_context(m, traceparent, tracestate)
         error = _kca.kca_message_error(m)
         if error is not None:
             raise error
