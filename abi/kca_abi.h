@@ -675,8 +675,8 @@ kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms);
 /* What kind of message it is. KCA_TYPE_NONE on a message to publish: the bus' kind. */
 enum { KCA_TYPE_NONE = 0, KCA_TYPE_COMMAND = 1, KCA_TYPE_QUERY = 2, KCA_TYPE_EVENT = 3, KCA_TYPE_DOCUMENT = 4 };
 
-/* A message of this name (the wire's `route`), by which its handler is found; NULL or "": without a name, as replies
- * are. */
+/* A message of this name (the wire's `route`), by which its handler is found; NULL or "": without a name, which is
+ * refused when it is published, unless it is asked for: kca_message_set_unnamed, kca_message_set_raw. */
 kca_error *kca_message_new(kca_message **out, const char *name);
 void kca_message_free(kca_message *m);
 
@@ -720,6 +720,8 @@ void kca_message_add_header(kca_message *m, const char *name, const void *value,
  */
 void kca_message_set_raw(kca_message *m, int raw);
 
+/* 1: the message may be published without a name, as replies are; no handler but that of "*" takes it. Default 0. */
+void kca_message_set_unnamed(kca_message *m, int unnamed);
 
 /*
  * W3C trace context: sent as `traceparent`/`tracestate`, and also as Gomes spells them, `Traceparent`/`Tracestate`.

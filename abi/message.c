@@ -106,6 +106,11 @@ void kca_message_set_raw(kca_message *m, int raw) {
         kca__message_set_raw(m, raw != 0);
 }
 
+void kca_message_set_unnamed(kca_message *m, int unnamed) {
+    if (writable(m))
+        m->unnamed = unnamed != 0;
+}
+
 void kca_message_set_trace_context(kca_message *m, const char *traceparent,
                                    const char *tracestate) {
     if (writable(m))

@@ -3,7 +3,7 @@
  * of events. Within Python's stable ABI of 3.10. Functions of _kca:
  *
  *   publish(bus, delivery, cause, token, name, payload, key, type, message_id, correlation_id, timestamp_ms, origin,
- *           version, reply_to, headers, traceparent, tracestate, partition)
+ *           version, reply_to, headers, traceparent, tracestate, partition, unnamed)
  *       bus and delivery: handles; delivery not None: in its transaction. cause: the message whose trace it continues.
  *       The others are those of kca.Message, None leaves one out. Gives None, or the receipt of a publisher that is not
  *       async, as take does.
@@ -290,6 +290,7 @@ enum {
   KCA_PY_TRACEPARENT,
   KCA_PY_TRACESTATE,
   KCA_PY_PARTITION,
+  KCA_PY_UNNAMED,
   KCA_PY_PUBLISH_COUNT
 };
 
@@ -370,6 +371,8 @@ static bool kca_py_fill(kca_message *m, PyObject **a) {
       return false;
     kca_py_texts[i].set(m, text);
   }
+  if (a[KCA_PY_UNNAMED] != Py_False)
+    kca_message_set_unnamed(m, PyObject_IsTrue(a[KCA_PY_UNNAMED]) == 1);
   return kca_py_set_payload(m, a[KCA_PY_PAYLOAD]) &&
          kca_py_set_octets(m, kca_message_set_key, a[KCA_PY_KEY], "key") &&
          kca_py_set_numbers(m, a[KCA_PY_TYPE], a[KCA_PY_TIMESTAMP], a[KCA_PY_PARTITION]) && kca_py_set_headers(m, a[KCA_PY_HEADERS]) &&

@@ -71,6 +71,16 @@ void kca__message_fail(kca_message *m, int code, const char *format, ...) {
     va_end(args);
 }
 
+kca_error *kca__message_check(const kca_message *m) {
+    if (m->error)
+        return kca__error_copy(m->error);
+    if (m->texts[KCA__TEXT_NAME][0] || m->unnamed || m->raw || m->inbound)
+        return NULL;
+    return kca__message_error(m, KCA_ERROR_ARGUMENT,
+                              "it has no name, by which its handler is found; one that is to have "
+                              "none is published as unnamed");
+}
+
 /* ---- inbound views ---- */
 
 void kca__message_init_inbound(kca_message *m) {
@@ -137,7 +147,7 @@ kca_error *kca__message_reset(kca_message *m, const char *name) {
     m->payload_len = m->key_len = 0;
     m->header_count = 0;
     m->partition = -1;
-    m->raw = false;
+    m->raw = m->unnamed = false;
 
     kca_error *e = m->error;
     m->error = NULL;

@@ -61,6 +61,7 @@ struct kca_message {
     int header_count;
     int partition; /* outbound: to write to; -1: the key chooses */
     bool raw;      /* outbound: a record that is written as it is; see kca_message_set_raw */
+    bool unnamed;  /* outbound: it may be published without a name */
 
     int keepers; /* outbound: calls that use it and may call the application meanwhile */
     bool freed;  /* by the application, while a call keeps it */
@@ -113,6 +114,10 @@ void kca__message_set_partition(kca_message *m, int partition);
 void kca__message_set_raw(kca_message *m, bool raw);
 void kca__message_set_trace_context(kca_message *m, const char *traceparent,
                                     const char *tracestate);
+
+/* What keeps the message from being published, as a new error: the setters' first failure, or that
+ * it has no name and nobody asked for one without. */
+kca_error *kca__message_check(const kca_message *m);
 
 /* An error whose text begins with "message NAME: ". */
 kca_error *kca__message_error(const kca_message *m, int code, const char *format, ...)

@@ -231,7 +231,9 @@ static kca_error *check_partition(kca__publisher *p, int partition) {
 kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const kca_message *m,
                                int type, const kca_message *cause) {
     *out = NULL;
-    kca_error *e = m->error ? kca__error_copy(m->error) : check_partition(p, m->partition);
+    kca_error *e = kca__message_check(m);
+    if (!e)
+        e = check_partition(p, m->partition);
     if (e)
         return e;
     kca__wire wire;
@@ -427,15 +429,16 @@ void kca__publisher_produce_deferred(kca__producer *producer, kca__list *slots) 
 
 kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
                                   int type, uint64_t token) {
-    if (m->error)
-        return kca__error_copy(m->error);
+    kca_error *e = kca__message_check(m);
+    if (e)
+        return e;
     kca__slot *slot;
     size_t bytes = m->payload_len + m->key_len;
     bool later = p->options->background && p->options->async;
-    kca_error *e = later ? kca__publisher_check_size(
-                               p, kca__record_size_bare(m->key_len, m->payload_len) +
-                                      kca__record_size_headers(m->headers, m->header_count))
-                         : NULL;
+    e = later ? kca__publisher_check_size(p,
+                                          kca__record_size_bare(m->key_len, m->payload_len) +
+                                              kca__record_size_headers(m->headers, m->header_count))
+              : NULL;
     if (!e)
         e = take_slot(&slot, p, bytes);
     if (e)

@@ -21,7 +21,7 @@ local function trace_of(traceparent, tracestate)
   if not traceparent then
     return nil
   end
-  return not kca.message("probe"):set_trace_context(traceparent, tracestate):error() and traceparent or nil
+  return not kca.message("probe", kca.null):set_trace_context(traceparent, tracestate):error() and traceparent or nil
 end
 
 --- Publishes the body as the payload, unchanged; answers with the receipt.

@@ -43,7 +43,8 @@ static void test_a_system_refuses_them(void **state) {
     kca_system *s = system_on("embedded://");
     char *out;
     refuses(beyond_of(KCA_LOG_OFF, KCA_LOG_DEBUG), kca_system_log_to_queue(s, value), "log: level");
-    refuses(beyond_of(KCA_LOG_OFF, KCA_LOG_DEBUG), kca_system_log_to_stderr(s, value), "KCA_LOG_");
+    refuses(beyond_of(KCA_LOG_OFF, KCA_LOG_DEBUG), kca_system_log_to_stderr(s, value),
+            "log: level");
     refuses(beyond_of(KCA_EVENT_RECEIPT, KCA_EVENT_END),
             kca_system_set_event_handler(s, value, ignore, NULL, count_free),
             "event handler: type");
@@ -66,6 +67,19 @@ static void test_a_bus_refuses_them(void **state) {
     give_publisher(s, publisher_of("things"));
     kca_bus *bus = bus_of(s, "things");
     refuses(below(-1), kca_bus_flush(bus, value), "publisher things: flush: timeout_ms");
+    for (int i = 0; i < 2; i++) {
+        kca_message *m;
+        must(kca_message_new(&m, i == 0 ? NULL : ""));
+        must_fail(kca_bus_publish(bus, m, 0), KCA_ERROR_ARGUMENT, "message: it has no name",
+                  "unnamed");
+        kca_message_set_unnamed(m, 1);
+        must_fail(kca_bus_publish(bus, m, 0), KCA_ERROR_STATE, "not started");
+        must(kca_message_reset(m, NULL));
+        must_fail(kca_bus_publish(bus, m, 0), KCA_ERROR_ARGUMENT, "it has no name");
+        kca_message_set_raw(m, 1);
+        must_fail(kca_bus_publish(bus, m, 0), KCA_ERROR_STATE, "not started");
+        kca_message_free(m);
+    }
     kca_bus_free(bus);
     kca_system_free(s);
 }

@@ -124,13 +124,13 @@ function tests.messages_keep_what_they_are_given()
   check.equal(message:is_json(), true)
   check.equal(message:set_payload("{"):is_json(), false)
   check.fails("payload", message:check_json())
-  check.equal(message:set_payload(nil):payload(), nil)
+  check.equal(message:set_payload(kca.null):payload(), nil)
   check.equal(message:json(), nil)
 end
 
 function tests.numbers_are_integers_where_lua_has_them()
   if math.type then
-    check.equal(math.type(kca.message("m"):timestamp_ms()), "integer")
+    check.equal(math.type(kca.message("m", kca.null):timestamp_ms()), "integer")
     check.equal(math.type(kca.ERROR_BROKER), "integer")
   end
 end
@@ -187,7 +187,7 @@ function tests.every_function_of_the_contract_is_reachable()
     publisher_builder = kca.publisher("c", "t"),
     consumer_builder = kca.consumer("c", "t", "g"),
     redrive = kca.redrive("c", "t"),
-    message = kca.message("m"),
+    message = kca.message("m", kca.null),
     system = system,
   }
   local count = 0
@@ -283,7 +283,91 @@ function tests.a_field_of_a_wrong_type_names_itself()
   check.equal(message:header("count"), "5")
   check.equal(message:header("id"), "9007199254740993")
   check.contains(message:set_key({}):error(), "key must be a text")
-  check.equal(assert(kca.message("m")):reset("n"), true)
+  check.equal(assert(kca.message("m", kca.null)):reset("n"), true)
+end
+
+--- A variable that was never set must not delete a record.
+function tests.nil_is_no_payload_and_null_is_none()
+  check.contains(check.fails("argument", kca.message("m")), "message m: payload must be a text, a value for JSON, or")
+  check.contains(check.fails("argument", kca.message("m", nil, { key = "k" })), "kca.null for none, got nil")
+  check.contains(assert(kca.message("m", "{}")):set_payload(nil):error(), "or kca.null for none, got nil")
+  local wrong = check.fails("argument", kca.message("m", "{}", { headers = { { "x", nil } } }))
+  check.contains(wrong, "header x must be a text, or kca.null for no value, got nil")
+  local message = assert(kca.message("m", kca.null, { headers = { none = kca.null } })):add_header("none", kca.null)
+  check.equal(message:payload(), nil)
+  check.equal(message:header_count(), 2)
+  check.contains(message:add_header("x", nil):error(), "header x must be a text")
+end
+
+function tests.a_message_without_a_name_is_asked_for()
+  local system = assert(kca.system(kca.connection("c", "embedded://"), kca.publisher("c", "t")))
+  local bus = assert(system:event_bus("t"))
+  for _, name in ipairs({ kca.null, "" }) do
+    local err = check.fails("argument", bus:publish(name ~= kca.null and name or nil, "{}"))
+    check.contains(err, "it has no name, by which its handler is found")
+  end
+  check.fails("state", bus:publish(nil, "{}", { unnamed = true })) -- it comes as far as to the start
+  check.fails("state", bus:publish(nil, "{}", { raw = true }))
+end
+
+function tests.hosts_may_be_a_list()
+  local function hosts_of(connection)
+    local system = assert(kca.system(connection))
+    return assert(system:description()).connections[1].hosts
+  end
+  check.equal(hosts_of(kca.connection("c", { "a:9092", "b:9093" })), hosts_of(kca.connection("c", "a:9092,b:9093")))
+  check.contains(kca.connection("c", { "a:9092", 5 }):error(), "connection c: hosts must be a text, got a table")
+end
+
+--- Whatever a function is given, what it says is wrong is in this binding's words.
+function tests.no_text_has_names_of_c()
+  local system = assert(kca.system(
+    kca.connection("c", "embedded://"),
+    kca.publisher("c", "t"),
+    kca.consumer("c", "t", "g")
+  ))
+  local message = assert(kca.message("m", "{}"))
+  local objects = { kca, system, assert(system:event_bus("t")), assert(system:consumer("g")), message }
+  for _, declared in ipairs({ kca.connection("c", "h:1"), kca.publisher("c", "t"), kca.consumer("c", "t", "g") }) do
+    objects[#objects + 1] = declared
+  end
+  local values = { 5, -1, 1.5, "x", {}, print, true, "a\0b", "\255" }
+  local waits = { run = true, start = true, shutdown = true, flush = true, warn = true, loop = true }
+  local count = 0
+
+  local function look(name, ok, result, err)
+    local texts = { not ok and result or nil, result == nil and err or nil }
+    if ok and type(result) == "table" and result.mistake then
+      texts[3] = result.mistake
+    end
+    for _, text in pairs(texts) do
+      text = tostring(text)
+      for _, word in ipairs({ "kca_%l", "KCA_", "Error in", "bad argument", "attempt to", "cdata", "const char" }) do
+        assert(not text:find(word), name .. ": " .. text)
+      end
+    end
+    count = count + 1
+  end
+
+  for _, object in ipairs(objects) do
+    local class = object == kca and kca or getmetatable(object).__index
+    while class do
+      for name, fn in pairs(class) do
+        if type(fn) == "function" and not waits[name] and not name:match("^__") and name ~= "put" then
+          local first = object ~= kca and object or nil
+          for _, value in ipairs(values) do
+            local given = first == nil and value or first
+            look(name, pcall(fn, given, value, value, value, value))
+            look(name, pcall(fn, given, value))
+          end
+          look(name, pcall(fn, first))
+        end
+      end
+      local parent = getmetatable(class)
+      class = parent and parent.__index
+    end
+  end
+  assert(count > 2000, count)
 end
 
 function tests.a_field_that_does_not_exist_is_refused()

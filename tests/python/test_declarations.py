@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import typing
 from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -343,3 +344,52 @@ def test_a_builder_stays_as_it_is_whoever_has_it() -> None:
     [publisher] = described(system)["publishers"]
     assert publisher["async"]
     assert publisher["properties"]["queue.buffering.max.ms"] == "7"
+
+
+def test_a_message_without_a_name_is_asked_for() -> None:
+    system = kca.System(kca.Connection("local", "embedded://"), kca.PublisherBuilder("local", "orders"))
+    bus = system.event_bus("orders")
+    for message in None, "", kca.Message(None, {}), kca.Message("", {}):
+        with pytest.raises(kca.ArgumentError, match="it has no name, by which its handler is found"):
+            bus.publish(message)
+    with pytest.raises(kca.StateError, match="not started"):
+        bus.publish(None, {}, unnamed=True)
+    for asked in kca.Message(None, {}, unnamed=True), kca.Message(None, {}, raw=True):
+        with pytest.raises(kca.StateError, match="not started"):
+            bus.publish(asked)
+
+
+def called(function: Any, *arguments: Any, **named: Any) -> str:
+    """The text of what the call raises."""
+    try:
+        function(*arguments, **named)
+    except Exception as e:
+        return f"{type(e).__name__}: {e}"
+    return ""
+
+
+def test_no_text_has_names_of_c() -> None:
+    """Whatever a function is given, what it says is wrong is in Python's words."""
+    system = kca.System(
+        kca.Connection("local", "embedded://"),
+        kca.PublisherBuilder("local", "orders"),
+        kca.ConsumerBuilder("local", "orders", "shop"),
+    )
+    objects = [system, system.event_bus("orders"), system.consumer("shop"), kca.Message("m"),
+               kca.Connection("local", "embedded://"), kca.PublisherBuilder("local", "orders"),
+               kca.ConsumerBuilder("local", "orders", "shop"), kca.RedriveBuilder("local", "dead")]  # fmt: skip
+    calls = [(f"{type(o).__name__}.{name}", getattr(o, name)) for o in objects for name in dir(o) if name[0] != "_"]
+    calls += [(kind.__name__, kind) for kind in {*map(type, objects)}]
+    waits = {"start", "shutdown", "run", "flush"}
+    count = 0
+    for name, function in calls:
+        if not callable(function) or name.rpartition(".")[2] in waits:
+            continue
+        parameters = inspect.signature(function).parameters.values()
+        for value in None, 5, -1, 2**70, 1.5, "x", b"x", object(), [], {}, "a\0b", "\udcff":
+            texts = [called(function, *[value] * most) for most in range(5)]
+            texts += [called(function, "a", **{p.name: value}) for p in parameters if p.kind is p.KEYWORD_ONLY]
+            for text in texts:
+                assert not re.search(r"kca_[a-z]|KCA_|in method|char const|swig", text), f"{name}: {text}"
+            count += len(texts)
+    assert count > 3000

@@ -194,7 +194,7 @@ def test_a_record_without_a_route_is_told_as_that() -> None:
     system.on(kca.Fault, faults.append)
     system.start()
     bus = system.event_bus("orders")
-    bus.publish("", {}, key=KEY)
+    bus.publish(None, {}, key=KEY, unnamed=True)
     bus.publish("last", key=KEY)
     system.consumer("shop").run()
     [fault] = faults

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""What docs/architecture.md and CONTRIBUTING.md name is there: functions, files and folders. names_test.py ROOT"""
+"""What docs/architecture.md and CONTRIBUTING.md name is there: functions, files and folders; and no text of the library
+names a function or constant of C, for all languages show these texts. names_test.py ROOT
+"""
 
 import re
 import sys
@@ -7,6 +9,7 @@ from pathlib import Path
 
 PAGES = ("docs/architecture.md", "CONTRIBUTING.md")
 FUNCTION = re.compile(r"\b(kca__?[a-z0-9_]*[a-z0-9])\b|`([a-z_]+(?:_locked|_and_unlock))`")
+C_NAME = re.compile(r"\bkca_[a-z]|\bKCA_[A-Z]+_[A-Z]")
 TOP = "abi bench bindings cmake core docs examples tests"
 ROOMS = "base json message kafka connection outbound dead_letter engine inbound redrive system"
 PLACE = re.compile(rf"(?<![\w/.])((?:{'|'.join(f'{TOP} {ROOMS}'.split())})/[\w./-]*\w)")
@@ -31,6 +34,16 @@ def missing(root: Path, page: str) -> list[str]:
     ]
 
 
+def named_in_texts(root: Path) -> list[str]:
+    found = []
+    for file in sorted([*root.glob("core/*/*.c"), *root.glob("abi/*.c")]):
+        code = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
+        texts = re.findall(r'^(?!#include).*?"((?:\\.|[^"\\])*)"', code, re.MULTILINE)
+        found += [f"{file.relative_to(root)}: a text names C: {text}" for text in texts if C_NAME.search(text)]
+    return found
+
+
 if __name__ == "__main__":
     found = [line for page in PAGES for line in missing(Path(sys.argv[1]), page)]
+    found += named_in_texts(Path(sys.argv[1]))
     sys.exit("\n".join(found) or 0)

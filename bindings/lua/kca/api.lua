@@ -8,7 +8,9 @@ local errors = require("kca.errors")
 --- Makes the module over a core, and its classes.
 return function(core)
   assert(core.kca_abi() == 1, "kca: this module speaks ABI 1, libkca another")
-  local M = { _VERSION = core.kca_version(), core = core, rdkafka_version = core.kca_rdkafka_version }
+  local M = { _VERSION = core.kca_version(), core = core, rdkafka_version = function()
+    return core.kca_rdkafka_version()
+  end }
   for name, value in pairs(core) do
     local constant = type(value) == "number" and name:match("^KCA_(.+)$")
     if constant then

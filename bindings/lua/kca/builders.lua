@@ -112,15 +112,16 @@ return function(M, core)
 
   --- Makes a declaration from its texts; `words` names them in error texts.
   local function declare(class, name, options, new, words, ...)
-    local made = setmetatable({ name = name }, class)
+    local made, texts = setmetatable({ name = name }, class), {}
     for i, word in ipairs(words) do
-      local problem = types.text_problem(word, (select(i, ...)))
+      local problem
+      texts[i], problem = types.take(core, "const char *", word, (select(i, ...)))
       if problem then
         made:mistaken(problem)
       end
     end
     if not made.mistake then
-      local ok, handle = new(...)
+      local ok, handle = new(unpack(texts, 1, #words))
       made.handle = ok and handle or nil
       made.mistake = not ok and errors.of(handle) or nil
     end
@@ -138,8 +139,22 @@ return function(M, core)
     return with_tls(self, ca ~= true and ca or nil, certificate, key)
   end
 
-  --- A cluster and how to reach it.
+  --- Hosts of a list, as one text; anything else as it is.
+  local function joined(hosts)
+    if type(hosts) ~= "table" or integer.is(hosts) then
+      return hosts
+    end
+    for _, host in ipairs(#hosts > 0 and hosts or { hosts }) do
+      if type(host) ~= "string" then
+        return hosts
+      end
+    end
+    return table.concat(hosts, ",")
+  end
+
+  --- A cluster and how to reach it; `hosts`: "host:port", several with commas or as a list.
   function M.connection(name, hosts, options)
+    hosts = joined(hosts)
     return declare(Connection, name, options, core.kca_connection_new, { "name", "hosts" }, name, hosts)
   end
 

@@ -39,7 +39,7 @@ function classes.add_setters(class, core, prefix, verb)
 
   --- Keeps the first mistake.
   function class:mistaken(problem)
-    local text = ("%s: %s"):format(self:title(), problem)
+    local text = ("%s: %s"):format(self:title(), tostring(problem))
     self.mistake = self.mistake or errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
   end
 end

@@ -16,43 +16,31 @@ return function(M, core, Queue)
     return "consumer " .. self.name
   end
 
-  --- The error for a topic that is none; nil: it is fine.
-  local function wrong_topic(self, topic)
-    local problem = types.text_problem("topic", topic)
-    local text = problem and ("%s: %s"):format(self:title(), problem)
-    return text and errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
-  end
-
-  --- Calls the core with the topic, if that is one.
-  local function with_topic(self, fn, topic, ...)
-    local err = wrong_topic(self, topic)
-    if err then
-      return nil, err
-    end
-    return fallible(fn(self.handle, topic, ...))
-  end
+  local pause = types.checked(core, "kca_consumer_pause", "pause")
+  local resume = types.checked(core, "kca_consumer_resume", "resume")
+  local seek = types.checked(core, "kca_consumer_seek", "seek")
+  local seek_to_time = types.checked(core, "kca_consumer_seek_to_time", "seek")
 
   --- Pauses a partition: none of its messages is handed out until `resume`. Partition nil: all partitions of the topic;
   -- topic nil: of all topics.
   function Consumer:pause(topic, partition)
-    return with_topic(self, core.kca_consumer_pause, topic, partition or -1)
+    return fallible(pause(self.handle, topic, partition or -1))
   end
 
   --- Ends a pause.
   function Consumer:resume(topic, partition)
-    return with_topic(self, core.kca_consumer_resume, topic, partition or -1)
+    return fallible(resume(self.handle, topic, partition or -1))
   end
 
   --- Continues reading at this offset; kca.OFFSET_END: at the partition's end, OFFSET_BEGINNING: at its beginning.
   -- The error "offset": it lies outside the partition.
   function Consumer:seek(topic, partition, offset, timeout_ms)
-    return with_topic(self, core.kca_consumer_seek, topic, partition, core.int64(offset), timeout_ms or 10000)
+    return fallible(seek(self.handle, topic, partition, offset, timeout_ms or 10000))
   end
 
   --- Continues reading at the first message at or after this time; partition nil: in all partitions of the topic.
   function Consumer:seek_to_time(topic, ms_since_1970, partition, timeout_ms)
-    local since = core.int64(ms_since_1970)
-    return with_topic(self, core.kca_consumer_seek_to_time, topic, partition or -1, since, timeout_ms or 10000)
+    return fallible(seek_to_time(self.handle, topic, partition or -1, ms_since_1970, timeout_ms or 10000))
   end
 
   --- How far the consumer is in each partition that is assigned to it now: topic, partition, frontier (all offsets

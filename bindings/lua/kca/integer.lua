@@ -36,7 +36,7 @@ end
 
 --- The integer that the text writes, in the best form that this Lua has; nil: the text is not an integer.
 function integer.of(text)
-  local sign, digits = text:match("^(%-?)0*(%d+)$")
+  local sign, digits = tostring(text):match("^(%-?)0*(%d+)$")
   if not sign then
     return nil
   end

@@ -27,6 +27,9 @@ json.array_mt = cjson.array_mt or {}
 
 --- Marks a table as an array; needed when it may be empty.
 function json.array(list)
+  if list ~= nil and type(list) ~= "table" then
+    error("array: it must be a table, got a " .. type(list), 2)
+  end
   return setmetatable(list or {}, json.array_mt)
 end
 

@@ -18,15 +18,19 @@ local function pairs_of(handle, count, name, value)
   return list
 end
 
+-- Functions of a message that are no accessors.
+local OTHERS = { new = true, free = true, error = true, follow = true, json_bool = true, add_header = true }
+
 local function new_message_class(core)
   local Message = classes.new()
-  for name, fn in pairs(core) do
+  for name in pairs(core) do
     local word = name:match("^kca_message_(.+)$")
-    if word and word:match("^json_") and word ~= "json_type" or word == "check_json" or word == "reset" then
+    local fn = word and not word:match("^set_") and not OTHERS[word] and types.checked(core, name, word)
+    if fn and word:match("^json_") and word ~= "json_type" or word == "check_json" or word == "reset" then
       Message[word] = function(self, ...)
         return fallible(fn(self.handle, ...))
       end
-    elseif word and not word:match("^set_") and word ~= "new" and word ~= "free" and word ~= "error" then
+    elseif fn then
       Message[word] = function(self, ...)
         return fn(self.handle, ...)
       end
@@ -47,8 +51,10 @@ local function new_message_class(core)
     return core.kca_message_is_json(self.handle) == 1
   end
 
+  local json_bool = types.checked(core, "kca_message_json_bool", "json_bool")
+
   function Message:json_bool(pointer)
-    local ok, value = core.kca_message_json_bool(self.handle, pointer)
+    local ok, value = json_bool(self.handle, pointer)
     if not ok then
       return nil, errors.of(value)
     end
@@ -70,6 +76,10 @@ local function new_message_class(core)
 
   --- Takes over the trace context of `cause`.
   function Message:follow(cause)
+    if type(cause) ~= "table" or not cause.handle then
+      self:mistaken("follow wants a message, got a " .. type(cause))
+      return self
+    end
     core.kca_message_follow(self.handle, cause.handle)
     return self
   end
@@ -117,13 +127,48 @@ local function add_message(M, core, Message)
     local problem = type(header) ~= "string" and "header name must be a text, got a " .. type(header)
       or types.text_problem("the name of a header", header)
     local text
-    if not problem and value ~= json.null then
+    if not problem and value == nil then
+      problem = ("header %s must be a text, or kca.null for no value, got nil"):format(header)
+    elseif not problem and value ~= json.null then
       text, problem = types.take(core, "const void *", "header " .. header, value)
     end
     if not problem then
       core.kca_message_add_header(handle, header, text)
     end
     return problem
+  end
+
+  --- Adds one more header of this name; kca.null is no value. Returns the message.
+  function Message:add_header(name, value)
+    local problem = add_header(self.handle, name, value)
+    if problem then
+      self:mistaken(problem)
+    end
+    return self
+  end
+
+  --- The payload as the core takes it, nil: none; or nil, what is wrong, and the kind of the error.
+  local function payload_of(payload)
+    if payload == json.null then
+      return nil
+    elseif payload == nil then
+      return nil, "payload must be a text, a value for JSON, or kca.null for none, got nil", "argument"
+    elseif type(payload) == "string" then
+      return payload
+    end
+    local text, why = json.encode(payload)
+    return text, not text and why or nil, "payload"
+  end
+
+  --- Sets the payload: a string as it is, kca.null for none, anything else as JSON. Returns the message.
+  function Message:set_payload(payload)
+    local text, problem = payload_of(payload)
+    if problem then
+      self:mistaken(problem)
+    else
+      core.kca_message_set_payload(self.handle, text)
+    end
+    return self
   end
 
   --- Sets the headers, by name or a list of pairs {name, value}; returns what is wrong with one, if anything.
@@ -147,6 +192,9 @@ local function add_message(M, core, Message)
     if type(fields) ~= "table" then
       return "its fields must be a table, got a " .. type(fields)
     end
+    if fields.raw ~= nil then -- it allows other times and headers
+      setters.raw(handle, fields.raw)
+    end
     for field, value in pairs(fields) do
       local setter = setters[field]
       if not setter and not others[field] then
@@ -161,26 +209,24 @@ local function add_message(M, core, Message)
       or fields.traceparent ~= nil and set_trace_context(handle, fields.traceparent, fields.tracestate)
   end
 
-  --- A message of this name. `payload`: a string is taken as it is, nil is none, anything else becomes JSON. `fields`:
-  -- key, type, message_id, correlation_id, timestamp_ms, origin, version, reply_to, partition, traceparent, tracestate,
-  -- headers (a table); and check_json: true refuses a string that is not JSON.
+  --- A message of this name. `payload`: a string is taken as it is, kca.null is none, anything else becomes JSON; nil is
+  -- a mistake. A message without a name is published only with the field raw or unnamed. `fields`:
+  -- key, type, message_id, correlation_id, timestamp_ms, origin, version, reply_to, partition, raw, unnamed,
+  -- traceparent, tracestate, headers (a table); and check_json: true refuses a string that is not JSON.
   function M.message(name, payload, fields)
-    local problem = types.text_problem("name", name)
+    local taken, problem = types.take(core, "const char *", "name", name)
     if problem then
       return refuse("", "KCA_ERROR_ARGUMENT", "argument", problem)
     end
-    local ok, handle = core.kca_message_new(name)
+    local ok, handle = core.kca_message_new(taken)
     if not ok then
       return nil, errors.of(handle)
     end
-    if type(payload) ~= "string" and payload ~= nil then
-      local text, why = json.encode(payload)
-      if not text then
-        return refuse(name, "KCA_ERROR_PAYLOAD", "payload", why)
-      end
-      payload = text
+    local text, why, kind = payload_of(payload)
+    if why then
+      return refuse(name, kind == "payload" and "KCA_ERROR_PAYLOAD" or "KCA_ERROR_ARGUMENT", kind, why)
     end
-    core.kca_message_set_payload(handle, payload)
+    core.kca_message_set_payload(handle, text)
     problem = fields ~= nil and set_fields(handle, fields)
     if problem then
       return refuse(name, "KCA_ERROR_ARGUMENT", "argument", problem)

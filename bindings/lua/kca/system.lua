@@ -33,13 +33,9 @@ return function(M, core, Work, Bus, Consumer, Queue)
   System.add_connection, System.add_publisher, System.add_consumer = System.add, System.add, System.add
 
   for _, kind in ipairs({ "event_bus", "command_bus", "query_bus" }) do
-    local fn = core["kca_system_" .. kind]
+    local fn = types.checked(core, "kca_system_" .. kind, "system")
     --- The bus of a publisher's channel.
     System[kind] = function(self, channel)
-      local problem = types.text_problem("channel", channel)
-      if problem then
-        return refuse("%s", problem)
-      end
       local bus, err = classes.wrap(Bus, fn(self.handle, channel))
       if bus then
         bus.system = self
@@ -80,10 +76,12 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return self
   end
 
+  local consumer_of = types.checked(core, "kca_system_consumer", "system")
+
   --- Sets a deduplication store for the consumer of this name: `store:seen(message_id)` is asked before a handler runs
   -- (when it raises an error, the delivery fails), and `store:mark(message_id)` is called once the handler is done.
   function System:set_deduplication_store(consumer, store)
-    local known, err = core.kca_system_consumer(self.handle, consumer)
+    local known, err = consumer_of(self.handle, consumer)
     if not known then
       return nil, errors.of(err)
     elseif type(store) ~= "table" or not (is_callable(store.seen) and is_callable(store.mark)) then
@@ -125,11 +123,7 @@ return function(M, core, Work, Bus, Consumer, Queue)
 
   --- The consumer of this name, as given to its builder. Options: amount_of_processors, message_processing_timeout_ms.
   function System:consumer(name, options)
-    local problem = types.text_problem("consumer", name)
-    if problem then
-      return refuse("%s", problem)
-    end
-    local consumer, err = classes.wrap(Consumer, core.kca_system_consumer(self.handle, name))
+    local consumer, err = classes.wrap(Consumer, consumer_of(self.handle, name))
     if not consumer then
       return nil, err
     end
@@ -179,9 +173,11 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return queue_of(self, core.kca_system_log_queue(self.handle))
   end
 
+  local describe = types.checked(core, "kca_system_describe", "describe")
+
   --- The active endpoints with counters: FORMAT_TEXT or FORMAT_JSON.
   function System:describe(format)
-    return fallible(core.kca_system_describe(self.handle, format or core.KCA_FORMAT_TEXT))
+    return fallible(describe(self.handle, format or core.KCA_FORMAT_TEXT))
   end
 
   --- What `describe` says, as a table.
@@ -193,17 +189,12 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return json.decode(text)
   end
 
+  local describe_cluster = types.checked(core, "kca_system_describe_cluster", "describe cluster")
+
   --- Describes the connection's cluster, all topics or one; with a group, which need not be one of the system's, also
   -- how far that has come. Returns the object described in kca_abi.h: "brokers", "topics" with their offsets, "group".
   function System:describe_cluster(connection, topic, group, timeout_ms)
-    local problem = types.text_problem("connection", connection)
-      or types.text_problem("topic", topic)
-      or types.text_problem("group", group)
-    if problem then
-      return refuse("describe cluster: %s", problem)
-    end
-    local text, err =
-      fallible(core.kca_system_describe_cluster(self.handle, connection, topic, group, timeout_ms or 10000))
+    local text, err = fallible(describe_cluster(self.handle, connection, topic, group, timeout_ms or 10000))
     if not text then
       return nil, err
     end
@@ -213,7 +204,9 @@ return function(M, core, Work, Bus, Consumer, Queue)
   --- Publishes dead letters again, or says what it would publish. Returns the report described in kca_abi.h; if the
   -- time is over first, its "complete" is false, and another call goes on from there.
   function System:redrive(redrive, timeout_ms)
-    if redrive.mistake then
+    if type(redrive) ~= "table" or not redrive.take then
+      return refuse("redrive: it is declared by kca.redrive, got %s", tostring(redrive))
+    elseif redrive.mistake then
       return nil, redrive.mistake
     end
     local text, err = fallible(core.kca_system_redrive(self.handle, redrive.handle, timeout_ms or 60000))

@@ -76,27 +76,31 @@ function types.text_problem(name, value)
   return value ~= nil and select(2, types.take(nil, "const char *", name, value)) or nil
 end
 
-local lists -- of parameters, by the function's name
+local declared -- for each function of kca_abi.h: its parameters, and whether it can fail
 
-local function read_lists()
-  lists = {}
-  for name, list in require("kca.abi"):gsub("/%*.-%*/", ""):gmatch("\nvoid (kca_[%w_]+)(%b())") do
-    lists[name] = list:sub(2, -2):gsub("%s+", " ")
+local function read_declarations()
+  declared = {}
+  local text = require("kca.abi"):gsub("/%*.-%*/", "")
+  for kind, name, list in text:gmatch("\n([%w_][%w_ ]-[ %*]+)(kca_[%w_]+)(%b());") do
+    declared[name] = { list = list:sub(2, -2):gsub("%s+", " "), fails = kind == "kca_error *" }
   end
 end
 
---- The parameters of a setter except its object: the type and name of each.
-local function parameters_of(fn)
-  if not lists then
-    read_lists()
+local function declaration_of(fn)
+  if not declared then
+    read_declarations()
   end
+  return declared[fn]
+end
+
+--- The parameters that take a value, not a handle: the type and name of each.
+local function parameters_of(fn)
   local parameters = {}
-  for kind, name in lists[fn]:gmatch("([%w_][%w_ ]-[ %*]+)([%w_]+)%f[,%z]") do
-    if kind ~= "size_t " then
+  for kind, name in declaration_of(fn).list:gmatch("([%w_][%w_ ]-[ %*]+)([%w_]+)%f[,%z]") do
+    if TAKE[kind] then
       parameters[#parameters + 1] = { kind = kind, name = name }
     end
   end
-  table.remove(parameters, 1)
   return parameters
 end
 
@@ -134,6 +138,49 @@ function types.setter(core, name, option)
       end
     end
     fn(handle, unpack(values, 1, count))
+  end
+end
+
+--- A function of the core for values of any type: one of a wrong type is an error, which says what the value is called
+-- and not the function of C, and `what` was asked; more values than it takes are left out.
+function types.checked(core, name, what)
+  local unpack = unpack or table.unpack -- luacheck: ignore 143
+  local fn, parameters, fails = core[name], parameters_of(name), declaration_of(name).fails
+  local count = #parameters
+
+  local function refuse(problem)
+    local text = ("%s: %s"):format(what, problem)
+    if not fails then
+      error(text, 4)
+    end
+    return false, { code = core.KCA_ERROR_ARGUMENT, name = "argument", text = text, rdkafka_code = 0,
+      retriable = false, fatal = false }
+  end
+
+  if count == 0 then
+    return function(handle)
+      return fn(handle)
+    end
+  elseif count == 1 then
+    local parameter = parameters[1]
+    return function(handle, value)
+      local taken, problem = types.take(core, parameter.kind, parameter.name, value)
+      if problem then
+        return refuse(problem)
+      end
+      return fn(handle, taken)
+    end
+  end
+  return function(handle, ...)
+    local values, given = {}, { ... }
+    for i, parameter in ipairs(parameters) do
+      local problem
+      values[i], problem = types.take(core, parameter.kind, parameter.name, given[i])
+      if problem then
+        return refuse(problem)
+      end
+    end
+    return fn(handle, unpack(values, 1, count))
   end
 end
 

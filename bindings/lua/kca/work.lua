@@ -33,7 +33,7 @@ return function(M)
 
   --- Writes a warning, for example about a fault that has no listener.
   function M.warn(text)
-    io.stderr:write("kca: ", text, "\n")
+    io.stderr:write("kca: ", errors.text(text), "\n")
   end
 
   local function failure(err)

@@ -32,6 +32,7 @@ class Fields(TypedDict, total=False):
     headers: Headers | None
     trace_context: tuple[str, str | None] | None
     partition: int | None
+    unnamed: bool
 
 
 class Bus:
@@ -58,6 +59,7 @@ class Bus:
         headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
         partition: int | None = None,
+        unnamed: bool = False,
     ) -> Receipt | None:
         """Publishes a message.
 
@@ -69,8 +71,9 @@ class Bus:
         handled message.
 
         Args:
-            message: the message's name; or an object of a dataclass, a pydantic model or a msgspec struct, which is the
-                payload, and whose class gives the name, `OrderCreated` the name "orderCreated"; or a `Message`.
+            message: the message's name, None only with `unnamed`; or an object of a dataclass, a pydantic model or a
+                msgspec struct, which is the payload, and whose class gives the name, `OrderCreated` the name
+                "orderCreated"; or a `Message`.
             payload: bytes are sent as they are, a text as UTF-8, None as no payload, anything else as JSON.
             token: comes back with the receipt.
             key: messages of one key keep their order. An empty key is a key, too. Default: the correlation id.
@@ -85,13 +88,14 @@ class Bus:
                 a context of OpenTelemetry with baggage, that is added as the header `baggage`.
             trace_context: traceparent and tracestate.
             partition: the one to write to. Default: the key chooses. A `Message` has its own.
+            unnamed: the message is to have no name, as replies have none. A `Message` has its own.
 
         Raises:
             Error: by kind; `BufferFullError` and others that are `retriable` may work later.
         """
         if message.__class__ is not str or headers.__class__ not in _EXACT_HEADERS:
             return self._put(None, message, payload, token, key, type, message_id, correlation_id, timestamp_ms, origin,
-                             version, reply_to, headers, trace_context, partition)  # fmt: skip
+                             version, reply_to, headers, trace_context, partition, unnamed)  # fmt: skip
         trace = trace_context or (tracing.current() if "opentelemetry.trace" in modules else None)
         cause = None if trace else handled.get()
         traceparent, tracestate = trace or _NO_TRACE
@@ -116,6 +120,7 @@ class Bus:
             traceparent,
             tracestate,
             partition,
+            unnamed,
         )
         return None if receipt is None else Receipt._make(receipt[1:])
 
@@ -140,6 +145,7 @@ class Bus:
         headers: Headers | None = None,
         trace_context: tuple[str, str | None] | None = None,
         partition: int | None = None,
+        unnamed: bool = False,
     ) -> Receipt | None:
         """Publishes any kind of message; `delivery`: the handle of the delivery in whose transaction it goes out."""
         trace = trace_context or tracing.current()
@@ -172,6 +178,7 @@ class Bus:
             traceparent,
             tracestate,
             partition,
+            unnamed,
         )
         return None if receipt is None else Receipt._make(receipt[1:])
 

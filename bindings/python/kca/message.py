@@ -44,6 +44,8 @@ class Message:
     copy of a delivery's record: `Message(None, d.payload, key=d.key, headers=d.record_headers,
     timestamp_ms=d.record_timestamp_ms, raw=True)`.
 
+    A message without a name, which no handler but that of "*" takes, is published only if it is `raw` or `unnamed`.
+
     Raises:
         ArgumentError: a value is not allowed; the text says which values are.
     """
@@ -68,9 +70,11 @@ class Message:
         trace_context: tuple[str, str | None] | None = None,
         partition: int | None = None,
         raw: bool = False,
+        unnamed: bool = False,
     ) -> None:
         self._handle = m = _kca.kca_message_new(name)
         _kca.kca_message_set_raw(m, int(raw))
+        _kca.kca_message_set_unnamed(m, int(unnamed))
         _kca.kca_message_set_payload(m, encoded(payload))
         _kca.kca_message_set_key(m, key.encode() if isinstance(key, str) else key)
         if type is not None:

@@ -298,7 +298,7 @@ return function(M, core, classes, worker)
     if type(name) ~= "string" or type(fields) ~= "table" or Work.handled() or not is_simple(fields) then
       return nil
     end
-    if type(payload) == "table" then
+    if type(payload) == "table" and payload ~= json.null then
       payload = json.encode(payload)
     end
     local kept = type(payload) == "string" and kept_message(bus, name)
