@@ -21,6 +21,7 @@ from kca.cli.reading import offset_of, time_ms
 from kca.cli.secrets import NAMES
 from kca.cli.settings import settings_of
 from kca.cli.topics import sparkline
+from kca.cli.waiting import Reading, Waits, waits_for
 
 SECONDS = 300
 
@@ -221,12 +222,29 @@ def test_topics_are_listed(ten: Cluster) -> None:
 def test_the_doctor_says_what_is_well_and_what_is_not(ten: Cluster) -> None:
     secret = ["-X", "security.protocol=plaintext", "-X", "sasl.password=geheim"]
     healthy = json.loads(ten.run("doctor", "-t", "orders", "-G", "shop", "--json", *secret, KCA_SASL_USER="me"))
-    assert healthy["ok"] and [c["name"] for c in healthy["checks"]] == ["connect", "cluster", "topic", "group"]
+    assert healthy["ok"] and [c["name"] for c in healthy["checks"]] == ["connect", "cluster", "topic", "group", "read"]
+    assert "messages to read in 1 of 4 partitions" in healthy["checks"][-1]["text"]
+    assert "at the end of all 4 partitions" in ten.run("doctor", "-t", "copies")
+    ten.run("consume", "-G", "shop", "orders", "-e")
+    assert "it waits for new messages" in ten.run("doctor", "-t", "orders", "-G", "shop")
     assert "geheim" not in json.dumps(healthy) and healthy["properties"]["sasl.password"] == "***"
     ill = json.loads(ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", "--json", code=1))
     assert [c["kind"] for c in ill["checks"]] == ["unreachable"]
     said = ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", code=1)
     assert "nobody listens at 127.0.0.1:1" in said and "Is the broker running" in said
+
+
+def test_the_doctor_says_what_a_consumer_waits_for() -> None:
+    open_transaction = Reading([0], ends={0: 5}, consumer={"partitions": [{"partition": 0, "high_watermark": 9}]})
+    with pytest.raises(Waits, match=r"the end of a transaction: orders\[0\] at 5 of 9"):
+        waits_for("orders", open_transaction)
+    trouble = {"broker": 3, "coordinator": True, "address": "b3:9092", "reason": "nobody listens"}
+    with pytest.raises(Waits, match=r"orders\[1\]: broker 3, the group's coordinator, at b3:9092: nobody listens"):
+        waits_for("orders", Reading([0, 1], read={0}, consumer={"last_error": trouble}))
+    with pytest.raises(Waits, match=r"orders\[0\]: its leader gives neither"):
+        waits_for("orders", Reading([0]))
+    with pytest.raises(kca.AuthorizationError):
+        waits_for("orders", Reading([0], error=kca.AuthorizationError("the group is forbidden")))
 
 
 SECRET = "Zq7xVb2LmN4k"
@@ -331,6 +349,40 @@ def test_dead_letters_are_listed_shown_and_redriven(cluster: Cluster) -> None:
     assert "% 1 of 1 redriven" in cluster.ended("dead-letters", "redrive", "orders.dead", "-y").stderr
     assert len(cluster.lines("consume", "-t", "orders", "-e")) == 3
     assert "% 0 of 0 would be redriven" in cluster.ended("dead-letters", "list", "orders.dead").stderr
+
+
+def names_in(value: Any) -> set[str]:
+    """The names of all members, in any depth."""
+    if isinstance(value, list):
+        return {name for each in value for name in names_in(each)}
+    return set(value) | names_in(list(value.values())) if isinstance(value, dict) else set()
+
+
+def documented(page: str, heading: str) -> list[set[str]]:
+    """The words in backticks of each row of the table behind these words."""
+    table = page.split(heading)[1].split("\n|---")[1].split("\n\n")[0]
+    return [set(re.findall("`([a-zA-Z0-9_ -]+)`", row)) for row in table.splitlines()]
+
+
+def test_every_member_of_the_json_is_documented(ten: Cluster) -> None:
+    page = (Path(__file__).parents[2] / "docs/command-line.md").read_text()
+    rows = documented(page, "## JSON of each command")
+    record = set().union(*documented(page, "holds a record completely:"))
+    ten.run("consume", "-G", "shop", "-t", "orders", "-c", "4")
+    assert set(ten.lines("consume", "-t", "orders", "-c", "1")[0]) <= record
+    told = {
+        "consume -J": ten.lines("consume", "-t", "orders", "-c", "1", "-J"),
+        "publish": ten.lines("publish", "-t", "copies", "thing", "1", "--json"),
+        **{name: ten.lines(name, *more, "--json") for name, more in (("topics", []), ("lag", ["shop"]))},
+        "doctor": [
+            *ten.lines("doctor", "--json"),
+            json.loads(ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "0.1", "--json", code=1)),
+        ],
+        "bench": ten.lines("bench", "-t", "copies", "-n", "10", "--json"),
+    }
+    for command, found in told.items():
+        [row] = [row for row in rows if command in row]
+        assert names_in(found) <= row, command
 
 
 def test_bench_measures(cluster: Cluster) -> None:

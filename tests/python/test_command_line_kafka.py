@@ -115,3 +115,10 @@ def test_a_token_of_oauth_logs_in() -> None:
     arguments = [part for pair in given for part in ("-X", pair)]
     told = json.loads(run("doctor", "--json", *arguments, KCA_BROKERS=os.environ["KCA_BROKER_SASL"]))
     assert told["ok"] and told["properties"]["sasl.oauthbearer.config"] == "***"
+
+
+def test_the_doctor_says_which_advertised_address_a_consumer_waits_for(topic: str) -> None:
+    told = ended("doctor", "-t", topic, "--json", "--timeout", "9", KCA_BROKERS=os.environ["KCA_BROKER_PROXIED"])
+    [check] = [each for each in json.loads(told.stdout)["checks"] if each["name"] == "read"]
+    assert (check["ok"], check["kind"]) == (False, "waits")
+    assert f"at {os.environ['KCA_BROKER_PROXY']}: nobody listens" in check["text"]

@@ -17,6 +17,7 @@ from .options import Cluster, Json, grouped
 from .output import data, put_json
 from .secrets import all_masked
 from .settings import CONNECTION, Settings
+from .waiting import read, waits_for
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ _ADVICE = {
     "authentication": "Check user, password and mechanism (KCA_SASL_USER, KCA_SASL_PASSWORD, KCA_SASL_MECHANISM).",
     "authorization": "The cluster's access rules (ACLs) forbid this to the user.",
     "not_found": "Create the topic, or check its name: kca topics.",
+    "waits": "Are the brokers of these partitions up, and does each one's advertised address lead to it from here?",
     "argument": "The error's text says what is allowed.",
 }
 
@@ -38,7 +40,7 @@ def doctor(
     topic: Annotated[
         str | None,
         typer.Option(
-            "-t", "--topic", help="Also check that this topic is visible and all its partitions have a leader."
+            "-t", "--topic", help="Also check that this topic can be read, and say what a consumer of it waits for."
         ),
     ] = None,
     group: Annotated[
@@ -72,16 +74,18 @@ def examine(settings: Settings, topic: str | None, group: str | None) -> dict[st
     }
     steps = _Steps(settings, checks)
     try:
-        told = steps.take("connect", steps.start, lambda _: f"reached {settings.brokers}") and steps.take(
-            "cluster", lambda: steps.ask(None, None), _cluster
-        )
+        reached = steps.take("connect", steps.start, lambda _: f"reached {settings.brokers}")
+        told = steps.take("cluster", lambda: steps.ask(None, None), _cluster) if reached else None
+        if reached and not told and topic:
+            steps.take("read", lambda: steps.read(topic, group, False), str)
         if told:
             report["cluster"] = {name: told[name] for name in ("cluster_id", "controller", "brokers")}
             _see_to_topics(checks, told["topics"])
-            if topic:
-                steps.take("topic", lambda: steps.ask(topic, None), _topic)
+            seen = steps.take("topic", lambda: steps.ask(topic, None), _topic) if topic else None
             if group:
                 steps.take("group", lambda: steps.ask(None, group), _group)
+            if topic and seen:
+                steps.take("read", lambda: steps.read(topic, group, True), str)
     finally:
         steps.system.shutdown(settings.timeout_ms)
     report["ok"] = all(check["ok"] for check in checks)
@@ -93,6 +97,7 @@ class _Steps:
 
     def __init__(self, settings: Settings, checks: list[dict[str, Any]]) -> None:
         self.system = settings.system()
+        self._settings = settings
         self._timeout_ms = settings.timeout_ms
         self._checks = checks
 
@@ -101,6 +106,11 @@ class _Steps:
 
     def ask(self, topic: str | None, group: str | None) -> dict[str, Any]:
         return self.system.describe_cluster(CONNECTION, topic, group, self._timeout_ms)
+
+    def read(self, topic: str, group: str | None, is_known: bool) -> str:
+        told = self.ask(topic, group)["topics"][0]["partitions"] if is_known else []
+        places = {p["partition"]: p.get("committed") for p in told}
+        return waits_for(topic, read(self._settings, topic, group, places))
 
     def take(self, name: str, step: Callable[[], T], text: Callable[[T], str]) -> T | None:
         begin = time.monotonic()
@@ -140,7 +150,8 @@ def _topic(told: dict[str, Any]) -> str:
 def _group(told: dict[str, Any]) -> str:
     group = told["group"]
     members = "members not told" if group["members"] is None else f"{len(group['members'])} members"
-    return f"{group['name']}: {group['state'] or 'state not told'}, {members}"
+    waits = ": they wait until all of them have joined again" if "Rebalanc" in (group["state"] or "") else ""
+    return f"{group['name']}: {group['state'] or 'state not told'}, {members}{waits}"
 
 
 def _show(report: dict[str, Any]) -> None:
