@@ -48,6 +48,12 @@ endif()
 if(KCA_BUILD_PYTHON)
   add_test(NAME docs.wire COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/docs/wire ${KCA_PYTHON})
   set_tests_properties(docs.wire PROPERTIES LABELS bindings TIMEOUT ${KCA_TEST_SECONDS} ENVIRONMENT PYTHONPATH=${python_folder})
+
+  # A real Spring application and a real worker of Kafka Connect: in the long form of tests/run.
+  add_test(NAME foreign.tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/foreign/tools applications)
+  set_tests_properties(foreign.tools PROPERTIES LABELS foreign TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_SETUP foreign_tools)
+  kca_add_tooled_pytest(foreign.both_sides ${CMAKE_CURRENT_SOURCE_DIR}/foreign/test_both_sides.py)
+  set_tests_properties(foreign.both_sides PROPERTIES LABELS foreign FIXTURES_REQUIRED "python_tools;foreign_tools")
 endif()
 
 # kca_add_lua_tests(<interpreter> <ABI of its modules> <module>)

@@ -7,6 +7,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
 
 HERE = Path(__file__).parent
 BUILD = HERE.parents[1] / "build/foreign"
@@ -49,7 +53,7 @@ class Application:
             self.process.kill()
             self.process.wait()
 
-    def __enter__(self) -> Application:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,11 +61,14 @@ class Application:
 
 
 class Spring(Application):
-    """spring/Application.java. Its topics must be there."""
+    """spring/Application.java. The `topics` of its prefix must be there."""
 
-    TOPICS = ("spring.plain", "spring.retried", "spring.typed", "spring.handled")
+    @staticmethod
+    def topics(prefix: str) -> list[str]:
+        """Those that it reads and writes, besides retry topics and dead letters."""
+        return [f"{prefix}.{name}" for name in ("plain", "retried", "typed", "handled")]
 
-    def __init__(self, folder: Path, brokers: str) -> None:
+    def __init__(self, folder: Path, brokers: str, prefix: str) -> None:
         folder.mkdir()
         classes = folder / "classes"
         jars = ":".join(map(str, (BUILD / "spring/lib").glob("*.jar")))
@@ -78,7 +85,8 @@ class Spring(Application):
             "producer.value-serializer": f"{serializer}Serializer",
         }
         arguments = [f"--spring.kafka.{name}={value}" for name, value in options.items()]
-        super().__init__(folder, [f"-Dstock={self.stock}", "-cp", f"{classes}:{jars}", "Application", *arguments])
+        given = [f"-Dprefix={prefix}", f"-Dstock={self.stock}"]
+        super().__init__(folder, [*given, "-cp", f"{classes}:{jars}", "Application", *arguments])
 
     def calls(self, value: str) -> int:
         """How often a listener was called with this value."""

@@ -17,9 +17,9 @@ import org.springframework.scheduling.concurrent.ThreadPoolTaskScheduler;
 import org.springframework.util.backoff.FixedBackOff;
 
 /**
- * A plain application of Spring, as its documentation has it: `spring.plain` with an error handler that writes dead letters,
- * `spring.retried` with retry topics, `spring.typed` with a deserializer that fails. A record whose value says "out of stock" is
- * refused until there is a file named by the property `stock`. What is handled goes to `spring.handled`, as it came.
+ * A plain application of Spring, as its documentation has it: the topic PREFIX.plain with an error handler that writes dead
+ * letters, PREFIX.retried with retry topics, PREFIX.typed with a deserializer that fails. A record whose value says "out of
+ * stock" is refused until there is a file named by the property `stock`. What is handled goes to PREFIX.handled, as it came.
  */
 @Configuration(proxyBeanMethods = false)
 @EnableAutoConfiguration
@@ -56,30 +56,30 @@ public class Application {
             this.template = template;
         }
 
-        @KafkaListener(topics = "spring.plain", groupId = "spring.plain.group")
+        @KafkaListener(topics = "${prefix}.plain", groupId = "${prefix}.plain.group")
         public void plain(ConsumerRecord<byte[], byte[]> record) {
-            handle("spring.plain", record);
+            handle(record);
         }
 
         @RetryableTopic(attempts = "3", backOff = @BackOff(delay = 100, multiplier = 2))
-        @KafkaListener(topics = "spring.retried", groupId = "spring.retried.group")
+        @KafkaListener(topics = "${prefix}.retried", groupId = "${prefix}.retried.group")
         public void retried(ConsumerRecord<byte[], byte[]> record) {
-            handle("spring.retried", record);
+            handle(record);
         }
 
-        @KafkaListener(topics = "spring.typed", groupId = "spring.typed.group", properties = {
+        @KafkaListener(topics = "${prefix}.typed", groupId = "${prefix}.typed.group", properties = {
             "value.deserializer=org.springframework.kafka.support.serializer.ErrorHandlingDeserializer",
             "spring.deserializer.value.delegate.class=org.apache.kafka.common.serialization.IntegerDeserializer"})
         public void typed(ConsumerRecord<byte[], Integer> record) {
-            System.out.println("call spring.typed " + record.value());
+            System.out.println("call " + record.topic() + " " + record.value());
         }
 
-        private void handle(String listener, ConsumerRecord<byte[], byte[]> record) {
+        private void handle(ConsumerRecord<byte[], byte[]> record) {
             String value = record.value() == null ? "" : new String(record.value(), StandardCharsets.UTF_8);
-            System.out.println("call " + listener + " " + value);
+            System.out.println("call " + record.topic() + " " + value);
             if (value.contains("out of stock") && !Files.exists(Path.of(System.getProperty("stock"))))
                 throw new OutOfStock("no stock for Ação");
-            template.send("spring.handled", record.key(), record.value());
+            template.send(System.getProperty("prefix") + ".handled", record.key(), record.value());
         }
     }
 }
