@@ -76,9 +76,8 @@ def _stands_in_a_line(payload: bytes) -> bool:
     return True
 
 
-def _payload(d: kca.Delivery) -> bytes:
+def _payload(payload: bytes | None) -> bytes:
     """The JSON line's member for the payload: JSON of one line stands there to the byte."""
-    payload = d.payload
     if payload is None:
         return b""
     if _stands_in_a_line(payload):
@@ -112,7 +111,12 @@ def json_line(d: kca.Delivery) -> bytes:
         "record_headers": [[name_text(name), text(value)] for name, value in d.record_headers],
     }
     kept = {name: value for name, value in told.items() if value not in (None, "") or name == "key"}
-    return for_terminal(_dumps(kept)[:-1] + _payload(d) + b"}")
+    return line_of(kept, d.payload)
+
+
+def line_of(told: dict[str, Any], payload: bytes | None) -> bytes:
+    """A line of JSON with these members, of which there is at least one, and the payload."""
+    return for_terminal(_dumps(told)[:-1] + _payload(payload) + b"}")
 
 
 def _readable(name: str) -> str:
