@@ -207,6 +207,47 @@ function tests.every_function_of_the_contract_is_reachable()
   assert(count > 130, count)
 end
 
+local function text_of(path)
+  local file = assert(io.open(path))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+--- Every method that an object has is in docs/lua-api.md, unless its comment says that it is not public.
+function tests.every_public_name_is_in_the_document()
+  local folder = assert(package.path:match("[^;]*bindings/lua/"))
+  local root = arg[0]:match("^(.*/)tests/lua/") or "./"
+  local document, sources = text_of(root .. "docs/lua-api.md"), {}
+  for _, name in ipairs({ "bus", "builders", "classes", "consumer", "message", "system" }) do
+    sources[#sources + 1] = text_of(folder .. "kca/" .. name .. ".lua")
+  end
+  local hidden = {}
+  for name in table.concat(sources):gmatch("@local\n *function %w+[.:]([%w_]+)") do
+    hidden[name] = true
+  end
+  local system = assert(kca.system(kca.connection("c", "embedded://"), kca.publisher("c", "t"), kca.consumer("c", "t", "g")))
+  local objects = {
+    system, assert(system:event_bus("t")), assert(system:consumer("g")), assert(system:queue()),
+    kca.message("m", "{}"), kca.connection("c", "h:1"), kca.publisher("c", "t"), kca.consumer("c", "t", "g"),
+    kca.redrive("c", "t"),
+  }
+  local count = 0
+  local function look(class)
+    for name, value in pairs(class) do
+      if type(value) == "function" and not name:match("^__") and not hidden[name] and name ~= "take" then
+        assert(document:find("[`.:]" .. name .. "%("), name .. " is not in docs/lua-api.md")
+        count = count + 1
+      end
+    end
+  end
+  look(kca)
+  for _, object in ipairs(objects) do
+    look(getmetatable(object).__index)
+  end
+  assert(count > 150, count)
+end
+
 function tests.options_of_a_table_are_the_setters()
   local delays = kca.consumer("local", "orders", "shop", { retry_delay_ms = { 1, 2, 100000000 } })
   check.contains(delays:error(), "retry_delay_ms")

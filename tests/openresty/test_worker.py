@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import json
 import signal
 import socket
@@ -203,7 +205,7 @@ def test_a_publish_that_is_killed_leaves_its_place(begin: Begin) -> None:
                 local t = ngx.thread.spawn(function() return app.bus:publish("orderCreated", { id = i }) end)
                 if i % 3 == 0 then ngx.sleep(0) end
                 ngx.thread.kill(t)
-                if i % 100 == 0 then ngx.sleep(0.02) end
+                while i % 100 == 0 and app.system:counts().unanswered > 0 do ngx.sleep(0.001) end
               end
               ngx.say("{}")"""
     server = begin(buffer=50, locations={"/kill": kill, "/places": PLACES})
@@ -233,6 +235,37 @@ def test_requests_that_clients_abort_leave_their_places(begin: Begin) -> None:
     server.json("/publish?id=1&key=k")
     wait_until(lambda: len(set(server.json("/places").values())) == 1, "all places are free")
     assert server.json("/publish?id=1&key=k")["topic"] == "orders"
+
+
+FIELDS = """
+local fields = app.kca.request_fields({ "tenant", ["X-Request-Id"] = "requestId" })
+ngx.say(require("kca.json").encode({ fields, ngx.md5(app.kca.request_body()) }))
+"""
+
+
+def test_a_gateway_takes_what_it_asks_for(begin: Begin) -> None:
+    server = begin(locations={"/fields": FIELDS})
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    body = bytes(range(256)) * 1000  # more than nginx keeps in memory
+
+    def fields_of(*headers: tuple[str, str]) -> tuple[dict[str, Any], str]:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.putrequest("POST", "/fields")
+        for name, value in [*headers, ("Content-Length", str(len(body)))]:
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        fields, digest = json.loads(connection.getresponse().read())
+        connection.close()
+        return fields, digest
+
+    fields, digest = fields_of(
+        ("Tenant", "a"), ("tenant", "b"), ("X-Request-Id", "7"), ("Cookie", "secret"), ("route", "forged"),
+        ("Traceparent", trace), ("Tracestate", "v=1"),
+    )  # fmt: skip
+    assert sorted(fields.pop("headers")) == [["requestId", "7"], ["tenant", "a"], ["tenant", "b"]]
+    assert fields == {"traceparent": trace, "tracestate": "v=1"}
+    assert digest == hashlib.md5(body).hexdigest()
+    assert fields_of(("Traceparent", "00-0-0-01"))[0] in ({}, [])
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ return function(M, core)
       return self.mistake or errors.of(first(self.handle))
     end
 
+    --- @local
     function class:title()
       return ("%s %s"):format(kind, tostring(self.name))
     end
@@ -92,6 +93,7 @@ return function(M, core)
       end
     end
 
+    --- @local
     function class:take(options)
       if options ~= nil and type(options) ~= "table" then
         self:mistaken("its options must be a table, got a " .. type(options))

@@ -10,6 +10,7 @@ return function(M, core, Message, Work)
   local Bus = classes.new()
 
   --- The message made of the arguments of `publish`, and its fields; or nil and the error.
+  -- @local
   function Bus.message_of(message, payload, fields)
     if getmetatable(message) ~= Message then
       local made, err = M.message(message, payload, fields)
@@ -21,6 +22,7 @@ return function(M, core, Message, Work)
   end
 
   --- The token in these fields, in the form that the core takes; or nil and the error.
+  -- @local
   function Bus.token_of(fields)
     if type(fields) ~= "table" or fields.token == nil then
       return 0
@@ -52,6 +54,7 @@ return function(M, core, Message, Work)
 
   --- Publishes the message with this token, and gives the receipt, or true when the publisher is async; inside a handler
   -- it continues the trace of the handled message.
+  -- @local
   function Bus:put(message, token)
     local cause = Work.handled()
     cause = cause and cause.handle and message:traceparent() == "" and cause

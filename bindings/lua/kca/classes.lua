@@ -38,6 +38,7 @@ function classes.add_setters(class, core, prefix, verb)
   end
 
   --- Keeps the first mistake.
+  -- @local
   function class:mistaken(problem)
     local text = ("%s: %s"):format(self:title(), tostring(problem))
     self.mistake = self.mistake or errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)

@@ -12,6 +12,7 @@ return function(M, core, Queue)
   local Consumer = classes.new()
   classes.add_setters(Consumer, core, "kca_consumer_", "with")
 
+  --- @local
   function Consumer:title()
     return "consumer " .. self.name
   end
@@ -78,6 +79,7 @@ return function(M, core, Queue)
   end
 
   --- True when there is a handler to run; or nil and the error.
+  -- @local
   function Consumer:check_handlers()
     if next(self.work.handlers) then
       return true

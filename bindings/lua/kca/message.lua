@@ -38,6 +38,7 @@ local function new_message_class(core)
   end
   classes.add_setters(Message, core, "kca_message_", "set")
 
+  --- @local
   function Message:title()
     return "message " .. tostring(core.kca_message_name(self.handle))
   end
@@ -47,12 +48,14 @@ local function new_message_class(core)
     return self.mistake or errors.of(core.kca_message_error(self.handle))
   end
 
+  --- Whether the payload is JSON.
   function Message:is_json()
     return core.kca_message_is_json(self.handle) == 1
   end
 
   local json_bool = types.checked(core, "kca_message_json_bool", "json_bool")
 
+  --- The bool at this JSON pointer; or nil and the error.
   function Message:json_bool(pointer)
     local ok, value = json_bool(self.handle, pointer)
     if not ok then
@@ -277,6 +280,7 @@ local function new_delivery_class(M, core, Message)
 
   for _, word in ipairs({ "consumer", "topic", "partition", "offset", "attempt" }) do
     local fn = core["kca_delivery_" .. word]
+    --- Where the delivery comes from, and the number of this attempt: 1, 2, ...
     Delivery[word] = function(self)
       return fn(self.delivery)
     end

@@ -30,7 +30,13 @@ return function(M, core, Work, Bus, Consumer, Queue)
     local ok, err = fallible(core[declared.add](self.handle, declared.handle))
     return ok and self or nil, err
   end
-  System.add_connection, System.add_publisher, System.add_consumer = System.add, System.add, System.add
+
+  for _, kind in ipairs({ "connection", "publisher", "consumer" }) do
+    --- The same as `add`.
+    System["add_" .. kind] = function(self, declared)
+      return self:add(declared)
+    end
+  end
 
   for _, kind in ipairs({ "event_bus", "command_bus", "query_bus" }) do
     local fn = types.checked(core, "kca_system_" .. kind, "system")
@@ -157,6 +163,7 @@ return function(M, core, Work, Bus, Consumer, Queue)
   end
 
   --- Gives the events in the system's queue to the functions of `on`, unless the program pulls them.
+  -- @local
   function System:dispatch_unpulled()
     if self.is_pulled then
       return

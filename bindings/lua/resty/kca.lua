@@ -19,5 +19,6 @@ end
 local worker = require("resty.kca.worker")(core)
 require("resty.kca.publishing")(M, core, classes, worker)
 require("resty.kca.consuming")(core, classes, worker)
+require("resty.kca.requests")(M, core)
 require("resty.kca.life")(M, core, classes, worker)
 return M

@@ -233,6 +233,7 @@ return function(core, classes, worker)
   end
 
   --- Begins the runs that were asked for before the system was started.
+  -- @local
   function System:begin_runs()
     local runs = self.runs
     self.runs = {}

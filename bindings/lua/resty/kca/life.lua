@@ -109,6 +109,7 @@ return function(M, core, classes, worker)
   end
 
   --- Called when the worker is told to exit: stops the consumers, whose handlers at work are waited for.
+  -- @local
   function System:leave()
     self.given_up = true
     for _, consumer in pairs(self.consumers) do
@@ -119,6 +120,7 @@ return function(M, core, classes, worker)
   end
 
   --- Whether all messages that were accepted are stored, or have failed.
+  -- @local
   function System:is_all_answered()
     for _, bus in pairs(self.buses) do
       local ok, err = bus:flush_now(0)

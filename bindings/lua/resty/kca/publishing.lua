@@ -114,6 +114,7 @@ return function(M, core, classes, worker)
   local out = ffi.new("kca_event *[?]", AT_ONCE)
 
   --- Takes some events from the system's queue; returns how many; 0: none is left.
+  -- @local
   function System:take_events()
     local count = C.kca_queue_next(self.events.handle, out, AT_ONCE, 0)
     local told
@@ -141,6 +142,7 @@ return function(M, core, classes, worker)
   end
 
   --- Takes all events from the system's queue, in turns; called by the worker's listening thread.
+  -- @local
   function System:drain()
     local taken = 0
     repeat
@@ -410,6 +412,7 @@ return function(M, core, classes, worker)
   end
 
   --- For exit_worker_by_lua, where nothing can wait: blocks.
+  -- @local
   function Bus:flush_now(timeout_ms)
     return flush(self, timeout_ms)
   end
