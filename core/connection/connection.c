@@ -18,6 +18,7 @@ kca_error *kca__connection_new(kca_connection **out, const char *name, const cha
     if (!c)
         return kca__error_memory();
     kca__options_init(kca__connection_options, c);
+    kca__known_brokers_init(&c->known_brokers);
     c->certificate_fd = -1;
     c->error = kca__option_check_name("connection name", name, 100);
     if (!c->error && (!hosts || !*hosts))
@@ -62,6 +63,7 @@ void kca__connection_free(kca_connection *c) {
     free(c->hosts);
     kca__options_close(kca__connection_options, c);
     kca__properties_close(&c->properties);
+    kca__known_brokers_close(&c->known_brokers);
     kca__error_free(c->error);
     free(c);
 }
@@ -124,6 +126,9 @@ kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, b
         {"security.protocol", kca__connection_protocol(c)},
     };
     kca_error *e = kca__property_apply_all(conf, who, defaults, sizeof defaults / sizeof *defaults);
+    /* see KCA__QUIRK_REBOOTSTRAP_STANDS_STILL */
+    if (!e && !producer && kca__property_is_known("metadata.recovery.strategy"))
+        e = kca__property_apply(conf, who, "metadata.recovery.strategy", "none");
     if (!e && c->tls)
         e = configure_tls(c, conf, who);
     if (!e)

@@ -12,6 +12,7 @@
 
 #include "base/option_table.h"
 #include "connection/embedded_broker.h"
+#include "connection/known_brokers.h"
 #include "connection/tls.h"
 #include "connection/watch.h"
 #include "kafka/client.h"
@@ -38,6 +39,7 @@ struct kca_connection {
     kca__event_queue *queue;
     kca__watch *watch;
     kca__watched watched; /* its producers' clients */
+    kca__known_brokers known_brokers;
     kca__embedded_broker *embedded;
     int certificate_fd; /* PEM text shown to librdkafka as a file; -1: none */
 };

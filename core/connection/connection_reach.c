@@ -51,13 +51,15 @@ static kca_error *other_error(const kca_connection *c, const char *trouble, bool
 }
 
 /* One question to the cluster; NULL when it answered. */
-static rd_kafka_resp_err_t ask(kca__client *client, int64_t deadline) {
+static rd_kafka_resp_err_t ask(kca_connection *c, kca__client *client, int64_t deadline) {
     const struct rd_kafka_metadata *answer;
     int left = kca__interrupt_left_ms(deadline);
     int slice = left < 0 || left > 2 * PROBE_SLICE_MS ? PROBE_SLICE_MS : left / 2 + 1;
     rd_kafka_resp_err_t err = rd_kafka_metadata(client->rk, 0, NULL, &answer, slice);
-    if (!err)
+    if (!err) {
+        kca__known_brokers_take(&c->known_brokers, answer);
         rd_kafka_metadata_destroy(answer);
+    }
     return err;
 }
 
@@ -92,7 +94,7 @@ kca_error *kca__connection_reach(kca_connection *c, kca__client *client, int64_t
     kca_error *reason = NULL;
     bool definite = false;
     while (!definite) {
-        if (ask(client, deadline) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (ask(c, client, deadline) == RD_KAFKA_RESP_ERR_NO_ERROR) {
             kca__error_free(reason);
             kca__client_forget_trouble(client);
             return NULL;

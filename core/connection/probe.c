@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_MS = 1500, SLICE_MS = 250, DIAGNOSIS_MS = 1500, MOST_LOOKS = 10 };
+enum { ASK_MS = 1500, SLICE_MS = 250, DIAGNOSIS_MS = 1500 };
 
 static const char ADVERTISED[] =
     "; the cluster advertises this address: check advertised.listeners";
@@ -54,12 +54,6 @@ static bool is_a_host(const kca_connection *c, const char *address) {
     return found;
 }
 
-static void write_address(char out[KCA__TROUBLE_ADDRESS],
-                          const struct rd_kafka_metadata_broker *b) {
-    snprintf(out, KCA__TROUBLE_ADDRESS, strchr(b->host, ':') ? "[%s]:%d" : "%s:%d", b->host,
-             b->port);
-}
-
 /* The broker there cannot be reached. */
 static bool address_fails(kca__trouble *out, const kca__probing *p, const char *address,
                           const char *also) {
@@ -78,17 +72,14 @@ static bool address_fails(kca__trouble *out, const kca__probing *p, const char *
 
 /* A broker of the cluster cannot be reached, though others can: the one that was complained of, or
  * any, if none was named. */
-static bool broker_fails(kca__trouble *out, const kca__probing *p,
-                         const struct rd_kafka_metadata *m, const kca__broker_text *told) {
-    int looks = 0;
-    for (int i = 0; i < m->broker_cnt && looks < MOST_LOOKS && !atomic_load(p->closing); i++) {
-        char address[KCA__TROUBLE_ADDRESS];
-        write_address(address, &m->brokers[i]);
-        if (*told->address && strcmp(told->address, address) != 0)
+static bool broker_fails(kca__trouble *out, const kca__probing *p, const kca__broker_text *told) {
+    kca__known_broker all[KCA__KNOWN_BROKERS];
+    int count = kca__known_brokers_look(&p->connection->known_brokers, all);
+    for (int i = 0; i < count && !atomic_load(p->closing); i++) {
+        if (*told->address && strcmp(told->address, all[i].address) != 0)
             continue;
-        looks++;
-        if (address_fails(out, p, address, ADVERTISED)) {
-            out->broker = m->brokers[i].id;
+        if (address_fails(out, p, all[i].address, ADVERTISED)) {
+            out->broker = all[i].id;
             return true;
         }
     }
@@ -108,6 +99,8 @@ static const char *blame_address(const kca__probing *p) {
 
 static void explain_cluster(kca__trouble *out, const kca__probing *p) {
     if (*out->address && address_fails(out, p, out->address, blame_address(p)))
+        return;
+    if (!*out->address && broker_fails(out, p, &(kca__broker_text){0}))
         return;
     kca_error *e =
         kca__connection_why_not(p->connection, p->client, kca__clock_deadline(DIAGNOSIS_MS));
@@ -132,7 +125,7 @@ bool kca__probe(kca__trouble *out, const kca__probing *p) {
         explain_cluster(out, p);
         return false;
     }
-    bool fails = broker_fails(out, p, m, &told);
+    kca__known_brokers_take(&p->connection->known_brokers, m);
     rd_kafka_metadata_destroy(m);
-    return !fails;
+    return !broker_fails(out, p, &told);
 }

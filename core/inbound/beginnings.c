@@ -62,8 +62,9 @@ static topic_look look_at(kca__inbound *in, const char *topic) {
     topic_look look = {.topic = topic, .origin = {.place = kca__beginnings_place(in, topic)}};
     rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(8);
     rd_kafka_topic_partition_list_t *committed = NULL;
+    bool put_out;
     if (kca__every_partition_add(all, in->client->rk, topic) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        committed = kca__offsets_look_up(in, all);
+        committed = kca__offsets_look_up(in, all, &put_out);
     look.known = committed != NULL;
     look.partitions = all->cnt;
     for (int i = 0; committed && i < committed->cnt; i++)

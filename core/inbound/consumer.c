@@ -447,29 +447,43 @@ const char *kca__consumer_form(kca__consumer *c) {
     return form;
 }
 
-typedef struct looking {
-    kca__inbound *inbound;
-    kca__consumer_look_fn fn;
-    void *user;
-} looking;
+typedef struct looks {
+    kca__partition_look *all;
+    int count;
+    int room;
+} looks;
 
-/* The watermark is the one that came with the last fetch: nobody is asked. */
-static void look_at(void *user, const kca__partition_look *look) {
-    const looking *l = user;
-    int64_t low = -1;
-    int64_t high = -1;
-    if (rd_kafka_get_watermark_offsets(l->inbound->client->rk, look->topic, look->partition, &low,
-                                       &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        high = -1;
-    l->fn(l->user, look, high);
+static void add_look(void *user, const kca__partition_look *look) {
+    looks *l = user;
+    if (l->count == l->room) {
+        int room = l->room ? 2 * l->room : 16;
+        kca__partition_look *all = realloc(l->all, (size_t)room * sizeof *all);
+        if (!all)
+            return;
+        l->all = all;
+        l->room = room;
+    }
+    l->all[l->count++] = *look;
 }
 
+/* The watermark is the one that came with the last fetch: nobody is asked. Not under the engine's
+ * lock, for librdkafka takes one of its own for that. */
 void kca__consumer_look(kca__consumer *c, kca__consumer_look_fn fn, void *user) {
     pthread_mutex_lock(&c->lock);
     kca__inbound *in = use_locked(c);
     pthread_mutex_unlock(&c->lock);
     if (!in)
         return;
-    kca__engine_look(in->engine, look_at, &(looking){in, fn, user});
+    looks l = {0};
+    kca__engine_look(in->engine, add_look, &l);
+    for (int i = 0; i < l.count; i++) {
+        int64_t low = -1;
+        int64_t high = -1;
+        if (rd_kafka_get_watermark_offsets(in->client->rk, l.all[i].topic, l.all[i].partition, &low,
+                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            high = -1;
+        fn(user, &l.all[i], high);
+    }
+    free(l.all);
     done_with(c);
 }

@@ -111,11 +111,27 @@ void kca__offsets_hear(kca__inbound *in) {
 /* It may be otherwise soon. Offsets are unstable while somebody's transaction is open over them, be
  * it that of a process that has died. */
 static bool may_pass(rd_kafka_resp_err_t err) {
-    return err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT ||
-           err == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT ||
-           err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
-           err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-           err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+    switch ((int)err) {
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+    case KCA__STALE_MEMBER_EPOCH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The group has put this member out, and librdkafka gives its partitions back in a moment. */
+static bool is_put_out(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || (int)err == KCA__FENCED_MEMBER_EPOCH;
 }
 
 bool kca__offsets_commit_now(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
@@ -138,7 +154,9 @@ bool kca__offsets_commit_now(kca__inbound *in, rd_kafka_topic_partition_list_t *
  * librdkafka then asks for the offsets by itself, and records finished beyond them are repeated;
  * with transactions, which must not repeat, it waits longer. */
 rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
-                                                      const rd_kafka_topic_partition_list_t *list) {
+                                                      const rd_kafka_topic_partition_list_t *list,
+                                                      bool *out_put_out) {
+    *out_put_out = false;
     if (!kca__consumer_builder_commits(in->options))
         return rd_kafka_topic_partition_list_new(0);
     rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_copy(list);
@@ -150,6 +168,7 @@ rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
     while (may_pass(err) && kca__clock_left_ms(kca__inbound_clip_deadline(in, end)) != 0);
     if (!err)
         return found;
+    *out_put_out = is_put_out(err);
     kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
                    "committed offsets: %s: what was finished ahead of them comes again",
                    rd_kafka_err2str(err));

@@ -21,9 +21,10 @@ void kca__offsets_add(rd_kafka_topic_partition_list_t *list, const char *topic, 
 bool kca__offsets_commit_now(kca__inbound *in, rd_kafka_topic_partition_list_t *list);
 
 /* The group's committed offsets, with the metadata of what is finished beyond them. NULL: the
- * broker gave none for some partition. */
+ * broker gave none for some partition. `out_put_out`: because the group has put this member out. */
 rd_kafka_topic_partition_list_t *kca__offsets_look_up(kca__inbound *in,
-                                                      const rd_kafka_topic_partition_list_t *list);
+                                                      const rd_kafka_topic_partition_list_t *list,
+                                                      bool *out_put_out);
 
 /* Times in `list`, and RD_KAFKA_OFFSET_BEGINNING and _END, become offsets; a time after the last
  * record is the end. False: they cannot be looked up now, and stay as they are. */

@@ -71,8 +71,9 @@ static void begin_at(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
 static kca_error *take_on(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     if (list->cnt == 0)
         return NULL;
-    rd_kafka_topic_partition_list_t *committed = kca__offsets_look_up(in, list);
-    if (!committed && in->transaction)
+    bool put_out;
+    rd_kafka_topic_partition_list_t *committed = kca__offsets_look_up(in, list, &put_out);
+    if (!committed && in->transaction && !put_out)
         end_without_offsets(in);
     kca__remade_begin(in);
     rd_kafka_topic_partition_list_t *remade = kca__remade_find(in, committed);
@@ -321,9 +322,11 @@ static void choose_beginnings(rd_kafka_topic_partition_list_t *list,
 }
 
 static void read_again(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_topic_partition_list_t *committed = kca__offsets_look_up(in, list);
+    bool put_out;
+    rd_kafka_topic_partition_list_t *committed = kca__offsets_look_up(in, list, &put_out);
     if (!committed) {
-        end_without_offsets(in);
+        if (!put_out)
+            end_without_offsets(in);
         return;
     }
     bool added = true;

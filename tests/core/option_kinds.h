@@ -74,7 +74,7 @@ static const kind kinds[] = {
      {SPAN(kca_connection, name), SPAN(kca_connection, hosts), SPAN(kca_connection, properties),
       SPAN(kca_connection, error), SPAN(kca_connection, log), SPAN(kca_connection, queue),
       SPAN(kca_connection, watch), SPAN(kca_connection, watched), SPAN(kca_connection, embedded),
-      SPAN(kca_connection, certificate_fd)}},
+      SPAN(kca_connection, known_brokers), SPAN(kca_connection, certificate_fd)}},
     {"publisher",
      "orders",
      kca__publisher_options,

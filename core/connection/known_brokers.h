@@ -1,0 +1,32 @@
+/* The brokers that the cluster last told of: where to look when it answers no more, and librdkafka
+ * asks the first hosts no more. */
+#ifndef KCA_CONNECTION_KNOWN_BROKERS_H
+#define KCA_CONNECTION_KNOWN_BROKERS_H
+
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+
+#include "base/state.h"
+
+enum { KCA__KNOWN_BROKERS = 10 };
+
+typedef struct kca__known_broker {
+    int id;
+    char address[KCA__TROUBLE_ADDRESS]; /* "host:port" */
+} kca__known_broker;
+
+typedef struct kca__known_brokers {
+    pthread_mutex_t lock;
+    kca__known_broker all[KCA__KNOWN_BROKERS]; /* the first ones, of more */
+    int count;
+} kca__known_brokers;
+
+void kca__known_brokers_init(kca__known_brokers *k);
+void kca__known_brokers_close(kca__known_brokers *k);
+
+void kca__known_brokers_take(kca__known_brokers *k, const struct rd_kafka_metadata *answer);
+
+/* Copies them; gives how many. */
+int kca__known_brokers_look(kca__known_brokers *k, kca__known_broker out[KCA__KNOWN_BROKERS]);
+
+#endif
