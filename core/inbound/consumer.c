@@ -237,7 +237,7 @@ static const char *why_unhandled(const char *name, const kca__handler *handler) 
     if (handler)
         return "its handler has no function: pull its messages from the consumer's queue";
     return *name ? "no handler has its name"
-                 : "its record has no `route` header, so it has no name for a handler to have";
+                 : "its record has no `route` header that is a name for a handler to have";
 }
 
 /* 1: the message was handled before; 0: not, or nobody is asked; -1: not to be known. */

@@ -351,6 +351,13 @@ function tests.a_message_without_a_name_is_asked_for()
   check.fails("state", bus:publish(nil, "{}", { raw = true }))
 end
 
+function tests.what_a_terminal_would_obey_is_shown()
+  local visible = require("kca.errors").visible
+  check.equal(visible("a\nb\27[31m\127\0c"), "a\\nb\\x1b[31m\\x7f\\x00c")
+  check.equal(visible("\194\155m \226\128\174x\226\129\166 \216\156"), "\\u009bm \\u202ex\\u2066 \\u061c")
+  check.equal(visible("sch\195\182n \226\130\172"), "sch\195\182n \226\130\172")
+end
+
 function tests.hosts_may_be_a_list()
   local function hosts_of(connection)
     local system = assert(kca.system(connection))

@@ -237,6 +237,25 @@ def test_requests_that_clients_abort_leave_their_places(begin: Begin) -> None:
     assert server.json("/publish?id=1&key=k")["topic"] == "orders"
 
 
+HEADERS = """
+local headers = { { "x", "1" }, { "none", app.kca.null }, { "x", "2" }, { "empty", "" }, { "bytes", "\\0\\255" } }
+local r, err = app.bus:publish("orderCreated", {}, { headers = headers })
+app.answer(r, err)
+"""
+
+
+def test_headers_are_a_list_in_nginx_too(begin: Begin) -> None:
+    server = begin(
+        """for _, pair in ipairs(message:header_list()) do
+             M.seen[#M.seen + 1] = { pair[1], pair[2] == kca.null and "null" or ngx.encode_base64(pair[2]) }
+           end""",
+        locations={"/headers": HEADERS},
+    )
+    server.json("/headers")
+    seen = wait_until(lambda: server.json("/status")["seen"], "it is handled")
+    assert seen == [["x", "MQ=="], ["none", "null"], ["x", "Mg=="], ["empty", ""], ["bytes", "AP8="]]
+
+
 FIELDS = """
 local fields = app.kca.request_fields({ "tenant", ["X-Request-Id"] = "requestId" })
 ngx.say(require("kca.json").encode({ fields, ngx.md5(app.kca.request_body()) }))

@@ -247,6 +247,7 @@ def test_what_is_declared_tells_what_it_is_and_no_secret() -> None:
     assert repr(connection) == "<Connection: connection local>"
     assert repr(kca.ConsumerBuilder("local", "orders", "shop")) == "<ConsumerBuilder: consumer shop>"
     assert repr(kca.Message("orderCreated", {})) == "<Message orderCreated>"
+    assert repr(kca.Message("a\u202eb", {})) == r"<Message a\u202eb>"
 
 
 def test_a_payload_may_be_bytes_of_any_kind_or_none() -> None:

@@ -150,3 +150,27 @@ def test_baggage_goes_through_publish_handler_and_publish(system: kca.System) ->
     assert current["orderPaid"] == {"tenant": "other", "region": "eu"}
     assert current["orderShipped"] == {}
     assert current["orderBilled"] == {"tenant": "acme"}
+
+
+def test_a_strangers_trace_headers_leave_the_handler_alone(system: kca.System) -> None:
+    parent = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    hostile = [
+        [("baggage", b"\xff=\xfe"), ("traceparent", b"\xff\0"), ("tracestate", b"\xff=1")],
+        [("baggage", b"a=%FF%00,;;;=,=\n"), ("traceparent", parent), ("tracestate", b"a=b,,," + b"=" * 600)],
+    ]
+    handled: list[bytes | None] = []
+
+    @system.handler("*")
+    def handle(message: kca.Delivery) -> None:
+        handled.append(message.key)
+        bus.publish("caused", key="elsewhere")
+        if len(handled) == len(hostile):
+            system.consumer("shop").stop()
+
+    system.start()
+    bus = system.event_bus("orders")
+    for headers in hostile:
+        bus.publish(kca.Message(None, headers=[("route", b"strange"), *headers], key=KEY, raw=True))
+    system.consumer("shop").run()
+    assert handled == [KEY.encode()] * len(hostile)
+    assert "0 failed" in system.describe()

@@ -38,6 +38,28 @@ function errors.text(value)
   return ("a %s that has no text"):format(type(value))
 end
 
+local SHORT = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+--- What a terminal would obey in the text of others, made visible as the library does it in its own texts.
+function errors.visible(text)
+  local function control(char)
+    return SHORT[char] or ("\\x%02x"):format(char:byte())
+  end
+  local function far(one, two)
+    return ("\\u%04x"):format(0x2000 + (one:byte() - 128) * 64 + two:byte() - 128)
+  end
+  return (
+    text
+      :gsub("%c", control)
+      :gsub("\194([\128-\159])", function(char)
+        return ("\\u%04x"):format(char:byte())
+      end)
+      :gsub("\216\156", "\\u061c")
+      :gsub("\226(\128)([\142\143\168-\174])", far)
+      :gsub("\226(\129)([\166-\169])", far)
+  )
+end
+
 local function parts(err)
   if type(err) == "table" then
     return err.verdict, err.name, err.text

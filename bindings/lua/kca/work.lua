@@ -5,7 +5,7 @@ local errors = require("kca.errors")
 local json = require("kca.json")
 
 local MAIN = {}
-local UNNAMED = "its record has no `route` header, so it has no name for a handler to have"
+local UNNAMED = "its record has no `route` header that is a name for a handler to have"
 
 --- By coroutine, the delivery that its handler works on: messages that the handler publishes continue its trace.
 local handled = setmetatable({}, { __mode = "k" })
@@ -33,7 +33,7 @@ return function(M)
 
   --- Writes a warning, for example about a fault that has no listener.
   function M.warn(text)
-    io.stderr:write("kca: ", errors.text(text), "\n")
+    io.stderr:write("kca: ", errors.visible(errors.text(text)), "\n")
   end
 
   local function failure(err)

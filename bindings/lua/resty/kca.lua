@@ -10,10 +10,11 @@
 
 local api = require("kca.api")
 local core = require("kca.ffi_core")
+local errors = require("kca.errors")
 
 local M, classes = api(core)
 M.warn = function(text)
-  ngx.log(ngx.WARN, "kca: ", text)
+  ngx.log(ngx.WARN, "kca: ", errors.visible(errors.text(text)))
 end
 
 local worker = require("resty.kca.worker")(core)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _kca
 from .payload import decoded, encoded
+from .visible import visible
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -105,7 +106,7 @@ class Message:
             raise error
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name or 'without a name'}>"
+        return f"<{type(self).__name__} {visible(self.name) or 'without a name'}>"
 
     @property
     def name(self) -> str:

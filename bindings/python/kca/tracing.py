@@ -6,6 +6,7 @@ kca imports OpenTelemetry only after the application did, or when a consumer run
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,8 @@ class Inside:
             )
             inside = trace.set_span_in_context(trace.NonRecordingSpan(span), inside)
         if carried:
-            inside = reader.extract({"baggage": carried}, inside)
+            with suppress(Exception):  # a stranger's may hold anything
+                inside = reader.extract({"baggage": carried}, inside)
         self._token = context.attach(inside)
 
     def __exit__(self, *_: object) -> None:

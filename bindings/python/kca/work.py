@@ -15,6 +15,7 @@ from .errors import PayloadError, Rejected, StateError
 from .handlers import Handler, Mismatched
 from .message import Delivery, Verdict, handled
 from .queue import End, Event, Fault, Log, Rebalance, Receipt, State
+from .visible import visible
 
 Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
@@ -189,7 +190,7 @@ class Prepared:
 
 def unhandled(d: Delivery) -> Answer:
     """The answer when no handler takes the message."""
-    unnamed = "its record has no `route` header, so it has no name for a handler to have"
+    unnamed = "its record has no `route` header that is a name for a handler to have"
     return Verdict.REJECTED, "unhandled", "no handler has its name" if d.name else unnamed
 
 
@@ -286,7 +287,7 @@ def not_marked(d: Delivery, e: BaseException) -> None:
     """Logs that a handled message is not marked: it counts as done, but would be handled if it came again."""
     say(
         logging.ERROR,
-        f"consumer {d.consumer}: message {d.message_id} was handled, but could not be marked: {text_of(e)}",
+        f"consumer {d.consumer}: message {visible(d.message_id)} was handled, but could not be marked: {text_of(e)}",
     )
 
 

@@ -10,10 +10,11 @@ import typer
 
 import kca
 
+from ..visible import visible
 from . import redriving
 from .consume import show as show_message
 from .options import Cluster, Json, grouped
-from .output import Trouble, Wrong, data, flush, number, put, put_json, say, shown, table, talk, visible
+from .output import Trouble, Wrong, data, flush, number, put, put_json, say, shown, table, talk
 from .reading import Offset, Plan, Reader, finish, time_ms
 from .records import json_line, line_of, text
 from .settings import CONNECTION, Settings, complete_topic, started

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..visible import visible
 from .secrets import masked
 
 
@@ -22,12 +23,8 @@ class Wrong(Trouble):
     """The command is used in a wrong way: one line on stderr, and exit code 2."""
 
 
-# What a terminal would obey, or a reader not see, as the library has it (core/base/visible.h): control characters, line
-# ends, and characters that change the direction of writing; lone surrogates stand for bytes that are not UTF-8.
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# The same in JSON, where white space between the values is no part of a text.
+# What `visible` makes visible, in JSON, where white space between the values is no part of a text.
 _HIDDEN_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 class _Console(Console):
@@ -40,21 +37,6 @@ class _Console(Console):
 talk = _Console(stderr=True, highlight=False)
 # A file or a pipe has no width.
 data = _Console(highlight=False, width=None if sys.stdout.isatty() else 500)
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:
-        code -= 0xDC00
-    elif code >= 0x80:
-        return f"\\u{code:04x}"
-    return _SHORT.get(found[0], f"\\x{code:02x}")
-
-
-def visible(text: str | bytes) -> str:
-    """Makes what a terminal would obey in the text of others visible, as the library does it in its own texts."""
-    told = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
-    return _HIDDEN.sub(_escape, told)
 
 
 def escaped(told: str) -> str:

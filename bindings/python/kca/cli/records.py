@@ -12,7 +12,8 @@ from typing import Any
 import kca
 
 from .. import _kca
-from .output import escaped, for_terminal, visible
+from ..visible import visible
+from .output import escaped, for_terminal
 from .settings import is_terminal
 
 _TYPES = {kca.TYPE_COMMAND: "command", kca.TYPE_QUERY: "query", kca.TYPE_EVENT: "event", kca.TYPE_DOCUMENT: "document"}

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..message import Delivery, Verdict
 from ..payload import encoded
+from ..visible import visible
 
 # The headers with the error's name in each format of dead letters.
 _ERROR_NAMES = ("kca-dead-letter-error-name", "kafka_dlt-exception-fqcn")
@@ -49,7 +50,7 @@ class Published:
     def __str__(self) -> str:
         said = "no payload" if self.payload is None else self.payload.decode(errors="replace")
         error = f" ({self.error_name})" if self.error_name else ""
-        return f"{self.topic}: {self.name or '-'} {said}{error}"
+        return visible(f"{self.topic}: {self.name or '-'} {said}{error}")
 
 
 @dataclass(frozen=True)
