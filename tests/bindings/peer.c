@@ -4,8 +4,11 @@
  *     peer publish BOOTSTRAP TOPIC NAME MESSAGE_ID CORRELATION_ID SENDER TRACEPARENT TRACESTATE \
  *                  PAYLOAD
  *     peer handle BOOTSTRAP TOPIC GROUP COUNT
+ *     peer read BOOTSTRAP TOPIC all|named
  *
- * `handle` prints a line for each: the fields of `publish` with tabs, the payload in hex.
+ * `handle` prints a line for each: the fields of `publish` with tabs, the payload in hex. `read`
+ * prints each record as tests/python/hostile.py does, up to the one named "end", and then what the
+ * system says of itself; its handlers are of every name, or only of "orderCreated".
  */
 #include <kca.h>
 #include <stdio.h>
@@ -96,11 +99,88 @@ static void handle(char **args) {
     close_system(s);
 }
 
+/* Length and ends. */
+static void print_digest(const void *bytes, size_t len) {
+    const unsigned char *p = bytes;
+    size_t most = len < 8 ? len : 8;
+    if (!p) {
+        printf("none");
+        return;
+    }
+    printf("%zu:", len);
+    for (size_t i = 0; i < most; i++)
+        printf("%02x", p[i]);
+    printf(":");
+    for (size_t i = len - most; i < len; i++)
+        printf("%02x", p[i]);
+}
+
+static void print_record(const kca_delivery *d) {
+    const kca_message *m = kca_delivery_message(d);
+    printf("record\t%lld\t", (long long)kca_delivery_offset(d));
+    print_digest(kca_message_key(m), kca_message_key_len(m));
+    printf("\t");
+    print_digest(kca_message_payload(m), kca_message_payload_len(m));
+    for (int i = 0; i < kca_delivery_header_count(d); i++) {
+        const char *name = kca_delivery_header_name(d, i);
+        printf("\t");
+        print_digest(name, strlen(name));
+        printf("=");
+        print_digest(kca_delivery_header_value(d, i), kca_delivery_header_value_len(d, i));
+    }
+    printf("\n");
+}
+
+/* As the typed handlers of other languages, it rejects what is not JSON, unless it is of all. */
+static int read_one(kca_delivery *d, void *all) {
+    kca_error *e = all ? NULL : kca_message_check_json(kca_delivery_message(d));
+    if (e) {
+        kca_delivery_explain(d, kca_error_name(e), kca_error_text(e));
+        kca_error_free(e);
+        return KCA_REJECTED;
+    }
+    print_record(d);
+    return KCA_DONE;
+}
+
+static int read_last(kca_delivery *d, void *consumer) {
+    print_record(d);
+    kca_consumer_stop(*(kca_consumer **)consumer);
+    return KCA_DONE;
+}
+
+static void read_all(char **args) {
+    kca_system *s = new_system(args[0]);
+    kca_consumer_builder *b;
+    kca_consumer *consumer;
+    int all = strcmp(args[2], "all") == 0;
+    check(kca_consumer_builder_new(&b, "kafka", args[1], "reader"));
+    kca_consumer_builder_with_partition(b, KCA_PARTITION_EVERY);
+    kca_consumer_builder_with_order(b, "partition");
+    kca_consumer_builder_with_failure_policy(b, "skip");
+    kca_consumer_builder_with_commit_interval_ms(b, 0);
+    check(kca_system_add_consumer(s, b));
+    kca_consumer_builder_free(b);
+    check(kca_system_add_handler(s, all ? "*" : "orderCreated", read_one, all ? s : NULL, NULL));
+    check(kca_system_add_handler(s, "end", read_last, &consumer, NULL));
+    check(kca_system_start(s, 10000));
+    check(kca_system_consumer(s, "reader", &consumer));
+    check(kca_consumer_run(consumer));
+    kca_consumer_free(consumer);
+    char *described;
+    check(kca_system_describe(s, KCA_FORMAT_TEXT, &described));
+    printf("%s\n", described);
+    kca_string_free(described);
+    close_system(s);
+}
+
 int main(int argc, char **argv) {
     if (argc == 11 && strcmp(argv[1], "publish") == 0)
         publish(argv + 2);
     else if (argc == 6 && strcmp(argv[1], "handle") == 0)
         handle(argv + 2);
+    else if (argc == 5 && strcmp(argv[1], "read") == 0)
+        read_all(argv + 2);
     else
         return 2;
     return 0;

@@ -42,5 +42,46 @@ local function handle(bootstrap, topic, group, count)
   assert(system:shutdown(10000))
 end
 
-local verbs = { publish = publish, handle = handle }
+local function hex(bytes)
+  return (bytes:gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end))
+end
+
+local function digest(bytes)
+  if bytes == nil or bytes == kca.null then
+    return "none"
+  end
+  return ("%d:%s:%s"):format(#bytes, hex(bytes:sub(1, 8)), hex(bytes:sub(-8)))
+end
+
+local function print_record(m)
+  local parts = { "record", tostring(m:offset()), digest(m:key()), digest(m:payload()) }
+  for _, header in ipairs(m:record_headers()) do
+    parts[#parts + 1] = digest(header[1]) .. "=" .. digest(header[2])
+  end
+  print(table.concat(parts, "\t"))
+  assert(#m:header_list() < #parts)
+end
+
+local function read(bootstrap, topic, form)
+  local system = assert(kca.system(kca.connection("kafka", bootstrap)))
+  local b = kca.consumer("kafka", topic, "reader"):with_partition(kca.PARTITION_EVERY):with_order("partition")
+  assert(system:add_consumer(b:with_failure_policy("skip"):with_commit_interval_ms(0)))
+  local consumer
+  assert(system:handler(form == "all" and "*" or "orderCreated", function(_, m)
+    print_record(m)
+  end))
+  assert(system:handler("end", function(_, m)
+    print_record(m)
+    consumer:stop()
+  end))
+  assert(system:start(10000))
+  consumer = assert(system:consumer("reader"))
+  assert(consumer:run())
+  print(system:describe())
+  assert(system:shutdown(10000))
+end
+
+local verbs = { publish = publish, handle = handle, read = read }
 verbs[arg[1]](select(2, (unpack or table.unpack)(arg)))
