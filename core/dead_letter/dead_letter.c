@@ -31,7 +31,7 @@ bool kca__dead_letter_is_springs_last(const char *name) {
 
 const kca__header *kca__dead_letter_find(const kca__header *headers, int count, const char *name) {
     for (int i = count - 1; i >= 0; i--)
-        if (headers[i].value && strcmp(headers[i].name, name) == 0)
+        if (headers[i].name[0] == name[0] && headers[i].value && strcmp(headers[i].name, name) == 0)
             return &headers[i];
     return NULL;
 }

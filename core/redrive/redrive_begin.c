@@ -177,7 +177,8 @@ kca_error *kca__redrive_source_open(kca__redrive_run *run) {
     if (e)
         return e;
     run->partitions = calloc((size_t)count, sizeof *run->partitions);
-    if (!run->partitions)
+    run->left = calloc(KCA__REDRIVE_LETTERS, sizeof *run->left);
+    if (!run->partitions || !run->left)
         return kca__error_memory();
     run->partition_count = count;
     for (int i = 0; i < count; i++) {

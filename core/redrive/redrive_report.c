@@ -26,17 +26,20 @@ bool kca__redrive_report_open(kca__redrive_report *r) {
     r->by_topic = cJSON_CreateObject();
     r->by_error = cJSON_CreateObject();
     r->by_target = cJSON_CreateObject();
-    r->not_allowed = cJSON_CreateObject();
     r->troubles = cJSON_CreateObject();
-    return r->by_topic && r->by_error && r->by_target && r->not_allowed && r->troubles;
+    r->not_allowed_by_topic = cJSON_CreateObject();
+    r->not_allowed_by_error = cJSON_CreateObject();
+    return r->by_topic && r->by_error && r->by_target && r->troubles && r->not_allowed_by_topic &&
+           r->not_allowed_by_error;
 }
 
 void kca__redrive_report_close(kca__redrive_report *r) {
     cJSON_Delete(r->by_topic);
     cJSON_Delete(r->by_error);
     cJSON_Delete(r->by_target);
-    cJSON_Delete(r->not_allowed);
     cJSON_Delete(r->troubles);
+    cJSON_Delete(r->not_allowed_by_topic);
+    cJSON_Delete(r->not_allowed_by_error);
 }
 
 /* ---- one message ---- */
@@ -189,8 +192,10 @@ void kca__redrive_report_count(kca__redrive_letter *letter) {
     write_trouble(trouble, letter);
     if (*trouble)
         count_name(r->troubles, trouble);
-    if (letter->outcome == KCA__NOT_ALLOWED)
-        count_name(r->not_allowed, d->topic);
+    if (letter->outcome == KCA__NOT_ALLOWED) {
+        count_name(r->not_allowed_by_topic, d->topic);
+        count_name(r->not_allowed_by_error, d->error_name);
+    }
     if (letter->outcome == KCA__REDRIVEN) {
         count_name(r->by_topic, d->topic);
         count_name(r->by_error, d->error_name);
@@ -251,7 +256,8 @@ char *kca__redrive_report_write(const kca__redrive_run *run) {
     cJSON_AddItemReferenceToObject(o, "by_topic", r->by_topic);
     cJSON_AddItemReferenceToObject(o, "by_error", r->by_error);
     cJSON_AddItemReferenceToObject(o, "by_target", r->by_target);
-    cJSON_AddItemReferenceToObject(o, "not_allowed_by_topic", r->not_allowed);
+    cJSON_AddItemReferenceToObject(o, "not_allowed_by_topic", r->not_allowed_by_topic);
+    cJSON_AddItemReferenceToObject(o, "not_allowed_by_error", r->not_allowed_by_error);
     cJSON_AddItemReferenceToObject(o, "troubles", r->troubles);
     add_messages(o, run);
     char *text = o ? cJSON_PrintUnformatted(o) : NULL;

@@ -24,7 +24,7 @@
 #include "redrive/redrive.h"
 #include "redrive/redrive_memory.h"
 
-enum { KCA__REDRIVE_LETTERS = 1000 }; /* of a round; as many may be published twice after a crash */
+enum { KCA__REDRIVE_LETTERS = 5000 }; /* of a round; as many may be published twice after a crash */
 
 typedef enum kca__redrive_outcome {
     KCA__REDRIVEN,
@@ -86,7 +86,8 @@ typedef struct kca__redrive_partition {
 
 typedef struct kca__redrive_report {
     int64_t counts[KCA__REDRIVE_OUTCOMES];
-    cJSON *by_topic, *by_error, *by_target, *not_allowed, *troubles;
+    cJSON *by_topic, *by_error, *by_target, *troubles;
+    cJSON *not_allowed_by_topic, *not_allowed_by_error;
 } kca__redrive_report;
 
 typedef struct kca__redrive_run {
@@ -103,13 +104,15 @@ typedef struct kca__redrive_run {
     kca__client *reader;
     kca__redrive_partition *partitions;
     int partition_count;
-    int letters;  /* of all partitions */
-    int chosen;   /* letters of these to be redriven */
-    size_t bytes; /* of all letters */
+    kca__offset_run *left; /* room for those of a round */
+    int letters;           /* of all partitions */
+    int chosen;            /* letters of these to be redriven */
+    size_t bytes;          /* of all letters */
 
     kca__client *writer; /* NULL: a dry run */
     kca__redrive_topic *topics;
-    int under_way;      /* messages given to the producer, no report yet */
+    kca__redrive_letter **batch; /* room for those of a round */
+    int under_way;               /* messages given to the producer, no report yet */
     kca_error *trouble; /* why a message may or may not be stored; NULL: all answers are clear */
 } kca__redrive_run;
 

@@ -94,6 +94,7 @@ void kca__redrive_source_close(kca__redrive_run *run) {
         cJSON_Delete(run->partitions[i].listed);
     }
     free(run->partitions);
+    free(run->left);
     if (run->reader)
         rd_kafka_assign(run->reader->rk, NULL);
     kca__client_close(run->reader);
@@ -155,9 +156,8 @@ static bool is_left(const kca__redrive_letter *l, bool before, bool chosen) {
     return !l->partition->run->options->give_up_others;
 }
 
-/* The runs of letters that are read and left. Gives their number. */
-static int collect_left(kca__offset_run out[KCA__REDRIVE_LETTERS], const kca__redrive_partition *p,
-                        bool chosen) {
+/* The runs of letters that are read and left; there is room for a round's. Gives their number. */
+static int collect_left(kca__offset_run *out, const kca__redrive_partition *p, bool chosen) {
     int count = 0;
     bool before = false;
     const kca__redrive_letter *l = kca__list_first(&p->letters);
@@ -174,9 +174,8 @@ static int collect_left(kca__offset_run out[KCA__REDRIVE_LETTERS], const kca__re
 
 static int64_t write_memory(const kca__redrive_partition *p, bool chosen, int64_t *base,
                             char text[KCA__OFFSET_MAP_SIZE]) {
-    kca__offset_run left[KCA__REDRIVE_LETTERS];
-    int count = collect_left(left, p, chosen);
-    return kca__redrive_memory_write(&p->memory, left, count, p->read, base, text);
+    int count = collect_left(p->run->left, p, chosen);
+    return kca__redrive_memory_write(&p->memory, p->run->left, count, p->read, base, text);
 }
 
 /* Drops the letters from this offset on. */

@@ -95,6 +95,9 @@ static kca_error *configure(kca__redrive_run *run, rd_kafka_conf_t *conf) {
 kca_error *kca__redrive_target_open(kca__redrive_run *run) {
     if (run->options->dry_run)
         return NULL;
+    run->batch = calloc(KCA__REDRIVE_LETTERS, sizeof(kca__redrive_letter *));
+    if (!run->batch)
+        return kca__error_memory();
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     kca_error *e = configure(run, conf);
     if (e) {
@@ -117,6 +120,8 @@ void kca__redrive_target_close(kca__redrive_run *run) {
         free(t);
     }
     kca__client_close(run->writer);
+    free(run->batch);
+    run->batch = NULL;
     run->writer = NULL;
     run->under_way = 0;
 }
@@ -272,7 +277,7 @@ static void publish_together(kca__redrive_run *run, kca__redrive_letter **letter
 
 /* Publishes batch by batch. */
 static void publish(kca__redrive_run *run, int64_t deadline) {
-    kca__redrive_letter *letters[KCA__REDRIVE_LETTERS];
+    kca__redrive_letter **letters = run->batch;
     int count = 0;
     size_t bytes = 0;
     for (int i = 0; i < run->partition_count; i++) {

@@ -18,7 +18,7 @@ static const char *default_group(const char *dead) {
 
 /* ---- processes that die ---- */
 
-enum { MANY = 40000, KILLED_AT = 4000, MOST_REPEATS = 1000 };
+enum { MANY = 40000, KILLED_AT = 12000, MOST_REPEATS = 5000 };
 
 static int redrive_until_killed(const char *dead) {
     kca_system *s = bare_system();

@@ -10,6 +10,7 @@ from test_command_line import Cluster, dead_letters
 from test_command_line_terminal import Terminal, has_terminals
 
 COUNT = 20000
+CONNECTS = {"__connect.errors.topic": "orders", "__connect.errors.exception.class.name": "DataException"}
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def of_strangers(cluster: Cluster) -> None:
     """Dead letters that name a topic in another library's header, and one of kca's."""
     bus = cluster.system.event_bus("orders.dead")
     for amount in range(3):
-        bus.publish("orderCreated", {"amount": amount}, key="k3", headers={"__connect.errors.topic": "orders"})
+        bus.publish("orderCreated", {"amount": amount}, key="k3", headers=CONNECTS)
     bus.publish("orderCreated", {"amount": 3}, key="k3", headers={"kca-dead-letter-topic": "copies"})
     bus.publish("orderCreated", {"amount": 4}, key="k3", headers={"kca-dead-letter-topic": "__consumer_offsets"})
     bus.flush(10000)
@@ -49,6 +50,7 @@ def test_a_redrive_shows_its_targets_and_goes_only_where_it_was_confirmed(cluste
     assert "% 3 passed by: topic orders: it is not allowed" in unasked.stderr
     assert unasked.returncode == 1
     refused = cluster.ended("dead-letters", "redrive", "orders.dead", given="n\n")
+    assert "3  DataException" in refused.stderr
     assert "3  orders" in refused.stderr and "named in a payload or in another library's header" in refused.stderr
     assert (len(cluster.lines("consume", "-t", "orders", "-e")), refused.returncode) == (0, 1)
     confirmed = cluster.ended("dead-letters", "redrive", "orders.dead", "--json", given="y\n")

@@ -974,7 +974,7 @@ void kca_redrive_with_dry_run(kca_redrive *r, int dry_run);
  * the call. Each message is published with its key, value and headers as they were, and kca-redrives, as a new record of
  * its topic and partition (by key if that partition is gone), with acks of all in-sync replicas and idempotence. The
  * group learns what the broker has confirmed, so nothing is skipped when the process dies; messages that were published
- * but not committed by then, 1000 at most, are published once more.
+ * but not committed by then, 5000 at most, are published once more.
  *
  * A letter that cannot go is passed by, and the others go: "left_out" by a filter; "guarded": redriven max_redrives
  * times; "not_dead_letters"; "unknown_target": it names no topic, or an internal or invalid one; "not_allowed", see
@@ -990,7 +990,7 @@ void kca_redrive_with_dry_run(kca_redrive *r, int dry_run);
  * `out`: the report, a JSON object, freed with kca_string_free. "complete": all up to the end was read; "remaining":
  * letters, and records that were not read, that a later redrive of the group can take; "read": the sum of "redriven" and
  * the counts above; "by_topic", "by_error", "by_target": the redriven by the topic they came from ("": not known), by
- * error name, and by the topic they went to; "not_allowed_by_topic"; "troubles": how often each text; of all these
+ * error name, and by the topic they went to; "not_allowed_by_topic" and "_by_error"; "troubles": how often each; of these
  * the first 100, the others under "(others)". "messages": those that were not left out, in the order of partition and
  * offset, up to max_listed, each "partition", "offset", "format" (whose: "kca", "gomes", "spring", "spring-retry",
  * "spring-cloud-stream", "kafka-connect", "kafka-streams", "smallrye", "smallrye-retry", "karafka", "dekaf",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -267,7 +268,9 @@ def _confirm(builder: kca.RedriveBuilder, planned: Report) -> bool:
         made.add_row(number(count), shown(name), "named in a payload or in another library's header")
     talk.print(made)
     errors = table("messages", "error", right=("messages",))
-    for name, count in planned["by_error"].items():
+    by_error = Counter(planned["by_error"])
+    by_error.update(planned["not_allowed_by_error"])
+    for name, count in by_error.most_common():
         errors.add_row(number(count), shown(name or "?"))
     talk.print(errors)
     total = sum(targets.values()) + sum(named.values())
