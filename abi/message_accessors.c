@@ -23,6 +23,8 @@ const char *kca_message_correlation_id(const kca_message *m) {
 }
 
 int64_t kca_message_timestamp_ms(const kca_message *m) {
+    if (m && m->timestamp_ms == KCA__MESSAGE_UNTIMED)
+        return -1;
     return m ? m->timestamp_ms : 0;
 }
 

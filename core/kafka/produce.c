@@ -1,11 +1,20 @@
 #include "kafka/produce.h"
 
+#include "message/message.h"
+
 #include <stdint.h>
 
 enum { FIELDS = 8 };
 
 /* The headers go as a list, see KCA__QUIRK_HEADERS_FREED_TWICE: it is ours again when librdkafka
  * refuses the record. */
+/* To librdkafka 0 is now, and what is below 0 the record's own. */
+static int64_t time_of(int64_t timestamp_ms) {
+    if (timestamp_ms == KCA__MESSAGE_UNTIMED)
+        return -1;
+    return timestamp_ms == -1 ? 0 : timestamp_ms;
+}
+
 rd_kafka_error_t *kca__produce(rd_kafka_t *rk, const kca__parcel *parcel) {
     rd_kafka_vu_t fields[FIELDS];
     if (parcel->topic) {
@@ -30,7 +39,7 @@ rd_kafka_error_t *kca__produce(rd_kafka_t *rk, const kca__parcel *parcel) {
     fields[6].vtype = RD_KAFKA_VTYPE_HEADERS;
     fields[6].u.headers = parcel->headers;
     fields[7].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
-    fields[7].u.i64 = parcel->timestamp_ms > 0 ? parcel->timestamp_ms : 0;
+    fields[7].u.i64 = time_of(parcel->timestamp_ms);
     rd_kafka_error_t *error = rd_kafka_produceva(rk, fields, FIELDS);
     if (error)
         rd_kafka_headers_destroy(parcel->headers);

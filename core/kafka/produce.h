@@ -13,7 +13,7 @@ typedef struct kca__parcel {
     size_t key_len;
     const void *value;
     size_t value_len;
-    int64_t timestamp_ms;        /* 0 or below: now */
+    int64_t timestamp_ms;        /* 0 or -1: now; KCA__MESSAGE_UNTIMED: none */
     rd_kafka_headers_t *headers; /* see record_headers.h */
     void *opaque;                /* the delivery report's */
 } kca__parcel;

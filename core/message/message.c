@@ -239,7 +239,9 @@ void kca__message_set_type(kca_message *m, int type) {
 }
 
 void kca__message_set_timestamp_ms(kca_message *m, int64_t ms) {
-    if (ms < 0 || (ms > KCA__WIRE_TIME_MAX_MS && !m->raw))
+    if (m->raw)
+        m->timestamp_ms = ms == -1 ? KCA__MESSAGE_UNTIMED : ms;
+    else if (ms < 0 || ms > KCA__WIRE_TIME_MAX_MS)
         kca__message_fail(m, KCA_ERROR_ARGUMENT,
                           "timestamp must be 0 to %lld ms (year 9999), got %lld",
                           (long long)KCA__WIRE_TIME_MAX_MS, (long long)ms);

@@ -24,6 +24,9 @@ typedef struct kca__header {
 
 enum { KCA__MESSAGE_TEXTS = 9 };
 
+/* The time of a raw message whose record is to have none: Kafka's -1. */
+#define KCA__MESSAGE_UNTIMED INT64_MIN
+
 /* Index into kca_message.texts. */
 enum {
     KCA__TEXT_NAME,
@@ -52,7 +55,7 @@ typedef struct kca__message_store {
 struct kca_message {
     const char *texts[KCA__MESSAGE_TEXTS];
     int type;             /* KCA_TYPE_... */
-    int64_t timestamp_ms; /* -1: none */
+    int64_t timestamp_ms; /* -1: none; raw: the record's own, or KCA__MESSAGE_UNTIMED */
     const void *payload;
     size_t payload_len;
     const void *key; /* outbound NULL: the correlation id is the key */

@@ -184,7 +184,7 @@ static void translate(kca__wire *out, const kca__publisher *p, const kca_message
 
 /* The record's own time; 0: librdkafka stamps it. */
 static int64_t record_time_ms(const kca_message *m) {
-    return m->raw && m->timestamp_ms > 0 ? m->timestamp_ms : 0;
+    return m->raw && m->timestamp_ms != -1 ? m->timestamp_ms : 0;
 }
 
 /* Gives librdkafka the message's record. */

@@ -114,6 +114,9 @@ static void test_a_raw_message_is_written_as_it_is(void **state) {
     assert_null(kca_message_header_value(m, 1));
     assert_string_equal(kca_message_header_name(m, 4), "\xff\n");
     assert_int_equal(kca_message_timestamp_ms(m), INT64_MAX);
+    kca_message_set_timestamp_ms(m, -1);
+    assert_null(kca_message_error(m));
+    assert_int_equal(kca_message_timestamp_ms(m), -1);
     assert_null(kca_message_reset(m, "again"));
     kca__translator_write(&wire, m, &ORDERS, TEN);
     assert_string_equal(written(&wire, "route"), "again");

@@ -49,7 +49,14 @@ class Cluster:
         command = [sys.executable, "-m", "kca.cli", *arguments]
         environment = self.environment(**more)
         return subprocess.run(
-            command, input=given or "", capture_output=True, text=True, env=environment, timeout=SECONDS, check=False
+            command,
+            input=given or "",
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            env=environment,
+            timeout=SECONDS,
+            check=False,
         )
 
     def lines(self, *arguments: str) -> list[Any]:

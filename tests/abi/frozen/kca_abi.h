@@ -714,9 +714,10 @@ void kca_message_add_header(kca_message *m, const char *name, const void *value,
 
 /*
  * 1: the message is published as a record that is exactly this: the headers are those that were set and added, whatever
- * their names (these need not be UTF-8, and may be empty); no id, name, time or trace is written; without a key the record has none; and kca_message_set_timestamp_ms
- * sets the record's own time (up to INT64_MAX; 0 or not set: now). For copies of records (kca_delivery_header_...), and
- * for readers with a wire of their own. Set it before headers and time. Default 0.
+ * their names (these need not be UTF-8, and may be empty); no id, name, time or trace is written; without a key the
+ * record has none; and kca_message_set_timestamp_ms sets the record's own time (any; -1: it has none; 0 or not set: now).
+ * For copies of records (kca_delivery_header_...), and for readers with a wire of their own. Set it before headers and
+ * time. Default 0.
  */
 void kca_message_set_raw(kca_message *m, int raw);
 

@@ -159,7 +159,6 @@ def message_of(
         named = any(name == "route" for name, _ in pairs) or record.get("name")
         own: Any = pairs if named or not default_name else [*pairs, ("route", default_name)]
         when = _number(record, "ts" if _is_envelope(record) else "timestamp_ms")
-        when = when if when is not None and when > 0 else None
         made = kca.Message(None, payload, key=key, headers=own, timestamp_ms=when, partition=partition, raw=True)
         return {"message": made}
     if pairs is not None:
