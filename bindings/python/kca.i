@@ -122,6 +122,10 @@ static bool kca_py_text(const char **out, PyObject *value, const char *what) {
     return false;
   }
   *out = PyUnicode_AsUTF8AndSize(value, &len);
+  if (!*out && PyErr_ExceptionMatches(PyExc_UnicodeError)) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError, "%s must be UTF-8, got one with other bytes", what);
+  }
   if (*out && strlen(*out) != (size_t)len) {
     PyErr_Format(PyExc_ValueError, "%s has a NUL in it", what);
     return false;

@@ -239,19 +239,22 @@ def test_requests_that_clients_abort_leave_their_places(begin: Begin) -> None:
 
 HEADERS = """
 local headers = { { "x", "1" }, { "none", app.kca.null }, { "x", "2" }, { "empty", "" }, { "bytes", "\\0\\255" } }
-local r, err = app.bus:publish("orderCreated", {}, { headers = headers })
+local r, err = app.bus:publish("orderCreated", {}, { headers = headers, partition = tonumber(ngx.var.arg_partition) })
 app.answer(r, err)
 """
 
 
-def test_headers_are_a_list_in_nginx_too(begin: Begin) -> None:
+def test_headers_are_a_list_and_a_partition_is_chosen_in_nginx_too(begin: Begin) -> None:
     server = begin(
         """for _, pair in ipairs(message:header_list()) do
              M.seen[#M.seen + 1] = { pair[1], pair[2] == kca.null and "null" or ngx.encode_base64(pair[2]) }
            end""",
         locations={"/headers": HEADERS},
     )
-    server.json("/headers")
+    assert server.json("/headers?partition=2")["partition"] == 2
+    status, text = server.get("/headers?partition=4")
+    assert (status, json.loads(text)["name"]) == (500, "argument")
+    assert "partition must be 0 to 3, for the topic has 4 partitions, got 4" in text
     seen = wait_until(lambda: server.json("/status")["seen"], "it is handled")
     assert seen == [["x", "MQ=="], ["none", "null"], ["x", "Mg=="], ["empty", ""], ["bytes", "AP8="]]
 

@@ -167,7 +167,7 @@ def test_a_message_cannot_write_to_the_terminal_of_who_reads_it(cluster: Cluster
         kca.Connection("local", cluster.address), kca.PublisherBuilder("local", "orders", required_acks=-1)
     ) as system:
         bus = system.event_bus("orders")
-        odd = {"note": "\x9b31mnote", "bytes": b"\xc3\x28", "way": "\u202egnp"}
+        odd: dict[str, bytes | str] = {"note": "\x9b31mnote", "bytes": b"\xc3\x28", "way": "\u202egnp"}
         bus.publish("a", b"\x1b]0;payload\x07", key="\x1b[2Jkey", headers=odd)
         bus.publish("a", '{"x":"\x7f\x9b\u202e"}', key="\x1b[2Jkey")
         bus.flush(10000)

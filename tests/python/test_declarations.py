@@ -360,6 +360,13 @@ def test_a_message_without_a_name_is_asked_for() -> None:
             bus.publish(asked)
 
 
+def test_a_text_that_is_not_utf_8_is_named() -> None:
+    with pytest.raises(ValueError, match="correlation_id must be UTF-8, got one with"):
+        kca.Message("m", {}, correlation_id="a\udcff")
+    with pytest.raises(ValueError, match="name must be UTF-8"):
+        kca.Message("\udcff")
+
+
 def called(function: Any, *arguments: Any, **named: Any) -> str:
     """The text of what the call raises."""
     try:
