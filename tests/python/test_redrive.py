@@ -43,6 +43,22 @@ def test_a_dead_letter_is_handled_after_its_redrive() -> None:
     system.shutdown()
 
 
+def test_a_topic_that_a_stranger_names_must_be_allowed() -> None:
+    system = declared()
+    system.add_publisher(kca.PublisherBuilder("local", "orders.dead").with_required_acks(-1).with_linger_ms(0))
+    with system:
+        bus = system.event_bus("orders.dead")
+        bus.publish("orderCreated", {"id": 1}, key=KEY, headers={"__connect.errors.topic": "orders"})
+        bus.flush(10000)
+        redrive = kca.RedriveBuilder("local", "orders.dead", dry_run=False)
+        report = system.redrive(redrive)
+        assert (report["redriven"], report["not_allowed"], report["remaining"]) == (0, 1, 1)
+        assert report["not_allowed_by_topic"] == {"orders": 1}
+        assert system.redrive(redrive.with_allowed_topic("orders"))["by_target"] == {"orders": 1}
+    with pytest.raises(kca.ArgumentError, match="topic __consumer_offsets is internal"):
+        system.redrive(kca.RedriveBuilder("local", "orders.dead").with_to_topic("__consumer_offsets"))
+
+
 def test_what_is_wrong_with_a_redrive_is_raised() -> None:
     system = kca.System().add_connection(kca.Connection("local", "embedded://"))
     with pytest.raises(kca.ArgumentError, match="max_redrives must be 1 to 1000000, got 0"):
