@@ -363,7 +363,7 @@ def test_a_message_without_a_name_is_asked_for() -> None:
 def test_a_text_that_is_not_utf_8_is_named() -> None:
     with pytest.raises(ValueError, match="correlation_id must be UTF-8, got one with"):
         kca.Message("m", {}, correlation_id="a\udcff")
-    with pytest.raises(ValueError, match="name must be UTF-8"):
+    with pytest.raises(kca.ArgumentError, match="name must be UTF-8, got the byte 0xff at offset 0"):
         kca.Message("\udcff")
 
 
