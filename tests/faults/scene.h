@@ -21,10 +21,10 @@ enum {
     SCENE_COMMIT_MS = 200,     /* commit_interval */
     SCENE_SESSION_MS = 4000,   /* session_timeout, as in broker/configuration.bash */
     SCENE_PROCESSING_MS = 300, /* processing time, where some ids take longer */
-    SCENE_PATIENCE_MS = 60000, /* until what must happen has happened */
+    SCENE_PATIENCE_MS = 240000, /* until what must happen has happened */
     /* Until a process has ended: a dead letter that is being written, leaving the group, and the
      * publisher's buffer may each take up to 30 s in a network that swallows everything. */
-    SCENE_END_MS = 120000
+    SCENE_END_MS = 240000
 };
 
 typedef struct scene_wish {
