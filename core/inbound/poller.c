@@ -10,11 +10,14 @@
 #include "inbound/seek.h"
 #include "kafka/kafka_error.h"
 
+#include <string.h>
+
 enum {
-    TICK_MS = 500,      /* longest sleep: what falls due earlier shortens it, and wakes it */
-    DRAIN_TICK_MS = 10, /* while it stops: the application waits for it */
-    LOOK_MS = 2000,     /* between questions for topics that are not there */
-    CLOSE_MS = 10000,   /* for the last commit, and for leaving the group, each */
+    TICK_MS = 500,       /* longest sleep: what falls due earlier shortens it, and wakes it */
+    DRAIN_TICK_MS = 10,  /* while it stops: the application waits for it */
+    LOOK_MS = 2000,      /* between questions for topics that are not there */
+    LONG_LOOK_MS = 5000, /* ... that the cluster has just said it does not have */
+    CLOSE_MS = 10000,    /* for the last commit, and for leaving the group, each */
     LEAST_CLOSE_MS =
         3000,          /* ... also when the deadline is over: else what is settled comes again */
     LETTERS_MS = 30000 /* dead letters are waited for this long after the rest has ended */
@@ -35,6 +38,20 @@ static bool has_lost_topic(kca__inbound *in) {
     }
 }
 
+static bool has_topic(const struct rd_kafka_metadata *answer, const char *topic) {
+    for (int i = 0; i < answer->topic_cnt; i++)
+        if (strcmp(answer->topics[i].topic, topic) == 0)
+            return !answer->topics[i].err;
+    return false;
+}
+
+static bool has_all_topics(const kca__inbound *in, const struct rd_kafka_metadata *answer) {
+    bool all = true;
+    for (int i = 0; i < in->options->topic_count && all; i++)
+        all = has_topic(answer, in->options->topics[i]);
+    return all;
+}
+
 /* librdkafka looks for topics that did not exist, and for those that went, only at its slow
  * refresh; a question for all of them makes it look now, and the group take away what went. */
 static void look_for_topics(kca__inbound *in, int64_t now) {
@@ -44,7 +61,13 @@ static void look_for_topics(kca__inbound *in, int64_t now) {
         return;
     in->next_look_ms = now + LOOK_MS;
     const struct rd_kafka_metadata *answer;
-    if (rd_kafka_metadata(in->client->rk, 1, NULL, &answer, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    bool answered =
+        rd_kafka_metadata(in->client->rk, 1, NULL, &answer, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!answered || !has_all_topics(in, answer)) { /* librdkafka does not tell of it each time */
+        atomic_store(&in->topic_unknown, true);
+        in->next_look_ms = now + LONG_LOOK_MS;
+    }
+    if (answered)
         rd_kafka_metadata_destroy(answer);
 }
 

@@ -17,10 +17,10 @@ enum {
     SCENE_PARTITIONS = 6,
     SCENE_END_PARTITIONS = 3, /* of the dead-letter topic, and of the results' */
     SCENE_PROCESSES = 32,
-    SCENE_QUEUE = 50,          /* queue_capacity of a member, unless wished otherwise */
-    SCENE_COMMIT_MS = 200,     /* commit_interval */
-    SCENE_SESSION_MS = 4000,   /* session_timeout, as in broker/configuration.bash */
-    SCENE_PROCESSING_MS = 300, /* processing time, where some ids take longer */
+    SCENE_QUEUE = 50,           /* queue_capacity of a member, unless wished otherwise */
+    SCENE_COMMIT_MS = 200,      /* commit_interval */
+    SCENE_SESSION_MS = 4000,    /* session_timeout, as in broker/configuration.bash */
+    SCENE_PROCESSING_MS = 300,  /* processing time, where some ids take longer */
     SCENE_PATIENCE_MS = 240000, /* until what must happen has happened */
     /* Until a process has ended: a dead letter that is being written, leaving the group, and the
      * publisher's buffer may each take up to 30 s in a network that swallows everything. */
