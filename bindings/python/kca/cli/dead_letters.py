@@ -268,7 +268,7 @@ def _confirm(builder: kca.RedriveBuilder, planned: Report) -> bool:
         made.add_row(number(count), shown(name), "named in a payload or in another library's header")
     talk.print(made)
     errors = table("messages", "error", right=("messages",))
-    by_error = Counter(planned["by_error"])
+    by_error: Counter[str] = Counter(planned["by_error"])
     by_error.update(planned["not_allowed_by_error"])
     for name, count in by_error.most_common():
         errors.add_row(number(count), shown(name or "?"))
