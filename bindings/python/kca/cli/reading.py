@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -107,7 +107,8 @@ class Reader:
         self._plan, self._settings = plan, settings
         self._wanted: set[tuple[str, int]] = set()
         self._ended: set[tuple[str, int]] = set()
-        self._faults = 0
+        # Kept until the consumer has stopped: one that is dropped before counts as failed, is skipped and committed.
+        self._taken: Sequence[kca.Event] = ()
 
     def read(self) -> Generator[kca.Delivery, None, None]:
         """Gives the deliveries of the plan, without end unless the plan says where to stop."""
@@ -151,8 +152,8 @@ class Reader:
     def _deliveries(self, system: kca.System, queue: kca.Queue) -> Iterator[kca.Delivery]:
         left = self._plan.count
         while left is None or left > 0:
-            events = queue.next(256 if left is None else min(256, left), 250)
-            for event in events:
+            self._taken = queue.next(256 if left is None else min(256, left), 250)
+            for event in self._taken:
                 if not isinstance(event, kca.Delivery):
                     self._note(event)
                 elif self._is_in_time(event):
@@ -160,7 +161,7 @@ class Reader:
                     left = None if left is None else left - 1
                 else:
                     finish(event)
-            if not events and self._is_over(system):
+            if not self._taken and self._is_over(system):
                 return
 
     def _is_in_time(self, d: kca.Delivery) -> bool:
