@@ -72,10 +72,10 @@ def told(
     monkeypatch.setenv("KCA_BROKERS", hostile.address)
     before = signal.getsignal(signal.SIGTERM)
 
-    def run_it(*arguments: str) -> str:
+    def run_it(*arguments: str, ends_with: int = 0) -> str:
         code = run(arguments)
         out, err = (each.decode("utf-8", "surrogateescape") for each in capsysbinary.readouterr())
-        assert code == 0 and "Traceback" not in err, (arguments, err[-2000:])
+        assert code == ends_with and "Traceback" not in err, (arguments, err[-2000:])
         assert OBEYED.search(err) is None
         return out
 
@@ -104,8 +104,9 @@ def test_hostile_records_through_every_other_command(hostile: Cluster, told: Cal
         ["lag", "shop"], ["topics", "hostile"], ["doctor", "-t", "hostile"], ["dead-letters", "list", "hostile"],
         ["dead-letters", "redrive", "hostile", "--dry-run"],
     ):  # fmt: skip
-        assert OBEYED.search(told(*arguments)) is None
-        json.loads(told(*arguments, "--json"))
+        ends_with = int("redrive" in arguments)  # forged letters cannot go
+        assert OBEYED.search(told(*arguments, ends_with=ends_with)) is None
+        json.loads(told(*arguments, "--json", ends_with=ends_with))
     for offset in 4, 5, 8:
         told("dead-letters", "show", "hostile", f"0:{offset}", "--json")
     assert json.loads(told("bench", "-t", "copies", "-n", "10", "--json"))["messages"] == 10

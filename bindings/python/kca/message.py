@@ -298,7 +298,7 @@ class Delivery(Message):
             StateError: the delivery was settled before, its time is over, or its partition is gone.
         """
         if error_name or text:
-            told = text.encode(errors="backslashreplace").decode()
+            told = text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
             _kca.kca_delivery_explain(self._delivery, error_name, told)
         _kca.kca_delivery_settle(self._delivery, verdict)
 
