@@ -1,16 +1,17 @@
 #include "connection/known_brokers.h"
 
-#include "base/number.h"
-
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void kca__known_brokers_init(kca__known_brokers *k) {
+    k->all = NULL;
     k->count = 0;
     pthread_mutex_init(&k->lock, NULL);
 }
 
 void kca__known_brokers_close(kca__known_brokers *k) {
+    free(k->all);
     pthread_mutex_destroy(&k->lock);
 }
 
@@ -20,20 +21,29 @@ static void write_address(char out[KCA__TROUBLE_ADDRESS],
              b->port);
 }
 
+/* Without memory those before stay known. */
 void kca__known_brokers_take(kca__known_brokers *k, const struct rd_kafka_metadata *answer) {
-    pthread_mutex_lock(&k->lock);
-    k->count = kca__min_int(answer->broker_cnt, KCA__KNOWN_BROKERS);
-    for (int i = 0; i < k->count; i++) {
-        k->all[i].id = answer->brokers[i].id;
-        write_address(k->all[i].address, &answer->brokers[i]);
+    int count = answer->broker_cnt;
+    kca__known_broker *all = calloc(count > 0 ? (size_t)count : 1, sizeof *all);
+    if (!all)
+        return;
+    for (int i = 0; i < count; i++) {
+        all[i].id = answer->brokers[i].id;
+        write_address(all[i].address, &answer->brokers[i]);
     }
+    pthread_mutex_lock(&k->lock);
+    free(k->all);
+    k->all = all;
+    k->count = count;
     pthread_mutex_unlock(&k->lock);
 }
 
-int kca__known_brokers_look(kca__known_brokers *k, kca__known_broker out[KCA__KNOWN_BROKERS]) {
+int kca__known_brokers_look(kca__known_brokers *k, kca__known_broker **out) {
     pthread_mutex_lock(&k->lock);
     int count = k->count;
-    memcpy(out, k->all, (size_t)count * sizeof *out);
+    *out = count > 0 ? malloc((size_t)count * sizeof **out) : NULL;
+    if (*out)
+        memcpy(*out, k->all, (size_t)count * sizeof **out);
     pthread_mutex_unlock(&k->lock);
-    return count;
+    return *out ? count : 0;
 }

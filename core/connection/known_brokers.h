@@ -8,8 +8,6 @@
 
 #include "base/state.h"
 
-enum { KCA__KNOWN_BROKERS = 10 };
-
 typedef struct kca__known_broker {
     int id;
     char address[KCA__TROUBLE_ADDRESS]; /* "host:port" */
@@ -17,7 +15,7 @@ typedef struct kca__known_broker {
 
 typedef struct kca__known_brokers {
     pthread_mutex_t lock;
-    kca__known_broker all[KCA__KNOWN_BROKERS]; /* the first ones, of more */
+    kca__known_broker *all;
     int count;
 } kca__known_brokers;
 
@@ -26,7 +24,7 @@ void kca__known_brokers_close(kca__known_brokers *k);
 
 void kca__known_brokers_take(kca__known_brokers *k, const struct rd_kafka_metadata *answer);
 
-/* Copies them; gives how many. */
-int kca__known_brokers_look(kca__known_brokers *k, kca__known_broker out[KCA__KNOWN_BROKERS]);
+/* Copies them, for the caller to free; gives how many. 0 also when memory is out. */
+int kca__known_brokers_look(kca__known_brokers *k, kca__known_broker **out);
 
 #endif

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_MS = 1500, SLICE_MS = 250, DIAGNOSIS_MS = 1500 };
+enum { ASK_MS = 1500, SLICE_MS = 250, DIAGNOSIS_MS = 1500, MOST_LOOKS = 10 };
 
 static const char ADVERTISED[] =
     "; the cluster advertises this address: check advertised.listeners";
@@ -73,17 +73,20 @@ static bool address_fails(kca__trouble *out, const kca__probing *p, const char *
 /* A broker of the cluster cannot be reached, though others can: the one that was complained of, or
  * any, if none was named. */
 static bool broker_fails(kca__trouble *out, const kca__probing *p, const kca__broker_text *told) {
-    kca__known_broker all[KCA__KNOWN_BROKERS];
-    int count = kca__known_brokers_look(&p->connection->known_brokers, all);
-    for (int i = 0; i < count && !atomic_load(p->closing); i++) {
+    kca__known_broker *all;
+    int count = kca__known_brokers_look(&p->connection->known_brokers, &all);
+    bool fails = false;
+    int looks = 0;
+    for (int i = 0; i < count && looks < MOST_LOOKS && !fails && !atomic_load(p->closing); i++) {
         if (*told->address && strcmp(told->address, all[i].address) != 0)
             continue;
-        if (address_fails(out, p, all[i].address, ADVERTISED)) {
+        looks++;
+        fails = address_fails(out, p, all[i].address, ADVERTISED);
+        if (fails)
             out->broker = all[i].id;
-            return true;
-        }
     }
-    return false;
+    free(all);
+    return fails;
 }
 
 /* librdkafka asks the first hosts no more once it knows the cluster's own addresses: they may

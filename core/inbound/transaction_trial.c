@@ -35,6 +35,12 @@ static void abort_one(trial *x) {
     x->open = false;
 }
 
+/* It meets the same refusal: one for a partition that is not there is of that partition alone. */
+static bool is_refused_alike(const kca__held_record *guilty, const kca__held_record *r) {
+    return guilty->error != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+           r->partition == guilty->partition;
+}
+
 /* Others of its topic are as guilty: all, or those that are as large. */
 static void judge(trial *x, const kca__held_record *guilty) {
     size_t size = kca__record_size(&guilty->record);
@@ -42,7 +48,7 @@ static void judge(trial *x, const kca__held_record *guilty) {
     if (too_large)
         kca__refused_sizes_add(&x->t->refused_sizes, guilty->channel, size, kca__clock_ms());
     for (kca__held_record *r = kca__list_first(x->batch); r; r = kca__list_next(&r->link)) {
-        bool alike = refusal_of(guilty) == KCA__REFUSAL_TOPIC ||
+        bool alike = (refusal_of(guilty) == KCA__REFUSAL_TOPIC && is_refused_alike(guilty, r)) ||
                      (too_large && kca__record_size(&r->record) >= size);
         if (r->channel != guilty->channel || !alike || r->certain)
             continue;

@@ -6,8 +6,6 @@
 
 enum { FIELDS = 8 };
 
-/* The headers go as a list, see KCA__QUIRK_HEADERS_FREED_TWICE: it is ours again when librdkafka
- * refuses the record. */
 /* To librdkafka 0 is now, and what is below 0 the record's own. */
 static int64_t time_of(int64_t timestamp_ms) {
     if (timestamp_ms == KCA__MESSAGE_UNTIMED)
@@ -15,6 +13,8 @@ static int64_t time_of(int64_t timestamp_ms) {
     return timestamp_ms == -1 ? 0 : timestamp_ms;
 }
 
+/* The headers go as a list, see KCA__QUIRK_HEADERS_FREED_TWICE: it is ours again when librdkafka
+ * refuses the record. */
 rd_kafka_error_t *kca__produce(rd_kafka_t *rk, const kca__parcel *parcel) {
     rd_kafka_vu_t fields[FIELDS];
     if (parcel->topic) {
