@@ -51,7 +51,7 @@ bool kca__offset_map_add_open(kca__offset_map_writer *w, int64_t offset) {
 int64_t kca__offset_map_add_known(kca__offset_map_writer *w, int64_t end,
                                   const kca__offset_map *known) {
     bool more = true;
-    for (int i = known->next; i < known->count && more; i++) {
+    for (int i = 0; i < known->count && more; i++) {
         const kca__offset_run *run = &known->runs[i];
         if (run->end <= end)
             continue;
