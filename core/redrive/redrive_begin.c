@@ -92,12 +92,12 @@ static int64_t first_wanted(const kca__redrive_partition *p, const findings *f) 
     return first;
 }
 
-/* A committed offset beyond the partition is of a topic that was deleted and made anew. One before
- * its beginning is of letters that are gone. */
-static kca_error *set_limits(kca__redrive_partition *p, const findings *f, const watermarks *w) {
+/* A committed offset before the partition's beginning is of letters that are gone. `known`: what is
+ * committed is of this topic. */
+static kca_error *open_memory(kca__redrive_partition *p, const findings *f, const watermarks *w,
+                              bool known) {
     const rd_kafka_topic_partition_t *committed = &f->committed->elems[p->number];
     int64_t end = f->ends->elems[p->number].offset;
-    bool known = committed->offset >= 0 && committed->offset <= w->high;
     int64_t base = known && committed->offset > w->low ? committed->offset : w->low;
     p->high = w->high;
     p->read = first_wanted(p, f);
@@ -108,12 +108,26 @@ static kca_error *set_limits(kca__redrive_partition *p, const findings *f, const
     p->end = p->run->options->end_time_ms >= 0 && end >= 0 && end < p->high ? end : p->high;
     if (p->end < p->read)
         p->end = p->read;
-    p->changed = true; /* to find out whether it may be committed */
     if (!kca__redrive_memory_open(&p->memory, known ? committed->metadata : NULL,
                                   known ? committed->metadata_size : 0, committed->offset, base,
                                   p->read))
         return kca__error_memory();
     p->left_below = kca__redrive_memory_count_left(&p->memory, base, p->read);
+    return NULL;
+}
+
+/* A committed offset, or a letter told to be done, beyond the partition is of a topic that was
+ * deleted and made anew. */
+static kca_error *set_limits(kca__redrive_partition *p, const findings *f, const watermarks *w) {
+    int64_t committed = f->committed->elems[p->number].offset;
+    kca_error *e = open_memory(p, f, w, committed >= 0 && committed <= w->high);
+    if (!e && kca__redrive_memory_known_end(&p->memory) > w->high) {
+        kca__redrive_memory_close(&p->memory);
+        e = open_memory(p, f, w, false);
+    }
+    p->changed = true; /* to find out whether it may be committed */
+    if (e)
+        return e;
     p->run->progress->records += kca__redrive_memory_count_left(&p->memory, p->read, p->end);
     return NULL;
 }

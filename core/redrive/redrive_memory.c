@@ -45,6 +45,10 @@ void kca__redrive_memory_close(kca__redrive_memory *m) {
     memset(m, 0, sizeof *m);
 }
 
+int64_t kca__redrive_memory_known_end(const kca__redrive_memory *m) {
+    return m->known.count > 0 ? m->known.runs[m->known.count - 1].end : -1;
+}
+
 bool kca__redrive_memory_knows(kca__redrive_memory *m, int64_t offset) {
     return kca__offset_map_has(&m->known, offset);
 }

@@ -28,6 +28,9 @@ bool kca__redrive_memory_open(kca__redrive_memory *out, const char *metadata, si
                               int64_t committed, int64_t base, int64_t begin);
 void kca__redrive_memory_close(kca__redrive_memory *m);
 
+/* The offset behind the last letter that was done before this run; -1: none was. */
+int64_t kca__redrive_memory_known_end(const kca__redrive_memory *m);
+
 /* Whether the letter was done before. To be asked in ascending order. */
 bool kca__redrive_memory_knows(kca__redrive_memory *m, int64_t offset);
 

@@ -284,23 +284,70 @@ static void test_a_group_that_has_members_is_refused_before_anything_is_publishe
     recorder_free(rec);
 }
 
+/* A client of the default group, and its partition 0. */
+static rd_kafka_t *open_group(const char *dead, rd_kafka_topic_partition_list_t **out) {
+    char reason[200];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", listener("PLAINTEXT"), NULL, 0);
+    rd_kafka_conf_set(conf, "group.id", default_group(dead), NULL, 0);
+    *out = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(*out, dead, 0);
+    return rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+}
+
+static void commit_offset(const char *dead, int64_t offset) {
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_t *rk = open_group(dead, &list);
+    list->elems[0].offset = offset;
+    assert_int_equal(rd_kafka_commit(rk, list, 0), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+}
+
+/* What the group knows of one topic is committed for another. */
+static void copy_commit(const char *from, const char *to) {
+    rd_kafka_topic_partition_list_t *old, *new;
+    rd_kafka_t *reader = open_group(from, &old), *writer = open_group(to, &new);
+    assert_int_equal(rd_kafka_committed(reader, old, COME_MS), 0);
+    assert_true(old->elems[0].metadata_size > 0);
+    new->elems[0].offset = old->elems[0].offset;
+    new->elems[0].metadata_size = old->elems[0].metadata_size;
+    new->elems[0].metadata = malloc(old->elems[0].metadata_size);
+    memcpy(new->elems[0].metadata, old->elems[0].metadata, old->elems[0].metadata_size);
+    assert_int_equal(rd_kafka_commit(writer, new, 0), 0);
+    rd_kafka_topic_partition_list_destroy(old);
+    rd_kafka_topic_partition_list_destroy(new);
+    rd_kafka_destroy(reader);
+    rd_kafka_destroy(writer);
+}
+
 static void test_an_offset_beyond_a_topic_that_was_made_anew_begins_it_again(void **state) {
     const char *topic = unique("anew"), *dead = unique("dead");
     topic_create(topic, 1);
     topic_create(dead, 1);
     fill_with_letters(dead, 1, topic, 3);
-    char reason[200];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", listener("PLAINTEXT"), NULL, 0);
-    rd_kafka_conf_set(conf, "group.id", default_group(dead), NULL, 0);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, dead, 0)->offset = 1000;
-    assert_int_equal(rd_kafka_commit(rk, list, 0), 0);
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(rk);
+    commit_offset(dead, 1000);
     kca_system *s = bare_system();
     must_redrive(s, redrive_of(dead), (numbers){.redriven = 3});
+    finish(s);
+}
+
+/* The first letter that is left lies within the new topic, but done ones lie beyond. */
+static void test_letters_done_beyond_a_topic_that_was_made_anew_begin_it_again(void **state) {
+    const char *topic = unique("anew"), *gone = unique("gone"), *dead = unique("dead");
+    const char *before = unique("before");
+    topic_create(topic, 1);
+    topic_create(before, 1);
+    topic_create(dead, 1);
+    fill_with_letters(before, 1, topic, 2);
+    fill_with_letters(before, 1, gone, 1);
+    fill_with_letters(before, 1, topic, 17);
+    fill_with_letters(dead, 1, topic, 10);
+    kca_system *s = bare_system();
+    must_redrive(s, redrive_of(before),
+                 (numbers){.redriven = 19, .missing_target = 1, .remaining = 1});
+    copy_commit(before, dead);
+    must_redrive(s, redrive_of(dead), (numbers){.redriven = 10});
     finish(s);
 }
 
@@ -378,6 +425,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_to_topic_that_is_not_there_is_not_found),
         cmocka_unit_test(test_a_group_that_has_members_is_refused_before_anything_is_published),
         cmocka_unit_test(test_an_offset_beyond_a_topic_that_was_made_anew_begins_it_again),
+        cmocka_unit_test(test_letters_done_beyond_a_topic_that_was_made_anew_begin_it_again),
         cmocka_unit_test(test_shutdown_ends_a_redrive_and_what_is_done_is_committed),
         cmocka_unit_test(test_what_is_not_declared_or_started_is_told),
     };

@@ -18,7 +18,9 @@ static int up_to(int most) {
     return (int)pick((uint64_t)most + 1);
 }
 
-/* One call: reads from `begin` on, does some, leaves some, and commits. */
+/* One call: reads from `begin` on, does some, leaves some up to `end`, where it is cut, and
+ * commits.
+ */
 static void call(group *g, int begin, int end, int one_in) {
     kca__redrive_memory m;
     int base = g->committed < 0 ? 0 : (int)g->committed;
@@ -27,10 +29,11 @@ static void call(group *g, int begin, int end, int one_in) {
     if (end < begin)
         end = begin;
     assert_true(kca__redrive_memory_open(&m, g->text, strlen(g->text), g->committed, base, begin));
+    int read = end + up_to(MOST - end);
+    for (int i = begin; i < read; i++)
+        check(kca__redrive_memory_knows(&m, i) == g->done[i]);
     for (int i = begin; i < end; i++) {
-        bool known = kca__redrive_memory_knows(&m, i);
-        check(known == g->done[i]);
-        if (!known)
+        if (!g->done[i])
             g->done[i] = up_to(one_in) == 0;
         if (g->done[i])
             kca__redrive_memory_pass(&m);
@@ -74,6 +77,22 @@ static void test_it_counts_what_is_left(void **state) {
     assert_int_equal(kca__redrive_memory_count_left(&again, 0, 50), 5);
     assert_int_equal(kca__redrive_memory_count_left(&again, 50, 1000), 5 + 900);
     assert_int_equal(kca__redrive_memory_count_left(&again, 10, 10), 0);
+    kca__redrive_memory_close(&again);
+    kca__redrive_memory_close(&m);
+}
+
+/* It is asked whether what was committed can be of the partition as it is. */
+static void test_it_tells_where_the_last_letter_that_was_done_ends(void **state) {
+    kca__redrive_memory m, again;
+    char text[KCA__OFFSET_MAP_SIZE];
+    int64_t base;
+    assert_true(kca__redrive_memory_open(&m, NULL, 0, -1, 0, 0));
+    assert_int_equal(kca__redrive_memory_known_end(&m), -1);
+    assert_true(kca__redrive_memory_leave(&m, 0));
+    kca__redrive_memory_pass(&m);
+    assert_int_equal(kca__redrive_memory_write(&m, NULL, 0, 700, &base, text), 700);
+    assert_true(kca__redrive_memory_open(&again, text, strlen(text), base, 0, 0));
+    assert_int_equal(kca__redrive_memory_known_end(&again), 700);
     kca__redrive_memory_close(&again);
     kca__redrive_memory_close(&m);
 }
@@ -140,6 +159,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_done_is_known_and_nothing_else_is),
         cmocka_unit_test(test_it_counts_what_is_left),
+        cmocka_unit_test(test_it_tells_where_the_last_letter_that_was_done_ends),
         cmocka_unit_test(test_what_is_no_letter_takes_no_room),
         cmocka_unit_test(test_it_says_how_far_there_is_room),
         cmocka_unit_test(test_it_does_not_forget_what_is_beyond),
