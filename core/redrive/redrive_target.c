@@ -147,11 +147,18 @@ static kca_error *add_topic(kca__redrive_topic **out, kca__redrive_run *run, con
     return NULL;
 }
 
+/* Whether the cluster says that no message can go there; else it may, a moment later. */
+static bool is_of_topic(const kca_error *e) {
+    return e->rdkafka_code &&
+           (e->code == KCA_ERROR_NOT_FOUND || e->code == KCA_ERROR_AUTHORIZATION ||
+            e->rdkafka_code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
+}
+
 /* A topic that the cluster does not show: its letters are passed by. Takes `e`, and gives it back
  * when it says nothing of the topic. */
 static kca_error *add_hidden(kca__redrive_topic **out, kca__redrive_run *run, const char *name,
                              kca_error *e) {
-    if (e->code == KCA_ERROR_TIMEOUT || e->code == KCA_ERROR_STOPPED || !e->rdkafka_code)
+    if (!is_of_topic(e))
         return e;
     kca_error *memory = add_topic(out, run, name, 0);
     if (!memory) {

@@ -1,5 +1,6 @@
 /* Redrives on the broker inside the process. */
 #include "behaviour.h"
+#include "mock_cluster.h"
 #include "recorder.h"
 #include "systems.h"
 
@@ -86,10 +87,46 @@ static void test_the_embedded_broker_finds_no_times(void **state) {
     finish(s);
 }
 
+static void write_dead_letter(rd_kafka_t *rk) {
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+    rd_kafka_header_add(headers, "kca-dead-letter-topic", -1, "orders", -1);
+    assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC("orders.dead"), RD_KAFKA_V_PARTITION(0),
+                                       RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END),
+                     0);
+    assert_int_equal(rd_kafka_flush(rk, COME_MS), 0);
+}
+
+/* That a broker has trouble with a topic says nothing of what may go there. */
+static void test_an_error_that_is_not_of_a_target_gives_up_no_letter(void **state) {
+    rd_kafka_t *rk = mock_cluster_open();
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
+    rd_kafka_mock_topic_create(mock, "orders", 1, 1);
+    rd_kafka_mock_topic_create(mock, "orders.dead", 1, 1);
+    write_dead_letter(rk);
+    kca_system *s = system_on(rd_kafka_mock_cluster_bootstraps(mock));
+    start(s);
+    rd_kafka_mock_topic_set_error(mock, "orders", RD_KAFKA_RESP_ERR_UNKNOWN);
+    for (int i = 0; i < 2; i++) {
+        char *report = NULL;
+        kca_redrive *r = redrive_of("orders.dead", 0);
+        kca_redrive_with_give_up_others(r, 1);
+        if (i)
+            kca_redrive_with_to_topic(r, "orders");
+        must_fail(kca_system_redrive(s, r, REDRIVE_MS, &report), KCA_ERROR_BROKER, "topic orders");
+        assert_null(report);
+        kca_redrive_free(r);
+    }
+    rd_kafka_mock_topic_set_error(mock, "orders", RD_KAFKA_RESP_ERR_NO_ERROR);
+    must_tell(s, redrive_of("orders.dead", 0), "\"read\":1,\"redriven\":1");
+    finish(s);
+    rd_kafka_destroy(rk);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_failed_is_handled_after_a_redrive),
         cmocka_unit_test(test_the_embedded_broker_finds_no_times),
+        cmocka_unit_test(test_an_error_that_is_not_of_a_target_gives_up_no_letter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
