@@ -731,7 +731,7 @@ void kca_message_set_unnamed(kca_message *m, int unnamed);
 void kca_message_set_trace_context(kca_message *m, const char *traceparent, const char *tracestate);
 
 /* Takes over the trace context of `cause`, usually the message being handled; none if `cause` has none; and its header
- * `baggage` (W3C Baggage), unless the message has one. */
+ * `baggage` (W3C Baggage), unless the message has one. A raw message takes nothing over: kca_message_set_raw. */
 void kca_message_follow(kca_message *m, const kca_message *cause);
 
 /* Accessors. A missing text is ""; NULL only for a NULL message. */

@@ -118,7 +118,7 @@ void kca_message_set_trace_context(kca_message *m, const char *traceparent,
 }
 
 void kca_message_follow(kca_message *m, const kca_message *cause) {
-    if (!writable(m))
+    if (!writable(m) || m->raw)
         return;
     const kca__trace_context context =
         cause ? kca__message_context(cause) : (kca__trace_context){0};

@@ -338,6 +338,21 @@ static void test_a_message_follows_another_ones_trace(void **state) {
     kca_message_free(m);
 }
 
+static void test_a_raw_message_takes_nothing_over(void **state) {
+    kca_message *cause = new_message("cause"), *m = new_message("effect");
+    kca_message_set_trace_context(cause, TRACEPARENT, "vendor=abc");
+    kca_message_set_header(cause, "baggage", "tenant=acme");
+    kca_message_set_raw(m, 1);
+    kca_message_follow(m, cause);
+    assert_string_equal(kca_message_traceparent(m), "");
+    assert_int_equal(kca_message_header_count(m), 0);
+    kca_message_set_raw(m, 0);
+    kca_message_follow(m, cause);
+    assert_int_equal(kca_message_header_count(m), 1);
+    kca_message_free(cause);
+    kca_message_free(m);
+}
+
 static void test_a_deliverys_message_does_not_change(void **state) {
     kca_message view;
     kca__message_init_inbound(&view);
@@ -422,6 +437,7 @@ int main(void) {
         cmocka_unit_test(test_an_errors_text_is_cut_between_characters),
         cmocka_unit_test(test_a_trace_context_must_be_w3cs),
         cmocka_unit_test(test_a_message_follows_another_ones_trace),
+        cmocka_unit_test(test_a_raw_message_takes_nothing_over),
         cmocka_unit_test(test_a_deliverys_message_does_not_change),
         cmocka_unit_test(test_null_is_no_message_everywhere),
     };

@@ -16,14 +16,24 @@ import kca
 import pytest
 import typer
 from kca.cli.app import app, run, translated
-from kca.cli.output import Trouble, Wrong
-from kca.cli.reading import offset_of, time_ms
+from kca.cli.lines import message_of
+from kca.cli.output import Trouble, Wrong, data, say
+from kca.cli.reading import finish, offset_of, time_ms
 from kca.cli.secrets import NAMES
 from kca.cli.settings import settings_of
 from kca.cli.topics import sparkline
 from kca.cli.waiting import Reading, Waits, waits_for
 
 SECONDS = 300
+
+
+def here(*arguments: str) -> int:
+    """Runs a command in this process; gives its exit code."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return run(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Cluster:
@@ -130,6 +140,11 @@ def test_lines_are_payloads_with_keys(cluster: Cluster, tmp_path: Path) -> None:
     ended = cluster.ended("publish", "-t", "orders", "orderCreated", "-l", str(file), "-K", ":")
     assert (ended.returncode, ended.stdout) == (0, "")
     assert "% 2 stored in orders" in ended.stderr
+    cluster.run("publish", "-t", "copies", "orderCreated", "-K", r"\t", given="a\t1\n")
+    assert cluster.run("consume", "-t", "copies", "-e", "-K", r"\t") == "a\t1\n"
+    assert cluster.run("consume", "-t", "copies", "-e", "-f", "%k\udcff", "-k", "\udcff") == ""
+    assert cluster.run("consume", "-t", "copies", "-e", "-f", "%k\udcff") == "a\udcff"
+    assert cluster.run("publish", "-t", "copies", "-Z", given="\n") == ""
     assert sorted(cluster.run("consume", "-t", "orders", "-e", "-K", ":").splitlines()) == ['a:{"n":1}', 'b:{"n":2}']
     said = cluster.run("consume", "-t", "orders", "-e", "-k", "b", "-f", r"%t %n %k=%s %S\n")
     assert said == 'orders orderCreated b={"n":2} 7\n'
@@ -151,6 +166,46 @@ def test_a_wrong_line_is_named_and_what_came_before_is_stored(cluster: Cluster) 
     cluster.run("publish", "-t", "orders", "thing", "--raw", given="not json\n")
     assert len(cluster.lines("consume", "-t", "orders", "-e")) == 2
     assert 'it has no "name"' in cluster.ended("publish", "-t", "orders", given='{"payload":1}\n').stderr
+
+
+WRONG_LINES = [
+    '{"name":"a\\u0000","payload":1}', '{"name":"\\ud800","payload":1}',
+    '{"name":"a","payload":1,"timestamp_ms":9300000000000000000}',
+    '{"record_headers":[],"payload":1,"timestamp_ms":9300000000000000000}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", WRONG_LINES)
+def test_a_line_that_no_message_can_be_is_named(
+    cluster: Cluster, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lines").write_text(f'{{"name":"a","payload":1}}\n{line}\n')
+    assert here("publish", "-b", cluster.address, "-t", "orders", "-l", str(tmp_path / "lines")) == 1
+    said = capsys.readouterr().err
+    assert "% 1 stored in orders" in said and re.search(r"% ERROR: (line|message) 2: ", said)
+
+
+@pytest.mark.parametrize("option", ["async=false", "buffer_messages=100", "buffer_messages=1"])
+def test_receipts_are_counted_however_the_publisher_gives_them(
+    cluster: Cluster, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lines").write_text("1\n" * 400)
+    lines = ["-l", str(tmp_path / "lines")]
+    assert here("publish", "-b", cluster.address, "-t", "orders", "a", *lines, "--json", "-X", option) == 0
+    said = capsys.readouterr()
+    assert "% 400 stored in orders" in said.err
+    assert sorted(json.loads(line)["number"] for line in said.out.splitlines()) == list(range(1, 401))
+
+
+def test_who_reads_no_more_outcomes_does_not_end_the_publishing(cluster: Cluster) -> None:
+    with subprocess.Popen(["head", "-c", "0"], stdin=subprocess.PIPE) as reader:
+        reader.wait(SECONDS)
+        ended = subprocess.run(
+            [sys.executable, "-m", "kca.cli", "publish", "-t", "orders", "a", "--json"], input="1\n" * 2000,
+            env=cluster.environment(), stdout=reader.stdin, stderr=subprocess.PIPE, text=True, timeout=SECONDS,
+            check=False,
+        )  # fmt: skip
+    assert (ended.returncode, "% 2,000 stored in orders" in ended.stderr) == (0, True)
 
 
 @pytest.fixture
@@ -183,7 +238,7 @@ def test_reading_begins_and_ends_where_it_is_told(ten: Cluster, arguments: list[
 
 
 def test_who_only_looks_leaves_no_trace_and_a_group_commits_what_was_shown(ten: Cluster) -> None:
-    ten.run("consume", "-t", "orders", "-e")
+    ten.run("consume", "-t", "orders", "-e", "-X", "commit_interval_ms=100")
     assert "has committed nothing" in ten.ended("lag", "shop").stderr
     found = ten.lines("consume", "-G", "shop", "-t", "orders", "-c", "4")
     assert [line["payload"]["n"] for line in found] == list(range(4))
@@ -275,6 +330,9 @@ SECRETS: list[tuple[list[str], dict[str, str]]] = [
     (["-X", f"sasl.password={SECRET}", "-X", f"queue_capacity={SECRET}"], {}),
     (["-X", f"sasl.password={SECRET}", "-X", f"security.protocol={SECRET}"], {}),
     (["-b", f"me:{SECRET}@127.0.0.1:1"], {}),
+    (["-b", f"h1:9092,me:{SECRET}@127.0.0.1:1"], {}),
+    (["-b", f"me:pa/{SECRET}@127.0.0.1:1"], {}),
+    (["-X", "sasl.password", SECRET], {}),
     (["-b", f"http://me:{SECRET}@127.0.0.1:1", "-t", SECRET], {}),
 ]  # fmt: skip
 
@@ -431,12 +489,16 @@ WRONG = [
     ["consume", "-t", "orders", "-o", "first"], ["consume", "orders", "-G", "shop", "-o", "5"], ["endpoints", "shop"],
     ["publish", "-t", "orders", "a", "1", "-H", "x"], ["publish", "-t", "orders", "a", "1", "--type", "order"],
     ["topics", "-X", "linger.sm=5"], ["topics", "-X", "security.protocol=quick"], ["publish", "-t", "", "a", "1"],
+    ["publish", "-t", "orders", "a", "1", "-H", "route=x"], ["consume", "-t", "orders", "-p", "99999999999"],
+    ["consume", "-t", "orders", "-X", "queue_capacity=99999999999"], ["topics", "one", "too", "many"],
+    ["dead-letters", "list", "orders.dead", "--from", "99999999999:0"],
     ["consume", "-t", "orders", "-X", "queue_capacity=many"], ["consume", "-t", "orders", "-X", "isolation.level=all"],
 ]  # fmt: skip
 FAILURES = [
     ["publish", "-t", "orders", "a", "{"], ["lag", "shop"], ["publish", "-t", "orders", "-l", "nowhere.jsonl"],
     ["endpoints", "nowhere:system"], ["endpoints", "os:path"], ["endpoints", "failing:system"],
-    ["topics", "-b", "127.0.0.1:1", "--timeout", "1"],
+    ["topics", "-b", "127.0.0.1:1", "--timeout", "1"], ["consume", "-t", "orders", "-p", "99", "-e"],
+    ["dead-letters", "show", "orders.dead", "99:0"], ["dead-letters", "show", "orders.dead", "99:0", "--json"],
 ]  # fmt: skip
 
 
@@ -446,15 +508,11 @@ def test_wrong_usage_ends_with_2_and_a_failure_with_1(
     monkeypatch.setenv("KCA_BROKERS", cluster.address)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "failing.py").write_text("raise NameError('of an application')")
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        for code, wrong in [(2, each) for each in WRONG] + [(1, each) for each in FAILURES]:
-            assert run(wrong) == code, wrong
-            said = capsys.readouterr()
-            assert said.out == "" and "Traceback" not in said.err
-            assert "Usage: " in said.err or [line[:9] for line in said.err.splitlines()][-1:] == ["% ERROR: "], wrong
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    for code, wrong in [(2, each) for each in WRONG] + [(1, each) for each in FAILURES]:
+        assert here(*wrong) == code, wrong
+        said = capsys.readouterr()
+        assert said.out == "" and "Traceback" not in said.err
+        assert "Usage: " in said.err or [line[:9] for line in said.err.splitlines()][-1:] == ["% ERROR: "], wrong
 
 
 def test_exit_codes_and_talk(cluster: Cluster) -> None:
@@ -534,6 +592,38 @@ def test_every_option_of_a_consumer_and_publisher_can_be_given() -> None:
         settings_of("h:1", ["queue_capacity=many"], environment={}).with_options(
             kca.ConsumerBuilder("cluster", "orders", "shop")
         )
+
+
+def test_talk_shows_texts_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    say("localhost:100: nobody listens")
+    assert capsys.readouterr().err == "% localhost:100: nobody listens\n"
+    data.print("a[b]:100:", markup=False)
+    assert capsys.readouterr().out == "a[b]:100:\n"
+
+
+def test_new_messages_leave_out_headers_that_count_as_missing() -> None:
+    line = b'{"headers":["route","","version","","x","","route","a"],"tstype":"create","payload":"1","ts":1}'
+    made = message_of(line, new_ids=True)
+    assert (made["message"], made["version"], made["headers"]) == ("a", None, [("x", b"")])
+    kca.Message(made["message"], headers=made["headers"])
+
+
+def test_a_partition_that_is_gone_is_no_failure() -> None:
+    """Of one that reads: another member has it now."""
+    with kca.System(
+        kca.Connection("local", "embedded://"),
+        kca.PublisherBuilder("local", "orders", required_acks=-1),
+        kca.ConsumerBuilder("local", "orders", "shop", partition=kca.PARTITION_EVERY),
+    ) as system:
+        system.event_bus("orders").publish("a")
+        queue = system.consumer("shop").queue()
+        found: list[kca.Delivery] = []
+        while not found:
+            found = [event for event in queue.next(10, 10000) if isinstance(event, kca.Delivery)]
+        found[0].done()
+        with pytest.raises(kca.StateError):
+            found[0].done()
+        finish(found[0])
 
 
 def test_a_sparkline_shows_the_course() -> None:

@@ -128,13 +128,17 @@ def test_a_handler_that_fails_leaves_no_context() -> None:
 
 def test_baggage_goes_through_publish_handler_and_publish(system: kca.System) -> None:
     current: dict[str, dict[str, object]] = {}
+    copies: list[Any] = []
 
     @system.handler("*")
     def handle(message: kca.Delivery) -> None:
         current[message.name] = dict(baggage.get_all())
         if message.name == "orderCreated":
             bus.publish("orderBilled", key=KEY)
-        if len(current) == 4:
+            bus.publish(kca.Message(None, key=KEY, headers=[("route", b"copy")], raw=True))
+        if message.name == "copy":
+            copies.append(message.record_headers)
+        if len(current) == 5:
             consumer.stop()
 
     system.start()
@@ -150,6 +154,7 @@ def test_baggage_goes_through_publish_handler_and_publish(system: kca.System) ->
     assert current["orderPaid"] == {"tenant": "other", "region": "eu"}
     assert current["orderShipped"] == {}
     assert current["orderBilled"] == {"tenant": "acme"}
+    assert copies == [[("route", b"copy")]]  # a raw record is what it is
 
 
 def test_a_strangers_trace_headers_leave_the_handler_alone(system: kca.System) -> None:

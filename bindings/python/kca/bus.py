@@ -185,7 +185,7 @@ class Bus:
     def _put_message(self, delivery: Any, message: Message, token: int, trace: Any, cause: Any) -> Receipt | None:
         """Publishes a `Message`, and leaves it as it was: it may be published again."""
         m = message._handle
-        own_baggage = message.header("baggage") is not None
+        own_baggage = message._is_raw or message.header("baggage") is not None
         baggage = None if own_baggage else tracing.baggage()
         lent = (trace or cause) and not message.trace_context[0]
         if baggage:

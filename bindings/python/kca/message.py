@@ -51,8 +51,9 @@ class Message:
         ArgumentError: a value is not allowed; the text says which values are.
     """
 
-    __slots__ = ("__weakref__", "_handle")
+    __slots__ = ("__weakref__", "_handle", "_is_raw")
     _handle: Any
+    _is_raw: bool
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class Message:
         unnamed: bool = False,
     ) -> None:
         self._handle = m = _kca.kca_message_new(name)
+        self._is_raw = bool(raw)
         _kca.kca_message_set_raw(m, int(raw))
         _kca.kca_message_set_unnamed(m, int(unnamed))
         _kca.kca_message_set_payload(m, encoded(payload))
@@ -209,6 +211,7 @@ class Delivery(Message):
     """
 
     __slots__ = ("_message", "_name", "_owned", "_payload", "_raw", "_traced")
+    _is_raw = False
 
     def __init__(
         self, handle: Any, name: str, payload: bytes | None, raw: int | None = None, traced: bool = True

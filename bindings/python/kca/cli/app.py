@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import signal
 import sys
 import traceback
@@ -20,7 +20,7 @@ from .consume import consume
 from .dead_letters import app as dead_letters
 from .doctor import doctor
 from .endpoints import endpoints
-from .output import Trouble, Wrong, say
+from .output import Trouble, Wrong, close, say
 from .publish import publish
 from .secrets import forget
 from .topics import lag, topics
@@ -28,6 +28,10 @@ from .topics import lag, topics
 
 class _ReaderGone(Exception):
     """The program that read stdout has closed it."""
+
+
+# Wrong usage of any kind, for which typer has no public name.
+_UsageError: Any = typer.BadParameter.__base__
 
 
 class _Commands(TyperGroup):
@@ -38,6 +42,9 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise _ReaderGone from None
+        except _UsageError as e:  # an argument too many may be a secret: `-X sasl.password hunter2`
+            e.message = re.sub(r"(?s)^(Got unexpected extra argument\S*) \(.*", r"\1", e.message)
+            raise
 
 
 app = typer.Typer(
@@ -89,10 +96,12 @@ def run(arguments: Sequence[str]) -> int:
         code = _code_of(arguments)
         sys.stdout.flush()
     except (_ReaderGone, BrokenPipeError):
-        return _without_stdout(0)
+        close()
+        return 0
     except OSError as e:  # it cannot be written
         say(f"ERROR: stdout: {e.strerror}")
-        return _without_stdout(1)
+        close()
+        return 1
     except KeyboardInterrupt:
         return 130
     return code
@@ -108,6 +117,9 @@ def _code_of(arguments: Sequence[str]) -> int:
     except (Wrong, kca.ArgumentError) as e:
         say(f"ERROR: {e}")
         return 2
+    except OverflowError as e:  # a number that no option can be
+        say(f"ERROR: a number is too large: {e}")
+        return 2
     except (Trouble, kca.Error, OSError, ValueError) as e:
         say(f"ERROR: {e}")
         return 1
@@ -116,9 +128,3 @@ def _code_of(arguments: Sequence[str]) -> int:
         say(f"ERROR: {type(e).__name__}: {e} ({at.filename}:{at.lineno})")
         return 1
     return 0
-
-
-def _without_stdout(code: int) -> int:
-    """Keeps Python from writing to stdout at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code

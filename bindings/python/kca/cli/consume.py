@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Annotated
 
@@ -31,7 +32,9 @@ def consume(
             "-G", "--group", help="Read as a member of this group, and commit. Without it, kca commits nothing."
         ),
     ] = None,
-    partition: Annotated[int | None, typer.Option("-p", "--partition", min=0, help="Read only this partition.")] = None,
+    partition: Annotated[
+        int | None, typer.Option("-p", "--partition", min=0, max=2**31 - 1, help="Read only this partition.")
+    ] = None,
     offset: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,7 +83,7 @@ def consume(
     reading = Reader(settings, plan).read()
     try:
         for d in reading:
-            wanted = (not name or d.name in name) and (key is None or d.key == key.encode())
+            wanted = (not name or d.name in name) and (key is None or d.key == os.fsencode(key))
             if wanted and line:
                 put_line(line(d), format is None)
             elif wanted:

@@ -16,6 +16,7 @@ from . import redriving
 from .consume import show as show_message
 from .options import Cluster, Json, grouped
 from .output import Trouble, Wrong, data, flush, number, put, put_json, say, shown, table, talk
+from .publish import INTERRUPTED
 from .reading import Offset, Plan, Reader, finish, time_ms
 from .records import json_line, line_of, text
 from .settings import CONNECTION, Settings, complete_topic, started
@@ -167,10 +168,13 @@ def _bytes(told: str | None) -> bytes | None:
 def _failed_line(settings: Settings, topic: str, partition: int, offset: int) -> bytes | None:
     """The failed message of a dead letter as `kca consume --json` shows messages; None: it is none."""
     builder = kca.RedriveBuilder(CONNECTION, topic, group_id=f"{topic}.show", start_partition=partition)
-    builder.with_start_offset(offset).with_max_listed(1).with_list_records(True).with_max_messages(1)
+    builder.with_start_offset(offset).with_max_listed(1).with_list_records(True)
     with started(settings.system(), settings.timeout_ms) as system:
-        found = system.redrive(builder.with_dry_run(True), settings.timeout_ms)["messages"]
+        report = system.redrive(builder.with_dry_run(True), settings.timeout_ms)
+    found = report["messages"]
     if not found or (found[0]["partition"], found[0]["offset"]) != (partition, offset):
+        if not report["complete"]:
+            raise Trouble(f"{topic}[{partition}] was not read in time: give it longer with --timeout")
         return None
     return _line_of_letter(topic, found[0], found[0]["record"])
 
@@ -257,6 +261,16 @@ def redrive(
         raise typer.Exit(1)
 
 
+def _ask(question: str) -> None:
+    """Ends the command unless the answer is yes."""
+    try:
+        typer.confirm(question, abort=True, err=True)
+    except typer.Abort as e:
+        if isinstance(e.__context__, KeyboardInterrupt):  # which typer tells from a no by nothing else
+            raise typer.Exit(INTERRUPTED) from None
+        raise
+
+
 def _confirm(builder: kca.RedriveBuilder, planned: Report) -> bool:
     """Shows where the messages would go, asks, and allows just that. False: there are none."""
     named: dict[str, int] = planned["not_allowed_by_topic"]
@@ -276,7 +290,7 @@ def _confirm(builder: kca.RedriveBuilder, planned: Report) -> bool:
     total = sum(targets.values()) + sum(named.values())
     if not total:
         return False
-    typer.confirm(f"publish {total:,} messages of {planned['topic']} again?", abort=True, err=True)
+    _ask(f"publish {total:,} messages of {planned['topic']} again?")
     for name in {*targets, *named} - {"(others)"}:
         builder.with_allowed_topic(name)
     return True

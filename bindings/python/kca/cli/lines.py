@@ -176,6 +176,8 @@ def _renewed(record: Fields, pairs: list[tuple[str, bytes | None]]) -> Fields:
     wire: Fields = {}
     custom = []
     for name, value in pairs:
+        if name in _WIRE and value == b"":  # it counts as missing
+            continue
         told = (value or b"").decode(errors="replace")
         told = told.lower() if name == "messageType" else told
         if name in _WIRE and value and (name != "messageType" or told in TYPES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from typing import Any
@@ -34,9 +35,9 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-talk = _Console(stderr=True, highlight=False)
+talk = _Console(stderr=True, highlight=False, emoji=False)
 # A file or a pipe has no width.
-data = _Console(highlight=False, width=None if sys.stdout.isatty() else 500)
+data = _Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 500)
 
 
 def escaped(told: str) -> str:
@@ -67,6 +68,11 @@ def put(line: bytes) -> None:
 def flush() -> None:
     """Flushes stdout, so that the data can be read now."""
     sys.stdout.buffer.flush()
+
+
+def close() -> None:
+    """Throws away what is written to stdout from now on, and what Python would write at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def put_json(value: Any) -> None:

@@ -17,15 +17,12 @@ import kca
 
 from .lines import Fields, message_of
 from .options import Cluster, Json, grouped
-from .output import Trouble, Wrong, flush, put_json, say, talk
-from .records import TYPES, check_json
+from .output import Trouble, Wrong, close, put_json, say, talk
+from .records import TYPES, check_json, unescaped
 from .settings import Settings, complete_topic, started
 
 # The exit code of a command that Ctrl-C ended before it was done, as shells have it.
 INTERRUPTED = 130
-# Receipts are read after every _BURST messages, and waited for once _MOST_MISSING are missing: unread receipts fill the
-# publisher's buffer, which has room for 2000 messages.
-_BURST, _MOST_MISSING = 500, 1500
 
 
 @grouped()
@@ -42,7 +39,9 @@ def publish(
     key: Annotated[str | None, typer.Option("-k", "--key", help="The key (default: the correlation id).")] = None,
     partition: Annotated[
         int | None,
-        typer.Option("-p", "--partition", min=0, help="The partition to write to (default: the key chooses)."),
+        typer.Option(
+            "-p", "--partition", min=0, max=2**31 - 1, help="The partition to write to (default: the key chooses)."
+        ),
     ] = None,
     delimiter: Annotated[
         str | None, typer.Option("-K", "--key-delimiter", help="Each line is a key, this text and a payload.")
@@ -100,11 +99,11 @@ def publish(
         job.run(iter([extras | payload_of(_argument(payload)) | place]))
     elif file:
         with file.open("rb") as lines:
-            job.run(_messages(lines, from_line, job, file.stat().st_size, null))
+            job.run(_messages(lines, from_line, job, file.stat().st_size, null and name is not None))
     else:
         if sys.stdin.isatty():
             say("type a message on each line; end with Ctrl-D")
-        job.run(_messages(sys.stdin.buffer, from_line, job, None, null))
+        job.run(_messages(sys.stdin.buffer, from_line, job, None, null and name is not None))
 
 
 def _extras(type: str | None, header: list[str] | None, correlation_id: str | None, reply_to: str | None) -> Fields:
@@ -117,6 +116,7 @@ def _extras(type: str | None, header: list[str] | None, correlation_id: str | No
         if not is_pair:
             raise Wrong(f"-H must be NAME=VALUE, got {pair}")
         headers.append((name, os.fsencode(value)))
+    kca.Message("checked", headers=headers)
     made: Fields = {"type": TYPES[type] if type else None, "correlation_id": correlation_id, "reply_to": reply_to}
     return {name: value for name, value in (made | {"headers": headers or None}).items() if value is not None}
 
@@ -128,7 +128,7 @@ def _argument(payload: str) -> bytes:
 def _split(line: bytes, delimiter: str | None) -> tuple[bytes | None, bytes]:
     if delimiter is None:
         return None, line
-    key, found, rest = line.partition(os.fsencode(delimiter))
+    key, found, rest = line.partition(os.fsencode(unescaped(delimiter)))
     if not found:
         raise ValueError(f"the line has no key delimiter {delimiter}")
     return key, rest
@@ -155,7 +155,7 @@ def _messages(
             if line.strip() or null:
                 try:
                     yield from_line(line)
-                except (ValueError, kca.ArgumentError) as e:
+                except (ValueError, OverflowError, kca.ArgumentError) as e:
                     raise Trouble(f"line {number}: {e}") from None
             bar.update(task, advance=len(line) + 1, description=f"{job.stored:,} stored")
 
@@ -176,13 +176,14 @@ class _Job:
         interrupted = False
         with started(self._system, self._timeout_ms) as system:
             bus, queue = system.event_bus(self.topic), system.queue()
+            room = system.description()["publishers"][0]["buffer_messages"]  # unread receipts fill it, too
+            burst, most_missing = max(1, room // 4), max(1, room * 3 // 4)
             try:
                 for fields in messages:
-                    self._publish(bus, fields)
-                    self.published += 1  # only now: Ctrl-C may come before the message is published
-                    if self.published % _BURST == 0:
+                    self._publish(bus, queue, fields)
+                    if self.published % burst == 0:
                         self._read(queue, 0)
-                    while self._missing >= _MOST_MISSING:
+                    while self._missing >= most_missing:
                         self._read(queue, 1000)
             except Trouble as e:
                 trouble = e
@@ -199,11 +200,21 @@ class _Job:
             say("interrupted: the messages that follow were not published")
             raise typer.Exit(INTERRUPTED)
 
-    def _publish(self, bus: kca.Bus, fields: Fields) -> None:
+    def _publish(self, bus: kca.Bus, queue: kca.Queue, fields: Fields) -> None:
+        number = self.published + 1
         try:
-            bus.publish(token=self.published + 1, **fields)
-        except kca.Error as e:
-            raise Trouble(f"message {self.published + 1}: {e}") from None
+            receipt = bus.publish(token=number, **fields)
+        except kca.BufferFullError as e:
+            if not self._missing:
+                raise Trouble(f"message {number}: {e}") from None
+            self._read(queue, 1000)
+            self._publish(bus, queue, fields)
+        except (kca.Error, ValueError, OverflowError) as e:
+            raise Trouble(f"message {number}: {e}") from None
+        else:
+            self.published = number  # only now: Ctrl-C may come before the message is published
+            if receipt:  # the publisher is synchronous
+                self._count(receipt)
 
     @property
     def _missing(self) -> int:
@@ -234,10 +245,15 @@ class _Job:
         if self.as_json:
             told = {"number": receipt.token, "stored": receipt.error is None, "topic": receipt.topic}
             where = {"partition": receipt.partition, "offset": receipt.offset}
-            put_json(told | (where if receipt.error is None else {"error": str(receipt.error)}))
+            self._tell(told | (where if receipt.error is None else {"error": str(receipt.error)}))
+
+    def _tell(self, outcome: Fields) -> None:
+        try:
+            put_json(outcome)
+        except BrokenPipeError:  # who reads no more did not ask for fewer messages
+            close()
 
     def _conclude(self, seconds: float) -> None:
-        flush()
         rate = f", {self.stored / seconds:,.0f} a second" if self.stored > 1000 else ""
         say(f"{self.stored:,} stored in {self.topic}{rate}" + (f", {self.failed:,} failed" if self.failed else ""))
         if self.failed:

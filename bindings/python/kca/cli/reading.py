@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import kca
 
 from .. import _kca
-from .output import Wrong, say
+from .output import Trouble, Wrong, say
 from .settings import CONNECTION, Settings, started
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -80,11 +81,9 @@ def _builder(plan: Plan, settings: Settings) -> kca.ConsumerBuilder:
     b = kca.ConsumerBuilder(CONNECTION, first, plan.group or f"kca-{uuid.uuid4()}", order="none", failure_policy="skip")
     for topic in others:
         b.with_group_topic(topic)
-    if plan.group:
-        b.with_commit_interval_ms(1000)
-    else:
+    settings.with_options(b.with_commit_interval_ms(1000))
+    if not plan.group:
         b.with_partition(kca.PARTITION_EVERY if plan.partition is None else plan.partition).with_commit_interval_ms(0)
-    settings.with_options(b)
     start = plan.offset.word if plan.offset.from_ms is None else str(plan.offset.from_ms)
     if start:
         b.with_start_offset(start)
@@ -94,7 +93,8 @@ def _builder(plan: Plan, settings: Settings) -> kca.ConsumerBuilder:
 
 def finish(d: kca.Delivery) -> None:
     """Settles a delivery as done, and frees it."""
-    d.done()
+    with suppress(kca.StateError):  # its partition has gone to another member
+        d.done()
     _kca.kca_delivery_free(d._delivery)
 
 
@@ -130,13 +130,16 @@ class Reader:
         return str(system.description()["consumers"][0]["name"])
 
     def _places(self, system: kca.System) -> dict[tuple[str, int], dict[str, Any]]:
-        """Gives the partitions of the topics; raises at once when a topic is missing."""
+        """Gives the partitions of the topics; raises at once when a topic or the partition is missing."""
         found: dict[tuple[str, int], dict[str, Any]] = {}
         for topic in self._plan.topics:
             told = system.describe_cluster(CONNECTION, topic, timeout_ms=self._settings.timeout_ms)
-            for p in told["topics"][0]["partitions"]:
-                if self._plan.partition in (None, p["partition"]):
-                    found[topic, p["partition"]] = p
+            partitions = {p["partition"]: p for p in told["topics"][0]["partitions"]}
+            if self._plan.partition not in {None, *partitions}:
+                raise Trouble(f"{topic} has {len(partitions)} partitions, and no partition {self._plan.partition}")
+            for number, p in partitions.items():
+                if self._plan.partition in (None, number):
+                    found[topic, number] = p
         return found
 
     def _go_to(self, consumer: kca.Consumer, places: dict[tuple[str, int], dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -171,6 +172,6 @@ def formatted(format: str, null: bytes = b"") -> Line:
         return visible(value).encode() if is_terminal() else value
 
     def line(d: kca.Delivery) -> bytes:
-        return b"".join(plain(piece(p, d)) if i % 2 else p.encode() for i, p in enumerate(pieces))
+        return b"".join(plain(piece(p, d)) if i % 2 else os.fsencode(p) for i, p in enumerate(pieces))
 
     return line

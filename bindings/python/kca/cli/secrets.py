@@ -21,7 +21,7 @@ _LONGEST_PATH = 4096
 
 _known: list[str] = []
 _MARKER = re.compile(r"-----[A-Z ]*-----")
-_CREDENTIALS = re.compile(r"//[^/@:\s]*:([^/@\s]+)@|^[^/@:\s,]+:([^/@:\s,]+)@")
+_CREDENTIALS = re.compile(r"(?:^|,|//)[^/@:\s,]*:([^@\s,]+)@")
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -37,7 +37,7 @@ def _is_file(path: str) -> bool:
 
 def remember(name: str, value: str) -> None:
     """Remembers the value of a property, if it is or holds a secret."""
-    found = [value] if is_secret(name, value) else [a or b for a, b in _CREDENTIALS.findall(value)]
+    found = [value] if is_secret(name, value) else _CREDENTIALS.findall(value)
     for secret in found:
         for part in _MARKER.sub("\n", secret).splitlines():
             if len(part.strip()) >= _SHORTEST and part.strip() not in _known:
