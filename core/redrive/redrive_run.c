@@ -37,7 +37,16 @@ static void read_round(kca__redrive_run *run, int64_t until) {
     }
     for (int i = 0; i < run->partition_count; i++)
         kca__redrive_source_advance(&run->partitions[i]);
-    kca__redrive_source_fit(run);
+}
+
+/* Publishes a round, in as many parts as the memories have room for. */
+static void publish_round(kca__redrive_run *run, int64_t answered) {
+    do {
+        kca__redrive_source_fit(run);
+        kca__redrive_target_publish(run, answered);
+    } while (kca__redrive_source_has_more(run) && !run->failure &&
+             kca__clock_left_ms(answered) != 0 && !atomic_load(run->closing));
+    kca__redrive_source_drop_held(run);
 }
 
 static void tell_progress(kca__redrive_run *run) {
@@ -53,7 +62,7 @@ static void tell_progress(kca__redrive_run *run) {
 static void work(kca__redrive_run *run, int64_t until, int64_t answered) {
     while (may_read(run, until)) {
         read_round(run, until);
-        kca__redrive_target_publish(run, answered);
+        publish_round(run, answered);
         tell_progress(run);
         if (!run->options->dry_run && may_read(run, until))
             kca__redrive_fail(run, kca__redrive_source_commit(run, answered));
@@ -95,6 +104,7 @@ static bool is_done(const kca__redrive_run *run) {
 
 static kca_error *end(kca__redrive_run *run) {
     kca_error *not_committed = NULL;
+    kca__redrive_source_count_rest(run);
     if (!run->options->dry_run)
         not_committed = kca__redrive_source_commit(run, last_commit(run));
     kca_error *e = run->failure;

@@ -72,6 +72,7 @@ typedef struct kca__redrive_partition {
     int64_t high;       /* behind its last record */
     int64_t read;       /* the offset to read next */
     int64_t end;        /* the first offset that is not read */
+    int64_t held_from;  /* letters from here on are not to be published yet */
     int64_t left_below; /* records before the first that is read, which are not done */
     kca__redrive_memory memory;
     bool changed;       /* the memory, since it was committed */
@@ -156,8 +157,18 @@ void kca__redrive_source_add(kca__redrive_letter *letter);
 /* Counts the letters that are settled, up to the first that is not, and has them remembered. */
 void kca__redrive_source_advance(kca__redrive_partition *p);
 
-/* Drops the last letters, which then are not read, as far as the memory has no room for them. */
+/* Holds back the last letters, as far as the memory may have no room for what becomes of them.
+ * Where not even one can go, all are dropped, which then are not read: it is full. */
 void kca__redrive_source_fit(kca__redrive_run *run);
+
+/* Only letters that were held back are not settled; now the memory may have room for them. */
+bool kca__redrive_source_has_more(const kca__redrive_run *run);
+
+/* Drops letters that are still held back. */
+void kca__redrive_source_drop_held(kca__redrive_run *run);
+
+/* At the end: counts the letters that are settled behind one that is not. */
+void kca__redrive_source_count_rest(kca__redrive_run *run);
 
 /* No partition is to be read any more. */
 bool kca__redrive_source_is_finished(const kca__redrive_run *run);

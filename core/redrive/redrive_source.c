@@ -51,6 +51,15 @@ void kca__redrive_source_advance(kca__redrive_partition *p) {
     }
 }
 
+void kca__redrive_source_count_rest(kca__redrive_run *run) {
+    for (int i = 0; i < run->partition_count; i++) {
+        kca__redrive_letter *l = kca__list_first(&run->partitions[i].letters);
+        for (; l; l = kca__list_next(&l->link))
+            if (l->settled)
+                kca__redrive_report_count(l);
+    }
+}
+
 bool kca__redrive_source_is_finished(const kca__redrive_run *run) {
     for (int i = 0; i < run->partition_count; i++)
         if (!run->partitions[i].finished)
@@ -80,8 +89,10 @@ int64_t kca__redrive_source_remaining(const kca__redrive_run *run) {
             remaining += run->report.counts[i];
     for (int i = 0; i < run->partition_count; i++) {
         const kca__redrive_partition *p = &run->partitions[i];
-        remaining += p->left_below + p->letters.count +
-                     kca__redrive_memory_count_left(&p->memory, p->read, p->high);
+        const kca__redrive_letter *l = kca__list_first(&p->letters);
+        for (; l; l = kca__list_next(&l->link))
+            remaining += !l->settled;
+        remaining += p->left_below + kca__redrive_memory_count_left(&p->memory, p->read, p->high);
     }
     return remaining;
 }
@@ -146,36 +157,38 @@ rd_kafka_message_t *kca__redrive_source_read(kca__redrive_run *run, int timeout_
 
 /* ---- memory ---- */
 
-/* Whether the letter is not done; `before`: that of the one before it. `chosen`: letters that are
- * to be published are taken for done. */
-static bool is_left(const kca__redrive_letter *l, bool before, bool chosen) {
+/* What is supposed of letters that are to be published: they are left, or what needs the most room
+ * for runs (alternately left and done), or for bits (done from the second on). */
+typedef enum supposed { LEFT, SCATTERED, DONE } supposed;
+
+/* Whether the letter is not done; `before`: that of the one before it; `first`: all before are. */
+static bool is_left(const kca__redrive_letter *l, bool before, bool first, supposed s) {
+    bool joins = before && !l->follows_known;
     if (l->outcome == KCA__NOT_DEAD_LETTER)
-        return before && !l->follows_known;
+        return joins;
     if (l->outcome == KCA__REDRIVEN)
-        return !l->settled && !chosen;
+        return !l->settled && (s == LEFT || (s == SCATTERED ? !joins : first));
     return !l->partition->run->options->give_up_others;
 }
 
-/* The runs of letters that are read and left; there is room for a round's. Gives their number. */
-static int collect_left(kca__offset_run *out, const kca__redrive_partition *p, bool chosen) {
+/* Writes what the group is to know when only the first `letters` are read. False: there is no room
+ * for all that is done. */
+static bool write_memory(const kca__redrive_partition *p, int letters, supposed s, int64_t *base,
+                         char text[KCA__OFFSET_MAP_SIZE]) {
+    kca__offset_run *out = p->run->left;
     int count = 0;
-    bool before = false;
+    bool before = p->memory.grows;
     const kca__redrive_letter *l = kca__list_first(&p->letters);
-    for (; l; l = kca__list_next(&l->link)) {
-        bool left = is_left(l, before, chosen);
-        if (left && before && !l->follows_known)
+    for (; l && letters > 0; l = kca__list_next(&l->link), letters--) {
+        bool left = is_left(l, before, p->memory.open_count + count == 0, s);
+        if (left && before && !l->follows_known && count > 0)
             out[count - 1].end = l->record->offset + 1;
         else if (left)
             out[count++] = (kca__offset_run){l->record->offset, l->record->offset + 1};
         before = left;
     }
-    return count;
-}
-
-static int64_t write_memory(const kca__redrive_partition *p, bool chosen, int64_t *base,
-                            char text[KCA__OFFSET_MAP_SIZE]) {
-    int count = collect_left(p->run->left, p, chosen);
-    return kca__redrive_memory_write(&p->memory, p->run->left, count, p->read, base, text);
+    int64_t read = l ? l->record->offset : p->read;
+    return kca__redrive_memory_write(&p->memory, out, count, read, base, text) == read;
 }
 
 /* Drops the letters from this offset on. */
@@ -194,18 +207,49 @@ static void cut(kca__redrive_partition *p, int64_t from) {
         p->run->bytes -= l->bytes;
         kca__redrive_letter_free(l);
     }
-    p->finished = p->full = true;
+    p->finished = true;
+}
+
+static void fit(kca__redrive_partition *p) {
+    char text[KCA__OFFSET_MAP_SIZE];
+    int64_t base;
+    int letters = p->letters.count;
+    while (letters > 0 && (!write_memory(p, letters, SCATTERED, &base, text) ||
+                           !write_memory(p, letters, DONE, &base, text)))
+        letters /= 2;
+    p->held_from = p->read;
+    if (letters == p->letters.count)
+        return;
+    p->full = letters == 0;
+    const kca__redrive_letter *l = kca__list_first(&p->letters);
+    while (letters-- > 0)
+        l = kca__list_next(&l->link);
+    p->held_from = l->record->offset;
+    if (p->full)
+        cut(p, p->held_from);
 }
 
 void kca__redrive_source_fit(kca__redrive_run *run) {
-    char text[KCA__OFFSET_MAP_SIZE];
-    int64_t base;
-    for (int i = 0; i < run->partition_count && !run->options->dry_run; i++) {
-        kca__redrive_partition *p = &run->partitions[i];
-        int64_t told = p->letters.count > 0 ? write_memory(p, true, &base, text) : p->read;
-        if (told < p->read)
-            cut(p, told);
+    for (int i = 0; i < run->partition_count && !run->options->dry_run; i++)
+        fit(&run->partitions[i]);
+}
+
+bool kca__redrive_source_has_more(const kca__redrive_run *run) {
+    bool more = false;
+    for (int i = 0; i < run->partition_count; i++) {
+        const kca__redrive_partition *p = &run->partitions[i];
+        const kca__redrive_letter *first = kca__list_first(&p->letters);
+        if (first && first->record->offset < p->held_from)
+            return false;
+        more = more || first;
     }
+    return more;
+}
+
+void kca__redrive_source_drop_held(kca__redrive_run *run) {
+    for (int i = 0; i < run->partition_count && !run->options->dry_run; i++)
+        if (run->partitions[i].held_from < run->partitions[i].read)
+            cut(&run->partitions[i], run->partitions[i].held_from);
 }
 
 /* ---- commits ---- */
@@ -213,13 +257,15 @@ void kca__redrive_source_fit(kca__redrive_run *run) {
 kca_error *kca__redrive_source_commit(kca__redrive_run *run, int64_t deadline) {
     char what[400], text[KCA__OFFSET_MAP_SIZE];
     kca_error *e = NULL;
+    int full = -1;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(run->partition_count);
     for (int i = 0; i < run->partition_count; i++) {
         kca__redrive_partition *p = &run->partitions[i];
         int64_t base;
         if (!p->changed)
             continue;
-        write_memory(p, false, &base, text);
+        if (!write_memory(p, p->letters.count, LEFT, &base, text))
+            full = i;
         kca__offsets_add(list, run->options->topic, p->number, base, text);
     }
     snprintf(what, sizeof what, "committing as group %s", run->options->group_id);
@@ -228,5 +274,10 @@ kca_error *kca__redrive_source_commit(kca__redrive_run *run, int64_t deadline) {
     for (int i = 0; i < list->cnt && !e; i++)
         run->partitions[list->elems[i].partition].changed = false;
     rd_kafka_topic_partition_list_destroy(list);
+    if (!e && full >= 0)
+        e = kca__redrive_error(run, KCA_ERROR_STATE, 0,
+                               "group %s has no room for all that is done of %s[%d]: some of it "
+                               "may be redriven again",
+                               run->options->group_id, run->options->topic, full);
     return e;
 }

@@ -289,7 +289,8 @@ static void publish(kca__redrive_run *run, int64_t deadline) {
     size_t bytes = 0;
     for (int i = 0; i < run->partition_count; i++) {
         kca__redrive_letter *l = kca__list_first(&run->partitions[i].letters);
-        for (; l; l = kca__list_next(&l->link)) {
+        for (; l && l->record->offset < run->partitions[i].held_from;
+             l = kca__list_next(&l->link)) {
             if (l->settled)
                 continue;
             if (count > 0 && bytes + l->bytes > MOST_BATCH_BYTES) {

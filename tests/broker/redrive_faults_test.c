@@ -239,6 +239,47 @@ static void test_what_the_group_cannot_remember_is_not_done(void **state) {
     finish(s);
 }
 
+/* Each second letter is refused behind a long run that is left, so only a part has room. */
+static void test_what_is_refused_takes_no_room_from_what_is_done(void **state) {
+    enum { BEFORE = 25000, LETTERS = 4000 };
+    const char *topic = unique("narrow"), *dead = unique("dead");
+    topic_create_with(topic, 1, "max.message.bytes", "600");
+    topic_create(dead, 1);
+    static char large[800];
+    memset(large, 'x', sizeof large - 1);
+    raw_writer *w = raw_writer_open(NULL);
+    for (int i = 0; i < BEFORE; i++)
+        write_letter(w, dead, (letter){.topic = topic, .value = "{}"});
+    for (int i = 0; i < LETTERS; i++) {
+        char value[40];
+        snprintf(value, sizeof value, "{\"id\":%d}", i);
+        write_letter(w, dead,
+                     (letter){.topic = topic,
+                              .error = i % 2 ? "Small" : "Large",
+                              .value = i % 2 ? value : large});
+    }
+    raw_writer_close(w);
+    kca_system *s = bare_system();
+    int done = 0;
+    for (int i = 0; i < 2; i++) {
+        kca_redrive *r = redrive_of(dead);
+        kca_redrive_with_start_offset(r, BEFORE);
+        if (i)
+            kca_redrive_with_only_error(r, "Small");
+        cJSON *report = redrive(s, r);
+        assert_true(truth_in(report, "group_is_full"));
+        done += number_in(report, "redriven");
+        assert_int_equal(number_in(report, "remaining"), BEFORE + LETTERS - done);
+        cJSON_Delete(report);
+    }
+    assert_in_range(done, 1000, LETTERS / 2 - 1);
+    int *times = times_of_ids(topic, 1, LETTERS);
+    for (int id = 0; id < LETTERS; id++)
+        assert_in_range(times[id], 0, 1);
+    free(times);
+    finish(s);
+}
+
 static void test_a_dead_letter_topic_that_is_not_there_is_not_found_and_not_created(void **state) {
     const char *dead = unique("never");
     kca_system *s = bare_system();
@@ -421,6 +462,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_small_messages_that_are_too_large_only_together_go_one_by_one),
         cmocka_unit_test(test_a_topic_that_is_no_more_is_passed_by_and_not_created),
         cmocka_unit_test(test_what_the_group_cannot_remember_is_not_done),
+        cmocka_unit_test(test_what_is_refused_takes_no_room_from_what_is_done),
         cmocka_unit_test(test_a_dead_letter_topic_that_is_not_there_is_not_found_and_not_created),
         cmocka_unit_test(test_a_to_topic_that_is_not_there_is_not_found),
         cmocka_unit_test(test_a_group_that_has_members_is_refused_before_anything_is_published),
