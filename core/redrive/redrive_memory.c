@@ -82,6 +82,17 @@ int64_t kca__redrive_memory_count_left(const kca__redrive_memory *m, int64_t fir
     return left;
 }
 
+/* Where the last letters that are left begin, behind which none is done; `read`: that one is. */
+static int64_t find_tail(const kca__redrive_memory *m, const kca__offset_run *open, int count,
+                         int64_t read) {
+    int64_t tail = read;
+    for (int i = count - 1; i >= 0 && open[i].end == tail; i--)
+        tail = open[i].first;
+    for (int i = m->open_count - 1; i >= 0 && m->open[i].end == tail; i--)
+        tail = m->open[i].first;
+    return tail;
+}
+
 int64_t kca__redrive_memory_write(const kca__redrive_memory *m, const kca__offset_run *open,
                                   int count, int64_t read, int64_t *out_base,
                                   char out[KCA__OFFSET_MAP_SIZE]) {
@@ -95,7 +106,7 @@ int64_t kca__redrive_memory_write(const kca__redrive_memory *m, const kca__offse
         more = kca__offset_map_add_open_run(&w, open[i].first, open[i].end);
     int64_t end = kca__offset_map_add_known(&w, read, &m->known);
     int64_t told = kca__offset_map_finish(&w, end, out);
-    if (told == end)
+    if (told == end || (end == read && told >= find_tail(m, open, count, read)))
         return read;
     return end > read ? *out_base : told;
 }

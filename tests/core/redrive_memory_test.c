@@ -133,6 +133,29 @@ static void test_it_says_how_far_there_is_room(void **state) {
     kca__redrive_memory_close(&m);
 }
 
+static void test_what_is_left_at_the_end_takes_no_room(void **state) {
+    kca__redrive_memory m;
+    char text[KCA__OFFSET_MAP_SIZE];
+    int64_t base;
+    enum { MOST_BITS = KCA__OFFSET_MAP_BYTES * 8 };
+    assert_true(kca__redrive_memory_open(&m, NULL, 0, -1, 0, 0));
+    for (int i = 0; i < MOST_BITS; i++) {
+        kca__redrive_memory_pass(&m);
+        if (i % 2 == 0)
+            assert_true(kca__redrive_memory_leave(&m, i));
+    }
+    kca__redrive_memory_pass(&m);
+    assert_true(kca__redrive_memory_leave(&m, MOST_BITS));
+    assert_int_equal(kca__redrive_memory_write(&m, NULL, 0, MOST_BITS + 1, &base, text),
+                     MOST_BITS + 1);
+    kca__offset_run further = {MOST_BITS + 1, MOST_BITS + 2};
+    assert_int_equal(kca__redrive_memory_write(&m, &further, 1, MOST_BITS + 2, &base, text),
+                     MOST_BITS + 2);
+    assert_int_not_equal(kca__redrive_memory_write(&m, &further, 1, MOST_BITS + 3, &base, text),
+                         MOST_BITS + 3);
+    kca__redrive_memory_close(&m);
+}
+
 /* What was done far beyond must stay known: there is no room at all, then. */
 static void test_it_does_not_forget_what_is_beyond(void **state) {
     kca__redrive_memory m, again;
@@ -162,6 +185,7 @@ int main(void) {
         cmocka_unit_test(test_it_tells_where_the_last_letter_that_was_done_ends),
         cmocka_unit_test(test_what_is_no_letter_takes_no_room),
         cmocka_unit_test(test_it_says_how_far_there_is_room),
+        cmocka_unit_test(test_what_is_left_at_the_end_takes_no_room),
         cmocka_unit_test(test_it_does_not_forget_what_is_beyond),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
