@@ -126,9 +126,6 @@ kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, b
         {"security.protocol", kca__connection_protocol(c)},
     };
     kca_error *e = kca__property_apply_all(conf, who, defaults, sizeof defaults / sizeof *defaults);
-    /* see KCA__QUIRK_REBOOTSTRAP_STANDS_STILL */
-    if (!e && !producer && kca__property_is_known("metadata.recovery.strategy"))
-        e = kca__property_apply(conf, who, "metadata.recovery.strategy", "none");
     if (!e && c->tls)
         e = configure_tls(c, conf, who);
     if (!e)

@@ -82,13 +82,6 @@ enum {
      * found). inbound/transaction_trial.c and transaction_commit.c go on with a new producer. */
     KCA__QUIRK_REFUSAL_LEAVES_GAP = KCA__QUIRK_NOT_FIXED,
 
-    /* Since 2.10.0 a consumer whose broker is given up while a question for the epoch of a leader
-     * is under way may stand still for ever: two of librdkafka's threads wait for each other, and
-     * whoever calls it waits, too (#5476). All brokers are given up when none answers, unless
-     * metadata.recovery.strategy is "none", which connection/connection.c sets for consumers; one
-     * is when it leaves the cluster while others stay, and that remains. */
-    KCA__QUIRK_REBOOTSTRAP_STANDS_STILL = KCA__QUIRK_NOT_FIXED,
-
     /* A mock cluster's thread may lose what wakes it, and sleep a second over what it is told (no
      * issue number found). connection/embedded_broker.c does not tell it of topics, and knocks at
      * its socket until it has ended. */
