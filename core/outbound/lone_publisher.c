@@ -9,6 +9,7 @@ kca_error *kca__lone_publisher_open(kca__lone_publisher *l, const kca__publisher
     kca_error *e = kca__publisher_builder_copy(&options, other->options);
     if (e)
         return e;
+    l->producers.lone = true;
     options->batch_size = 1;
     options->linger_ms = 0;
     e = kca__publisher_new(&l->publisher, options, other->connection, other->log);

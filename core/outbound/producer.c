@@ -161,8 +161,8 @@ static kca_error *start_service(kca__producer *p, const char *who) {
     return NULL;
 }
 
-static kca_error *open_producer(kca__producer **out, kca_connection *c, rd_kafka_conf_t *conf,
-                                const char *fingerprint, const char *who) {
+static kca_error *open_producer(kca__producer **out, kca_connection *c, bool lone,
+                                rd_kafka_conf_t *conf, const char *fingerprint, const char *who) {
     *out = NULL;
     kca__producer *p = calloc(1, sizeof *p);
     char *copy = kca__text_copy(fingerprint);
@@ -179,7 +179,7 @@ static kca_error *open_producer(kca__producer **out, kca_connection *c, rd_kafka
     kca__clock_condition_init(&p->service);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR);
     kca_error *e = kca__client_open(&p->client, RD_KAFKA_PRODUCER, conf, c->name, who, c->log, p);
-    if (!e)
+    if (!e && !lone)
         kca__watch_listen(&c->watched, p->client);
     if (!e)
         e = start_service(p, who);
@@ -201,7 +201,7 @@ kca_error *kca__producers_share(kca__producer **out, kca__producers *all, kca_co
             return NULL;
         }
     }
-    kca_error *e = open_producer(out, c, conf, fingerprint, who);
+    kca_error *e = open_producer(out, c, all->lone, conf, fingerprint, who);
     if (e)
         return e;
     (*out)->next = all->first;

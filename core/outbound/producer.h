@@ -39,6 +39,7 @@ typedef struct kca__producer {
 /* All producers of a started system. Only start and shutdown change the list. */
 typedef struct kca__producers {
     kca__producer *first;
+    bool lone; /* they are closed before their connection: its watch must not know them */
 } kca__producers;
 
 /* The producer with these settings: a new one, unless one has them already. Takes `conf`; `who`
