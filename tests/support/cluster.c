@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 20000, ASK_MS = 5000, SET_MS = 60000 };
+enum { PATIENCE_MS = 100000, ASK_MS = 5000, SET_MS = 100000 };
 
 static const char *environment(const char *name) {
     const char *value = getenv(name);
