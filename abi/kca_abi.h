@@ -911,7 +911,8 @@ const kca_error *kca_redrive_error(const kca_redrive *r);
  * The group that remembers on the broker which letters are done; default "<topic>.redrive". All others stay redrivable:
  * those that a filter left out, that were passed by, or that came while it ran. It has no members, so two redrives of
  * one group must not run at once. Its memory is the commit's offset and metadata: in each partition it tells apart at
- * least 23900 offsets behind the first letter that is left, and any number when done and left ones come in long runs.
+ * least 23900 offsets behind the first letter that is left while none beyond is done, and any number when done and left
+ * ones come in long runs.
  * When there is no more room, the run ends there, and the report says "group_is_full"; see
  * kca_redrive_with_give_up_others.
  */

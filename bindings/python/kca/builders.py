@@ -505,9 +505,9 @@ class RedriveBuilder(Declared):
         """The group that remembers on the broker which letters are done; default "<topic>.redrive". All others stay
         redrivable: those that a filter left out, that were passed by, or that came while it ran. It has no members, so
         two redrives of one group must not run at once. Its memory is the commit's offset and metadata: in each
-        partition it tells apart at least 23900 offsets behind the first letter that is left, and any number when done
-        and left ones come in long runs. When there is no more room, the run ends there, and the report says
-        "group_is_full"; see `with_give_up_others`.
+        partition it tells apart at least 23900 offsets behind the first letter that is left while none beyond is done,
+        and any number when done and left ones come in long runs. When there is no more room, the run ends there, and
+        the report says "group_is_full"; see `with_give_up_others`.
         """
         _kca.kca_redrive_with_group_id(self._handle, group_id)
         return self
