@@ -18,10 +18,15 @@ static kca_system *advertised_system(int fault_after_ms) {
     must(kca_system_new(&s));
     must(kca_connection_new(&c, "kafka", listener("PROXIED")));
     kca_connection_with_fault_after_ms(c, fault_after_ms);
-    if (rd_kafka_version() >= STANDSTILL_VERSION)
-        kca_connection_with_property(c, "metadata.recovery.strategy", "none");
     give_connection(s, c);
     return s;
+}
+
+static kca_consumer_builder *steady_consumer_of(const char *topic, const char *group) {
+    kca_consumer_builder *b = consumer_of(topic, group);
+    if (rd_kafka_version() >= STANDSTILL_VERSION)
+        kca_consumer_builder_with_property(b, "metadata.recovery.strategy", "none");
+    return b;
 }
 
 static proxy *reachable(void) {
@@ -40,7 +45,7 @@ static void begin_reading(reading *x, int fault_after_ms, int partition) {
     topic_create(topic, 1);
     topic_fill(topic, 0, 1, 1);
     x->c = (consuming){advertised_system(fault_after_ms), NULL, recorder_new(), topic, group};
-    kca_consumer_builder *b = consumer_of(topic, group);
+    kca_consumer_builder *b = steady_consumer_of(topic, group);
     kca_consumer_builder_with_partition(b, partition);
     give_consumer(x->c.system, b);
     record(x->c.system, "thing", x->c.recorder);
@@ -248,7 +253,7 @@ static void test_waiting_for_the_group_is_no_fault(void **state) {
     must_be_well(x.q, KCA_STATE_JOINED, x.c.group);
     must_wait_at(&g, 1, COME_MS);
     kca_system *s = advertised_system(1000);
-    give_consumer(s, consumer_of(x.c.topic, x.c.group));
+    give_consumer(s, steady_consumer_of(x.c.topic, x.c.group));
     record(s, "thing", x.c.recorder);
     start(s);
     kca_queue *q = queue_of(s);
