@@ -2,7 +2,7 @@
 #include "behaviour.h"
 #include "cluster.h"
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 100000, ASK_MS = 5000 };
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
     char reason[300];
@@ -37,11 +37,29 @@ static rd_kafka_topic_partition_list_t *list_of(const char *topic, int first, in
     return list;
 }
 
+typedef struct question {
+    rd_kafka_t *rk;
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t err;
+} question;
+
+/* Not yet while the coordinator moves, or starts. */
+static int is_answered(void *argument) {
+    question *q = argument;
+    q->err = rd_kafka_committed(q->rk, q->list, ASK_MS);
+    return q->err != RD_KAFKA_RESP_ERR_NOT_COORDINATOR &&
+           q->err != RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE &&
+           q->err != RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS &&
+           q->err != RD_KAFKA_RESP_ERR__TRANSPORT && q->err != RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
 static rd_kafka_topic_partition_list_t *committed(const char *group, const char *topic, int first,
                                                   int count) {
     rd_kafka_t *rk = open_client(group);
     rd_kafka_topic_partition_list_t *list = list_of(topic, first, count);
-    check(rd_kafka_committed(rk, list, PATIENCE_MS), "committed", topic);
+    question q = {rk, list, 0};
+    wait_until(is_answered, &q, PATIENCE_MS);
+    check(q.err, "committed", topic);
     rd_kafka_destroy(rk);
     return list;
 }
