@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from waits import wait_for
 
 if TYPE_CHECKING:
     from typing import Self
@@ -20,10 +21,7 @@ PATIENCE_SECONDS = 300
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Until the condition holds."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, f"{what}: not within {PATIENCE_SECONDS} s"
-        time.sleep(0.05)
+    wait_for(condition, what, PATIENCE_SECONDS)
 
 
 class Application:

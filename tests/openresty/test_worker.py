@@ -201,17 +201,17 @@ PLACES = """app.answer({ places = #app.system.places, free = #app.system.free })
 
 
 def test_a_publish_that_is_killed_leaves_its_place(begin: Begin) -> None:
-    kill = """for i = 1, 1000 do
+    kill = """for i = 1, 100 do
                 local t = ngx.thread.spawn(function() return app.bus:publish("orderCreated", { id = i }) end)
                 if i % 3 == 0 then ngx.sleep(0) end
                 ngx.thread.kill(t)
-                while i % 100 == 0 and app.system:counts().unanswered > 0 do ngx.sleep(0.001) end
               end
               ngx.say("{}")"""
     server = begin(buffer=50, locations={"/kill": kill, "/places": PLACES})
     for _ in range(2):
-        server.json("/kill")
-        wait_until(lambda: server.json("/counts")["unanswered"] == 0, "all are answered")
+        for _ in range(10):
+            server.json("/kill")
+            wait_until(lambda: server.json("/counts")["unanswered"] == 0, "all are answered")
         server.json("/publish?id=1&key=k")  # looks at the abandoned ones if no place is free
         wait_until(lambda: len(set(server.json("/places").values())) == 1, "all places are free")
     assert server.json("/places")["places"] < 100

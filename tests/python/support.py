@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import kca
-
-DEADLINE_SECONDS = 30
+from waits import DEADLINE_SECONDS as DEADLINE_SECONDS
+from waits import wait_for as wait_for
 
 # A key that murmur2 puts into partition 0 of the embedded broker's 4.
 KEY = "k3"
@@ -22,14 +22,6 @@ def declared(**options: object) -> kca.System:
     for option, value in options.items():
         getattr(consumer, f"with_{option}")(value)
     return system.add_consumer(consumer)
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Waits until the condition holds."""
-    end = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.01)
 
 
 def events(queue: kca.Queue) -> Iterator[kca.Event]:

@@ -1,0 +1,16 @@
+"""Waits with a deadline, of all tests in Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+DEADLINE_SECONDS = 30
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """Waits until the condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.01)
