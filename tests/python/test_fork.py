@@ -163,10 +163,10 @@ def end(number, frame):
     sys.exit(0)
 
 workers = []
+signal.signal(signal.SIGTERM, end)  # before fork: a worker may be ended before it runs a line of its own
 for _ in range(2):
     pid = os.fork()
     if pid == 0:
-        signal.signal(signal.SIGTERM, end)
         worker()
     workers.append(pid)
 
