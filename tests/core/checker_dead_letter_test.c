@@ -131,13 +131,13 @@ static void test_knows_what_is_open_below_an_offset(void **state) {
     handle(&l, 0, 0);
     condemn(&l, 1);
     handle(&l, 0, 2);
-    assert_int_equal(checker_open_below(l.checker, 0, 1), 0);
-    assert_int_equal(checker_open_below(l.checker, 0, 3), 1);
-    assert_int_equal(checker_open_below(l.checker, 0, 4), 2); /* nobody came across 3 */
+    assert_int_equal(checker_open_below(l.checker, 0, 1, l.time_ns), 0);
+    assert_int_equal(checker_open_below(l.checker, 0, 3, l.time_ns), 1);
+    assert_int_equal(checker_open_below(l.checker, 0, 4, l.time_ns), 2); /* nobody came across 3 */
     bury(&l, 1);
-    assert_int_equal(checker_open_below(l.checker, 0, 3), 0);
+    assert_int_equal(checker_open_below(l.checker, 0, 3, l.time_ns), 0);
     checker_forget_dead(l.checker);
-    assert_int_equal(checker_open_below(l.checker, 0, 3), 1);
+    assert_int_equal(checker_open_below(l.checker, 0, 3, l.time_ns), 1);
     close_log(&l);
 }
 

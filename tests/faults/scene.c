@@ -241,6 +241,7 @@ void fault_ends(scene *s) {
         must_be_in_sync(s->results, SCENE_END_PARTITIONS);
     expect_blind(s, -1, (int)(now_ms() - s->fault_ms) + SCENE_COMMIT_MS + SCENE_SESSION_MS);
     s->fault_ms = 0;
+    must_have_ended_unseen(s);
 }
 
 /* ---- beginning and end ---- */

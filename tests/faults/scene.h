@@ -61,6 +61,11 @@ typedef struct scene {
     } blind[64];
     int blind_count;
     int rebalances;
+    struct {
+        int partition;
+        int64_t committed, by_ns; /* by then all below must have come to its end */
+    } unseen[64];                 /* of which readers do not see all ends yet */
+    int unseen_count;
 } scene;
 
 /* Opens the only scene of this process. Its directory's parent is given at build time. */
@@ -102,6 +107,7 @@ void fault_ends(scene *s); /* the cause is gone; waits until the topic's replica
 void must_wait_for_dead_letters(scene *s,
                                 int count); /* until `count` ids wait to be stored there */
 void must_commit_ends_only(scene *s);       /* nothing that was neither handled nor dead-lettered */
+void must_have_ended_unseen(scene *s);      /* what could not be seen then; all replicas are back */
 void scene_create_ends(scene *s);
 void scene_read_ends(scene *s);
 void scene_delete_topics(const scene *s); /* a node that was ended looks through all there are */

@@ -81,9 +81,10 @@ int checker_published(const checker *c);
 int checker_deliveries(const checker *c, int process);
 int checker_next_id(const checker *c); /* one more than the greatest that was sent */
 
-/* Records below this offset that have not come to their end, as far as is known: all, and only
- * those that wait for their dead letter. */
-int checker_open_below(const checker *c, int partition, int64_t offset);
+/* Records below this offset that had not come to their end by that time, as far as is known. */
+int checker_open_below(const checker *c, int partition, int64_t offset, int64_t by_ns);
+
+/* Records that wait for their dead letter, as far as is known. */
 int checker_waiting(const checker *c);
 
 account checker_account(checker *c);

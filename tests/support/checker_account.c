@@ -137,12 +137,12 @@ account checker_account(checker *c) {
 
 /* ---- so far ---- */
 
-int checker_open_below(const checker *c, int partition, int64_t offset) {
+int checker_open_below(const checker *c, int partition, int64_t offset, int64_t by_ns) {
     int open = 0;
     const list *places = &c->records[partition];
     for (size_t i = 0; i < places->count && (int64_t)i < offset; i++) {
         const record *r = (record *)places->items + i;
-        open += r->id >= 0 && end_of(r) == NEVER;
+        open += r->id >= 0 && end_of(r) > by_ns;
     }
     for (size_t i = 0; i < c->letters.count; i++) {
         const letter *l = (letter *)c->letters.items + i;
