@@ -54,9 +54,11 @@ enum {
 /* Bytes of an error's name and of its text. */
 enum { KCA__DEAD_LETTER_ERROR_MOST = 1000, KCA__DEAD_LETTER_ERROR_TRIMMED = 100 };
 
-/* Writes the text in the form that dead letters have: without control characters, in UTF-8,
- * bounded. Gives its length. */
+/* Writes the text in the form that dead letters have: one line of UTF-8, bounded, with escapes
+ * (base/visible) for what would not be seen in it. Gives its length. */
 size_t kca__dead_letter_plain(char out[KCA__DEAD_LETTER_ERROR_MOST + 1], const char *text);
+size_t kca__dead_letter_plain_bytes(char out[KCA__DEAD_LETTER_ERROR_MOST + 1], const char *text,
+                                    size_t len);
 
 /* Answers of kca__dead_letter_read that are not formats. */
 enum { KCA__DEAD_LETTER_NONE = -1, KCA__DEAD_LETTER_NO_MEMORY = -2 };

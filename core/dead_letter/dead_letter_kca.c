@@ -1,31 +1,29 @@
 #include "base/utf8.h"
+#include "base/visible.h"
 #include "dead_letter/dead_letter_wire.h"
 
 #include <string.h>
 
-static bool is_control(const char *p, size_t len) {
-    unsigned char c = (unsigned char)p[0];
-    return c < ' ' || c == 0x7f || (len == 2 && c == 0xc2 && (unsigned char)p[1] < 0xa0);
+size_t kca__dead_letter_plain_bytes(char out[KCA__DEAD_LETTER_ERROR_MOST + 1], const char *text,
+                                    size_t len) {
+    kca__sink shown = {out, 0};
+    const char *end = text ? text + len : NULL;
+    for (const char *p = text; p < end;) {
+        size_t step = kca__utf8_len(p, end);
+        size_t taken = step > 0 ? step : 1;
+        kca__sink needed = {NULL, 0};
+        kca__visible_put(&needed, p, taken);
+        if (shown.len + needed.len > KCA__DEAD_LETTER_ERROR_MOST)
+            break;
+        kca__visible_put(&shown, p, taken);
+        p += taken;
+    }
+    out[shown.len] = '\0';
+    return shown.len;
 }
 
 size_t kca__dead_letter_plain(char out[KCA__DEAD_LETTER_ERROR_MOST + 1], const char *text) {
-    size_t len = 0;
-    for (const char *p = text ? text : ""; *p;) {
-        size_t step = kca__utf8_len(p, p + strnlen(p, 4));
-        size_t wide = step > 0 && !is_control(p, step) ? step : 1;
-        if (len + wide > KCA__DEAD_LETTER_ERROR_MOST)
-            break;
-        if (step == 0)
-            out[len] = '?';
-        else if (is_control(p, step))
-            out[len] = ' ';
-        else
-            memcpy(out + len, p, step);
-        len += wide;
-        p += step > 0 ? step : 1;
-    }
-    out[len] = '\0';
-    return len;
+    return kca__dead_letter_plain_bytes(out, text, text ? strlen(text) : 0);
 }
 
 void kca__dead_letter_add_ours(kca__dead_letter_draft *out, const kca__dead_letter *d) {

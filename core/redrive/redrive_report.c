@@ -61,18 +61,12 @@ static void add_text(cJSON *o, const char *name, const char *text) {
 }
 
 static void add_key(cJSON *o, const void *key, size_t len) {
-    char text[KCA__DEAD_LETTER_ERROR_MOST + 1];
-    char plain[sizeof text];
+    char plain[KCA__DEAD_LETTER_ERROR_MOST + 1];
     if (!key) {
         cJSON_AddNullToObject(o, "key");
         return;
     }
-    len = len < sizeof text ? len : sizeof text - 1;
-    memcpy(text, key, len);
-    text[len] = '\0';
-    for (char *nul; (nul = memchr(text, '\0', len));)
-        *nul = ' ';
-    kca__dead_letter_plain(plain, text);
+    kca__dead_letter_plain_bytes(plain, key, len);
     cJSON_AddStringToObject(o, "key", plain);
 }
 
