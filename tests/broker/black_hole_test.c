@@ -1,10 +1,12 @@
-/* A network that swallows everything: connections stay, and nothing comes through. */
-#include "consuming.h"
+/* A network that swallows everything, connections stay and nothing comes through; and one that
+ * refuses everything. */
+#include "dead_lettering.h"
 #include "proxy.h"
 #include "wait.h"
 
 enum {
     COUNT = 30,
+    SESSION_MS = 1500, /* the group puts out soon what could not take its leave */
     SHUTDOWN_MS = 1000,
     SHUT_DOWN_MS = 8000,
     GIVE_UP_MS =
@@ -49,8 +51,57 @@ static void test_a_shutdown_ends_although_nothing_can_be_committed(void **state)
     proxy_stop(p);
 }
 
+/* Takes each of them once, and rejects every second one. */
+static void settle_all(kca_queue *q, proxy *refusing) {
+    kca_delivery *all[COUNT];
+    bool came[COUNT] = {false};
+    for (int i = 0; i < COUNT; i++) {
+        kca_event *event = next_event(q, KCA_EVENT_DELIVERY, COME_MS);
+        assert_non_null(event);
+        all[i] = kca_event_into_delivery(event);
+        assert_false(came[kca_delivery_offset(all[i])]);
+        came[kca_delivery_offset(all[i])] = true;
+    }
+    if (refusing)
+        proxy_refuse(refusing);
+    for (int i = 0; i < COUNT; i++) {
+        must(kca_delivery_settle(all[i], i % 2 ? KCA_REJECTED : KCA_DONE));
+        kca_delivery_free(all[i]);
+    }
+}
+
+/* What could not be stored and committed comes again. */
+static void test_freeing_a_queue_ends_although_nobody_answers(void **state) {
+    const char *topic = filled(COUNT), *group = unique("group"), *dead = morgue();
+    proxy *p = proxy_start(listener("PROXY"), listener("PROXIED"));
+    kca_system *s = system_on(listener("PROXY"));
+    kca_queue *q;
+    give_publisher(s, publisher_of(dead));
+    kca_consumer_builder *b = burying(topic, group, dead, NULL);
+    set_session(b, SESSION_MS);
+    give_consumer(s, b);
+    must(kca_system_add_handler(s, "thing", NULL, NULL, NULL));
+    start(s);
+    kca_consumer *consumer = reader_of(s, group);
+    must(kca_consumer_queue(consumer, &q));
+    settle_all(q, p);
+    kca_queue_free(q);
+    assert_int_equal(group_committed(group, topic, 0), -1);
+    assert_int_equal(topic_end(dead, 0), 0);
+    proxy_pass(p);
+    must(kca_consumer_queue(consumer, &q));
+    settle_all(q, NULL);
+    kca_queue_free(q);
+    assert_int_equal(group_committed(group, topic, 0), COUNT);
+    assert_in_range(topic_end(dead, 0), COUNT / 2, COUNT);
+    kca_consumer_free(consumer);
+    finish(s);
+    proxy_stop(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_freeing_a_queue_ends_although_nobody_answers),
         cmocka_unit_test(test_a_shutdown_ends_although_nothing_can_be_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Exactly once, while the cluster refuses some of it for good: that delivery fails alone, and the
  * rest is committed. */
+#include "connection_helpers.h"
 #include "dead_lettering.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@ enum { COUNT = 300, LARGE = 5000, GUILTY = 150 };
 typedef struct pipe_line {
     consuming c;
     kca_bus *bus;
-    const char *in, *out, *dead, *group;
+    const char *in, *out, *dead, *group, *id;
     kca_queue *queue;
 } pipe_line;
 
@@ -19,27 +20,37 @@ static const char *topic_of(const char *what, const char *bytes) {
     return topic;
 }
 
-static pipe_line open_line(const char *out_bytes, const char *dead_bytes, const char *policy) {
+static pipe_line prepare_line(const char *out_bytes, const char *dead_bytes) {
     pipe_line p = {.in = unique("in"),
                    .out = topic_of("out", out_bytes),
                    .dead = topic_of("dead", dead_bytes),
-                   .group = unique("group")};
+                   .group = unique("group"),
+                   .id = unique("id")};
     topic_create(p.in, 1);
     topic_fill(p.in, 0, COUNT, 7);
-    kca_consumer_builder *b = burying(p.in, p.group, p.dead, NULL);
-    kca_consumer_builder_with_transactional_id(b, unique("id"));
+    return p;
+}
+
+static void open_prepared(pipe_line *p, kca_system *s, const char *policy) {
+    kca_consumer_builder *b = burying(p->in, p->group, p->dead, NULL);
+    kca_consumer_builder_with_transactional_id(b, p->id);
     kca_consumer_builder_with_max_attempts(b, 3);
     kca_consumer_builder_with_retry_backoff_ms(b, 10);
     kca_consumer_builder_with_failure_policy(b, policy);
-    p.c = (consuming){system_on(listener("PLAINTEXT")), NULL, recorder_new(), p.in, p.group};
-    give_consumer(p.c.system, b);
-    give_publisher(p.c.system, publisher_of(p.out));
-    give_publisher(p.c.system, publisher_of(p.dead));
-    record(p.c.system, "thing", p.c.recorder);
-    start(p.c.system);
-    p.c.consumer = reader_of(p.c.system, p.group);
-    p.bus = bus_of(p.c.system, p.out);
-    p.queue = queue_of(p.c.system);
+    p->c = (consuming){s, NULL, recorder_new(), p->in, p->group};
+    give_consumer(s, b);
+    give_publisher(s, publisher_of(p->out));
+    give_publisher(s, publisher_of(p->dead));
+    record(s, "thing", p->c.recorder);
+    start(s);
+    p->c.consumer = reader_of(s, p->group);
+    p->bus = bus_of(s, p->out);
+    p->queue = queue_of(s);
+}
+
+static pipe_line open_line(const char *out_bytes, const char *dead_bytes, const char *policy) {
+    pipe_line p = prepare_line(out_bytes, dead_bytes);
+    open_prepared(&p, system_on(listener("PLAINTEXT")), policy);
     return p;
 }
 
@@ -158,6 +169,62 @@ static void test_when_every_result_is_refused_every_delivery_is_dead_lettered(vo
     close_line(&p);
 }
 
+/* ---- a topic that is forbidden ---- */
+
+typedef struct two_ways {
+    kca_bus *allowed, *forbidden;
+} two_ways;
+
+static int one_is_forbidden(recorder *r, kca_delivery *d, int id) {
+    const two_ways *ways = r->context;
+    return pass_on(id == GUILTY ? ways->forbidden : ways->allowed, d, id, 10);
+}
+
+/* alice may do all that the line needs. */
+static void allow_alice(const pipe_line *p) {
+    char words[600];
+    snprintf(words, sizeof words,
+             "acl --add --allow-principal User:alice --operation all --topic %s --topic %s "
+             "--topic %s --group %s --transactional-id %s",
+             p->in, p->out, p->dead, p->group, p->id);
+    cluster_do(words);
+}
+
+static kca_system *system_of_alice(void) {
+    kca_system *s;
+    must(kca_system_new(&s));
+    give_connection(s, sasl_to(listener("SASL"), "PLAIN", "alice", "alice-secret"));
+    return s;
+}
+
+static void test_a_result_to_a_forbidden_topic_fails_its_delivery_alone(void **state) {
+    pipe_line p = prepare_line("1048588", "1048588");
+    const char *forbidden = topic_of("forbidden", "1048588");
+    allow_alice(&p);
+    kca_system *s = system_of_alice();
+    give_publisher(s, publisher_of(forbidden));
+    open_prepared(&p, s, "stop");
+    two_ways ways = {p.bus, bus_of(s, forbidden)};
+    p.c.recorder->behave = one_is_forbidden;
+    p.c.recorder->context = &ways;
+    runner r;
+    runner_start(&r, p.c.consumer);
+    must_commit(p.group, p.in, 0, COUNT);
+    runner_stop(&r);
+    must_hold(p.out, COUNT - 1);
+    must_come_out_but(p.out, GUILTY);
+    must_hold(p.dead, 1);
+    int count;
+    raw_record *letter = topic_read(&count, p.dead, 1);
+    must_have(record_header(letter, "kca-dead-letter-error-text"), forbidden);
+    records_free(letter, count);
+    assert_int_equal(topic_end(forbidden, 0), 0);
+    kca_bus_free(ways.forbidden);
+    close_line(&p);
+}
+
+/* ---- dead letters ---- */
+
 static int guilty_fails(recorder *r, kca_delivery *d, int id) {
     char text[901];
     if (id != GUILTY)
@@ -235,6 +302,7 @@ int main(void) {
         cmocka_unit_test(test_a_result_that_is_too_large_fails_its_delivery_alone),
         cmocka_unit_test(test_results_that_are_too_large_in_company_come_out),
         cmocka_unit_test(test_when_every_result_is_refused_every_delivery_is_dead_lettered),
+        cmocka_unit_test(test_a_result_to_a_forbidden_topic_fails_its_delivery_alone),
         cmocka_unit_test(test_a_dead_letter_that_fits_only_trimmed_goes_with_the_rest),
         cmocka_unit_test(test_a_refused_dead_letter_is_skipped_and_the_rest_is_committed),
         cmocka_unit_test(test_a_refused_dead_letter_ends_the_consumer_under_the_policy_stop),
