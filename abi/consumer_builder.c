@@ -55,6 +55,10 @@ void kca_consumer_builder_with_heartbeat_interval_ms(kca_consumer_builder *b, in
     kca__options_set_int(options_of(b), "heartbeat_interval_ms", interval_ms);
 }
 
+void kca_consumer_builder_with_delay_ms(kca_consumer_builder *b, int delay_ms) {
+    kca__options_set_int(options_of(b), "delay_ms", delay_ms);
+}
+
 void kca_consumer_builder_with_commit_interval_ms(kca_consumer_builder *b, int interval_ms) {
     kca__options_set_int(options_of(b), "commit_interval_ms", interval_ms);
 }

@@ -340,6 +340,14 @@ void kca_consumer_builder_with_heartbeat_interval_ms(kca_consumer_builder *b, in
 void kca_consumer_builder_with_commit_interval_ms(kca_consumer_builder *b, int interval_ms);
 
 /*
+ * A record is given out when its own time plus this has come, not before; 0 to 604800000 (7 days), default 0. One
+ * whose time lies in the future counts as of now. Meanwhile its partition's later records stay in librdkafka's queue and
+ * take no room from other partitions; a restart changes nothing, but for records of the future. The topic's retention
+ * must be longer. Order is kept as without it.
+ */
+void kca_consumer_builder_with_delay_ms(kca_consumer_builder *b, int delay_ms);
+
+/*
  * Document WithPartitionWatchInterval: how often new partitions are looked for, with watch_partition_changes 1; 10 to
  * 700000, default 300000 (5 min). topic.metadata.refresh.interval.ms
  */
@@ -609,7 +617,8 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * freed. Of a consumer: "handled" (done), "failed", "rejected", "duplicates" count verdicts; "retried" and "timed_out"
  * those of the failed that are tried again, or took too long; "dead_lettered", "skipped": what became of those that
  * failed for good; "finished_before": not handed out, because they were finished before a restart; "held", "out",
- * "waiting": deliveries that it has now, that the application has of these, and that wait for a retry or dead letter.
+ * "waiting": deliveries that it has now, that the application has of these, and that wait for a retry or dead letter, or
+ * for their time (delay_ms).
  *
  * In JSON, "redrives" are those that run now: "topic", "group", "dry_run", how many "records" it has to read, and how
  * many are "read" and "redriven".

@@ -19,8 +19,15 @@ typedef struct kca__topic_partition {
     char *topic;
     int number;
     bool paused; /* nothing of it is given out until it is resumed */
+    int delayed; /* its deliveries whose time has not come */
     kca__origin origin;
 } kca__topic_partition;
+
+/* Its records are kept back in librdkafka's queue; those that the engine holds take no room from
+ * other partitions. */
+static inline bool kca__topic_partition_is_kept_back(const kca__topic_partition *tp) {
+    return tp->paused || tp->delayed > 0;
+}
 
 /* One assignment of a topic's partition. */
 typedef struct kca__assigned {

@@ -19,7 +19,8 @@ typedef enum kca__delivery_state {
     KCA__DELIVERY_OUT,       /* the application has it, and its verdict will count */
     KCA__DELIVERY_SETTLED,   /* the application has settled it, and not given it back yet */
     KCA__DELIVERY_EXPIRED,   /* its processing time ended before it was settled: it has failed */
-    KCA__DELIVERY_COMING,    /* in the due queue: to be retried, or dead-lettered once more */
+    KCA__DELIVERY_COMING,    /* in the due queue: its time has not come, or it is to be retried, or
+                                dead-lettered once more */
     KCA__DELIVERY_CONDEMNED, /* to be dead-lettered */
     KCA__DELIVERY_WRITING    /* its dead letter is under way */
 } kca__delivery_state;
@@ -46,6 +47,7 @@ struct kca_delivery {
     kca__delivery_state state;
     kca__fate fate;
     bool in_lane;
+    bool delayed;           /* in the due queue because its time has not come */
     bool handling;          /* a handler of the callback form runs with it */
     bool let_go;            /* meanwhile the application has freed it */
     kca_delivery *all_next; /* of all that were ever made */
@@ -53,6 +55,7 @@ struct kca_delivery {
     kca_delivery *previous;
     kca_delivery *sharing; /* ring of the deliveries of one record; itself when alone */
     bool shared;           /* another delivery has its record, or had it */
+    int64_t time_ms;       /* not given out before; 0: its time has come */
     int64_t deadline_ms;
     int64_t failed_ms;  /* time of day when it failed last */
     char *failure_name; /* why; NULL: not explained */

@@ -41,6 +41,7 @@ typedef struct kca__inbound_record {
     int64_t reset_from;
     const void *key; /* inside the record */
     size_t key_len;
+    int64_t delay_ms; /* from now on until its time comes; 0: it has come */
 } kca__inbound_record;
 
 /* What an engine is made with. Everything that it points to outlives the engine; `consumer` is
@@ -65,6 +66,9 @@ typedef struct kca__engine_setup {
     /* The partition's first offset, as far as it is known without asking; -1. With the lock. May be
      * NULL. */
     int64_t (*first_offset)(void *owner, const char *topic, int partition);
+    /* Whether the partition's records are kept back, from now on. With the lock: it must not call
+     * the engine. NULL: no record has a delay. */
+    void (*keep_back)(void *owner, const char *topic, int partition, bool kept_back);
     void (*wake_fetcher)(void *owner); /* `fetch` must return soon */
     void (*wake_poller)(void *owner);  /* the poller must call kca__engine_see_to_due soon */
     void (*release_record)(void *record);
@@ -206,14 +210,15 @@ void kca__engine_disown(kca__engine *e, const char *topic, int partition);
 void kca__engine_revoke_all(kca__engine *e);
 
 /* Called with the lock held: it must not call the engine. */
-typedef void (*kca__pause_fn)(void *user, const char *topic, int partition, bool paused);
+typedef void (*kca__pause_fn)(void *user, const char *topic, int partition, bool kept_back);
 
 /* Pauses or resumes; `partition` -1: all of the topic that are assigned; topic NULL: all. Calls fn
  * for each of them that is assigned. False when memory is out. */
 bool kca__engine_set_paused(kca__engine *e, const char *topic, int partition, bool paused,
                             kca__pause_fn fn, void *user);
 
-/* Calls fn with whether it is paused, so that no pausing or resuming comes in between. */
+/* Calls fn with whether its records are kept back, so that no pausing or resuming comes in between.
+ */
 void kca__engine_see_paused(kca__engine *e, const char *topic, int partition, kca__pause_fn fn,
                             void *user);
 

@@ -194,17 +194,31 @@ static void unpark_locked(kca__engine *e, kca__assigned *a) {
 }
 
 /* All assignments of it, past ones that are still held too. */
+static void set_exempt_locked(kca__engine *e, const kca__topic_partition *tp, bool exempt) {
+    for (const kca__assigned *a = e->assigned.first; a; a = a->next)
+        if (a->topic_partition == tp)
+            e->exempt += exempt ? a->held : -a->held;
+}
+
 static void set_paused_locked(kca__engine *e, kca__topic_partition *tp, bool paused) {
     if (tp->paused == paused)
         return;
     tp->paused = paused;
-    for (kca__assigned *a = e->assigned.first; a; a = a->next) {
-        if (a->topic_partition != tp)
-            continue;
-        e->exempt += paused ? a->held : -a->held;
-        if (!paused && !a->draining)
+    if (tp->delayed == 0)
+        set_exempt_locked(e, tp, paused);
+    for (kca__assigned *a = e->assigned.first; a && !paused; a = a->next)
+        if (a->topic_partition == tp && !a->draining)
             unpark_locked(e, a);
-    }
+}
+
+void kca__engine_count_delayed_locked(kca__engine *e, kca__topic_partition *tp, int change) {
+    bool was_kept_back = kca__topic_partition_is_kept_back(tp);
+    tp->delayed += change;
+    bool is_kept_back = kca__topic_partition_is_kept_back(tp);
+    if (is_kept_back == was_kept_back)
+        return;
+    set_exempt_locked(e, tp, is_kept_back);
+    e->setup.keep_back(e->setup.owner, tp->topic, tp->number, is_kept_back);
 }
 
 bool kca__engine_set_paused(kca__engine *e, const char *topic, int partition, bool paused,
@@ -224,7 +238,7 @@ bool kca__engine_set_paused(kca__engine *e, const char *topic, int partition, bo
             (partition >= 0 && partition != tp->number))
             continue;
         set_paused_locked(e, tp, paused);
-        fn(user, tp->topic, tp->number, paused);
+        fn(user, tp->topic, tp->number, kca__topic_partition_is_kept_back(tp));
     }
     /* There may be room now, also for an application that only polls the descriptor. */
     kca__engine_wake_one_locked(e);
@@ -236,7 +250,7 @@ void kca__engine_see_paused(kca__engine *e, const char *topic, int partition, kc
                             void *user) {
     pthread_mutex_lock(&e->lock);
     const kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
-    fn(user, topic, partition, a && a->topic_partition->paused);
+    fn(user, topic, partition, a && kca__topic_partition_is_kept_back(a->topic_partition));
     pthread_mutex_unlock(&e->lock);
 }
 

@@ -26,6 +26,7 @@
  *   WAITING    its turn has come, its partition is       WAITING,    T  park_locked
  *                paused or draining                        parked
  *   WAITING    it is parked, its partition is resumed    WAITING     A  unpark_locked
+ *   WAITING    its turn has come, but not its time       COMING      T  delay_locked
  *   WAITING    its turn has come, its partition is       FREE        T  take_locked
  *                revoked
  *   WAITING    its turn has come, and its result or      EXPIRED *   T  meet_refusal_locked
@@ -46,7 +47,7 @@
  *              given back, fate DEAD_LETTER              CONDEMNED   A  condemn_locked
  *              given back, fate NONE, or the partition   FREE        A  give_back_and_unlock
  *                is revoked, or the engine is shut
- *   COMING     due, fate RETRY                           WAITING     P  bring_back_locked
+ *   COMING     due, fate RETRY, or its time has come     WAITING     P  bring_back_locked
  *   COMING     due, fate DEAD_LETTER                     CONDEMNED   P  bring_back_locked
  *   COMING     its partition is revoked                  FREE        P, T  sweep_due_locked,
  *                                                                    P  bring_back_locked
@@ -163,7 +164,7 @@ struct kca__engine {
     size_t longest_metadata; /* characters */
     bool went_back;          /* a partition's offsets */
     int held;
-    int exempt; /* held records of paused partitions: they take no room */
+    int exempt; /* held records of partitions that are kept back: they take no room */
     int out;
     int holders;   /* the owner, and one for each delivery that is out or being written */
     bool stopping; /* nothing more is given out */
@@ -255,10 +256,16 @@ bool kca__engine_meet_refusal_locked(kca__engine *e, kca_delivery *d);
 /* Forgets what was refused of the partition; NULL: of all. */
 void kca__engine_forget_refused_locked(kca__engine *e, const kca__topic_partition *tp);
 
+/* It is WAITING again when its time has come; until then its partition is kept back. */
+void kca__engine_delay_locked(kca__engine *e, kca_delivery *d);
+
 /* It was taken out of the due queue: the counts follow. */
-void kca__engine_leave_due_locked(kca__engine *e, const kca_delivery *d);
+void kca__engine_leave_due_locked(kca__engine *e, kca_delivery *d);
 
 /* ---- engine_partitions.c ---- */
+
+/* One more (1) or less (-1) of its deliveries waits for its time. */
+void kca__engine_count_delayed_locked(kca__engine *e, kca__topic_partition *tp, int change);
 
 void kca__engine_revoke_locked(kca__engine *e, kca__assigned *a);
 void kca__engine_sweep_locked(kca__engine *e);

@@ -89,6 +89,13 @@ static void come_later_locked(kca__engine *e, kca_delivery *d) {
     wake_poller_by_locked(e, d->due.due_ms);
 }
 
+void kca__engine_delay_locked(kca__engine *e, kca_delivery *d) {
+    d->delayed = true;
+    d->due.due_ms = d->time_ms;
+    kca__engine_count_delayed_locked(e, d->assigned->topic_partition, 1);
+    come_later_locked(e, d);
+}
+
 static void condemn_locked(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_CONDEMNED;
     kca__list_add(&e->condemned, &d->event.link);
@@ -111,9 +118,12 @@ void kca__engine_meet_fate_locked(kca__engine *e, kca_delivery *d) {
 
 /* ---- what is due ---- */
 
-void kca__engine_leave_due_locked(kca__engine *e, const kca_delivery *d) {
+void kca__engine_leave_due_locked(kca__engine *e, kca_delivery *d) {
     e->coming--;
     e->coming_letters -= d->fate == KCA__FATE_DEAD_LETTER;
+    if (d->delayed)
+        kca__engine_count_delayed_locked(e, d->assigned->topic_partition, -1);
+    d->delayed = false;
 }
 
 static void bring_back_locked(kca__engine *e, kca_delivery *d) {
@@ -152,7 +162,7 @@ static kca_delivery *stand_in_for_locked(kca__engine *e, kca_delivery *late) {
     kca__frontier_replace(&d->assigned->frontier, &late->frontier, &d->frontier);
     d->assigned->held++;
     e->held++;
-    e->exempt += d->assigned->topic_partition->paused;
+    e->exempt += kca__topic_partition_is_kept_back(d->assigned->topic_partition);
     return d;
 }
 

@@ -189,7 +189,7 @@ void kca__engine_free_delivery_locked(kca__engine *e, kca_delivery *d) {
     d->next = e->free;
     e->free = d;
     e->held--;
-    e->exempt -= a->topic_partition->paused;
+    e->exempt -= kca__topic_partition_is_kept_back(a->topic_partition);
     if (--a->held == 0 && a->revoked)
         kca__assigned_list_remove(&e->assigned, a);
 }

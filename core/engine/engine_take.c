@@ -42,7 +42,8 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
     }
     d->sharing = d;
     d->fate = KCA__FATE_NONE;
-    d->shared = false;
+    d->shared = d->delayed = false;
+    d->time_ms = 0;
     d->attempt = d->writes = 0;
     d->letter = (kca__letter_form){false, false};
     return d;
@@ -146,11 +147,12 @@ static bool accept_one_locked(kca__engine *e, const kca__inbound_record *r) {
     a->last_offset = r->offset;
     a->held++;
     e->held++;
-    e->exempt += a->topic_partition->paused;
+    e->exempt += kca__topic_partition_is_kept_back(a->topic_partition);
     kca__frontier_add(&a->frontier, &d->frontier, r->offset);
     d->assigned = a;
     d->record = r->record;
     d->offset = r->offset;
+    d->time_ms = r->delay_ms > 0 ? e->setup.clock_ms() + r->delay_ms : 0;
     d->state = KCA__DELIVERY_WAITING;
     d->in_lane = true;
     set_lane(d, e->setup.order, r);
@@ -200,6 +202,8 @@ kca_delivery *kca__engine_take_locked(kca__engine *e) {
             kca__engine_drop_locked(e, d);
         } else if (a->draining || a->topic_partition->paused) {
             park_locked(d);
+        } else if (d->time_ms > 0 && d->time_ms > e->setup.clock_ms()) {
+            kca__engine_delay_locked(e, d);
         } else if (kca__engine_meet_refusal_locked(e, d)) {
             if (e->stopping)
                 return NULL;

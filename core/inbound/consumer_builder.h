@@ -23,6 +23,7 @@ struct kca_consumer_builder {
     int max_wait_ms;
     int read_batch_timeout_ms;
     int heartbeat_interval_ms;
+    int delay_ms;
     int commit_interval_ms; /* see kca__consumer_builder_commit_interval_ms */
     int partition_watch_interval_ms;
     int watch_partition_changes;

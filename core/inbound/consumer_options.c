@@ -54,6 +54,7 @@ const kca__option kca__consumer_options[] = {
      .document = "WithReadBatchTimeout"},
     {OPTION(heartbeat_interval_ms), .kind = KCA__OPTION_INT, .least = 1, .most = 3600000,
      .initial = 3000, .stands_for = "heartbeat.interval.ms", .document = "WithHeartbeatInterval"},
+    {OPTION(delay_ms), .kind = KCA__OPTION_INT, .least = 0, .most = 7 * DAY_MS},
     {OPTION(commit_interval_ms), .kind = KCA__OPTION_INT, .least = 0, .most = DAY_MS,
      .initial = KCA__COMMIT_INTERVAL_MS, .depends = true, .stands_for = "auto.commit.interval.ms",
      .document = "WithCommitInterval"},

@@ -107,6 +107,15 @@ static void count_taken(kca__inbound *in, const rd_kafka_message_t *m) {
     in->taken_bytes += (int64_t)m->len;
 }
 
+/* A record that claims to be of the future is of now. */
+static int64_t delay_left_ms(const kca__inbound *in, const rd_kafka_message_t *m) {
+    int delay_ms = in->options->delay_ms;
+    if (delay_ms == 0)
+        return 0;
+    int64_t age_ms = kca__clock_unix_ms() - rd_kafka_message_timestamp(m, NULL);
+    return age_ms < 0 ? delay_ms : age_ms < delay_ms ? delay_ms - age_ms : 0;
+}
+
 /* One by one, see KCA__QUIRK_BATCH_SKIPS. An end of partition comes after the records before it. */
 int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_ms) {
     int count = 0;
@@ -134,7 +143,8 @@ int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_
                                              .was_reset = reset_from >= 0,
                                              .reset_from = reset_from,
                                              .key = m->key,
-                                             .key_len = m->key_len};
+                                             .key_len = m->key_len,
+                                             .delay_ms = is_end ? 0 : delay_left_ms(in, m)};
     }
     return count;
 }

@@ -133,13 +133,13 @@ int kca__inbound_fd(kca__inbound *in) {
 
 /* ---- pausing ---- */
 
-/* The records kept back come to the fetch queue when the partition is resumed. */
-void kca__inbound_forward(void *adapter, const char *topic, int partition, bool paused) {
+/* The records kept back come to the fetch queue when they are no more. */
+void kca__inbound_forward(void *adapter, const char *topic, int partition, bool kept_back) {
     const kca__inbound *in = adapter;
     rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(in->client->rk, topic, partition);
     if (!queue)
         return;
-    rd_kafka_queue_forward(queue, paused ? NULL : in->fetch_queue);
+    rd_kafka_queue_forward(queue, kept_back ? NULL : in->fetch_queue);
     rd_kafka_queue_destroy(queue);
 }
 
@@ -258,6 +258,7 @@ static kca__engine *new_engine(kca__inbound *in, const kca__inbound_setup *setup
                                       .owner = in,
                                       .fetch = fetch,
                                       .first_offset = first_offset,
+                                      .keep_back = kca__inbound_forward,
                                       .wake_fetcher = wake_fetcher,
                                       .wake_poller = wake_poller,
                                       .release_record = release_record,

@@ -110,7 +110,7 @@ int kca__inbound_fd(kca__inbound *in);
 
 /* Sends a partition's records to the fetch queue, or leaves those of a paused one in its own queue,
  * which is bounded. */
-void kca__inbound_forward(void *adapter, const char *topic, int partition, bool paused);
+void kca__inbound_forward(void *adapter, const char *topic, int partition, bool kept_back);
 
 /* See kca_consumer_pause and kca_consumer_resume. */
 kca_error *kca__inbound_set_paused(kca__inbound *in, const char *topic, int partition, bool paused);

@@ -28,7 +28,8 @@ typedef struct fixture {
     int let_go;
     int woken; /* the fetcher */
     int poller_woken;
-    int live; /* records not given back */
+    int live;          /* records not given back */
+    bool kept_back[8]; /* of each partition: librdkafka has its records */
 } fixture;
 
 static fixture *current;
@@ -60,6 +61,11 @@ static inline void let_go(void *owner) {
     kca__engine_free(f->engine);
 }
 
+static inline void keep_back(void *owner, const char *topic, int partition, bool kept_back) {
+    (void)topic;
+    ((fixture *)owner)->kept_back[partition] = kept_back;
+}
+
 /* Without retries, dead letters and processing times; ordered by key. */
 static inline kca__engine_setup plain_setup(int capacity, bool skip) {
     return (kca__engine_setup){.consumer = "reader",
@@ -67,6 +73,7 @@ static inline kca__engine_setup plain_setup(int capacity, bool skip) {
                                .retry = {.max_attempts = 1},
                                .skip = skip,
                                .clock_ms = simulated_clock,
+                               .keep_back = keep_back,
                                .wake_fetcher = wake_fetcher,
                                .wake_poller = wake_poller,
                                .release_record = release_record,
@@ -102,15 +109,9 @@ static inline void forget(fixture *f, int partition) {
     kca__engine_sweep(f->engine);
 }
 
-static inline void note_paused(void *user, const char *topic, int partition, bool paused) {
-    (void)topic, (void)partition;
-    *(bool *)user = paused;
-}
-
 static inline bool is_paused(fixture *f, int partition) {
-    bool paused = false;
-    kca__engine_see_paused(f->engine, "things", partition, note_paused, &paused);
-    return paused;
+    const kca__assigned *a = kca__assigned_list_find(&f->engine->assigned, "things", partition);
+    return a && a->topic_partition->paused;
 }
 
 static inline record *new_record(fixture *f, int partition, int64_t offset, int key) {

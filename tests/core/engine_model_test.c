@@ -11,6 +11,7 @@
  *   no repetition    what the commit that an assignment began with told, and what was settled in
  *                    it, is not given out in it
  *   no way back      commits only grow, but for a seek
+ *   in time          nothing is given out before its time has come
  *   nothing silent   what retention took unread is told, from where to where
  *   no early end     a stop that waits ends when no dead letter is owed any more, and then all that
  *                    was settled is committed
@@ -33,11 +34,12 @@ enum {
 
 typedef struct entry {
     int64_t offset;
-    int key;      /* -1: none */
-    bool done;    /* for good, or passed over by a seek */
-    bool told;    /* to this assignment as finished */
-    bool settled; /* in this assignment */
-    bool owed;    /* a dead letter, by this assignment: the application is done with it */
+    int key;         /* -1: none */
+    int64_t time_ms; /* not given out before */
+    bool done;       /* for good, or passed over by a seek */
+    bool told;       /* to this assignment as finished */
+    bool settled;    /* in this assignment */
+    bool owed;       /* a dead letter, by this assignment: the application is done with it */
 } entry;
 
 /* A partition on the broker, and the engine's assignment of it. */
@@ -85,12 +87,13 @@ typedef struct model {
     kca__order order;
     int max_attempts, capacity, timeout_ms;
     bool dead_letters, skip, abandon;
-    long given_out, commits, stored, refused, aborted, resets, stops, last_letters;
+    bool finishes; /* all that is left */
+    long given_out, delayed, commits, stored, refused, aborted, resets, stops, last_letters;
 } model;
 
 /* ---- what the broker has ---- */
 
-static void write_log(place *p) {
+static void write_log(place *p, int longest_delay_ms) {
     int64_t offset = (int64_t)pick(5);
     memset(p, 0, sizeof *p);
     p->committed = -1;
@@ -98,6 +101,7 @@ static void write_log(place *p) {
     for (int i = 0; i < p->count; i++) {
         p->entries[i].offset = offset;
         p->entries[i].key = (int)pick(KEYS + 1) - 1;
+        p->entries[i].time_ms = simulated_ms + (int64_t)pick((uint64_t)longest_delay_ms + 1);
         offset += 1 + (int64_t)pick(4) / 3; /* with gaps, as compaction leaves them */
     }
     p->end = p->count ? offset + (int64_t)pick(3) : offset;
@@ -268,13 +272,9 @@ static void seek(model *m) {
     assert_true(kca__engine_assign(m->f.engine, "things", number, -1, NULL, 0));
 }
 
-static void ignore_pause(void *user, const char *topic, int partition, bool paused) {
-    (void)user, (void)topic, (void)partition, (void)paused;
-}
-
 static void pause_or_resume(model *m, bool paused) {
     int number = (int)pick(PARTITIONS + 1) - 1;
-    kca__engine_set_paused(m->f.engine, "things", number, paused, ignore_pause, NULL);
+    kca__engine_set_paused(m->f.engine, "things", number, paused, keep_back, &m->f);
 }
 
 /* ---- records ---- */
@@ -287,6 +287,11 @@ static kca_event *take_reset(model *m) {
     return e;
 }
 
+static int64_t delay_left_ms(const place *p, int64_t offset) {
+    int64_t time_ms = p->entries[index_at(p, offset)].time_ms;
+    return time_ms > simulated_ms ? time_ms - simulated_ms : 0;
+}
+
 /* The first that comes after a reset tells of it, and no other does. */
 static void bring(model *m, place *p, record *r, bool is_end) {
     kca__inbound_record inbound = came(r);
@@ -294,6 +299,8 @@ static void bring(model *m, place *p, record *r, bool is_end) {
     inbound.is_end = is_end;
     inbound.was_reset = p->reset_from >= 0;
     inbound.reset_from = p->reset_from;
+    if (!is_end)
+        inbound.delay_ms = delay_left_ms(p, offset);
     pthread_mutex_lock(&m->f.engine->lock);
     kca__engine_accept_locked(m->f.engine, &inbound, 1);
     pthread_mutex_unlock(&m->f.engine->lock);
@@ -312,7 +319,8 @@ static void fetch(model *m) {
     int number = (int)(p - m->places);
     int room = kca__engine_room_locked(m->f.engine);
     int count = (int)pick(8);
-    if (!p->assigned)
+    /* Of one that is kept back a few may be on their way. */
+    if (!p->assigned || (m->f.kept_back[number] && (m->finishes || pick(4) > 0)))
         return;
     for (; count > 0 && room > 0 && p->next < p->count; count--, room--, p->next++) {
         const entry *e = &p->entries[p->next];
@@ -455,11 +463,13 @@ static void take_one(model *m) {
     check(p->entries[h.index].offset == d->offset);
     check(!p->entries[h.index].told);
     check(!p->entries[h.index].settled);
+    check(p->entries[h.index].time_ms <= simulated_ms);
     check(!is_paused(&m->f, h.partition));
     check(m->max_attempts == 0 || d->attempt <= m->max_attempts);
     check_order(m, &h);
     m->out[m->out_count++] = h;
     m->given_out++;
+    m->delayed += d->time_ms > 0 && d->attempt == 1;
 }
 
 /* ---- settling ---- */
@@ -663,6 +673,15 @@ static void crash(model *m) {
     begin_life(m);
 }
 
+static void check_delayed(const kca__engine *e) {
+    int delayed = 0;
+    for (const kca_delivery *d = e->all; d; d = d->all_next)
+        delayed += d->state == KCA__DELIVERY_COMING && d->delayed;
+    for (const kca__topic_partition *tp = e->assigned.topic_partitions; tp; tp = tp->next)
+        delayed -= tp->delayed;
+    check(delayed == 0);
+}
+
 static void check_counts(model *m) {
     const kca__engine *e = m->f.engine;
     int out = 0;
@@ -672,8 +691,13 @@ static void check_counts(model *m) {
     check(e->writing == m->writing_count);
     check(e->held >= m->f.live || m->f.live == 0);
     check(e->holders == 1 + m->out_count + m->writing_count);
-    for (const kca__assigned *a = e->assigned.first; a; a = a->next)
+    int exempt = 0;
+    for (const kca__assigned *a = e->assigned.first; a; a = a->next) {
         check(!a->revoked || a->held > 0);
+        exempt += kca__topic_partition_is_kept_back(a->topic_partition) ? a->held : 0;
+    }
+    check(e->exempt == exempt);
+    check_delayed(e);
 }
 
 /* ---- stops ---- */
@@ -841,11 +865,13 @@ static bool all_is_finished(const model *m) {
 /* All that is left is handled well: nothing may be stuck. */
 static void handle_the_rest(model *m) {
     crash(m);
+    m->finishes = true;
     for (int i = 0; i < PARTITIONS; i++)
         assign_place(m, i);
     for (int round = 0; !all_is_finished(m) || m->out_count > 0; round++) {
         check(round < 2000);
         fetch(m);
+        pass_time(m, 20);
         take_one(m);
         if (m->out_count > 0) {
             held *h = &m->out[m->out_count - 1];
@@ -867,7 +893,7 @@ static void handle_the_rest(model *m) {
 }
 
 /* Of all schedules. */
-static long given_out, commits, stored, refused, aborted, resets, stops, last_letters;
+static long given_out, delayed, commits, stored, refused, aborted, resets, stops, last_letters;
 
 static void choose(model *m) {
     m->order = (kca__order)pick(3);
@@ -877,8 +903,9 @@ static void choose(model *m) {
     m->dead_letters = pick(2) == 0;
     m->skip = pick(2) == 0;
     m->abandon = pick(2) == 0;
+    int longest_delay_ms = pick(5) ? 0 : 3000;
     for (int i = 0; i < PARTITIONS; i++)
-        write_log(&m->places[i]);
+        write_log(&m->places[i], longest_delay_ms);
 }
 
 static void play(void) {
@@ -892,6 +919,7 @@ static void play(void) {
         step(m);
     handle_the_rest(m);
     given_out += m->given_out;
+    delayed += m->delayed;
     commits += m->commits;
     stored += m->stored;
     refused += m->refused;
@@ -903,21 +931,23 @@ static void play(void) {
 
 static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     long schedules = play_each(play, SCHEDULES);
-    print_message("%ld schedules: %ld given out, %ld commits, %ld dead letters, %ld refused, "
+    print_message("%ld schedules: %ld given out, %ld after a delay, %ld commits, %ld dead letters, "
+                  "%ld refused, "
                   "%ld guilty, %ld resets, %ld stops with %ld dead letters\n",
-                  schedules, given_out, commits, stored, refused, aborted, resets, stops,
+                  schedules, given_out, delayed, commits, stored, refused, aborted, resets, stops,
                   last_letters);
     if (schedules == 1)
         return;
     /* The schedules did what they are for. */
     assert_true(given_out > schedules * 40);
+    assert_true(delayed > schedules / 2);
     assert_true(commits > schedules * 3);
     assert_true(stored > schedules / 8);
     assert_true(refused > schedules / 50);
     assert_true(aborted > schedules / 100);
     assert_true(resets > schedules / 8);
     assert_true(stops > schedules / 4);
-    assert_true(last_letters > schedules / 20);
+    assert_true(last_letters > schedules / 25);
 }
 
 int main(void) {

@@ -127,6 +127,17 @@ def test_a_started_system_is_refused() -> None:
         pass
 
 
+def test_nothing_waits_for_a_time() -> None:
+    hour_ms = 3600000
+    with embedded(shop(delay_ms=hour_ms, retry_delay_ms=hour_ms, dead_letter_channel="orders.dead")) as app:
+        app.publish("orders", OrderCreated("ORD-1", 0))
+        app.assert_failed("orderCreated", times=2)
+        app.assert_dead_lettered("orders.dead", "orderCreated", error="ValueError")
+    with embedded(shop(retry_backoff_ms=hour_ms, max_attempts=3, dead_letter_channel="orders.dead")) as app:
+        app.publish("orders", OrderCreated("ORD-1", 0))
+        app.assert_failed("orderCreated", times=3)
+
+
 def test_what_is_never_done_is_said() -> None:
     with embedded(shop(max_attempts=0, retry_backoff_ms=1), timeout=0.3) as app:
         app.publish("orders", OrderCreated("ORD-1", 0))

@@ -159,6 +159,7 @@ class ConsumerBuilder(Declared):
         read_batch_timeout_ms: int | None = None,
         heartbeat_interval_ms: int | None = None,
         commit_interval_ms: int | None = None,
+        delay_ms: int | None = None,
         partition_watch_interval_ms: int | None = None,
         watch_partition_changes: bool | None = None,
         start_offset: str | None = None,
@@ -252,6 +253,15 @@ class ConsumerBuilder(Declared):
         the group. 0 is not allowed with a transactional_id.
         """
         _kca.kca_consumer_builder_with_commit_interval_ms(self._handle, interval_ms)
+        return self
+
+    def with_delay_ms(self, delay_ms: int) -> ConsumerBuilder:
+        """A record is given out when its own time plus this has come, not before; 0 to 604800000 (7 days), default 0.
+        One whose time lies in the future counts as of now. Meanwhile its partition's later records stay in librdkafka's
+        queue and take no room from other partitions; a restart changes nothing, but for records of the future. The
+        topic's retention must be longer. Order is kept as without it.
+        """
+        _kca.kca_consumer_builder_with_delay_ms(self._handle, delay_ms)
         return self
 
     def with_partition_watch_interval_ms(self, interval_ms: int) -> ConsumerBuilder:

@@ -203,11 +203,13 @@ class Tested:
 
 
 def _eager(consumer: ConsumerBuilder) -> ConsumerBuilder:
-    """A copy that does not wait for a group, for committed offsets, or for more messages than there are."""
+    """A copy that does not wait for a group, for committed offsets, for more messages than there are, or for a time."""
     if any(method == "with_transactional_id" for method, _ in consumer._given):
         raise ValueError(
             f"{consumer._what}: the embedded broker knows no transactions: transactional_id needs a real one"
         )
-    return (
-        consumer._copy().with_partition(_kca.KCA_PARTITION_EVERY).with_commit_interval_ms(0).with_max_wait_ms(SLICE_MS)
-    )
+    made = ConsumerBuilder(*consumer._names)
+    for method, arguments in consumer._given:
+        getattr(made, method)(*((0,) if method == "with_retry_delay_ms" else arguments))
+    made.with_retry_backoff_ms(0).with_delay_ms(0)
+    return made.with_partition(_kca.KCA_PARTITION_EVERY).with_commit_interval_ms(0).with_max_wait_ms(SLICE_MS)
