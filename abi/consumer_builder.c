@@ -163,6 +163,10 @@ void kca_consumer_builder_with_timeout_policy(kca_consumer_builder *b, const cha
     kca__options_set_text(options_of(b), "timeout_policy", policy);
 }
 
+void kca_consumer_builder_with_reply(kca_consumer_builder *b, int reply) {
+    kca__options_set_int(options_of(b), "reply", reply);
+}
+
 void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messages) {
     kca__options_set_int(options_of(b), "deduplication", messages);
 }

@@ -89,6 +89,29 @@ kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message
     return kca__transaction_publish(d, bus->publisher, m, bus->type);
 }
 
+int kca_delivery_wants_reply(const kca_delivery *d) {
+    return d ? kca__replies_are_wanted(d) : 0;
+}
+
+static kca_error *check_reply(const kca_delivery *d, bool has_message) {
+    if (!d || !has_message)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "delivery: reply: %s is missing",
+                              d ? "message" : "delivery");
+    if (d->event.generation != kca__generation())
+        return kca__error_new(KCA_ERROR_FORKED, "this delivery belongs to the parent process");
+    return NULL;
+}
+
+kca_error *kca_delivery_reply(kca_delivery *d, const void *payload, size_t len) {
+    kca_error *e = check_reply(d, true);
+    return e ? e : kca__replies_give(d, payload, len);
+}
+
+kca_error *kca_delivery_reply_message(kca_delivery *d, const kca_message *m) {
+    kca_error *e = check_reply(d, m != NULL);
+    return e ? e : kca__replies_give_message(d, m);
+}
+
 /* The event handed out is the delivery: only who frees it changes. */
 kca_delivery *kca_event_into_delivery(kca_event *e) {
     return e && e->type == KCA_EVENT_DELIVERY ? (kca_delivery *)e : NULL;

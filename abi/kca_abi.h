@@ -44,7 +44,8 @@
  *                                          handler   event     interrupt  store   free_user   signal   child of
  *                                                    handler   function                       handler  a fork
  *   kca_abi, kca_version                   yes       yes       yes        yes     yes         yes      yes
- *   accessors, explain, settle, messages   yes       yes       yes        yes     yes         no       (1)
+ *   accessors, explain, messages           yes       yes       yes        yes     yes         no       (1)
+ *   settle, reply                          yes       yes       yes        yes     yes         no       FORKED
  *   kca_..._free, of any handle (2)        yes       yes       yes        yes     yes         no       yes
  *   publish (3), flush                     yes       yes       yes        yes     yes         no       FORKED
  *   buses, consumers, queues, logs         yes       yes       yes        yes     yes         no       FORKED
@@ -58,7 +59,7 @@
  *   wake sockets                           yes       yes       yes        yes     yes         no       FORKED
  *
  * STATE and FORKED: the call answers KCA_ERROR_STATE or KCA_ERROR_FORKED at once, and does nothing. No: not even once.
- * (1) Builders, messages and what they hold work as before; deliveries are read, and settling them is FORKED.
+ * (1) Builders, messages and what they hold work as before, and deliveries are read.
  * (2) Also of the handle that is in use: a queue that is freed inside its own dispatch, and a system whose last handle
  *     is freed, end when the call returns that the function was called in; consumers stop at once. A delivery that is
  *     freed inside its handler counts as failed unless it is settled, whatever the handler returns. Borrowed events and
@@ -490,8 +491,24 @@ void kca_consumer_builder_with_failure_policy(kca_consumer_builder *b, const cha
 void kca_consumer_builder_with_timeout_policy(kca_consumer_builder *b, const char *policy);
 
 /*
+ * 1: handlers answer. A message that names a channel in its header `replyTo` gets a reply: what kca_delivery_reply was
+ * given, or `null`; of one that has failed for good {"error": text}, the text that explained it, after its dead letter is
+ * stored. The offset counts as done only when the broker has confirmed the reply, by the leader at least, whatever the
+ * required_acks of its publisher; while it is not stored for a reason that passes, it is written again and again, with
+ * a fault event each time, and only its key waits. After a crash or rebalance meanwhile the message comes again, and may
+ * be answered twice. A reply that is refused for good becomes an {"error": text} that says so; when that is refused, too,
+ * the delivery is done without, and a fault tells.
+ * The header is the sender's: only channels are answered in of which the system has a publisher (in transactions: over
+ * the consumer's connection). A fault tells of any other one, once while the consumer runs, and not_replied counts.
+ * With a transactional_id replies are part of the transaction. As Gomes writes it, a reply has the key and correlation
+ * id of the message, the type Document and no name; it continues the trace. Default 0: replyTo is ignored.
+ */
+void kca_consumer_builder_with_reply(kca_consumer_builder *b, int reply);
+
+/*
  * How many ids (header messageId) of handled messages to remember in this process, the newest ones: a message whose id
- * is among them is settled as done without being handled, and counted as a duplicate. 0 to 10000000, default 0: none.
+ * is among them is settled as done without being handled, and counted as a duplicate; it is not answered once more. An
+ * id is remembered once its reply is stored. 0 to 10000000, default 0: none.
  * For a memory that outlives the process see kca_system_set_deduplication_store.
  */
 void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messages);
@@ -616,9 +633,10 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * "failed": they were given up, "unanswered": neither yet. "receipts_waiting": receipts that the application has not
  * freed. Of a consumer: "handled" (done), "failed", "rejected", "duplicates" count verdicts; "retried" and "timed_out"
  * those of the failed that are tried again, or took too long; "dead_lettered", "skipped": what became of those that
- * failed for good; "finished_before": not handed out, because they were finished before a restart; "held", "out",
- * "waiting": deliveries that it has now, that the application has of these, and that wait for a retry or dead letter, or
- * for their time (delay_ms).
+ * failed for good; "replied": replies that the broker has confirmed, errors included, "not_replied": those that were
+ * asked for and are not sent (kca_consumer_builder_with_reply); "finished_before": not handed out, because they were
+ * finished before a restart; "held", "out", "waiting": deliveries that it has now, that the application has of these, and
+ * that wait for a retry, dead letter or reply, or for their time (delay_ms).
  *
  * In JSON, "redrives" are those that run now: "topic", "group", "dry_run", how many "records" it has to read, and how
  * many are "read" and "redriven".
@@ -823,6 +841,27 @@ size_t kca_delivery_header_value_len(const kca_delivery *d, int index);
  * `text` one line. Call it before the handler returns or the delivery is settled.
  */
 void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *text);
+
+/*
+ * 1: somebody waits for this delivery's reply, and it will be sent: the consumer's `reply` is on, the message has a
+ * replyTo, and the system has a publisher of that channel. 0: nobody would get it.
+ */
+int kca_delivery_wants_reply(const kca_delivery *d);
+
+/*
+ * The reply, sent when the delivery is settled with KCA_DONE, or with KCA_DUPLICATE, which is answered in no other way.
+ * `payload`: JSON text, which is not checked; NULL: `null`. A second call replaces it; a failed attempt drops it. Where
+ * nobody waits for it (kca_delivery_wants_reply) nothing is kept, and that is no error. KCA_ERROR_STATE: the delivery is
+ * settled, its processing time is over, or its partition has gone.
+ */
+kca_error *kca_delivery_reply(kca_delivery *d, const void *payload, size_t len);
+
+/*
+ * As kca_delivery_reply, with headers, type, ids, name and partition of one's own. The correlation id is as asked,
+ * whatever the message has, unless it is raw (kca_message_set_raw): a raw reply is written as it is. The first failure
+ * of the message's setters is returned.
+ */
+kca_error *kca_delivery_reply_message(kca_delivery *d, const kca_message *m);
 
 /*
  * Settles a delivery that was pulled or deferred, once: KCA_DONE, KCA_FAILED, KCA_REJECTED or KCA_DUPLICATE.

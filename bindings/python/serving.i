@@ -9,7 +9,7 @@
 %{
 /* What kca.work.Work gives to serve, borrowed, and what is remembered of the delivery before. */
 typedef struct kca_py_served {
-  PyObject *make, *handlers, *stores, *set_handled, *answer, *broken_off, *done, *told, *failure, *misfit;
+  PyObject *make, *handlers, *stores, *set_handled, *answer, *broken_off, *done, *told, *reply, *failure, *misfit;
   int spans; /* of OpenTelemetry: they are Work.answer's */
   PyObject *name;
   const char *text; /* of the name; NULL: it is not UTF-8 */
@@ -138,6 +138,38 @@ static PyObject *kca_py_excused(PyObject *function) {
   return said;
 }
 
+/* Keeps the JSON of a reply. An error of state: its time is over, or its partition gone: it comes again. */
+static bool kca_py_keep_reply(const kca_py_hand *hand, PyObject *json) {
+  char *bytes;
+  Py_ssize_t len;
+  if (PyBytes_AsStringAndSize(json, &bytes, &len) < 0)
+    return false;
+  kca_error *e = kca_delivery_reply(hand->delivery, bytes, (size_t)len);
+  bool kept = !e || kca_error_code(e) == KCA_ERROR_STATE;
+  PyObject *exception = kept ? NULL : kca_py_error(e);
+  kca_error_free(e);
+  if (exception)
+    kca_py_raise(exception);
+  return kept;
+}
+
+/* What comes of a result that is not None. */
+static PyObject *kca_py_take_result(kca_py_served *s, kca_py_hand *hand, PyObject *result) {
+  PyObject *wanted = kca_delivery_wants_reply(hand->delivery) ? Py_True : Py_False;
+  PyObject *said = PyObject_CallFunctionObjArgs(s->told, s->handler, result, wanted, NULL);
+  if (said == Py_None) {
+    Py_DECREF(said);
+    return kca_py_present(s, hand) ? PyObject_CallFunctionObjArgs(s->reply, hand->object, result, NULL) : NULL;
+  }
+  if (!said || !PyBytes_Check(said))
+    return said;
+  bool kept = kca_py_keep_reply(hand, said);
+  Py_DECREF(said);
+  if (kept)
+    Py_INCREF(s->done);
+  return kept ? s->done : NULL;
+}
+
 /* Calls the handler; gives what came of it as Work.answer does, or NULL: something was raised. */
 static PyObject *kca_py_call_handler(kca_py_served *s, kca_py_hand *hand) {
   PyObject *result, *value = kca_py_values(s, kca_delivery_message(hand->delivery));
@@ -154,7 +186,7 @@ static PyObject *kca_py_call_handler(kca_py_served *s, kca_py_hand *hand) {
     return NULL;
   if (result == Py_None)
     Py_INCREF(s->done);
-  PyObject *said = result == Py_None ? s->done : kca_py_call(s->told, result);
+  PyObject *said = result == Py_None ? s->done : kca_py_take_result(s, hand, result);
   Py_DECREF(result);
   return said;
 }
@@ -305,8 +337,9 @@ static PyObject *kca_py_serve(PyObject *self, PyObject *args) {
   void *queue;
   int timeout_ms;
   (void)self;
-  if (!PyArg_ParseTuple(args, "Oi(OOOpOOOOOOO):serve", &handle, &timeout_ms, &s.make, &s.handlers, &s.stores, &s.spans,
-                        &s.set_handled, &s.answer, &s.broken_off, &s.done, &s.told, &s.failure, &s.misfit) ||
+  if (!PyArg_ParseTuple(args, "Oi(OOOpOOOOOOOO):serve", &handle, &timeout_ms, &s.make, &s.handlers, &s.stores, &s.spans,
+                        &s.set_handled, &s.answer, &s.broken_off, &s.done, &s.told, &s.reply, &s.failure,
+                        &s.misfit) ||
       !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
     return NULL;
   int count = kca_py_serve_all(&s, queue, &e, timeout_ms);

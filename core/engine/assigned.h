@@ -47,7 +47,7 @@ typedef struct kca__assigned {
     bool revoked;          /* settling its deliveries no longer counts */
     int held;              /* records of it that the engine holds */
     int out;               /* of these, given out and not settled */
-    int writing;           /* of these, being dead-lettered */
+    int writing;           /* of these, to be dead-lettered or answered now */
 } kca__assigned;
 
 #define KCA__NOT_TOLD UINT64_MAX
@@ -71,7 +71,7 @@ kca__assigned *kca__assigned_list_find(kca__assigned_list *list, const char *top
 kca__assigned *kca__assigned_list_add(kca__assigned_list *list, const char *topic, int number);
 void kca__assigned_list_remove(kca__assigned_list *list, kca__assigned *a);
 
-/* How many deliveries of draining assignments are out, or being dead-lettered. */
+/* How many deliveries of draining assignments are out, or to be dead-lettered or answered now. */
 int kca__assigned_list_count_draining(const kca__assigned_list *list);
 
 #endif

@@ -3,6 +3,8 @@
 #ifndef KCA_ENGINE_DELIVERY_H
 #define KCA_ENGINE_DELIVERY_H
 
+#include <stdatomic.h>
+
 #include "base/event.h"
 #include "engine/assigned.h"
 #include "engine/due_queue.h"
@@ -20,19 +22,34 @@ typedef enum kca__delivery_state {
     KCA__DELIVERY_SETTLED,   /* the application has settled it, and not given it back yet */
     KCA__DELIVERY_EXPIRED,   /* its processing time ended before it was settled: it has failed */
     KCA__DELIVERY_COMING,    /* in the due queue: its time has not come, or it is to be retried, or
-                                dead-lettered once more */
-    KCA__DELIVERY_CONDEMNED, /* to be dead-lettered */
-    KCA__DELIVERY_WRITING    /* its dead letter is under way */
+                                dead-lettered or answered once more */
+    KCA__DELIVERY_CONDEMNED, /* to be dead-lettered or answered */
+    KCA__DELIVERY_WRITING    /* its dead letter or reply is under way */
 } kca__delivery_state;
 
-/* What becomes of a failed delivery once the application has given it back. */
-typedef enum kca__fate { KCA__FATE_NONE, KCA__FATE_RETRY, KCA__FATE_DEAD_LETTER } kca__fate;
+/* What becomes of a delivery that failed, or is to be answered, once the application has given it
+ * back. */
+typedef enum kca__fate {
+    KCA__FATE_NONE,
+    KCA__FATE_RETRY,
+    KCA__FATE_DEAD_LETTER,
+    KCA__FATE_REPLY
+} kca__fate;
 
-/* How its dead letter is written next: the owner's, who writes it. */
+/* How its dead letter or reply is written next: the owner's, who writes it. */
 typedef struct kca__letter_form {
-    bool trimmed; /* the whole one was refused */
+    bool trimmed; /* the whole one was refused; a reply: the asker is told that instead */
     bool alone;   /* it was refused in company, which may have been the reason */
 } kca__letter_form;
+
+/* Whether somebody waits for its reply. */
+typedef enum kca__asked { KCA__ASKED_UNKNOWN, KCA__ASKED_NO, KCA__ASKED_YES } kca__asked;
+
+/* The bytes of a message id, to be remembered once its reply is stored. */
+typedef struct kca__kept_id {
+    char *bytes; /* NULL: none */
+    size_t len;
+} kca__kept_id;
 
 struct kca__engine;
 
@@ -60,8 +77,11 @@ struct kca_delivery {
     int64_t failed_ms;  /* time of day when it failed last */
     char *failure_name; /* why; NULL: not explained */
     char *failure_text;
-    int writes; /* of its dead letter, so far */
-    kca__letter_form letter;
+    int writes; /* of its dead letter or reply, so far */
+    kca__letter_form letter, reply_form;
+    bool answers_error; /* its reply is that it failed: failure_text */
+    kca__kept_id id;
+    atomic_int asked; /* kca__asked: also its taker's, before it is handed out */
 
     /* the application's and its processor's alone while out */
     struct kca__engine *engine;
@@ -73,6 +93,7 @@ struct kca_delivery {
     char *error_name; /* explained by the handler that has it now */
     char *error_text;
     kca__held_records published; /* in its transaction; the engine's once it is settled */
+    kca__held_record *reply;     /* likewise; NULL: none was given */
     kca_message message;
     kca__header headers[KCA__DELIVERY_HEADERS];
     kca__header *more_headers; /* all of them, when they do not fit */

@@ -173,6 +173,12 @@ void kca__engine_fault(kca__engine *e, kca_error *error, const char *topic, int 
     kca__engine_note(e, kca__event_new_fault(error, topic, partition, offset));
 }
 
+void kca__engine_count_not_replied(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    e->counts.not_replied++;
+    pthread_mutex_unlock(&e->lock);
+}
+
 void kca__engine_tell_reset_locked(kca__engine *e, const char *topic, int partition, int64_t from,
                                    int64_t to, const char *why) {
     kca_error *error =

@@ -12,7 +12,8 @@
  *
  * At most `capacity` records are held, from the fetch until the application has given back the
  * delivery and it is settled. A delivery that failed stays the first of its lane until it comes
- * again or its dead letter is stored: only its key waits.
+ * again or its dead letter is stored: only its key waits. So does one that is done, until its reply
+ * is stored, if somebody waits for that.
  *
  * Every function here takes the engine's lock itself, unless its comment says that it takes none.
  * The lock, the states of a delivery and who moves it from one to the next: engine_private.h.
@@ -63,6 +64,9 @@ typedef struct kca__engine_setup {
 
     /* Up to `room` records; waits for the first. Without the lock, by one thread at a time. */
     int (*fetch)(void *owner, kca__inbound_record *out, int room, int timeout_ms);
+    /* Whether somebody waits for its reply, of a delivery of which that is not known. With the
+     * lock. NULL: nothing is answered. */
+    bool (*is_asked)(void *owner, const kca_delivery *d);
     /* The partition's first offset, as far as it is known without asking; -1. With the lock. May be
      * NULL. */
     int64_t (*first_offset)(void *owner, const char *topic, int partition);
@@ -244,7 +248,8 @@ bool kca__engine_batch_is_due(kca__engine *e);
 /* A record of an aborted transaction, which is read again after this, was refused for good: the
  * delivery that it comes of fails when its turn has come again, at the attempt that it was at, with
  * the error's text. If the record is a dead letter, that is written trimmed, or, with `for_good`,
- * meets the failure policy with the error. Takes `error`. */
+ * meets the failure policy with the error. If it is a reply, the delivery does not fail, but is
+ * answered with the error, or, with `for_good`, not at all. Takes `error`. */
 void kca__engine_refuse(kca__engine *e, const kca__held_record *r, bool for_good, kca_error *error);
 
 /* The broker refused the metadata as too long: from now on none is longer than half of what was
@@ -260,15 +265,17 @@ void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition)
  * again. Gives when to call it next, at `latest_ms` at the latest. */
 int64_t kca__engine_see_to_due(kca__engine *e, int64_t now_ms, int64_t latest_ms);
 
-/* The next delivery to be dead-lettered, the caller's until it tells with one of the next four what
- * became of the letter; NULL: none. */
+/* The next delivery to be dead-lettered or, if its fate is that, answered: the caller's until it
+ * tells with one of the next four what became of the letter, or of the reply; NULL: none. */
 kca_delivery *kca__engine_take_condemned(kca__engine *e);
 
-/* The four may free the engine. Stored: the delivery is settled. Failed, with this error (taken): a
- * fault tells of it, and the letter is written again after a growing pause, or not if the engine
- * stops: then the record comes again after the next start. Refused for good, whatever its form,
- * with this error (taken): the failure policy decides, as without a channel. Postponed: the letter
- * is written in `pause_ms`, perhaps in another form. */
+/* The four may free the engine. Stored: the delivery is settled; or, if a dead letter was, and
+ * somebody waits for a reply, it is answered next. Failed, with this error (taken): a fault tells
+ * of it, and the letter is written again after a growing pause, or not if the engine stops: then
+ * the record comes again after the next start. Refused for good, whatever its form, with this error
+ * (taken): the failure policy decides, as without a channel; a reply's delivery is settled without,
+ * and the error is a fault. Postponed: the letter is written in `pause_ms`, perhaps in another
+ * form. */
 void kca__engine_letter_stored(kca_delivery *d);
 void kca__engine_letter_failed(kca_delivery *d, kca_error *error);
 void kca__engine_letter_refused(kca_delivery *d, kca_error *error);
@@ -282,6 +289,9 @@ void kca__engine_note(kca__engine *e, kca_event *note);
 /* Takes `error`. */
 void kca__engine_fault(kca__engine *e, kca_error *error, const char *topic, int partition,
                        int64_t offset);
+
+/* A message asks for a reply that it will not get. */
+void kca__engine_count_not_replied(kca__engine *e);
 
 /* Whether a partition's offsets went back since the last call. */
 bool kca__engine_went_back(kca__engine *e);
@@ -321,7 +331,7 @@ kca_error *kca__engine_failure(kca__engine *e);
 typedef struct kca__engine_rest {
     bool stopping;
     int out;                /* deliveries to be settled, unless they are left out */
-    int letters;            /* dead letters that are not stored */
+    int letters;            /* dead letters and replies that are not stored */
     int64_t drain_deadline; /* KCA__CLOCK_NEVER: none */
 } kca__engine_rest;
 
@@ -341,10 +351,12 @@ typedef struct kca__engine_counts {
     int64_t retried;       /* failures that were, or will be, tried again */
     int64_t timed_out;     /* of the failures */
     int64_t dead_lettered; /* confirmed by the broker */
+    int64_t replied;       /* likewise, errors included */
+    int64_t not_replied;   /* asked, and not to be answered */
     int64_t duplicates;
     int64_t finished_before; /* ahead of the frontier, by the consumer that had the partition */
     int held, out;
-    int waiting; /* to be retried or dead-lettered */
+    int waiting; /* to be retried, dead-lettered or answered */
 } kca__engine_counts;
 
 kca__engine_counts kca__engine_count(kca__engine *e);

@@ -147,7 +147,7 @@ static void sweep_condemned_locked(kca__engine *e) {
         if (d->assigned->revoked)
             kca__engine_drop_locked(e, d);
         else
-            kca__engine_meet_fate_locked(e, d);
+            kca__list_add(&e->condemned, &d->event.link);
     }
 }
 

@@ -44,16 +44,18 @@
  *   SETTLED    settled again: does not count             SETTLED     A  settle
  *   SETTLED,   given back, fate RETRY                    COMING      A  come_later_locked
  *   EXPIRED      ... and the engine is stopping          FREE        A  meet_fate_locked
- *              given back, fate DEAD_LETTER              CONDEMNED   A  condemn_locked
+ *              given back, fate DEAD_LETTER or REPLY     CONDEMNED   A  condemn_locked
  *              given back, fate NONE, or the partition   FREE        A  give_back_and_unlock
  *                is revoked, or the engine is shut
  *   COMING     due, fate RETRY, or its time has come     WAITING     P  bring_back_locked
- *   COMING     due, fate DEAD_LETTER                     CONDEMNED   P  bring_back_locked
+ *   COMING     due, fate DEAD_LETTER or REPLY            CONDEMNED   P  bring_back_locked
  *   COMING     its partition is revoked                  FREE        P, T  sweep_due_locked,
  *                                                                    P  bring_back_locked
- *   CONDEMNED  its dead letter is to be written now      WRITING     P  take_condemned
+ *   CONDEMNED  its letter is to be written now           WRITING     P  take_condemned
  *   CONDEMNED  its partition is revoked                  FREE        P, T  sweep_condemned_locked
  *   WRITING    stored                                    FREE        R  letter_stored
+ *   WRITING    its dead letter is stored, or the policy  CONDEMNED   R, P  go_on_locked
+ *                lets it be skipped, and it is asked
  *   WRITING    failed                                    COMING      R  letter_failed
  *   WRITING    postponed: its publisher has no room, or  COMING      P, R  letter_postponed
  *                it is to be written in another form
@@ -68,24 +70,34 @@
  *   *   and with the same lock held COMING, CONDEMNED or FREE, as its fate is
  *   **  and with the same call COMING, CONDEMNED or FREE: it is given back
  *
- * It becomes FREE in kca__engine_free_delivery_locked only. T revokes and sweeps when a partition's
- * offsets go back: the assignment begins anew with the record that T has just fetched. Being shut
- * leaves OUT, SETTLED, EXPIRED and WRITING as they are, and revokes all partitions.
+ * A letter is a dead letter or a reply: both are written in the same states, and the fate says
+ * which. It becomes FREE in kca__engine_free_delivery_locked only. T revokes and sweeps when a
+ * partition's offsets go back: the assignment begins anew with the record that T has just fetched.
+ * Being shut leaves OUT, SETTLED, EXPIRED and WRITING as they are, and revokes all partitions.
  *
  * ITS FATE is decided when it is settled or expires, and met when it is given back:
  *
  *   its partition is revoked                   NONE; the verdict does not count
- *   KCA_DONE, KCA_DUPLICATE                    NONE; the frontier passes it
+ *   KCA_DONE                                   NONE; the frontier passes it
+ *     ... and it is asked                      REPLY; the frontier passes it when its reply is
+ *                                              stored, or refused for good
+ *   KCA_DUPLICATE                              as KCA_DONE if it was given a reply, else NONE
  *   failed or expired, with attempts left and
  *   no error of those that are rejected        RETRY
  *     ... and the engine is stopping           NONE; the record comes again after the next start
  *   else, with a dead-letter channel           DEAD_LETTER; the frontier passes it when its letter
- *                                              is stored; when that is refused for good:
- *   else, failure policy "skip"                NONE and a fault; the frontier passes it
+ *                                              is stored, and, if it is asked, REPLY comes first;
+ *                                              when the letter is refused for good:
+ *   else, failure policy "skip"                NONE and a fault; the frontier passes it, or, if it
+ *                                              is asked, REPLY
  *   else, failure policy "stop"                NONE and a fault; the engine ends with the error
  *
- * RETRY becomes NONE when it is WAITING again, DEAD_LETTER when it is FREE. One that has a fate, or
- * comes again, keeps its lane: the next of its key waits for it.
+ * It is asked when the owner says that somebody waits for its reply (`asked`, `is_asked`). What it
+ * published and the reply that it was given are kept until the reply is stored, and go out, in a
+ * transaction, together.
+ *
+ * RETRY becomes NONE when it is WAITING again, DEAD_LETTER and REPLY when it is FREE. One that has
+ * a fate, or comes again, keeps its lane: the next of its key waits for it.
  *
  * A STAND-IN is a second delivery of a record (`sharing`). It takes over the position in the lane
  * and in the frontier, and the fate, which it meets at once; what the application has is then only
@@ -94,8 +106,8 @@
  * is settled; and when one expires under the timeout policy "abandon". Under the policy "wait" an
  * expired delivery keeps its lane until its handler is back. None is made of a revoked partition,
  * without memory, or for a RETRY while the engine is stopping: then the fate waits for the giving
- * back. A DEAD_LETTER has one also while it stops, for the poller waits for the letter, and leaves
- * the group when it sees none.
+ * back. A DEAD_LETTER or REPLY has one also while it stops, for the poller waits for the letter,
+ * and leaves the group when it sees none.
  *
  * HOW A DELIVERY ENDS, the verbs:
  *
@@ -126,8 +138,9 @@ typedef struct kca__refused {
     kca__link link;
     const kca__topic_partition *topic_partition;
     int64_t offset;
-    int attempt;    /* at which it published them, or became a dead letter */
-    bool is_letter; /* its dead letter was refused: written trimmed now, or, with an error, never */
+    int attempt; /* at which it published them, became a dead letter, or was answered */
+    /* Its dead letter or reply was refused: written trimmed now, or, with an error, never. */
+    kca__held_kind kind;
     char *name, *text; /* of its failure */
     kca_error *error;
 } kca__refused;
@@ -154,7 +167,7 @@ struct kca__engine {
     kca_delivery *out_last;
     kca__due_queue due;
     int coming;         /* in the due queue */
-    int coming_letters; /* of these, dead letters to be written again */
+    int coming_letters; /* of these, dead letters and replies to be written again */
     int64_t poller_wakes_ms;
     kca__list condemned;
     int writing;
@@ -224,8 +237,9 @@ void kca__engine_take_back_locked(kca__engine *e, kca_delivery *d);
 void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d);
 void kca__engine_drop_locked(kca__engine *e, kca_delivery *d);
 
-/* The records that the delivery published go with the next transaction. */
-void kca__engine_publish_locked(kca__engine *e, kca_delivery *d);
+/* The frontier passes it, its id is remembered, and the records that it published go with the next
+ * transaction. */
+void kca__engine_finish_locked(kca__engine *e, kca_delivery *d);
 
 /* Giving back in two steps, of which only the second needs the lock. Not for a delivery that has
  * more to come. */
@@ -241,6 +255,9 @@ bool kca__engine_decide_locked(kca__engine *e, kca_delivery *d, bool rejected);
 
 /* Without a dead letter the policy decides. True: it counts as settled. Takes `error`. */
 bool kca__engine_give_up_locked(kca__engine *e, kca_delivery *d, kca_error *error);
+
+/* Its fate is a reply, if somebody waits for one: false: nobody does. `failed`: it has. */
+bool kca__engine_answer_locked(kca__engine *e, kca_delivery *d, bool failed);
 
 /* Its fate is a dead letter. */
 void kca__engine_condemn_locked(kca_delivery *d);

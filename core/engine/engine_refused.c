@@ -36,15 +36,15 @@ static kca__refused *new_refused(const kca__held_record *held, bool for_good, kc
     r->topic_partition = held->source;
     r->offset = held->offset;
     r->attempt = held->attempt;
-    r->is_letter = held->letter.is;
-    if (held->letter.is) {
+    r->kind = held->kind;
+    if (held->kind == KCA__HELD_LETTER) {
         r->name = held->letter.name ? kca__text_copy(held->letter.name) : NULL;
         r->text = held->letter.text ? kca__text_copy(held->letter.text) : NULL;
     } else {
         r->name = kca__text_copy("refused");
         r->text = kca__text_copy(error->text);
     }
-    if (held->letter.is && for_good)
+    if (held->kind != KCA__HELD_RESULT && for_good)
         r->error = error;
     else
         kca__error_free(error);
@@ -83,12 +83,12 @@ static kca__refused *take_locked(kca__engine *e, const kca_delivery *d) {
 
 /* True: it counts as settled. */
 static bool fail_locked(kca__engine *e, kca_delivery *d, kca__refused *r) {
-    if (r->is_letter && r->error) {
+    if (r->kind == KCA__HELD_LETTER && r->error) {
         kca_error *error = r->error;
         r->error = NULL;
         return kca__engine_give_up_locked(e, d, error);
     }
-    if (r->is_letter) {
+    if (r->kind == KCA__HELD_LETTER) {
         d->letter.trimmed = true;
         kca__engine_condemn_locked(d);
         return false;
@@ -97,17 +97,42 @@ static bool fail_locked(kca__engine *e, kca_delivery *d, kca__refused *r) {
     return kca__engine_decide_locked(e, d, false);
 }
 
-bool kca__engine_meet_refusal_locked(kca__engine *e, kca_delivery *d) {
-    kca__refused *r = e->refused.count > 0 ? take_locked(e, d) : NULL;
-    if (!r)
-        return false;
-    d->state = KCA__DELIVERY_EXPIRED;
-    d->attempt = r->attempt;
+static void take_reason_locked(kca_delivery *d, kca__refused *r) {
     free(d->failure_name);
     free(d->failure_text);
     d->failure_name = r->name;
     d->failure_text = r->text;
     r->name = r->text = NULL;
+}
+
+/* Only its reply was refused: it is handled again at the same attempt, and answered with the error,
+ * or not at all. */
+static void expect_refusal_locked(kca__engine *e, kca_delivery *d, kca__refused *r) {
+    const kca__topic_partition *tp = d->assigned->topic_partition;
+    d->attempt = r->attempt - 1;
+    if (!r->error) {
+        take_reason_locked(d, r);
+        d->reply_form.trimmed = true;
+        return;
+    }
+    atomic_store_explicit(&d->asked, KCA__ASKED_NO, memory_order_relaxed);
+    e->counts.not_replied++;
+    kca__engine_fault_locked(e, r->error, tp->topic, tp->number, d->offset);
+    r->error = NULL;
+}
+
+bool kca__engine_meet_refusal_locked(kca__engine *e, kca_delivery *d) {
+    kca__refused *r = e->refused.count > 0 ? take_locked(e, d) : NULL;
+    if (!r)
+        return false;
+    if (r->kind == KCA__HELD_REPLY) {
+        expect_refusal_locked(e, d, r);
+        free_refused(r);
+        return false;
+    }
+    d->state = KCA__DELIVERY_EXPIRED;
+    d->attempt = r->attempt;
+    take_reason_locked(d, r);
     if (fail_locked(e, d, r))
         kca__frontier_settle(&d->assigned->frontier, &d->frontier);
     free_refused(r);

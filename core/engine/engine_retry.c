@@ -44,6 +44,26 @@ bool kca__engine_give_up_locked(kca__engine *e, kca_delivery *d, kca_error *erro
     }
     e->counts.skipped++;
     kca__engine_fault_locked(e, error, tp->topic, tp->number, d->offset);
+    return !kca__engine_answer_locked(e, d, true);
+}
+
+/* The owner is asked about those that were never handed out, or that were while their time ended.
+ */
+static bool is_asked_locked(kca__engine *e, kca_delivery *d) {
+    int asked = atomic_load_explicit(&d->asked, memory_order_relaxed);
+    if (asked == KCA__ASKED_UNKNOWN) {
+        asked = e->setup.is_asked(e->setup.owner, d) ? KCA__ASKED_YES : KCA__ASKED_NO;
+        atomic_store_explicit(&d->asked, asked, memory_order_relaxed);
+    }
+    return asked == KCA__ASKED_YES;
+}
+
+bool kca__engine_answer_locked(kca__engine *e, kca_delivery *d, bool failed) {
+    if (!e->setup.is_asked || !is_asked_locked(e, d))
+        return false;
+    d->fate = KCA__FATE_REPLY;
+    d->answers_error = failed;
+    d->writes = 0;
     return true;
 }
 
@@ -81,10 +101,14 @@ static void wake_poller_by_locked(kca__engine *e, int64_t due_ms) {
     e->setup.wake_poller(e->setup.owner);
 }
 
+static bool owes_letter(const kca_delivery *d) {
+    return d->fate == KCA__FATE_DEAD_LETTER || d->fate == KCA__FATE_REPLY;
+}
+
 static void come_later_locked(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_COMING;
     e->coming++;
-    e->coming_letters += d->fate == KCA__FATE_DEAD_LETTER;
+    e->coming_letters += owes_letter(d);
     kca__due_queue_add(&e->due, &d->due);
     wake_poller_by_locked(e, d->due.due_ms);
 }
@@ -98,6 +122,7 @@ void kca__engine_delay_locked(kca__engine *e, kca_delivery *d) {
 
 static void condemn_locked(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_CONDEMNED;
+    d->assigned->writing++;
     kca__list_add(&e->condemned, &d->event.link);
     wake_poller_by_locked(e, 0);
 }
@@ -108,7 +133,7 @@ void kca__engine_condemn_locked(kca_delivery *d) {
 }
 
 void kca__engine_meet_fate_locked(kca__engine *e, kca_delivery *d) {
-    if (d->fate == KCA__FATE_DEAD_LETTER)
+    if (owes_letter(d))
         condemn_locked(e, d);
     else if (e->stopping)
         kca__engine_drop_locked(e, d);
@@ -120,7 +145,7 @@ void kca__engine_meet_fate_locked(kca__engine *e, kca_delivery *d) {
 
 void kca__engine_leave_due_locked(kca__engine *e, kca_delivery *d) {
     e->coming--;
-    e->coming_letters -= d->fate == KCA__FATE_DEAD_LETTER;
+    e->coming_letters -= owes_letter(d);
     if (d->delayed)
         kca__engine_count_delayed_locked(e, d->assigned->topic_partition, -1);
     d->delayed = false;
@@ -132,7 +157,7 @@ static void bring_back_locked(kca__engine *e, kca_delivery *d) {
         kca__engine_drop_locked(e, d);
         return;
     }
-    if (d->fate == KCA__FATE_DEAD_LETTER) {
+    if (owes_letter(d)) {
         condemn_locked(e, d);
         return;
     }
@@ -154,6 +179,9 @@ static kca_delivery *stand_in_for_locked(kca__engine *e, kca_delivery *late) {
     d->offset = late->offset;
     d->attempt = late->attempt;
     d->in_lane = late->in_lane;
+    d->reply_form = late->reply_form;
+    atomic_store_explicit(&d->asked, atomic_load_explicit(&late->asked, memory_order_relaxed),
+                          memory_order_relaxed);
     d->sharing = late->sharing;
     late->sharing = d;
     if (d->in_lane)
@@ -164,6 +192,18 @@ static kca_delivery *stand_in_for_locked(kca__engine *e, kca_delivery *late) {
     e->held++;
     e->exempt += kca__topic_partition_is_kept_back(d->assigned->topic_partition);
     return d;
+}
+
+/* What a late handler left is nobody's result. */
+static void hand_on_results(kca_delivery *again, kca_delivery *d) {
+    again->answers_error = d->answers_error;
+    if (d->answers_error)
+        return;
+    again->id = d->id;
+    again->reply = d->reply;
+    kca__list_move(&again->published, &d->published);
+    d->id = (kca__kept_id){NULL, 0};
+    d->reply = NULL;
 }
 
 void kca__engine_detach_locked(kca__engine *e, kca_delivery *d) {
@@ -180,8 +220,10 @@ void kca__engine_detach_locked(kca__engine *e, kca_delivery *d) {
     again->failed_ms = d->failed_ms;
     again->failure_name = d->failure_name;
     again->failure_text = d->failure_text;
-    d->fate = KCA__FATE_NONE;
     d->failure_name = d->failure_text = NULL;
+    if (d->fate == KCA__FATE_REPLY)
+        hand_on_results(again, d);
+    d->fate = KCA__FATE_NONE;
     kca__engine_meet_fate_locked(e, again);
 }
 
@@ -231,7 +273,7 @@ int64_t kca__engine_see_to_due(kca__engine *e, int64_t now_ms, int64_t latest_ms
     return next;
 }
 
-/* ---- dead letters ---- */
+/* ---- dead letters and replies ---- */
 
 kca_delivery *kca__engine_take_condemned(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
@@ -239,7 +281,6 @@ kca_delivery *kca__engine_take_condemned(kca__engine *e) {
     if (d) {
         e->writing++;
         e->holders++;
-        d->assigned->writing++;
         d->state = KCA__DELIVERY_WRITING;
     }
     pthread_mutex_unlock(&e->lock);
@@ -248,9 +289,10 @@ kca_delivery *kca__engine_take_condemned(kca__engine *e) {
 
 static void tell_of_write_locked(kca__engine *e, const kca_delivery *d, const kca_error *error) {
     const kca__topic_partition *tp = d->assigned->topic_partition;
-    kca_error *told = kca__error_new(
-        error->code, "consumer %s: the dead letter of %s[%d] offset %lld is not stored: %s",
-        e->consumer, tp->topic, tp->number, (long long)d->offset, error->text);
+    kca_error *told =
+        kca__error_new(error->code, "consumer %s: the %s of %s[%d] offset %lld is not stored: %s",
+                       e->consumer, d->fate == KCA__FATE_REPLY ? "reply" : "dead letter", tp->topic,
+                       tp->number, (long long)d->offset, error->text);
     kca__error_mark(told, error->rdkafka_code, KCA__RETRIABLE);
     kca__engine_fault_locked(e, told, tp->topic, tp->number, d->offset);
 }
@@ -282,16 +324,32 @@ static void write_later_locked(kca__engine *e, kca_delivery *d, int pause_ms) {
     come_later_locked(e, d);
 }
 
+/* What was to be written of it is stored, or given up: it is answered next, or ends. */
+static void go_on_locked(kca__engine *e, kca_delivery *d, bool ends) {
+    if (ends)
+        drop_letter_locked(e, d);
+    else
+        condemn_locked(e, d);
+}
+
+static void store_locked(kca__engine *e, kca_delivery *d) {
+    bool is_reply = d->fate == KCA__FATE_REPLY;
+    if (d->assigned->revoked) {
+        go_on_locked(e, d, true);
+        return;
+    }
+    (*(is_reply ? &e->counts.replied : &e->counts.dead_lettered))++;
+    bool ends = is_reply || !kca__engine_answer_locked(e, d, true);
+    if (ends)
+        kca__engine_finish_locked(e, d);
+    go_on_locked(e, d, ends);
+}
+
 void kca__engine_letter_stored(kca_delivery *d) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
     end_writing_locked(e, d);
-    if (!d->assigned->revoked) {
-        e->counts.dead_lettered++;
-        kca__engine_publish_locked(e, d);
-        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
-    }
-    drop_letter_locked(e, d);
+    store_locked(e, d);
     pthread_mutex_unlock(&e->lock);
     kca__engine_release(e);
 }
@@ -310,15 +368,26 @@ void kca__engine_letter_failed(kca_delivery *d, kca_error *error) {
     kca__engine_release(e);
 }
 
+/* It is done all the same. Takes `error`. */
+static void leave_unanswered_locked(kca__engine *e, kca_delivery *d, kca_error *error) {
+    const kca__topic_partition *tp = d->assigned->topic_partition;
+    e->counts.not_replied++;
+    kca__engine_fault_locked(e, error, tp->topic, tp->number, d->offset);
+    kca__engine_finish_locked(e, d);
+}
+
 void kca__engine_letter_refused(kca_delivery *d, kca_error *error) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
     end_writing_locked(e, d);
+    bool is_reply = d->fate == KCA__FATE_REPLY;
     if (d->assigned->revoked)
         kca__error_free(error);
+    else if (is_reply)
+        leave_unanswered_locked(e, d, error);
     else if (kca__engine_give_up_locked(e, d, error))
         kca__frontier_settle(&d->assigned->frontier, &d->frontier);
-    drop_letter_locked(e, d);
+    go_on_locked(e, d, is_reply || d->fate != KCA__FATE_REPLY);
     pthread_mutex_unlock(&e->lock);
     kca__engine_release(e);
 }

@@ -5,6 +5,7 @@
 #include "base/text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { BATCH_IS_DUE = 1000 }; /* records published: then the poller is woken */
 
@@ -33,7 +34,17 @@ static void remember_id(kca__deduplication *memory, const kca_delivery *d) {
         kca__deduplication_add(memory, id, len);
 }
 
-void kca__engine_publish_locked(kca__engine *e, kca_delivery *d) {
+/* It is remembered when its reply is stored: were it a duplicate before, nobody would answer it.
+ * The message is not there any more then. Without memory it is not remembered. */
+static void keep_id(const kca__deduplication *memory, kca_delivery *d) {
+    size_t len;
+    const char *id = memory ? kca__message_identity(&len, &d->message) : NULL;
+    char *copy = id ? malloc(len + 1) : NULL;
+    if (copy)
+        d->id = (kca__kept_id){memcpy(copy, id, len), len};
+}
+
+static void publish_locked(kca__engine *e, kca_delivery *d) {
     if (d->published.count == 0)
         return;
     for (kca__held_record *r = kca__list_first(&d->published); r; r = kca__list_next(&r->link)) {
@@ -44,6 +55,13 @@ void kca__engine_publish_locked(kca__engine *e, kca_delivery *d) {
     kca__list_move(&e->batch, &d->published);
     if (e->batch.count >= BATCH_IS_DUE)
         e->setup.wake_poller(e->setup.owner);
+}
+
+void kca__engine_finish_locked(kca__engine *e, kca_delivery *d) {
+    if (d->id.bytes)
+        kca__deduplication_add(e->setup.deduplication, d->id.bytes, d->id.len);
+    publish_locked(e, d);
+    kca__frontier_settle(&d->assigned->frontier, &d->frontier);
 }
 
 bool kca__engine_batch_is_due(kca__engine *e) {
@@ -62,30 +80,53 @@ static void keep_reason_locked(kca_delivery *d) {
     d->error_name = d->error_text = NULL;
 }
 
+static void forget_reply(kca_delivery *d) {
+    if (d->reply)
+        kca__held_record_free(d->reply);
+    d->reply = NULL;
+}
+
 /* A failed attempt publishes nothing: its records are dropped. */
-static void forget_published(kca_delivery *d) {
+static void forget_results(kca_delivery *d) {
     kca__held_records_free(&d->published);
+    forget_reply(d);
+}
+
+/* True: it counts as settled. */
+static bool is_done_locked(kca__engine *e, kca_delivery *d) {
+    e->counts.handled++;
+    if (!kca__engine_answer_locked(e, d, d->reply_form.trimmed)) {
+        remember_id(e->setup.deduplication, d);
+        publish_locked(e, d);
+        return true;
+    }
+    keep_id(e->setup.deduplication, d);
+    if (d->answers_error)
+        forget_reply(d);
+    return false;
+}
+
+/* Nobody knows how it was answered before, unless the application does. */
+static bool is_duplicate_locked(kca__engine *e, kca_delivery *d) {
+    e->counts.duplicates++;
+    kca__held_records_free(&d->published);
+    return !d->reply || !kca__engine_answer_locked(e, d, false);
 }
 
 /* True: it counts as settled. */
 static bool judge_locked(kca__engine *e, kca_delivery *d, int verdict) {
     switch (verdict) {
     case KCA_DONE:
-        e->counts.handled++;
-        remember_id(e->setup.deduplication, d);
-        kca__engine_publish_locked(e, d);
-        return true;
+        return is_done_locked(e, d);
     case KCA_DUPLICATE:
-        e->counts.duplicates++;
-        forget_published(d);
-        return true;
+        return is_duplicate_locked(e, d);
     case KCA_REJECTED:
         e->counts.rejected++;
         break;
     default:
         e->counts.failed++;
     }
-    forget_published(d);
+    forget_results(d);
     keep_reason_locked(d);
     return kca__engine_decide_locked(e, d, verdict == KCA_REJECTED);
 }
@@ -139,7 +180,6 @@ bool kca__engine_has_ended(const kca_delivery *d) {
 /* Frees the message that the application could read. */
 static void clear_view(kca_delivery *d) {
     kca__message_clear_inbound(&d->message);
-    forget_published(d);
     free(d->more_headers);
     free(d->error_name);
     free(d->error_text);
@@ -161,9 +201,12 @@ static bool leave_sharers_locked(kca_delivery *d) {
 
 static void forget_record(kca_delivery *d) {
     clear_view(d);
+    forget_results(d);
     free(d->failure_name);
     free(d->failure_text);
+    free(d->id.bytes);
     d->failure_name = d->failure_text = NULL;
+    d->id = (kca__kept_id){NULL, 0};
     d->record = NULL;
 }
 
@@ -221,6 +264,8 @@ static void end_delivery_locked(kca__engine *e, kca_delivery *d) {
 static void give_back_and_unlock(kca__engine *e, kca_delivery *d) {
     if (d->fate != KCA__FATE_NONE && !d->assigned->revoked && !e->closed) {
         clear_view(d);
+        if (d->fate != KCA__FATE_REPLY || d->answers_error)
+            forget_results(d);
         kca__engine_meet_fate_locked(e, d);
     } else {
         end_delivery_locked(e, d);

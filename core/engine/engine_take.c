@@ -45,7 +45,9 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
     d->shared = d->delayed = false;
     d->time_ms = 0;
     d->attempt = d->writes = 0;
-    d->letter = (kca__letter_form){false, false};
+    d->letter = d->reply_form = (kca__letter_form){false, false};
+    d->answers_error = false;
+    atomic_store_explicit(&d->asked, KCA__ASKED_UNKNOWN, memory_order_relaxed);
     return d;
 }
 

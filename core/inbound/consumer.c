@@ -82,6 +82,8 @@ static kca_error *join_locked(kca__consumer *c, kca__event_queue *note_queue) {
                                       .processing_timeout_ms = c->processing_timeout_ms,
                                       .note_queue = note_queue,
                                       .dead_letters = c->dead_letters,
+                                      .publishers = c->publishers,
+                                      .publisher_count = c->publisher_count,
                                       .deduplication = c->deduplication,
                                       .largest_bytes = c->largest_bytes,
                                       .let_go = c->setup.release,
@@ -111,6 +113,8 @@ static void add_counts(kca__engine_counts *sum, const kca__engine_counts *counts
     sum->retried += counts->retried;
     sum->timed_out += counts->timed_out;
     sum->dead_lettered += counts->dead_lettered;
+    sum->replied += counts->replied;
+    sum->not_replied += counts->not_replied;
     sum->duplicates += counts->duplicates;
     sum->finished_before += counts->finished_before;
 }

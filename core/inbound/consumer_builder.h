@@ -48,6 +48,7 @@ struct kca_consumer_builder {
     const char *dead_letter_format;
     const char *failure_policy;
     const char *timeout_policy;
+    int reply;              /* answers those who ask */
     int deduplication;      /* message ids to remember; 0: none */
     char *transactional_id; /* NULL: no transactions */
     int transaction_timeout_ms;

@@ -58,7 +58,6 @@ kca_error *kca__dead_letter_channel_explain(const kca__inbound *in, const kca__t
 static kca__held_letter story_of(const kca_delivery *d) {
     const rd_kafka_message_t *m = d->record;
     return (kca__held_letter){
-        .is = true,
         .trimmed = d->letter.trimmed,
         .name = d->failure_name,
         .text = d->failure_text,
@@ -113,6 +112,7 @@ static kca_error *hold(kca__transaction *t, kca_delivery *d, kca__publisher *cha
     if (!record)
         return kca__error_memory();
     record->channel = channel;
+    record->kind = KCA__HELD_LETTER;
     record->letter = story_of(d);
     record->letter.name = d->failure_name ? kca__text_copy(d->failure_name) : NULL;
     record->letter.text = d->failure_text ? kca__text_copy(d->failure_text) : NULL;
@@ -126,9 +126,9 @@ static kca_error *give(kca__inbound *in, kca_delivery *d, const kca__record *let
     if (in->transaction)
         return hold(in->transaction, d, channel, letter);
     if (!d->letter.alone)
-        return kca__publisher_write(channel, letter, on_written, d);
+        return kca__publisher_write(channel, letter, -1, on_written, d);
     kca_error *e = kca__lone_publisher_open(&in->lone_letters, channel);
-    return e ? e : kca__publisher_write(in->lone_letters.publisher, letter, on_written, d);
+    return e ? e : kca__publisher_write(in->lone_letters.publisher, letter, -1, on_written, d);
 }
 
 static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
@@ -153,11 +153,15 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
 void kca__dead_letter_channel_send(kca__inbound *in) {
     kca_delivery *d;
     while ((d = kca__engine_take_condemned(in->engine))) {
-        kca_error *e = write_letter(in, d);
+        bool is_reply = d->fate == KCA__FATE_REPLY;
+        kca_error *e = is_reply ? kca__replies_write(in, d) : write_letter(in, d);
         if (!e)
             continue;
         if (e->code != KCA_ERROR_BUFFER_FULL) {
-            is_not_stored(in, d, e, true);
+            if (is_reply)
+                kca__replies_not_stored(d, e, true);
+            else
+                is_not_stored(in, d, e, true);
             continue;
         }
         kca__error_free(e);
@@ -168,4 +172,5 @@ void kca__dead_letter_channel_send(kca__inbound *in) {
 
 void kca__dead_letter_channel_close(kca__inbound *in, int64_t deadline) {
     kca__lone_publisher_close(&in->lone_letters, deadline);
+    kca__replies_end(&in->replies, deadline);
 }

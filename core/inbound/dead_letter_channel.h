@@ -10,8 +10,9 @@
 
 #include "inbound/inbound.h"
 
-/* Hands the condemned deliveries to the publisher, without waiting; what became of each comes back
- * to the engine on the publisher's thread. */
+/* Hands the condemned deliveries to the publisher, those that are to be answered to that of their
+ * reply (replies.h), without waiting; what became of each comes back to the engine on the
+ * publisher's thread. */
 void kca__dead_letter_channel_send(kca__inbound *in);
 
 /* The error for a letter that is refused for good: which record it is of, why that was given up,

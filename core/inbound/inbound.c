@@ -51,7 +51,7 @@ static bool read_headers(kca_delivery *d, kca__record *out, const rd_kafka_messa
 }
 
 /* Makes the delivery readable. Outside the lock: only its taker knows it. */
-static bool prepare(kca_delivery *d) {
+static bool prepare(kca__inbound *in, kca_delivery *d) {
     const rd_kafka_message_t *m = d->record;
     rd_kafka_timestamp_type_t type;
     d->timestamp_ms = rd_kafka_message_timestamp(m, &type);
@@ -68,6 +68,8 @@ static bool prepare(kca_delivery *d) {
     d->event.topic = d->assigned->topic_partition->topic;
     d->event.partition = d->assigned->topic_partition->number;
     d->event.offset = d->offset;
+    if (in->options->reply)
+        kca__replies_look(in, d);
     return true;
 }
 
@@ -96,7 +98,7 @@ static int prepare_all(kca__inbound *in, kca_event **all, int count) {
             continue;
         }
         kca_delivery *d = (kca_delivery *)all[i];
-        if (!prepare(d)) {
+        if (!prepare(in, d)) {
             give_up_reading(in->engine, d);
         } else if (is_duplicate(in, d)) {
             kca__engine_settle(d, KCA_DUPLICATE);
@@ -167,6 +169,7 @@ static void let_go(void *owner) {
     kca__client_close(in->client);
     kca__engine_free(in->engine);
     kca__seeks_close(&in->seeks);
+    kca__replies_close(&in->replies);
     kca__inbound_setup setup = in->setup;
     free(in->beginnings);
     free(in);
@@ -257,6 +260,7 @@ static kca__engine *new_engine(kca__inbound *in, const kca__inbound_setup *setup
                                       .note_queue = setup->note_queue,
                                       .owner = in,
                                       .fetch = fetch,
+                                      .is_asked = options->reply ? kca__replies_is_asked : NULL,
                                       .first_offset = first_offset,
                                       .keep_back = kca__inbound_forward,
                                       .wake_fetcher = wake_fetcher,
@@ -285,6 +289,7 @@ kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup
     in->tells_end = kca__consumer_builder_tells_end(options);
     in->needs_nudges = !kca__property_is_known("fetch.queue.backoff.ms");
     kca__seeks_init(&in->seeks);
+    kca__replies_init(&in->replies);
     kca_error *e = join(in, setup->connection);
     if (e)
         let_go(in);

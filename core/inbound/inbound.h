@@ -20,6 +20,7 @@
 
 #include "engine/engine.h"
 #include "inbound/consumer_builder.h"
+#include "inbound/replies.h"
 #include "inbound/seek.h"
 #include "inbound/transaction.h"
 #include "kafka/client.h"
@@ -31,8 +32,10 @@ typedef struct kca__inbound_setup {
     kca_connection *connection;
     kca__log *log;
     int processing_timeout_ms;
-    kca__event_queue *note_queue; /* see kca__engine */
-    kca__publisher *dead_letters; /* their channel; NULL: none */
+    kca__event_queue *note_queue;      /* see kca__engine */
+    kca__publisher *dead_letters;      /* their channel; NULL: none */
+    kca__publisher *const *publishers; /* of the system: replies go through them */
+    int publisher_count;               /* 0: nothing is answered */
     kca__deduplication *deduplication;
     int largest_bytes;          /* of a record that is published in a transaction */
     void (*let_go)(void *user); /* runs once, after the adapter's memory is gone; also on failure */
@@ -58,6 +61,7 @@ typedef struct kca__inbound {
     kca__watched watched;             /* its state */
     kca__transaction *transaction;    /* NULL: none */
     kca__lone_publisher lone_letters; /* the poller's: for those that were refused in company */
+    kca__replies replies;
     rd_kafka_queue_t *fetch_queue;
     rd_kafka_queue_t *main_queue;
     rd_kafka_queue_t *commit_answers; /* to commits, of which */

@@ -125,8 +125,9 @@ static void try_all(trial *x) {
 static void tell_engine(const trial *x, const kca__held_record *r) {
     kca__inbound *in = x->t->in;
     kca_error *e = kca__publisher_refusal(r->channel, kca__record_size(&r->record), r->error);
-    bool for_good = r->letter.is && (r->letter.trimmed || e->code != KCA_ERROR_TOO_LARGE);
-    if (for_good)
+    bool is_letter = r->kind == KCA__HELD_LETTER;
+    bool for_good = r->letter.trimmed || (is_letter && e->code != KCA_ERROR_TOO_LARGE);
+    if (for_good && is_letter)
         e = kca__dead_letter_channel_explain(in, r->source, r->offset, &r->letter, e);
     kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "%s", e->text);
     kca__engine_refuse(in->engine, r, for_good, e);

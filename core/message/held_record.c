@@ -3,6 +3,7 @@
 #include "message/block.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 kca__held_record *kca__held_record_new(const char *topic, const kca__record *record) {
     kca__held_record *r =
@@ -15,6 +16,29 @@ kca__held_record *kca__held_record_new(const char *topic, const kca__record *rec
     r->record.headers = kca__block_put_headers(&end, record->headers, record->header_count);
     r->record.key = kca__block_put(&end, record->key, record->key_len);
     r->record.value = kca__block_put(&end, record->value, record->value_len);
+    return r;
+}
+
+kca__held_record *kca__held_record_of(const char *topic, const kca_message *m,
+                                      const kca__wire *wire) {
+    int count = wire->header_count + m->header_count;
+    kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
+    if (!headers)
+        return NULL;
+    if (m->header_count > 0)
+        memcpy(headers, m->headers, (size_t)m->header_count * sizeof *headers);
+    memcpy(headers + m->header_count, wire->headers, (size_t)wire->header_count * sizeof *headers);
+    const kca__record record = {.key = wire->key,
+                                .key_len = wire->key_len,
+                                .value = m->payload,
+                                .value_len = m->payload_len,
+                                .timestamp_ms = kca__message_record_time_ms(m),
+                                .headers = headers,
+                                .header_count = count};
+    kca__held_record *r = kca__held_record_new(topic, &record);
+    if (r)
+        r->partition = m->partition;
+    free(headers);
     return r;
 }
 

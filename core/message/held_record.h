@@ -6,10 +6,12 @@
 #include "base/list.h"
 #include "message/translator.h"
 
-/* A dead letter that is held: how its record failed, and in which form it is written. */
+/* What a held record is: what a handler published, its dead letter, or its reply. */
+typedef enum kca__held_kind { KCA__HELD_RESULT, KCA__HELD_LETTER, KCA__HELD_REPLY } kca__held_kind;
+
+/* A dead letter or reply that is held: how its record failed, and in which form it is written. */
 typedef struct kca__held_letter {
-    bool is;            /* false: the record is a handler's result */
-    bool trimmed;       /* see dead_letter.h */
+    bool trimmed;       /* see dead_letter.h; a reply: it tells an error instead of the result */
     char *name, *text;  /* NULL: none; owned */
     size_t cause_bytes; /* of the record that failed */
 } kca__held_letter;
@@ -20,7 +22,8 @@ typedef struct kca__held_record {
     void *channel;     /* the owner's: the publisher */
     int partition;     /* -1: the key chooses */
     kca__record record;
-    kca__held_letter letter;
+    kca__held_kind kind;
+    kca__held_letter letter; /* but of a result */
 
     /* the owner's: what it comes of */
     const void *source;
@@ -34,6 +37,10 @@ typedef struct kca__held_record {
 
 /* A copy of `record`; NULL when memory is out. */
 kca__held_record *kca__held_record_new(const char *topic, const kca__record *record);
+
+/* The record of `m` with what `wire` adds to it; NULL when memory is out. */
+kca__held_record *kca__held_record_of(const char *topic, const kca_message *m,
+                                      const kca__wire *wire);
 
 typedef kca__list kca__held_records;
 

@@ -81,6 +81,10 @@ kca_error *kca__message_check(const kca_message *m) {
                               "none is published as unnamed");
 }
 
+int64_t kca__message_record_time_ms(const kca_message *m) {
+    return m->raw && m->timestamp_ms != -1 ? m->timestamp_ms : 0;
+}
+
 /* ---- inbound views ---- */
 
 void kca__message_init_inbound(kca_message *m) {

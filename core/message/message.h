@@ -118,6 +118,9 @@ void kca__message_set_raw(kca_message *m, bool raw);
 void kca__message_set_trace_context(kca_message *m, const char *traceparent,
                                     const char *tracestate);
 
+/* The time of its record; 0: librdkafka stamps it. */
+int64_t kca__message_record_time_ms(const kca_message *m);
+
 /* What keeps the message from being published, as a new error: the setters' first failure, or that
  * it has no name and nobody asked for one without. */
 kca_error *kca__message_check(const kca_message *m);

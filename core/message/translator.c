@@ -172,7 +172,9 @@ void kca__translator_write(kca__wire *out, const kca_message *m,
         return;
     }
     const char *const *texts = m->texts;
-    const char *correlation_id = id_text(texts[KCA__TEXT_CORRELATION_ID], out->correlation_id);
+    const char *asked = channel->correlation_id;
+    const char *correlation_id =
+        is_set(asked) ? asked : id_text(texts[KCA__TEXT_CORRELATION_ID], out->correlation_id);
     const char *own_reply = texts[KCA__TEXT_REPLY_TO];
     const char *reply_to = own_reply[0] ? own_reply : channel->reply_to;
     size_t correlation_id_len = strlen(correlation_id);

@@ -37,6 +37,7 @@ typedef struct kca__channel_defaults {
     const char *reply_to;       /* "" none */
     int type;                   /* for messages of KCA_TYPE_NONE */
     kca__trace_context context; /* for messages without one */
+    const char *correlation_id; /* of a reply: instead of the message's own */
 } kca__channel_defaults;
 
 /* A written record: key and wire headers. The caller writes the message's custom ones before them:

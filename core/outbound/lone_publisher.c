@@ -12,6 +12,8 @@ kca_error *kca__lone_publisher_open(kca__lone_publisher *l, const kca__publisher
     l->producers.lone = true;
     options->batch_size = 1;
     options->linger_ms = 0;
+    if (options->required_acks == 0)
+        options->required_acks = -1;
     e = kca__publisher_new(&l->publisher, options, other->connection, other->log);
     if (!e)
         e = kca__publisher_open(l->publisher, &l->producers);

@@ -13,7 +13,8 @@ typedef struct kca__lone_publisher {
     kca__producers producers;  /* its own */
 } kca__lone_publisher;
 
-/* To the same topic, with the same settings otherwise. Does nothing when it is open. */
+/* To the same topic, with the same settings otherwise; but one of which nobody would hear whether
+ * it is stored (required_acks 0) waits for all in-sync replicas. Does nothing when it is open. */
 kca_error *kca__lone_publisher_open(kca__lone_publisher *l, const kca__publisher *other);
 
 /* What is not answered by the deadline is dropped, and told as that. */

@@ -182,11 +182,6 @@ static void translate(kca__wire *out, const kca__publisher *p, const kca_message
     kca__translator_write(out, m, &defaults, kca__clock_unix_coarse_ms());
 }
 
-/* The record's own time; 0: librdkafka stamps it. */
-static int64_t record_time_ms(const kca_message *m) {
-    return m->raw && m->timestamp_ms != -1 ? m->timestamp_ms : 0;
-}
-
 /* Gives librdkafka the message's record. */
 static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot,
                           const kca__trace_context *context) {
@@ -207,7 +202,7 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
                                 .key_len = wire.key_len,
                                 .value = m->payload,
                                 .value_len = m->payload_len,
-                                .timestamp_ms = record_time_ms(m),
+                                .timestamp_ms = kca__message_record_time_ms(m),
                                 .headers = headers,
                                 .opaque = slot};
     rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
@@ -239,33 +234,21 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
     kca__wire wire;
     kca__trace_context context = kca__message_context(cause);
     translate(&wire, p, m, type, &context);
-    int count = wire.header_count + m->header_count;
-    kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
-    if (!headers)
+    kca__held_record *held = kca__held_record_of(p->options->topic, m, &wire);
+    if (!held)
         return kca__error_memory();
-    if (m->header_count > 0)
-        memcpy(headers, m->headers, (size_t)m->header_count * sizeof *headers);
-    memcpy(headers + m->header_count, wire.headers, (size_t)wire.header_count * sizeof *headers);
-    const kca__record record = {.key = wire.key,
-                                .key_len = wire.key_len,
-                                .value = m->payload,
-                                .value_len = m->payload_len,
-                                .timestamp_ms = record_time_ms(m),
-                                .headers = headers,
-                                .header_count = count};
-    e = kca__publisher_check_size(p, kca__record_size(&record));
-    if (!e && !(*out = kca__held_record_new(p->options->topic, &record)))
-        e = kca__error_memory();
-    if (*out) {
-        (*out)->channel = p;
-        (*out)->partition = m->partition;
+    e = kca__publisher_check_size(p, kca__record_size(&held->record));
+    if (e) {
+        kca__held_record_free(held);
+        return e;
     }
-    free(headers);
-    return e;
+    held->channel = p;
+    *out = held;
+    return NULL;
 }
 
-kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__written_fn fn,
-                                void *user) {
+kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, int partition,
+                                kca__written_fn fn, void *user) {
     kca__slot *slot;
     kca_error *e = kca__in_flight_take(&slot, p->in_flight, r->value_len + r->key_len);
     if (!slot)
@@ -273,16 +256,17 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__wr
     slot->written = fn;
     slot->user = user;
     const kca__parcel parcel = {.topic = p->topic,
-                                .partition = RD_KAFKA_PARTITION_UA,
+                                .partition = partition,
                                 .key = r->key,
                                 .key_len = r->key_len,
                                 .value = r->value,
                                 .value_len = r->value_len,
+                                .timestamp_ms = r->timestamp_ms,
                                 .headers = kca__record_headers_new(r->headers, r->header_count),
                                 .opaque = slot};
     rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
     if (error) {
-        e = refused(p, -1, kca__record_size(r), error);
+        e = refused(p, partition, kca__record_size(r), error);
         kca__in_flight_give_back(slot);
     }
     kca__in_flight_leave(p->in_flight);

@@ -47,10 +47,11 @@ int kca__publisher_close(kca__publisher *p, int64_t deadline);
 kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
                                   int type, uint64_t token);
 
-/* Writes a record unchanged, without waiting. NULL: `fn(user, error)` is called once, when the
- * record is answered; else an error, KCA_ERROR_BUFFER_FULL when there is no room. */
-kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, kca__written_fn fn,
-                                void *user);
+/* Writes a record unchanged, without waiting; `partition` -1: the key chooses. NULL: `fn(user,
+ * error)` is called once, when the record is answered; else an error, KCA_ERROR_BUFFER_FULL when
+ * there is no room. */
+kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, int partition,
+                                kca__written_fn fn, void *user);
 
 /* The record of a message, to be written later; it continues the trace of `cause` unless the
  * message has a trace of its own. */

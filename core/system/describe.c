@@ -156,6 +156,8 @@ static void add_counts(cJSON *o, const kca__engine_counts *counts) {
     cJSON_AddNumberToObject(o, "retried", (double)counts->retried);
     cJSON_AddNumberToObject(o, "timed_out", (double)counts->timed_out);
     cJSON_AddNumberToObject(o, "dead_lettered", (double)counts->dead_lettered);
+    cJSON_AddNumberToObject(o, "replied", (double)counts->replied);
+    cJSON_AddNumberToObject(o, "not_replied", (double)counts->not_replied);
     cJSON_AddNumberToObject(o, "skipped", (double)counts->skipped);
     cJSON_AddNumberToObject(o, "duplicates", (double)counts->duplicates);
     cJSON_AddNumberToObject(o, "finished_before", (double)counts->finished_before);

@@ -69,6 +69,8 @@ static kca_error *resolve_connections(kca__system *s) {
                                   "consumer %s has no handler: declare one for the names it reads",
                                   c->options->name);
         c->largest_bytes = largest_bytes(s, c->options->connection);
+        c->publishers = s->publishers;
+        c->publisher_count = s->publisher_count;
         kca_error *e = resolve_dead_letters(s, c);
         if (e)
             return e;

@@ -20,6 +20,7 @@ typedef struct record {
     int key; /* -1: none */
     int64_t offset;
     int released;
+    bool asks; /* for a reply */
     char key_text[16];
 } record;
 
@@ -45,6 +46,11 @@ static inline void release_record(void *argument) {
     assert_int_equal(r->released++, 0);
     current->live--;
     free(r);
+}
+
+static inline bool is_asked(void *owner, const kca_delivery *d) {
+    (void)owner;
+    return ((const record *)d->record)->asks;
 }
 
 static inline void wake_fetcher(void *owner) {
@@ -74,6 +80,7 @@ static inline kca__engine_setup plain_setup(int capacity, bool skip) {
                                .skip = skip,
                                .clock_ms = simulated_clock,
                                .keep_back = keep_back,
+                               .is_asked = is_asked,
                                .wake_fetcher = wake_fetcher,
                                .wake_poller = wake_poller,
                                .release_record = release_record,

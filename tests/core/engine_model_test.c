@@ -13,8 +13,9 @@
  *   no way back      commits only grow, but for a seek
  *   in time          nothing is given out before its time has come
  *   nothing silent   what retention took unread is told, from where to where
- *   no early end     a stop that waits ends when no dead letter is owed any more, and then all that
- *                    was settled is committed
+ *   no silence       what is asked for a reply is finished once that is stored, or refused for good
+ *   no early end     a stop that waits ends when no dead letter or reply is owed any more, and then
+ *                    all that was settled is committed
  *   nothing stuck    in the end all is finished and committed
  */
 #include "engine_fixture.h"
@@ -39,7 +40,10 @@ typedef struct entry {
     bool done;       /* for good, or passed over by a seek */
     bool told;       /* to this assignment as finished */
     bool settled;    /* in this assignment */
-    bool owed;       /* a dead letter, by this assignment: the application is done with it */
+    bool owed;       /* a letter, by this assignment: the application is done with it */
+    bool asks;       /* for a reply */
+    bool silent;     /* in this assignment: its reply was refused in every form */
+    bool kept;       /* in this assignment: handled, and to be answered */
 } entry;
 
 /* A partition on the broker, and the engine's assignment of it. */
@@ -64,7 +68,7 @@ typedef struct held {
     int partition, index, assignment;
     bool settled; /* or expired */
     bool is_back; /* the application has settled it, whatever came of that */
-    bool doomed;  /* it is to be dead-lettered when it is back */
+    bool doomed;  /* it is to be dead-lettered or answered when it is back */
 } held;
 
 /* A delivery for which a transaction was aborted, and whose turn has not come again. */
@@ -72,6 +76,7 @@ typedef struct guilty {
     int partition, index;
     const kca__topic_partition *topic_partition;
     bool given_up; /* then: no attempt is left, and no dead letter is possible */
+    bool is_reply, for_good;
 } guilty;
 
 typedef struct model {
@@ -89,6 +94,7 @@ typedef struct model {
     bool dead_letters, skip, abandon;
     bool finishes; /* all that is left */
     long given_out, delayed, commits, stored, refused, aborted, resets, stops, last_letters;
+    long replied;
 } model;
 
 /* ---- what the broker has ---- */
@@ -102,6 +108,7 @@ static void write_log(place *p, int longest_delay_ms) {
         p->entries[i].offset = offset;
         p->entries[i].key = (int)pick(KEYS + 1) - 1;
         p->entries[i].time_ms = simulated_ms + (int64_t)pick((uint64_t)longest_delay_ms + 1);
+        p->entries[i].asks = pick(4) == 0;
         offset += 1 + (int64_t)pick(4) / 3; /* with gaps, as compaction leaves them */
     }
     p->end = p->count ? offset + (int64_t)pick(3) : offset;
@@ -188,8 +195,14 @@ static void begin_assignment(place *p) {
     p->assigned = true;
     p->revoked = false;
     p->assignment++;
-    for (int i = 0; i < p->count; i++)
-        p->entries[i].told = p->entries[i].settled = p->entries[i].owed = false;
+    for (int i = 0; i < p->count; i++) {
+        entry *e = &p->entries[i];
+        e->told = e->settled = e->owed = e->silent = e->kept = false;
+    }
+}
+
+static bool is_asked_of(const entry *e) {
+    return e->asks && !e->silent;
 }
 
 /* Where the broker reads next. What is below `low` there is gone. */
@@ -326,7 +339,9 @@ static void fetch(model *m) {
         const entry *e = &p->entries[p->next];
         if (e->told)
             p->entries[p->next].settled = true;
-        bring(m, p, new_record(&m->f, number, e->offset, e->key), false);
+        record *r = new_record(&m->f, number, e->offset, e->key);
+        r->asks = e->asks;
+        bring(m, p, r, false);
     }
 }
 
@@ -375,13 +390,18 @@ static void find_guilty(model *m, int number) {
     if (i == p->count || m->guilty_count == MOST_GUILTY)
         return;
     entry *e = &p->entries[i];
-    bool is_letter = m->dead_letters && pick(2), for_good = pick(2);
+    bool is_reply = e->asks && pick(2), for_good = pick(2);
+    bool is_letter = !is_reply && m->dead_letters && pick(2);
     int attempt = 1 + (m->max_attempts > 1 ? (int)pick((uint64_t)m->max_attempts) : 0);
-    kca__held_record held_one = {
-        .source = tp, .offset = e->offset, .attempt = attempt, .letter = {.is = is_letter}};
+    kca__held_record held_one = {.source = tp,
+                                 .offset = e->offset,
+                                 .attempt = attempt,
+                                 .kind = is_reply    ? KCA__HELD_REPLY
+                                         : is_letter ? KCA__HELD_LETTER
+                                                     : KCA__HELD_RESULT};
     bool again = m->max_attempts == 0 || attempt < m->max_attempts;
-    bool given_up = is_letter ? for_good : !again && !m->dead_letters;
-    m->guilty[m->guilty_count++] = (guilty){number, i, tp, given_up};
+    bool given_up = is_letter ? for_good : !is_reply && !again && !m->dead_letters;
+    m->guilty[m->guilty_count++] = (guilty){number, i, tp, given_up, is_reply, for_good};
     e->done = false;
     m->aborted++;
     kca__engine_refuse(m->f.engine, &held_one, for_good,
@@ -406,7 +426,11 @@ static void note_met_refusals(model *m) {
         entry *e = &m->places[g->partition].entries[g->index];
         if (is_known_refused(m, g->topic_partition, e->offset))
             continue;
-        if (g->given_up && m->skip)
+        if (g->is_reply)
+            e->silent = g->for_good;
+        else if (g->given_up && m->skip && e->asks)
+            e->owed = true;
+        else if (g->given_up && m->skip)
             e->done = e->settled = true;
         else if (g->given_up)
             check(m->f.engine->failure != NULL);
@@ -462,7 +486,7 @@ static void take_one(model *m) {
     check(p->assigned && !p->revoked);
     check(p->entries[h.index].offset == d->offset);
     check(!p->entries[h.index].told);
-    check(!p->entries[h.index].settled);
+    check(!p->entries[h.index].settled && !p->entries[h.index].kept);
     check(p->entries[h.index].time_ms <= simulated_ms);
     check(!is_paused(&m->f, h.partition));
     check(m->max_attempts == 0 || d->attempt <= m->max_attempts);
@@ -486,8 +510,9 @@ static void note_done(model *m, const held *h) {
 /* A failure that counted: without retry and dead letters the policy decides at once. */
 static void note_failure(model *m, held *h, int attempt, bool rejected, bool stopping) {
     bool again = !rejected && (m->max_attempts == 0 || attempt < m->max_attempts);
-    h->doomed = !again && m->dead_letters;
-    if (!again && !m->dead_letters && m->skip)
+    bool answered = m->skip && is_asked_of(entry_of(m, h));
+    h->doomed = !again && (m->dead_letters || answered);
+    if (!again && !m->dead_letters && m->skip && !answered)
         note_done(m, h);
     if (!again && !m->dead_letters && !m->skip)
         check(m->f.engine->failure != NULL || stopping);
@@ -501,10 +526,14 @@ static void note_back(model *m, held *h) {
     h->doomed = false;
 }
 
-/* One that is settled, or freed, which counts as failed. */
-static void note_verdict(model *m, held *h, int verdict, int attempt, bool stopping) {
+/* One that is settled, or freed, which counts as failed; `given`: a reply. */
+static void note_verdict(model *m, held *h, int verdict, int attempt, bool stopping, bool given) {
     bool counted = !h->settled && is_current(m, h);
-    if (counted && (verdict == KCA_DONE || verdict == KCA_DUPLICATE))
+    bool answered = is_asked_of(entry_of(m, h)) && (verdict == KCA_DONE || given);
+    bool is_done = verdict == KCA_DONE || verdict == KCA_DUPLICATE;
+    if (counted && is_done && answered)
+        h->doomed = entry_of(m, h)->kept = true;
+    else if (counted && is_done)
         note_done(m, h);
     else if (counted)
         note_failure(m, h, attempt, verdict == KCA_REJECTED, stopping);
@@ -517,16 +546,27 @@ static int pick_verdict(void) {
     return verdicts[pick(7)];
 }
 
+/* True: it has a reply. */
+static bool give_reply(model *m, const held *h) {
+    static const kca__record seven = {.value = "7", .value_len = 1};
+    kca_delivery *d = h->delivery;
+    bool may = !h->settled && is_current(m, h) && is_asked_of(entry_of(m, h));
+    if (may && !d->reply && pick(2))
+        d->reply = kca__held_record_new("replies", &seven);
+    return may && d->reply;
+}
+
 static void settle_one(model *m) {
     if (m->out_count == 0)
         return;
     held *h = &m->out[pick((uint64_t)m->out_count)];
     int verdict = pick_verdict();
+    bool given = give_reply(m, h);
     int attempt = h->delivery->attempt;
     bool stopping = m->f.engine->stopping;
     bool counted = kca__engine_settle(h->delivery, verdict);
     check(counted == (!h->settled && is_current(m, h)));
-    note_verdict(m, h, verdict, attempt, stopping);
+    note_verdict(m, h, verdict, attempt, stopping, given);
 }
 
 static held let_go_of(model *m, int i) {
@@ -540,7 +580,7 @@ static void free_at(model *m, int i) {
     int attempt = h.delivery->attempt;
     bool stopping = m->f.engine->stopping;
     kca__engine_give_back(h.delivery);
-    note_verdict(m, &h, KCA_FAILED, attempt, stopping);
+    note_verdict(m, &h, KCA_FAILED, attempt, stopping, false);
 }
 
 /* As a thread does that comes for the next. */
@@ -549,10 +589,11 @@ static void settle_in_passing(model *m) {
         return;
     held h = let_go_of(m, (int)pick((uint64_t)m->out_count));
     int verdict = pick_verdict();
+    bool given = give_reply(m, &h);
     int attempt = h.delivery->attempt;
     bool stopping = m->f.engine->stopping;
     kca__engine_put_away(m->f.engine, &(kca__returned){.done = h.delivery, .verdict = verdict});
-    note_verdict(m, &h, verdict, attempt, stopping);
+    note_verdict(m, &h, verdict, attempt, stopping, given);
 }
 
 static void free_one(model *m) {
@@ -576,15 +617,16 @@ static void pass_time(model *m, int64_t ms) {
     }
 }
 
-/* ---- dead letters ---- */
+/* ---- dead letters and replies ---- */
 
 static void begin_letter(model *m) {
     kca_delivery *d =
         m->writing_count < MOST_WRITING ? kca__engine_take_condemned(m->f.engine) : NULL;
     if (!d)
         return;
-    check(m->dead_letters);
-    m->writing[m->writing_count++] = hold(m, d);
+    held h = hold(m, d);
+    check(d->fate == KCA__FATE_REPLY ? entry_of(m, &h)->asks : m->dead_letters);
+    m->writing[m->writing_count++] = h;
 }
 
 /* It is stored, or given up. */
@@ -593,11 +635,21 @@ static void note_paid(model *m, const held *h) {
         entry_of(m, h)->owed = false;
 }
 
-/* For good: the policy decides. */
-static void refuse_letter(model *m, const held *h) {
-    if (is_current(m, h) && m->skip)
-        note_done(m, h);
+/* What was to be written is stored, or left out: it is answered next, or finished. */
+static void note_written(model *m, const held *h) {
+    bool is_reply = h->delivery->fate == KCA__FATE_REPLY;
+    if (!is_current(m, h) || (!is_reply && is_asked_of(entry_of(m, h))))
+        return;
+    note_done(m, h);
     note_paid(m, h);
+}
+
+/* For good: the policy decides; a reply is left out. */
+static void refuse_letter(model *m, const held *h) {
+    if (m->skip || h->delivery->fate == KCA__FATE_REPLY)
+        note_written(m, h);
+    else
+        note_paid(m, h);
     m->refused++;
     kca__engine_letter_refused(h->delivery, kca__error_new(KCA_ERROR_TOO_LARGE, "too large"));
 }
@@ -609,9 +661,8 @@ static void answer_letter(model *m, bool stored) {
     held h = m->writing[i];
     m->writing[i] = m->writing[--m->writing_count];
     if (stored) {
-        if (is_current(m, &h))
-            note_done(m, &h);
-        note_paid(m, &h);
+        note_written(m, &h);
+        m->replied += h.delivery->fate == KCA__FATE_REPLY;
         m->stored++;
         m->last_letters += m->f.engine->stopping;
         kca__engine_letter_stored(h.delivery);
@@ -875,11 +926,13 @@ static void handle_the_rest(model *m) {
         take_one(m);
         if (m->out_count > 0) {
             held *h = &m->out[m->out_count - 1];
+            int attempt = h->delivery->attempt;
             check(kca__engine_settle(h->delivery, KCA_DONE));
-            h->settled = true;
-            note_done(m, h);
+            note_verdict(m, h, KCA_DONE, attempt, false, false);
             free_at(m, m->out_count - 1);
         }
+        begin_letter(m);
+        answer_letter(m, true);
     }
     for (int i = 0; i < PARTITIONS; i++)
         bring(m, &m->places[i], new_record(&m->f, i, m->places[i].end, -1), true);
@@ -894,6 +947,7 @@ static void handle_the_rest(model *m) {
 
 /* Of all schedules. */
 static long given_out, delayed, commits, stored, refused, aborted, resets, stops, last_letters;
+static long replied;
 
 static void choose(model *m) {
     m->order = (kca__order)pick(3);
@@ -927,15 +981,16 @@ static void play(void) {
     resets += m->resets;
     stops += m->stops;
     last_letters += m->last_letters;
+    replied += m->replied;
 }
 
 static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     long schedules = play_each(play, SCHEDULES);
-    print_message("%ld schedules: %ld given out, %ld after a delay, %ld commits, %ld dead letters, "
-                  "%ld refused, "
-                  "%ld guilty, %ld resets, %ld stops with %ld dead letters\n",
-                  schedules, given_out, delayed, commits, stored, refused, aborted, resets, stops,
-                  last_letters);
+    print_message("%ld schedules: %ld given out, %ld after a delay, %ld commits, %ld letters, "
+                  "%ld of them replies, %ld refused, %ld guilty, %ld resets, %ld stops with "
+                  "%ld letters\n",
+                  schedules, given_out, delayed, commits, stored, replied, refused, aborted, resets,
+                  stops, last_letters);
     if (schedules == 1)
         return;
     /* The schedules did what they are for. */
@@ -948,6 +1003,7 @@ static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     assert_true(resets > schedules / 8);
     assert_true(stops > schedules / 4);
     assert_true(last_letters > schedules / 25);
+    assert_true(replied > schedules / 8);
 }
 
 int main(void) {

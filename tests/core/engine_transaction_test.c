@@ -209,7 +209,8 @@ static contents with_a_letter(fixture *f) {
     assert_non_null(d);
     publish(d, "letter");
     kca__held_record *held = kca__list_first(&d->published);
-    held->letter = (kca__held_letter){.is = true, .name = kca__text_copy("NegativeAmount")};
+    held->kind = KCA__HELD_LETTER;
+    held->letter.name = kca__text_copy("NegativeAmount");
     kca__engine_letter_stored(d);
     return collect(f);
 }

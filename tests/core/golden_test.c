@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/error.h"
+#include "message/reply.h"
 #include "message/trace_context.h"
 #include "records.h"
 
@@ -187,11 +188,47 @@ static void check_dead_letter(const kca_message *m) {
     assert_string_equal(text, kca_message_correlation_id(m));
 }
 
+/* What kca answers to the same question: Gomes' seven headers, key and payload. */
+static void must_be_answered_alike(const kca_message *m, const char *text) {
+    static const char *const names[] = {"messageId", "messageType",   "timestamp",  "origin",
+                                        "version",   "correlationId", "channelName"};
+    enum { NAMES = sizeof names / sizeof *names };
+    kca_message asked;
+    kca__held_record *reply;
+    kca__message_init_inbound(&asked);
+    asked.texts[KCA__TEXT_CORRELATION_ID] = kca_message_correlation_id(m);
+    const kca__reply_frame frame = {&asked, kca_message_channel(m), kca_message_timestamp_ms(m)};
+    assert_null(kca__reply_hold_error(&reply, &frame, text));
+    assert_int_equal(reply->record.header_count, NAMES);
+    for (int i = 0; i < NAMES; i++) {
+        int found = 0;
+        for (int h = 0; h < NAMES; h++)
+            found += strcmp(reply->record.headers[h].name, names[i]) == 0;
+        assert_int_equal(found, 1);
+    }
+    assert_int_equal(reply->record.key_len, kca_message_key_len(m));
+    assert_memory_equal(reply->record.key, kca_message_key(m), kca_message_key_len(m));
+    assert_int_equal(reply->record.value_len, kca_message_payload_len(m));
+    assert_memory_equal(reply->record.value, kca_message_payload(m), kca_message_payload_len(m));
+    kca_message back;
+    kca__message_init_inbound(&back);
+    kca__translator_read(&back, &reply->record, 0);
+    assert_int_equal(kca_message_type(&back), kca_message_type(m));
+    assert_int_equal(kca_message_timestamp_ms(&back), kca_message_timestamp_ms(m));
+    assert_string_equal(kca_message_correlation_id(&back), kca_message_correlation_id(m));
+    assert_string_equal(kca_message_channel(&back), kca_message_channel(m));
+    assert_string_equal(kca_message_origin(&back), kca_message_origin(m));
+    assert_string_equal(kca_message_version(&back), kca_message_version(m));
+    kca__message_clear_inbound(&back);
+    kca__held_record_free(reply);
+}
+
 static void check_reply(const kca_message *m) {
     const char *text;
     assert_int_equal(kca_message_type(m), KCA_TYPE_DOCUMENT);
     assert_string_equal(kca_message_name(m), "");
     assert_null(kca_message_json_string(m, "/error", &text));
+    must_be_answered_alike(m, text);
 }
 
 static void test_events_of_gomes(void **state) {

@@ -54,7 +54,7 @@ static void test_all_that_a_message_has_is_written(void **state) {
     kca_message_set_trace_context(m, TRACEPARENT, "a=1");
     assert_null(kca_message_error(m));
     kca__channel_defaults channel = {
-        "orders", "unused", KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL}};
+        "orders", "unused", KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL}, NULL};
     kca__wire wire;
     kca__translator_write(&wire, m, &channel, TEN);
     assert_wire(&wire, "messageId", "id-1", "messageType", "Command", "timestamp",
@@ -71,7 +71,7 @@ static void test_all_that_a_message_has_is_written(void **state) {
 static void test_the_channel_adds_what_a_message_lacks(void **state) {
     kca_message *m = new_message(NULL);
     kca__channel_defaults channel = {
-        "orders", "replies", KCA_TYPE_QUERY, {TRACEPARENT, "", "tenant=acme"}};
+        "orders", "replies", KCA_TYPE_QUERY, {TRACEPARENT, "", "tenant=acme"}, NULL};
     kca__wire wire;
     kca__translator_write(&wire, m, &channel, TEN);
     assert_wire(&wire, "messageId", NULL, "messageType", "Query", "timestamp", NULL, "origin",
@@ -127,7 +127,7 @@ static void test_a_messages_own_context_comes_without_the_channels_state(void **
     kca_message *m = new_message("m");
     kca_message_set_trace_context(m, TRACEPARENT, NULL);
     kca__channel_defaults channel = {
-        "orders", "", KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL}};
+        "orders", "", KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL}, NULL};
     kca__wire wire;
     kca__translator_write(&wire, m, &channel, TEN);
     assert_string_equal(written(&wire, "traceparent"), TRACEPARENT);

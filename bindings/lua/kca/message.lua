@@ -268,6 +268,29 @@ local function new_delivery_class(M, core, Message)
     return fallible(ok, problem)
   end
 
+  --- Whether somebody waits for the reply, and it will be sent: the consumer's `reply` is on, the message has a replyTo,
+  -- and the system has a publisher of that channel.
+  function Delivery:wants_reply()
+    return core.kca_delivery_wants_reply(self.delivery) == 1
+  end
+
+  --- Keeps the reply, which is sent when the delivery is settled as done; another call replaces it. What a handler returns
+  -- does the same, unless it is a number, which is a verdict. Anything becomes JSON, a string too; a message of
+  -- `kca.message`, which may be unnamed, is sent as it is. Where nobody waits for it nothing happens.
+  function Delivery:reply(result)
+    if getmetatable(result) == Message then
+      if result.mistake then
+        return nil, result.mistake
+      end
+      return fallible(core.kca_delivery_reply_message(self.delivery, result.handle))
+    end
+    local text, why = json.encode(result)
+    if not text then
+      return nil, errors.new(core.KCA_ERROR_PAYLOAD, "payload", "reply: " .. why)
+    end
+    return fallible(core.kca_delivery_reply(self.delivery, text))
+  end
+
   --- All headers of the record as they are, the wire's included, each {name, value}; kca.null is no value.
   function Delivery:record_headers()
     return pairs_of(

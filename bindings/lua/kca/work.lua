@@ -19,7 +19,7 @@ return function(M)
   local Work = classes.new()
 
   function Work.new()
-    return setmetatable({ handlers = {}, stores = {}, listeners = {} }, Work)
+    return setmetatable({ handlers = {}, stores = {}, listeners = {}, told = {} }, Work)
   end
 
   function Work.handled()
@@ -46,6 +46,23 @@ return function(M)
     return name ~= nil and errors.text(name) or nil, text ~= nil and errors.text(text) or nil
   end
 
+  --- Whether somebody waits for what a handler returned. A warning tells once of a handler whose results nobody gets;
+  -- `true` is how much of Lua says that all went well.
+  local function is_wanted(work, handler, d, result)
+    if d:wants_reply() then
+      return true
+    elseif result ~= true and not work.told[handler] then
+      work.told[handler] = true
+      M.warn(
+        (
+          "a handler of %s returned a %s that nobody gets: a reply is sent when the consumer's reply is on, and the "
+          .. "message has a replyTo of which the system has a publisher"
+        ):format(d:name() ~= "" and d:name() or "messages without a name", type(result))
+      )
+    end
+    return false
+  end
+
   --- The verdict, error name and text for what a handler returned or raised.
   local function answer(ok, verdict, second, third)
     if not ok then
@@ -59,6 +76,20 @@ return function(M)
       return failure(second)
     end
     return M.DONE
+  end
+
+  --- As `answer`; what is no verdict is the reply.
+  local function answered(work, handler, d, ok, result, ...)
+    local verdict, name, text = answer(ok, result, ...)
+    local is_result = ok and verdict == M.DONE and result ~= nil and type(result) ~= "number"
+    if not is_result or not d.delivery or not is_wanted(work, handler, d, result) then
+      return verdict, name, text
+    end
+    local kept, err = d:reply(result)
+    if kept or err.name == "state" then -- its time is over, or its partition gone: the message comes again
+      return verdict
+    end
+    return M.FAILED, "reply", errors.text(err)
   end
 
   --- The payload in the form that the handler gets, or nil and why there is none.
@@ -96,7 +127,7 @@ return function(M)
         return M.DUPLICATE
       end
     end
-    local verdict, name, text = answer(pcall(handler, payload, d))
+    local verdict, name, text = answered(self, handler, d, pcall(handler, payload, d))
     if store and verdict == M.DONE then
       local marked, problem = pcall(store.mark, store, id)
       if not marked then

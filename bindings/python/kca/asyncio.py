@@ -26,6 +26,7 @@ from . import bus as threads
 from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
 from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError
+from .handlers import Handler
 from .message import Delivery, Message, handled
 from .payload import encoded
 from .queue import MAKERS, SLICE_MS, Receipt
@@ -227,9 +228,10 @@ class Consumer(BaseConsumer):
     async def run(self) -> None:
         """Joins the group and handles deliveries until `stop`, shutdown or cancellation.
 
-        A handler that returns has done its work, one that raises `Rejected` rejects the message, and one that raises
-        anything else has failed; so has one that is cancelled by itself. `SystemExit` and `KeyboardInterrupt` of a
-        handler also end `run`, which raises them when its other handlers have ended.
+        A handler that returns has done its work, and what it returns is its reply (`Delivery.reply`); one that raises
+        `Rejected` rejects the message, and one that raises anything else has failed; so has one that is cancelled by
+        itself. `SystemExit` and `KeyboardInterrupt` of a handler also end `run`, which raises them when its other
+        handlers have ended.
 
         A cancelled `run` stops, waits for the handlers that run, and commits. Cancelled once more, it cancels the
         handlers, and their messages come again after the next start.
@@ -324,7 +326,7 @@ class Consumer(BaseConsumer):
         try:
             if found.store and (known := await self._known(found.store, d)) is not DONE:
                 return known
-            answer = await self._call(found)
+            answer = await self._call(found, d)
             if found.store and answer is DONE:
                 await self._mark(found.store, d)
             return answer
@@ -332,17 +334,20 @@ class Consumer(BaseConsumer):
             del d, found
 
     @staticmethod
-    async def _call(found: Prepared) -> Answer:
-        function, arguments, is_async = found.function, found.arguments, found.is_async
+    async def _call(found: Prepared, d: Delivery) -> Answer:
+        handler, arguments = found.handler, found.arguments
         del found
-        if is_async:
-            return answer_of(await function(*arguments))
-        context = contextvars.copy_context()
-        call = partial(context.run, _outcome, function, arguments)
         try:
-            return await asyncio.get_running_loop().run_in_executor(None, call)
+            if handler.is_async:
+                return answer_of(handler, d, await handler.function(*arguments))
+            context = contextvars.copy_context()
+            call = partial(context.run, _outcome, handler, d, arguments)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(None, call)
+            finally:
+                context.run(handled.set, None)
         finally:
-            context.run(handled.set, None)
+            del d
 
     @staticmethod
     async def _mark(store: DeduplicationStore, d: Delivery) -> None:
@@ -390,10 +395,10 @@ def _is_cancelled(task: Any) -> bool:
     return hasattr(task, "cancelling") and bool(task.cancelling())
 
 
-def _outcome(function: Any, arguments: tuple[Any, ...]) -> Answer:
+def _outcome(handler: Handler, d: Delivery, arguments: tuple[Any, ...]) -> Answer:
     """The outcome of a plain function, on a thread of the executor: of some exceptions the loop would never hear."""
     try:
-        return answer_of(function(*arguments))
+        return answer_of(handler, d, handler.function(*arguments))
     except ENDS:
         raise
     except BaseException as e:

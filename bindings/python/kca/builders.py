@@ -183,6 +183,7 @@ class ConsumerBuilder(Declared):
         dead_letter_format: Literal["kca", "spring", "gomes"] | None = None,
         failure_policy: Literal["stop", "skip"] | None = None,
         timeout_policy: Literal["wait", "abandon"] | None = None,
+        reply: bool | None = None,
         deduplication: int | None = None,
         transactional_id: str | None = None,
         transaction_timeout_ms: int | None = None,
@@ -445,10 +446,28 @@ class ConsumerBuilder(Declared):
         _kca.kca_consumer_builder_with_timeout_policy(self._handle, policy)
         return self
 
+    def with_reply(self, reply: bool) -> ConsumerBuilder:
+        """True: handlers answer. A message that names a channel in its header `replyTo` gets a reply: what
+        `Delivery.reply` was given, or `null`; of one that has failed for good {"error": text}, the text that explained
+        it, after its dead letter is stored. The offset counts as done only when the broker has confirmed the reply, by
+        the leader at least, whatever the required_acks of its publisher; while it is not stored for a reason that
+        passes, it is written again and again, with a fault event each time, and only its key waits. After a crash or
+        rebalance meanwhile the message comes again, and may be answered twice. A reply that is refused for good becomes
+        an {"error": text} that says so; when that is refused, too, the delivery is done without, and a fault tells. The
+        header is the sender's: only channels are answered in of which the system has a publisher (in transactions: over
+        the consumer's connection). A fault tells of any other one, once while the consumer runs, and not_replied
+        counts. With a transactional_id replies are part of the transaction. As Gomes writes it, a reply has the key and
+        correlation id of the message, the type Document and no name; it continues the trace. Default False: replyTo is
+        ignored.
+        """
+        _kca.kca_consumer_builder_with_reply(self._handle, reply)
+        return self
+
     def with_deduplication(self, messages: int) -> ConsumerBuilder:
         """How many ids (header messageId) of handled messages to remember in this process, the newest ones: a message
-        whose id is among them is settled as done without being handled, and counted as a duplicate. 0 to 10000000,
-        default 0: none. For a memory that outlives the process see `System.set_deduplication_store`.
+        whose id is among them is settled as done without being handled, and counted as a duplicate; it is not answered
+        once more. An id is remembered once its reply is stored. 0 to 10000000, default 0: none. For a memory that
+        outlives the process see `System.set_deduplication_store`.
         """
         _kca.kca_consumer_builder_with_deduplication(self._handle, messages)
         return self

@@ -110,9 +110,10 @@ class Consumer(BaseConsumer):
     def run(self) -> None:
         """Joins the group and handles deliveries until `stop` or shutdown; the calling thread is a processor.
 
-        A handler that returns has done its work, one that raises `Rejected` rejects the message, and one that raises
-        anything else has failed; a handler may also return `FAILED`, `REJECTED`, `DUPLICATE` or `DEFERRED`.
-        `SystemExit` and `KeyboardInterrupt` of a handler also end `run`, which raises them.
+        A handler that returns has done its work, and what it returns is its reply (`Delivery.reply`); one that raises
+        `Rejected` rejects the message, and one that raises anything else has failed. A handler may also return
+        `FAILED`, `REJECTED`, `DUPLICATE` or `DEFERRED`. `SystemExit` and `KeyboardInterrupt` of a handler also end
+        `run`, which raises them.
 
         Ctrl-C stops `run`: it waits for the handlers that run, commits, and raises `KeyboardInterrupt`. After a second
         Ctrl-C it does not wait for the handlers.

@@ -268,6 +268,7 @@ class Handler:
         name: the name of the messages that it handles.
         function: the function.
         is_async: whether it is a coroutine function.
+        is_told: whether the log has told that nobody gets its results.
         takes: 1 or 2: `serve` makes the only argument itself when it can, see _SHORT_WAYS; else 0.
         arguments: gives the arguments for a delivery; raises `Mismatched` when the payload does not fit the annotation,
             and `PayloadError`, `ValueError` or `RecursionError` when the payload is not JSON.
@@ -288,6 +289,7 @@ class Handler:
         self.name = name or self._default_name(function, kind)
         self.function = function
         self.is_async = is_kind(inspect.iscoroutinefunction, function)
+        self.is_told = False
         convert = _conversion(kind, self.name)
         self.takes = _SHORT_WAYS.get(convert, 0) if len(annotations) == 1 and kind is not None else 0
         self.arguments: Callable[[Delivery], tuple[Any, ...]]

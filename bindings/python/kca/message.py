@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from . import _kca
-from .payload import decoded, encoded
+from .payload import decoded, encoded, result_of
 from .visible import visible
 
 if TYPE_CHECKING:
@@ -206,8 +206,9 @@ def pairs_of(headers: Headers | None) -> Iterable[tuple[str, bytes | str | None]
 class Delivery(Message):
     """A message handed to the application, which must settle it.
 
-    A handler settles its delivery by returning or raising. When it returns `DEFERRED`, the application keeps the
-    delivery and settles it later, on any thread. A delivery that is dropped without being settled counts as failed.
+    A handler settles its delivery by returning or raising; what it returns is its reply. When it returns `DEFERRED`,
+    the application keeps the delivery and settles it later, on any thread. A delivery that is dropped without being
+    settled counts as failed.
     """
 
     __slots__ = ("_message", "_name", "_owned", "_payload", "_raw", "_traced")
@@ -293,6 +294,28 @@ class Delivery(Message):
         trace, unless it has a trace context of its own.
         """
         bus._put(self._delivery, message, payload, **fields)
+
+    @property
+    def wants_reply(self) -> bool:
+        """Whether somebody waits for the reply, and it will be sent: the consumer's `reply` is on, the message has a
+        replyTo, and the system has a publisher of that channel.
+        """
+        return bool(_kca.kca_delivery_wants_reply(self._delivery))
+
+    def reply(self, result: Any) -> None:
+        """Keeps the reply, which is sent when the delivery is settled as done; another call replaces it.
+
+        A handler's result does the same. It becomes JSON, a text too; bytes are JSON already. A `Message`, which may be
+        `unnamed`, is sent with its own headers. Where nobody waits for it nothing happens.
+
+        Raises:
+            StateError: the delivery was settled, its time is over, or its partition is gone.
+            ValueError, TypeError: JSON does not have it.
+        """
+        if isinstance(result, Message):
+            _kca.kca_delivery_reply_message(self._delivery, result._handle)
+        else:
+            _kca.kca_delivery_reply(self._delivery, result_of(result))
 
     def settle(self, verdict: int, error_name: str = "", text: str = "") -> None:
         """Settles the delivery: `DONE`, `FAILED`, `REJECTED` or `DUPLICATE`; an error has a name and a line of text.

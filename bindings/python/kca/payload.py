@@ -140,6 +140,18 @@ def encoded(value: Any) -> bytes | bytearray | memoryview | None:
     return _write(value)
 
 
+def result_of(value: Any) -> bytes:
+    """A result as JSON, a text and None too; bytes are JSON already.
+
+    Raises:
+        ValueError, TypeError: JSON does not have it.
+    """
+    if isinstance(value, str) or value is None:
+        return _write(value)
+    found = encoded(value)
+    return found if isinstance(found, bytes) else bytes(found or b"")
+
+
 def exactly(payload: bytes | None, message: Any, fraction: Callable[[str], Any] = Decimal) -> Any:
     """The values of a payload, as `decoded` gives them, but with fractions made by `fraction` from their texts.
 

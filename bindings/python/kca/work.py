@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from . import tracing
 from .errors import PayloadError, Rejected, StateError
 from .handlers import Handler, Mismatched
-from .message import Delivery, Verdict, handled
+from .message import Delivery, Message, Verdict, handled
+from .payload import result_of
 from .queue import End, Event, Fault, Log, Rebalance, Receipt, State
 from .visible import visible
 
@@ -96,7 +97,7 @@ class Work:
         """The arguments of `serve`, in its order; `stop` ends the consumer."""
         broken_off = partial(self.broken_off, stop)
         asked = Delivery, self.handlers, self.stores, self.traced, handled.set, self.answer, broken_off
-        return *asked, DONE, told, failure, misfit
+        return *asked, DONE, told, reply, failure, misfit
 
     def answer(self, d: Delivery) -> Answer:
         """Runs the handler, with `handled` set; `serve` has a shorter way for most messages."""
@@ -136,11 +137,11 @@ class Work:
         if not isinstance(found, Prepared):
             return found
         if found.store:
-            return self._answer_once(d, found.function, found.arguments, found.store)
-        return answer_of(found.function(*found.arguments))
+            return self._answer_once(d, found, found.store)
+        return answer_of(found.handler, d, found.function(*found.arguments))
 
     @staticmethod
-    def _answer_once(d: Delivery, function: Any, arguments: tuple[Any, ...], store: DeduplicationStore) -> Answer:
+    def _answer_once(d: Delivery, found: Prepared, store: DeduplicationStore) -> Answer:
         """Runs the handler, unless the store has seen the message."""
         try:
             if known(store.seen(d.message_id)):
@@ -149,7 +150,7 @@ class Work:
             raise
         except BaseException as e:
             return not_known(e)
-        answer = answer_of(function(*arguments))
+        answer = answer_of(found.handler, d, found.function(*found.arguments))
         if answer is DONE:
             try:
                 known(store.mark(d.message_id))
@@ -179,9 +180,10 @@ class Work:
 class Prepared:
     """One call of a handler."""
 
-    __slots__ = ("arguments", "function", "is_async", "store")
+    __slots__ = ("arguments", "function", "handler", "is_async", "store")
 
     def __init__(self, handler: Handler, arguments: tuple[Any, ...], store: DeduplicationStore | None) -> None:
+        self.handler = handler
         self.function = handler.function
         self.is_async = handler.is_async
         self.arguments = arguments
@@ -194,19 +196,39 @@ def unhandled(d: Delivery) -> Answer:
     return Verdict.REJECTED, "unhandled", "no handler has its name" if d.name else unnamed
 
 
-def answer_of(result: Any) -> Answer:
-    """The answer for a handler's result."""
+def answer_of(handler: Handler, d: Delivery, result: Any) -> Answer:
+    """The answer for a handler's result, which is kept as the delivery's reply unless it is a verdict or None."""
     if result is None:
         return DONE
     if isinstance(result, Verdict):
         return DONE if result is Verdict.DONE else (result, "", "")
+    if not is_wanted(handler, result, d.wants_reply):
+        return DONE
+    with suppress(StateError):  # the delivery's time is over, or its partition gone: the message comes again
+        d.reply(result)
+    return DONE
+
+
+def is_wanted(handler: Handler, result: Any, wanted: bool) -> bool:
+    """Whether somebody waits for a handler's result. The log tells once of a handler whose results nobody gets.
+
+    Raises:
+        TypeError: it is no result.
+    """
     if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
         _close(result)
         raise TypeError(
             f"the handler gave a {type(result).__name__}, which nobody runs: "
             f"it must be a coroutine function, in a system of kca.asyncio"
         )
-    return DONE
+    if not wanted and not handler.is_told:
+        handler.is_told = True
+        say(
+            logging.WARNING,
+            f"handler {handler.name} returned a {type(result).__name__} that nobody gets: a reply is sent when the "
+            f"consumer's reply is on, and the message has a replyTo of which the system has a publisher",
+        )
+    return wanted
 
 
 def _close(result: Any) -> None:
@@ -223,14 +245,31 @@ def known(answer: Any) -> bool:
     return bool(answer)
 
 
-def told(result: Any) -> Answer:
-    """The answer for a handler's result; a result that no handler here may return is a failure."""
+def told(handler: Handler, result: Any, wanted: bool) -> Answer | bytes | None:
+    """The answer for a handler's result; or the JSON of its reply; None: `reply` gives the answer. A result that no
+    handler here may return is a failure.
+    """
     try:
-        return answer_of(result)
+        if isinstance(result, Verdict):
+            return DONE if result is Verdict.DONE else (result, "", "")
+        if not is_wanted(handler, result, wanted):
+            return DONE
+        return None if isinstance(result, Message) else result_of(result)
     except ENDS:
         raise
     except BaseException as e:
         return failure(e)
+
+
+def reply(d: Delivery, result: Any) -> Answer:
+    """Keeps the reply, which is a message; a reply that cannot be kept is a failure."""
+    try:
+        d.reply(result)
+    except StateError:
+        pass  # the delivery's time is over, or its partition gone: the message comes again
+    except Exception as e:
+        return failure(e)
+    return DONE
 
 
 def misfit(e: BaseException) -> Answer:

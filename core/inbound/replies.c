@@ -1,0 +1,311 @@
+#include "inbound/replies.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "dead_letter/dead_letter.h"
+#include "inbound/inbound.h"
+#include "kafka/kafka_error.h"
+#include "kafka/record_headers.h"
+#include "message/reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct lone {
+    kca__link link;
+    const kca__publisher *channel;
+    kca__lone_publisher own;
+} lone;
+
+void kca__replies_init(kca__replies *r) {
+    *r = (kca__replies){0};
+    pthread_mutex_init(&r->lock, NULL);
+}
+
+void kca__replies_end(kca__replies *r, int64_t deadline) {
+    lone *l;
+    while ((l = kca__list_take(&r->alone))) {
+        kca__lone_publisher_close(&l->own, deadline);
+        free(l);
+    }
+}
+
+void kca__replies_close(kca__replies *r) {
+    for (int i = 0; i < r->told_count; i++)
+        free(r->told[i]);
+    pthread_mutex_destroy(&r->lock);
+}
+
+/* ---- who is asked ---- */
+
+static kca__publisher *find_publisher(const kca__inbound *in, const char *channel) {
+    for (int i = 0; i < in->setup.publisher_count; i++)
+        if (strcmp(in->setup.publishers[i]->options->topic, channel) == 0)
+            return in->setup.publishers[i];
+    return NULL;
+}
+
+/* A transaction cannot span connections. */
+static bool may_answer(const kca__inbound *in, const kca__publisher *p) {
+    return p && (!in->options->transactional_id ||
+                 strcmp(p->options->connection, in->options->connection) == 0);
+}
+
+static const char *asked_channel(const kca_message *m) {
+    return m->texts[KCA__TEXT_REPLY_TO];
+}
+
+/* False: it was told of before, or there are too many. */
+static bool is_news(kca__replies *r, const char *channel) {
+    int i = 0;
+    pthread_mutex_lock(&r->lock);
+    while (i < r->told_count && strcmp(r->told[i], channel) != 0)
+        i++;
+    bool news = i == r->told_count && i < KCA__UNKNOWN_CHANNELS;
+    if (news && (r->told[i] = kca__text_copy(channel)))
+        r->told_count++;
+    pthread_mutex_unlock(&r->lock);
+    return news;
+}
+
+static void tell(kca__inbound *in, const kca_delivery *d, const kca__publisher *p) {
+    const char *channel = asked_channel(&d->message);
+    const kca__topic_partition *tp = d->assigned->topic_partition;
+    kca__engine_count_not_replied(in->engine);
+    if (!is_news(&in->replies, channel))
+        return;
+    kca_error *e =
+        p ? kca__error_new(KCA_ERROR_ARGUMENT,
+                           "consumer %s: replies to channel %s are not sent: it is over connection "
+                           "%s; with transactional_id it must be over the consumer's, %s",
+                           in->options->name, channel, p->options->connection,
+                           in->options->connection)
+          : kca__error_new(KCA_ERROR_NOT_FOUND,
+                           "consumer %s: replies to channel %.249s are not sent: no publisher is "
+                           "declared for it",
+                           in->options->name, channel);
+    kca__engine_fault(in->engine, e, tp->topic, tp->number, d->offset);
+}
+
+void kca__replies_look(kca__inbound *in, kca_delivery *d) {
+    const char *channel = asked_channel(&d->message);
+    const kca__publisher *p = *channel ? find_publisher(in, channel) : NULL;
+    bool asked = may_answer(in, p);
+    if (*channel && !asked && d->attempt == 1)
+        tell(in, d, p);
+    if (atomic_load_explicit(&d->asked, memory_order_relaxed) == KCA__ASKED_UNKNOWN)
+        atomic_store_explicit(&d->asked, asked ? KCA__ASKED_YES : KCA__ASKED_NO,
+                              memory_order_relaxed);
+}
+
+/* ---- the message that asks, read from its record ---- */
+
+typedef struct question {
+    kca_message message;
+    kca__header *headers;
+    kca__publisher *channel; /* NULL: it cannot be answered */
+} question;
+
+/* False when memory is out. */
+static bool read_question(question *out, const kca__inbound *in, const kca_delivery *d) {
+    const rd_kafka_message_t *m = d->record;
+    kca__record record = {.timestamp_ms = -1};
+    *out = (question){.channel = NULL};
+    kca__message_init_inbound(&out->message);
+    if (!kca__record_headers(&out->headers, &record.header_count, m, NULL, 0))
+        return false;
+    record.headers = out->headers;
+    kca__translator_read(&out->message, &record, 0);
+    kca__publisher *p = find_publisher(in, asked_channel(&out->message));
+    out->channel = may_answer(in, p) ? p : NULL;
+    return true;
+}
+
+static void clear_question(question *q) {
+    kca__message_clear_inbound(&q->message);
+    free(q->headers);
+}
+
+bool kca__replies_is_asked(void *inbound, const kca_delivery *d) {
+    question q;
+    if (!read_question(&q, inbound, d))
+        return false;
+    bool asked = q.channel != NULL;
+    clear_question(&q);
+    return asked;
+}
+
+/* ---- what the handler answers ---- */
+
+bool kca__replies_are_wanted(const kca_delivery *d) {
+    return atomic_load_explicit(&d->asked, memory_order_relaxed) == KCA__ASKED_YES;
+}
+
+static kca__reply_frame frame_of(const kca_message *asked, const char *channel) {
+    return (kca__reply_frame){
+        .asked = asked, .channel = channel, .now_ms = kca__clock_unix_coarse_ms()};
+}
+
+static kca_error *check_open(kca_delivery *d) {
+    if (kca__engine_has_out(d))
+        return NULL;
+    return kca__error_new(
+        KCA_ERROR_STATE, "consumer %s: the delivery at %s[%d] offset %lld no longer counts",
+        kca__engine_consumer(d->engine), d->event.topic, d->event.partition, (long long)d->offset);
+}
+
+/* Takes `reply`, instead of the last. */
+static void keep(kca_delivery *d, kca__held_record *reply) {
+    if (d->reply)
+        kca__held_record_free(d->reply);
+    d->reply = reply;
+}
+
+static const char *channel_name(const kca_delivery *d) {
+    const kca__publisher *p =
+        find_publisher(kca__engine_owner(d->engine), asked_channel(&d->message));
+    return p ? p->options->topic : "";
+}
+
+kca_error *kca__replies_give(kca_delivery *d, const void *payload, size_t len) {
+    kca_error *e = check_open(d);
+    if (e || !kca__replies_are_wanted(d))
+        return e;
+    kca__held_record *reply;
+    kca__reply_frame frame = frame_of(&d->message, channel_name(d));
+    e = kca__reply_hold_payload(&reply, &frame, payload, len);
+    if (!e)
+        keep(d, reply);
+    return e;
+}
+
+kca_error *kca__replies_give_message(kca_delivery *d, const kca_message *m) {
+    kca_error *e = check_open(d);
+    if (e || !kca__replies_are_wanted(d))
+        return e;
+    kca__held_record *reply;
+    kca__reply_frame frame = frame_of(&d->message, channel_name(d));
+    e = kca__reply_hold(&reply, &frame, m);
+    if (!e)
+        keep(d, reply);
+    return e;
+}
+
+/* ---- what is not stored ---- */
+
+static kca_error *explain(const kca_delivery *d, kca_error *refusal) {
+    const kca__topic_partition *tp = d->assigned->topic_partition;
+    kca_error *e = kca__error_from_kafka(
+        refusal->code, refusal->rdkafka_code, 0,
+        "consumer %s: the reply of %s[%d] offset %lld cannot be stored%s: %s",
+        kca__engine_consumer(d->engine), tp->topic, tp->number, (long long)d->offset,
+        d->answers_error ? ", not even as an error" : "", refusal->text);
+    kca__error_free(refusal);
+    return e;
+}
+
+/* The asker is told why there is no other answer. */
+static void answer_refusal(kca_delivery *d, const kca_error *e) {
+    const kca__topic_partition *tp = d->assigned->topic_partition;
+    kca__engine_fault(d->engine, explain(d, kca__error_copy(e)), tp->topic, tp->number, d->offset);
+    keep(d, NULL);
+    kca__text_set(&d->failure_text, e->text);
+    d->answers_error = d->reply_form.trimmed = true;
+    d->reply_form.alone = false;
+}
+
+void kca__replies_not_stored(kca_delivery *d, kca_error *error, bool certain) {
+    kca__refusal refusal = kca__error_refusal(error->rdkafka_code);
+    bool alone = refusal == KCA__REFUSAL_RECORD && !certain;
+    if (refusal == KCA__REFUSAL_NONE) {
+        kca__engine_letter_failed(d, error);
+        return;
+    }
+    if (!alone && (refusal == KCA__REFUSAL_TOPIC || d->answers_error)) {
+        kca__engine_letter_refused(d, explain(d, error));
+        return;
+    }
+    if (alone)
+        d->reply_form.alone = true;
+    else
+        answer_refusal(d, error);
+    kca__error_free(error);
+    kca__engine_letter_postponed(d, 0);
+}
+
+/* ---- writing ---- */
+
+/* The publisher's answer. */
+static void on_written(void *user, kca_error *error) {
+    kca_delivery *d = user;
+    if (error)
+        kca__replies_not_stored(d, error, d->reply_form.alone);
+    else
+        kca__engine_letter_stored(d);
+}
+
+static const char *reason_of(const kca_delivery *d) {
+    if (d->failure_text && *d->failure_text)
+        return d->failure_text;
+    return d->failure_name && *d->failure_name ? d->failure_name : "no reason given";
+}
+
+/* What the handler gave; or else what is known of it, in the same form as long as it is written. */
+static kca_error *make_reply(kca_delivery *d, const question *q) {
+    if (d->reply)
+        return NULL;
+    char text[KCA__DEAD_LETTER_ERROR_MOST + 1];
+    kca__reply_frame frame = frame_of(&q->message, q->channel->options->topic);
+    if (!d->answers_error)
+        return kca__reply_hold_payload(&d->reply, &frame, NULL, 0);
+    kca__dead_letter_plain(text, reason_of(d));
+    return kca__reply_hold_error(&d->reply, &frame, text);
+}
+
+/* With the next transaction, and so with the offset. */
+static kca_error *hold(kca__transaction *t, kca_delivery *d, kca__publisher *channel) {
+    kca_error *e = kca__transaction_check_size(t, channel, &d->reply->record);
+    if (e)
+        return e;
+    d->reply->channel = channel;
+    d->reply->letter.trimmed = d->answers_error;
+    kca__list_add(&d->published, &d->reply->link);
+    d->reply = NULL;
+    kca__engine_letter_stored(d);
+    return NULL;
+}
+
+/* NULL when memory is out. */
+static lone *lone_of(kca__replies *r, const kca__publisher *channel) {
+    lone *l = kca__list_first(&r->alone);
+    while (l && l->channel != channel)
+        l = kca__list_next(&l->link);
+    if (!l && (l = calloc(1, sizeof *l))) {
+        l->channel = channel;
+        kca__list_add(&r->alone, &l->link);
+    }
+    return l;
+}
+
+static kca_error *give(kca__inbound *in, kca_delivery *d, kca__publisher *channel) {
+    const kca__held_record *r = d->reply;
+    if (in->transaction)
+        return hold(in->transaction, d, channel);
+    if (!d->reply_form.alone && channel->options->required_acks != 0)
+        return kca__publisher_write(channel, &r->record, r->partition, on_written, d);
+    lone *l = lone_of(&in->replies, channel);
+    kca_error *e = l ? kca__lone_publisher_open(&l->own, channel) : kca__error_memory();
+    return e ? e : kca__publisher_write(l->own.publisher, &r->record, r->partition, on_written, d);
+}
+
+kca_error *kca__replies_write(kca__inbound *in, kca_delivery *d) {
+    question q;
+    if (!read_question(&q, in, d))
+        return kca__error_memory();
+    kca_error *e = make_reply(d, &q);
+    if (!e)
+        e = give(in, d, q.channel);
+    clear_question(&q);
+    return e;
+}
