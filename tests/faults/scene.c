@@ -95,6 +95,8 @@ void scene_publish(scene *s) {
     arguments_add(&a, "from=%d", checker_next_id(s->checker));
     if (s->wish.keys)
         arguments_add(&a, "keys=%d", s->wish.keys);
+    if (s->replies)
+        arguments_add(&a, "replies=%s", s->replies);
     s->publisher = start_process(s, "publisher", -1, &a);
 }
 
@@ -111,6 +113,8 @@ static void add_ends(const scene *s, int seat, arguments *a) {
         arguments_add(a, "fates=%u", s->fates);
         arguments_add(a, "processing_ms=%d", s->wish.passes_on ? 0 : SCENE_PROCESSING_MS);
     }
+    if (s->replies)
+        arguments_add(a, "replies=%s", s->replies);
     if (s->results) {
         arguments_add(a, "results=%s", s->results);
         arguments_add(a, "transactional_id=%s-%d", s->group, seat);
@@ -239,6 +243,8 @@ void fault_ends(scene *s) {
         must_be_in_sync(s->dead, SCENE_END_PARTITIONS);
     if (s->results)
         must_be_in_sync(s->results, SCENE_END_PARTITIONS);
+    if (s->replies)
+        must_be_in_sync(s->replies, SCENE_END_PARTITIONS);
     expect_blind(s, -1, (int)(now_ms() - s->fault_ms) + SCENE_COMMIT_MS + SCENE_SESSION_MS);
     s->fault_ms = 0;
     must_have_ended_unseen(s);

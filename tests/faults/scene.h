@@ -37,6 +37,7 @@ typedef struct scene_wish {
     bool for_all_nodes;   /* their topic is written to only while all nodes are up */
     bool passes_on;       /* members have a transactional id each, and pass on what they handle;
                              nothing is late then */
+    bool asks;            /* each message is a question, and wants a reply */
     int keys, queue;      /* 0: as usual */
 } scene_wish;
 
@@ -45,8 +46,8 @@ typedef struct scene {
     scene_wish wish;
     unsigned seed, chance, fates; /* fates: see fate.h */
     const char *topic, *group;
-    const char *dead, *results; /* topics; NULL: none */
-    char directory[200];        /* ledgers and logs; removed when all went well */
+    const char *dead, *results, *replies; /* topics; NULL: none */
+    char directory[200];                  /* ledgers and logs; removed when all went well */
     proxy *proxy;
     checker *checker;
     process processes[SCENE_PROCESSES]; /* by the checker's numbers */

@@ -27,6 +27,11 @@ void scene_create_ends(scene *s) {
         must_be_in_sync(s->results, SCENE_END_PARTITIONS);
         checker_expect_results(s->checker);
     }
+    if (s->wish.asks) {
+        s->replies = unique("replies");
+        topic_create(s->replies, SCENE_END_PARTITIONS);
+        must_be_in_sync(s->replies, SCENE_END_PARTITIONS);
+    }
 }
 
 void scene_delete_topics(const scene *s) {
@@ -35,6 +40,8 @@ void scene_delete_topics(const scene *s) {
         topic_delete(s->dead);
     if (s->results)
         topic_delete(s->results);
+    if (s->replies)
+        topic_delete(s->replies);
 }
 
 /* ---- reading ---- */
@@ -179,11 +186,50 @@ static void take_results(scene *s, reading r) {
     records_free(r.all, r.count);
 }
 
+/* ---- replies ---- */
+
+/* Of a question whose end was good, that is its result; else an error. */
+static void must_answer(const scene *s, const raw_record *r, int id) {
+    bool is_error = r->value && strncmp(r->value, "{\"error\":", 9) == 0;
+    if (!is_error && (id_of(r) != id || fate_is_death(s->fates, id)))
+        fail_msg("question %d is answered %s", id, r->value);
+    if (is_error && !s->dead)
+        fail_msg("question %d is answered %s, and nothing fails here", id, r->value);
+}
+
+/* Each confirmed question has an answer: in transactions one, else perhaps more. */
+static void take_replies(scene *s, reading r) {
+    int ids = checker_next_id(s->checker), unanswered = 0, twice = 0;
+    int *times = calloc((size_t)ids + 1, sizeof *times);
+    assert_non_null(times);
+    for (int i = 0; i < r.count; i++) {
+        if (is_mark(&r.all[i]))
+            continue;
+        int id = atoi(record_header(&r.all[i], "correlationId"));
+        assert_in_range(id, 0, ids - 1);
+        must_answer(s, &r.all[i], id);
+        times[id]++;
+    }
+    for (int id = 0; id < ids; id++) {
+        unanswered += times[id] == 0 && checker_is_published(s->checker, id);
+        twice += times[id] > 1;
+    }
+    print_message("faults %s: %d questions, %d answers, %d unanswered, %d answered twice\n",
+                  s->name, checker_published(s->checker), r.count, unanswered, twice);
+    assert_int_equal(unanswered, 0);
+    if (s->wish.passes_on)
+        assert_int_equal(twice, 0);
+    free(times);
+    records_free(r.all, r.count);
+}
+
 void scene_read_ends(scene *s) {
     if (s->dead)
         take_dead_letters(s, s->wish.passes_on ? read_to_marks(s->dead) : read_now(s->dead));
     if (s->results)
         take_results(s, read_to_marks(s->results));
+    if (s->replies)
+        take_replies(s, s->wish.passes_on ? read_to_marks(s->replies) : read_now(s->replies));
 }
 
 /* ---- so far ---- */

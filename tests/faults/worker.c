@@ -121,6 +121,7 @@ static bool take_text(worker_options *o, const char *name, const char *value) {
         {"dead", &o->dead},
         {"results", &o->results},
         {"transactional_id", &o->transactional_id},
+        {"replies", &o->replies},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (strcmp(name, texts[i].name) != 0)

@@ -13,6 +13,7 @@ typedef struct worker_options {
     const char *instance;
     const char *dead;                       /* dead-letter channel; NULL: none */
     const char *results, *transactional_id; /* channel that is passed on to; NULL: none */
+    const char *replies; /* channel that questions are answered in; NULL: nobody asks */
     int ledger;
     unsigned seed, fates; /* fates: see fate.h */
 

@@ -48,6 +48,7 @@ static void set_ends(kca_consumer_builder *b, const worker_options *o) {
         kca_consumer_builder_with_retry_backoff_ms(b, RETRY_MS);
         kca_consumer_builder_with_dead_letter_channel(b, o->dead);
     }
+    kca_consumer_builder_with_reply(b, o->replies != NULL);
     if (o->transactional_id) {
         kca_consumer_builder_with_transactional_id(b, o->transactional_id);
         kca_consumer_builder_with_transaction_timeout_ms(b, TRANSACTION_MS);
@@ -78,6 +79,8 @@ static kca_system *open_system(worker_options *o) {
         add_publisher(s, o->dead);
     if (o->results)
         add_publisher(s, o->results);
+    if (o->replies)
+        add_publisher(s, o->replies);
     require(kca_system_add_handler(s, "thing", worker_handle, o, NULL));
     require(kca_system_start(s, START_MS));
     if (o->results)

@@ -50,6 +50,11 @@ static void publish(publishing *p, int id) {
     require(kca_message_new(&m, "thing"));
     kca_message_set_payload(m, payload, (size_t)len);
     kca_message_set_key(m, key, (size_t)key_len);
+    if (p->options->replies) {
+        snprintf(key, sizeof key, "%d", id);
+        kca_message_set_correlation_id(m, key);
+        kca_message_set_reply_to(m, p->options->replies);
+    }
     ledger_note(p->options->ledger, "sent %d", id);
     atomic_fetch_add(&p->unanswered, 1);
     kca_error *e = kca_bus_publish(p->bus, m, (uint64_t)id + 1);

@@ -760,3 +760,49 @@ def test_the_end_is_quick_and_leaves_nothing(
     assert time.monotonic() - begun < 15
     assert "exited on signal" not in server.errors()
     assert list(scratch.iterdir()) == []
+
+
+REPLYING = """
+local kca = require "resty.kca"
+local M = { kca = kca, answers = {}, count = 0 }
+local system = assert(kca.system(
+  kca.connection("kafka", "embedded://"),
+  kca.publisher("kafka", "orders", { reply_channel = "answers", required_acks = -1, linger_ms = 0 }),
+  kca.publisher("kafka", "answers", { required_acks = -1, linger_ms = 0 }),
+  kca.consumer("kafka", "orders", "shop", { partition = kca.PARTITION_EVERY, failure_policy = "skip", reply = true }),
+  kca.consumer("kafka", "answers", "asker", { partition = kca.PARTITION_EVERY })))
+system:handler("question", function(question)
+  ngx.sleep(0.01)
+  if question.id == 3 then
+    error("no three")
+  end
+  return { twice = 2 * question.id }
+end)
+system:handler("*", function(reply, message)
+  M.answers[message:correlation_id()], M.count = reply, M.count + 1
+end)
+assert(system:consumer("shop", { amount_of_processors = 4 }):run())
+assert(system:consumer("asker"):run())
+assert(system:start())
+M.system, M.bus = system, assert(system:query_bus("orders"))
+return M
+"""
+
+
+def test_what_a_handler_returns_is_its_reply(tmp_path: Path) -> None:
+    say = "ngx.say(require('kca.json').encode(%s))"
+    locations = {
+        "/ask": """for id = 1, 10 do
+                     assert(app.bus:publish("question", { id = id }, { correlation_id = tostring(id) }))
+                   end ngx.say("{}")""",
+        "/answers": say % "{ count = app.count, answers = app.answers }",
+    }
+    server = Server(tmp_path, REPLYING, locations)
+    try:
+        assert server.get("/ask")[0] == 200
+        wait_until(lambda: json.loads(server.get("/answers")[1])["count"] == 10, "the questions are answered")
+        answers = json.loads(server.get("/answers")[1])["answers"]
+        assert "no three" in answers.pop("3")["error"]
+        assert answers == {str(i): {"twice": 2 * i} for i in range(1, 11) if i != 3}
+    finally:
+        server.close()

@@ -160,6 +160,11 @@ int checker_published(const checker *c) {
     return c->published;
 }
 
+bool checker_is_published(const checker *c, int id) {
+    const letter *letters = c->letters.items;
+    return (size_t)id < c->letters.count && letters[id].stored;
+}
+
 int checker_deliveries(const checker *c, int process) {
     return process < 0 ? (int)c->deliveries.count : c->by_process[process];
 }

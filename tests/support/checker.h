@@ -76,8 +76,9 @@ void checker_dead(checker *c, const dead_letter *d);
 void checker_expect_results(checker *c);
 void checker_passed(checker *c, int id, const char *key);
 
-/* So far: confirmed ids, deliveries of a process (-1: of all). */
+/* So far: confirmed ids, and whether this is one; deliveries of a process (-1: of all). */
 int checker_published(const checker *c);
+bool checker_is_published(const checker *c, int id);
 int checker_deliveries(const checker *c, int process);
 int checker_next_id(const checker *c); /* one more than the greatest that was sent */
 
