@@ -2,6 +2,7 @@
 #include "system/handle.h"
 
 #include "base/error.h"
+#include "outbound/publisher_hooks.h"
 
 #include <stdlib.h>
 
@@ -48,7 +49,8 @@ void kca_bus_free(kca_bus *bus) {
     free(bus);
 }
 
-/* The interrupt function may free the bus and the message. `out` NULL: no receipt is wanted. */
+/* The interrupt function, or a hook, may free the bus and the message. `out` NULL: no receipt is
+ * wanted. */
 static kca_error *publish(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token) {
     if (out)
         *out = NULL;
@@ -74,6 +76,15 @@ kca_error *kca_bus_publish_for_receipt(kca_event **out, kca_bus *bus, const kca_
     if (!out)
         return kca__error_new(KCA_ERROR_ARGUMENT, "bus: publish: out must not be NULL");
     return publish(out, bus, m, token);
+}
+
+kca_error *kca_bus_drop(kca_event **out, kca_bus *bus, uint64_t token) {
+    if (out)
+        *out = NULL;
+    if (!bus || !out)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "bus: drop: %s is missing", bus ? "out" : "bus");
+    kca_error *e = kca__system_check_process(bus->system);
+    return e ? e : kca__publisher_drop(out, bus->publisher, token);
 }
 
 kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {

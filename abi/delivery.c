@@ -2,6 +2,7 @@
 #include "base/generation.h"
 #include "base/text.h"
 #include "kafka/record_headers.h"
+#include "system/call.h"
 #include "system/handle.h"
 
 #include <stdlib.h>
@@ -86,7 +87,15 @@ kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message
                                      : "message");
     if (d->event.generation != kca__generation())
         return kca__error_new(KCA_ERROR_FORKED, "this delivery belongs to the parent process");
-    return kca__transaction_publish(d, bus->publisher, m, bus->type);
+    kca__call call = kca__call_begin(bus->system);
+    kca_message *kept = call.system ? kca__message_keep(m) : NULL;
+    bool begun = call.system && kca__engine_keep(d);
+    kca_error *e = kca__transaction_publish(d, bus->publisher, m, bus->type);
+    if (begun)
+        kca__engine_let_go(d);
+    kca__message_let_go(kept);
+    kca__call_end(call);
+    return e;
 }
 
 int kca_delivery_wants_reply(const kca_delivery *d) {

@@ -1,4 +1,5 @@
 /* The library itself, texts and errors. */
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <librdkafka/rdkafka.h>
@@ -10,6 +11,10 @@ int kca_abi(void) {
 
 const char *kca_version(void) {
     return KCA_VERSION;
+}
+
+int64_t kca_monotonic_us(void) {
+    return kca__clock_us();
 }
 
 const char *kca_rdkafka_version(void) {
@@ -29,12 +34,7 @@ int kca_error_code(const kca_error *e) {
 }
 
 const char *kca_error_name(const kca_error *e) {
-    static const char *const names[] = {
-        "ok",          "argument",    "state",     "memory",         "forked",
-        "timeout",     "unreachable", "tls",       "authentication", "authorization",
-        "buffer_full", "not_stored",  "too_large", "payload",        "not_found",
-        "duplicate",   "handler",     "stopped",   "broker",         "offset"};
-    return names[e ? e->code : KCA_OK];
+    return kca__error_name(e);
 }
 
 const char *kca_error_text(const kca_error *e) {

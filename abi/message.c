@@ -17,6 +17,15 @@ kca_error *kca_message_new(kca_message **out, const char *name) {
     return kca__message_new(out, name);
 }
 
+kca_error *kca_message_copy(kca_message **out, const kca_message *m) {
+    if (out)
+        *out = NULL;
+    if (!out || !m)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "message: copy: %s is missing",
+                              m ? "out" : "message");
+    return kca__message_clone(out, m);
+}
+
 void kca_message_free(kca_message *m) {
     if (writable(m))
         kca__message_free(m);

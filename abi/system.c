@@ -88,6 +88,27 @@ kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_f
     return e;
 }
 
+static kca_error *add_hook(kca_system *s, kca_hook_fn before, kca_hook_fn after, void *user,
+                           kca_free_fn free_user,
+                           kca_error *(*add)(kca__system *s, kca__hook hook)) {
+    kca_error *e =
+        s ? check_adding("add hook", s->core) : null_argument("system: add hook", "system");
+    if (!e)
+        return add(s->core, (kca__hook){before, after, user, free_user});
+    kca__callback_free_user(s ? s->core : NULL, free_user, user);
+    return e;
+}
+
+kca_error *kca_system_add_publish_hook(kca_system *s, kca_hook_fn before, kca_hook_fn after,
+                                       void *user, kca_free_fn free_user) {
+    return add_hook(s, before, after, user, free_user, kca__system_add_publish_hook);
+}
+
+kca_error *kca_system_add_handling_hook(kca_system *s, kca_hook_fn before, kca_hook_fn after,
+                                        void *user, kca_free_fn free_user) {
+    return add_hook(s, before, after, user, free_user, kca__system_add_handling_hook);
+}
+
 kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event_fn fn, void *user,
                                         kca_free_fn free_user) {
     kca_error *e = s ? check_adding("set event handler", s->core)

@@ -11,6 +11,9 @@
 %ignore kca_system_set_interrupt;
 %ignore kca_system_set_deduplication_store;
 
+/* Each language calls its own hooks. */
+%rename("$ignore", regexmatch$name="^kca_hooked_|^kca_system_add_(publish|handling)_hook$") "";
+
 /* For loops that are written in C. */
 %ignore kca_queue_turn;
 

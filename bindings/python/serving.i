@@ -2,15 +2,15 @@
  * Handling one delivery after another, written by hand as hot_path.i is, whose parts it uses. Functions of _kca:
  *
  *   serve(queue, timeout_ms, served): has deliveries handled until none comes: None; or an event of another kind:
- *       (type, handle). served: what Work.served gives. A handler is called from here, unless a store is to be asked or
- *       a span to be made: then by served's answer(delivery) -> (verdict, name, text)
+ *       (type, handle). served: what Work.served gives. A handler is called from here, unless there are hooks, a store is
+ *       to be asked or a span to be made: then by served's answer(delivery) -> (verdict, name, text)
  *   own(address): the handle of a delivery
  */
 %{
 /* What kca.work.Work gives to serve, borrowed, and what is remembered of the delivery before. */
 typedef struct kca_py_served {
   PyObject *make, *handlers, *stores, *set_handled, *answer, *broken_off, *done, *told, *reply, *failure, *misfit;
-  int spans; /* of OpenTelemetry: they are Work.answer's */
+  int spans, hooked; /* of OpenTelemetry, and with hooks: they are Work.answer's */
   PyObject *name;
   const char *text; /* of the name; NULL: it is not UTF-8 */
   PyObject *handler, *function, *arguments;
@@ -203,7 +203,7 @@ static void kca_py_unset_handled(kca_py_served *s) {
 static PyObject *kca_py_answer(kca_py_served *s, kca_py_hand *hand) {
   const kca_message *m = kca_delivery_message(hand->delivery);
   bool traced = kca_py_is_traced(m);
-  if (PyDict_Size(s->stores) > 0 || (traced && s->spans) || !kca_py_find_handler(s, m)) {
+  if (s->hooked || PyDict_Size(s->stores) > 0 || (traced && s->spans) || !kca_py_find_handler(s, m)) {
     PyErr_Clear();
     return kca_py_present(s, hand) ? kca_py_call(s->answer, hand->object) : NULL;
   }
@@ -337,8 +337,8 @@ static PyObject *kca_py_serve(PyObject *self, PyObject *args) {
   void *queue;
   int timeout_ms;
   (void)self;
-  if (!PyArg_ParseTuple(args, "Oi(OOOpOOOOOOOO):serve", &handle, &timeout_ms, &s.make, &s.handlers, &s.stores, &s.spans,
-                        &s.set_handled, &s.answer, &s.broken_off, &s.done, &s.told, &s.reply, &s.failure,
+  if (!PyArg_ParseTuple(args, "Oi(OOOppOOOOOOOO):serve", &handle, &timeout_ms, &s.make, &s.handlers, &s.stores, &s.spans,
+                        &s.hooked, &s.set_handled, &s.answer, &s.broken_off, &s.done, &s.told, &s.reply, &s.failure,
                         &s.misfit) ||
       !kca_py_handle(&queue, handle, SWIGTYPE_p_kca_queue, "queue"))
     return NULL;

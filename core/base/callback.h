@@ -16,6 +16,8 @@ typedef enum kca__callback_kind {
     KCA__CALLBACK_EVENT_HANDLER,
     KCA__CALLBACK_INTERRUPT,
     KCA__CALLBACK_STORE,
+    KCA__CALLBACK_PUBLISH_HOOK,
+    KCA__CALLBACK_HANDLING_HOOK,
     KCA__CALLBACK_FREE_USER
 } kca__callback_kind;
 

@@ -10,6 +10,7 @@
 #define KCA__CLOCK_OVER  0 /* a deadline that has always passed */
 
 int64_t kca__clock_ms(void);
+int64_t kca__clock_us(void);
 
 /* Milliseconds since 1970. The coarse time is some milliseconds behind and costs a fraction. */
 int64_t kca__clock_unix_ms(void);

@@ -89,3 +89,13 @@ void kca__error_free(kca_error *e) {
     if (e != &out_of_memory)
         free(e);
 }
+
+const char *kca__error_name(const kca_error *e) {
+    static const char *const names[] = {
+        "ok",          "argument",    "state",     "memory",         "forked",
+        "timeout",     "unreachable", "tls",       "authentication", "authorization",
+        "buffer_full", "not_stored",  "too_large", "payload",        "not_found",
+        "duplicate",   "handler",     "stopped",   "broker",         "offset",
+        "hook"};
+    return names[e ? e->code : KCA_OK];
+}

@@ -35,6 +35,9 @@ kca_error *kca__error_mark(kca_error *e, int rdkafka_code, int marks);
 
 void kca__error_free(kca_error *e);
 
+/* See kca_error_name. */
+const char *kca__error_name(const kca_error *e);
+
 /* NULL for NULL. */
 kca_error *kca__error_copy(const kca_error *e);
 

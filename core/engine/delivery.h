@@ -92,6 +92,8 @@ struct kca_delivery {
     int attempt;
     char *error_name; /* explained by the handler that has it now */
     char *error_text;
+    char *traceparent; /* set by a hook, as the next: what is published goes on with it; or NULL */
+    char *tracestate;
     kca__held_records published; /* in its transaction; the engine's once it is settled */
     kca__held_record *reply;     /* likewise; NULL: none was given */
     kca_message message;
@@ -109,5 +111,10 @@ static inline kca_delivery *kca__delivery_of_due(kca__due_entry *entry) {
 
 /* See kca_delivery_explain. Without memory for the text it stays as it was. */
 void kca__delivery_explain(kca_delivery *d, const char *error_name, const char *text);
+
+/* The context that messages published for this one go on with: the message's, or another that was
+ * set. To set it is for the thread that handles it; false: memory is out, and nothing changes. */
+kca__trace_context kca__delivery_context(const kca_delivery *d);
+bool kca__delivery_set_context(kca_delivery *d, const char *traceparent, const char *tracestate);
 
 #endif

@@ -138,6 +138,11 @@ bool kca__engine_has_out(kca_delivery *d);
 void kca__engine_begin_handling(kca_delivery *d);
 bool kca__engine_end_handling(kca_delivery *d, int verdict);
 
+/* Around a call with `d` inside which the application may free it. keep gives whether let_go must
+ * follow: inside its handler it stays in any case. */
+bool kca__engine_keep(kca_delivery *d);
+void kca__engine_let_go(kca_delivery *d);
+
 /* The application frees `d`. If it is still out, it is settled as failed. Then it comes again, or
  * its record is released (without the lock) and its place is free. May free the engine: the caller
  * must hold it in another way or not touch it again. */

@@ -181,9 +181,12 @@ bool kca__engine_has_ended(const kca_delivery *d) {
 static void clear_view(kca_delivery *d) {
     kca__message_clear_inbound(&d->message);
     free(d->more_headers);
+    free(d->traceparent);
+    free(d->tracestate);
     free(d->error_name);
     free(d->error_text);
     d->more_headers = NULL;
+    d->traceparent = d->tracestate = NULL;
     d->error_name = d->error_text = NULL;
 }
 
@@ -307,6 +310,18 @@ void kca__engine_give_back(kca_delivery *d) {
     } else {
         give_back_and_unlock(e, d);
     }
+}
+
+bool kca__engine_keep(kca_delivery *d) {
+    if (d->handling)
+        return false;
+    kca__engine_begin_handling(d);
+    return true;
+}
+
+void kca__engine_let_go(kca_delivery *d) {
+    if (kca__engine_end_handling(d, KCA_DEFERRED))
+        kca__engine_give_back(d);
 }
 
 void kca__engine_withdraw(kca_delivery *d) {

@@ -281,12 +281,9 @@ static void tell_store(const kca__consumer *c, kca_delivery *d) {
 
 static int call_handler(const kca__consumer *c, const kca__handler *handler, kca_delivery *d) {
     kca__callback this;
-    kca__trace_context context = kca__message_context(&d->message);
-    kca__trace_context_set_current(&context);
     kca__callback_begin(&this, KCA__CALLBACK_HANDLER, c->setup.user);
     int verdict = handler->fn(d, handler->user);
     kca__callback_end(&this);
-    kca__trace_context_set_current(NULL);
     return verdict;
 }
 
@@ -301,17 +298,52 @@ static int handle(const kca__consumer *c, kca_delivery *d) {
     if (seen != 0)
         return seen < 0 ? KCA_FAILED : KCA_DUPLICATE;
     int verdict = call_handler(c, handler, d);
-    if (verdict == KCA_DONE)
-        tell_store(c, d);
     if (verdict >= KCA_DONE && verdict <= KCA_DUPLICATE)
         return verdict;
     kca__delivery_explain(d, "verdict", "its handler returned a number that is not a verdict");
     return KCA_FAILED;
 }
 
+/* A hook failed: its reason counts, or else the one that is there. */
+static void explain(kca_delivery *d, const kca_hooked *h) {
+    if (h->error_name || h->error_text)
+        kca__delivery_explain(d, h->error_name, h->error_text);
+    else if (!d->error_name && !d->error_text)
+        kca__delivery_explain(d, "hook", "a hook failed, and did not say why");
+}
+
+/* What the application has deferred may be another thread's by now. */
+static void judge(kca_hooked *h, const kca_delivery *d, int verdict) {
+    bool fails = verdict == KCA_FAILED || verdict == KCA_REJECTED;
+    kca__hooked_judge(h, verdict, fails ? d->error_name : NULL, fails ? d->error_text : NULL,
+                      kca__clock_us());
+}
+
+static int handle_hooked(const kca__consumer *c, kca_delivery *d) {
+    kca_hooked h;
+    kca__hooked_begin(&h, c->setup.hooks, &d->message, d, NULL, kca__clock_us());
+    h.partition = d->event.partition;
+    h.offset = d->offset;
+    bool goes_on = kca__hooked_enter(&h);
+    if (kca__hooked_fails(&h))
+        explain(d, &h);
+    judge(&h, d, goes_on ? handle(c, d) : h.verdict);
+    if (kca__hooked_leave(&h))
+        explain(d, &h);
+    int verdict = h.verdict;
+    kca__hooked_end(&h);
+    return verdict;
+}
+
 bool kca__consumer_handle(const kca__consumer *c, kca_delivery *d, int *out_verdict) {
+    kca__trace_context before = *kca__trace_context_current();
+    kca__trace_context context = kca__delivery_context(d);
     kca__engine_begin_handling(d);
-    int verdict = handle(c, d);
+    kca__trace_context_set_current(&context);
+    int verdict = c->setup.hooks->count > 0 ? handle_hooked(c, d) : handle(c, d);
+    if (verdict == KCA_DONE)
+        tell_store(c, d);
+    kca__trace_context_set_current(&before);
     *out_verdict = verdict == KCA_DEFERRED ? KCA_FAILED : verdict;
     return kca__engine_end_handling(d, verdict);
 }

@@ -5,6 +5,7 @@
 #include "inbound/poller.h"
 #include "kafka/kafka_error.h"
 #include "message/record_size.h"
+#include "outbound/publisher_hooks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -202,8 +203,8 @@ kca_error *kca__transaction_check_size(kca__transaction *t, const kca__publisher
     return e;
 }
 
-kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kca_message *m,
-                                    int type) {
+static kca_error *hold(kca__held_record **out, kca_delivery *d, kca__publisher *p,
+                       const kca_message *m, int type) {
     const kca__inbound *in = kca__engine_owner(d->engine);
     const char *consumer = in->options->name;
     if (!in->options->transactional_id)
@@ -220,11 +221,28 @@ kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kc
         return kca__error_new(KCA_ERROR_STATE,
                               "consumer %s: the delivery at %s[%d] offset %lld no longer counts",
                               consumer, d->event.topic, d->event.partition, (long long)d->offset);
-    kca__held_record *record;
-    kca_error *e = kca__publisher_hold(&record, p, m, type, &d->message);
-    if (!e && (e = kca__transaction_check_size(in->transaction, p, &record->record)))
+    kca__trace_context context = kca__delivery_context(d);
+    kca_error *e = kca__publisher_hold(out, p, m, type, &context);
+    return e ? e : kca__transaction_check_size(in->transaction, p, &(*out)->record);
+}
+
+static kca_error *hold_hooked(kca__held_record **out, kca_delivery *d, kca__publisher *p,
+                              const kca_message *m, int type) {
+    kca_hooked h;
+    kca_error *e = NULL;
+    if (kca__publisher_enter(&h, p, m, d))
+        e = hold(out, d, p, h.message, type);
+    return kca__publisher_leave(&h, p, e);
+}
+
+kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kca_message *m,
+                                    int type) {
+    kca__held_record *record = NULL; /* that a hook drops */
+    kca_error *e = kca__publisher_is_hooked(p) ? hold_hooked(&record, d, p, m, type)
+                                               : hold(&record, d, p, m, type);
+    if (record && e)
         kca__held_record_free(record);
-    else if (!e)
+    else if (record)
         kca__list_add(&d->published, &record->link);
     return e;
 }

@@ -126,6 +126,15 @@ void kca__custom_headers_add(kca_message *m, const char *name, const void *value
         kca__error_keep_first(&m->error, kca__error_memory());
 }
 
+bool kca__custom_headers_copy(kca_message *m, const kca_message *from) {
+    for (int i = 0; i < from->header_count; i++) {
+        const kca__header *h = &from->headers[i];
+        if (!put(m, m->header_count, h->name, h->value, h->value_len))
+            return false;
+    }
+    return true;
+}
+
 void kca__custom_headers_free(kca_message *m) {
     for (int i = 0; i < m->store->header_capacity; i++)
         kca__buffer_free(&m->store->headers[i]);

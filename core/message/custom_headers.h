@@ -11,6 +11,9 @@ void kca__custom_headers_set(kca_message *m, const char *name, const void *value
 /* Outbound: one more; NULL: without a value. Failures stay in m->error. */
 void kca__custom_headers_add(kca_message *m, const char *name, const void *value, size_t len);
 
+/* Outbound: those of another message, behind its own. False: memory is out. */
+bool kca__custom_headers_copy(kca_message *m, const kca_message *from);
+
 /* The last of this name; NULL: none. */
 const kca__header *kca__custom_headers_find(const kca_message *m, const char *name);
 

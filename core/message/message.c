@@ -158,6 +158,42 @@ kca_error *kca__message_reset(kca_message *m, const char *name) {
     return e;
 }
 
+/* Not checked anew: what came in may be published as it is. */
+static bool copy_texts(kca_message *to, const kca_message *from) {
+    for (int i = 0; i < KCA__MESSAGE_TEXTS; i++) {
+        const char *text = from->texts[i];
+        kca__buffer *b = &to->store->texts[i];
+        if (!text[0] || text == kca__message_default_text(i))
+            to->texts[i] = text[0] ? text : "";
+        else if (kca__buffer_set(b, text, strlen(text)))
+            to->texts[i] = b->data;
+        else
+            return false;
+    }
+    return true;
+}
+
+kca_error *kca__message_clone(kca_message **out, const kca_message *m) {
+    kca_error *e = kca__message_new(out, NULL);
+    if (e)
+        return e;
+    kca_message *copy = *out;
+    kca__message_set_payload(copy, m->payload, m->payload_len);
+    kca__message_set_key(copy, m->key, m->key_len);
+    if (copy->error || !copy_texts(copy, m) || !kca__custom_headers_copy(copy, m)) {
+        kca__message_free(copy);
+        *out = NULL;
+        return kca__error_memory();
+    }
+    copy->type = m->type;
+    copy->timestamp_ms = m->timestamp_ms;
+    copy->partition = m->partition;
+    copy->raw = m->raw;
+    copy->unnamed = m->unnamed || m->inbound;
+    copy->error = kca__error_copy(m->error);
+    return NULL;
+}
+
 kca_message *kca__message_keep(const kca_message *m) {
     if (m->inbound)
         return NULL;

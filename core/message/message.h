@@ -95,6 +95,9 @@ void kca__message_clear_inbound(kca_message *m);
 
 /* An outbound message, for kca__message_free. */
 kca_error *kca__message_new(kca_message **out, const char *name);
+
+/* An outbound message that is as any other, its first failure included. */
+kca_error *kca__message_clone(kca_message **out, const kca_message *m);
 void kca__message_free(kca_message *m);
 
 /* Around a call inside which the application may free the message that it gave. keep gives what

@@ -10,6 +10,7 @@
 #include "kafka/record_headers.h"
 #include "message/record_size.h"
 #include "message/trace_context.h"
+#include "outbound/publisher_hooks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -224,7 +225,7 @@ static kca_error *check_partition(kca__publisher *p, int partition) {
 }
 
 kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const kca_message *m,
-                               int type, const kca_message *cause) {
+                               int type, const kca__trace_context *context) {
     *out = NULL;
     kca_error *e = kca__message_check(m);
     if (!e)
@@ -232,8 +233,7 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
     if (e)
         return e;
     kca__wire wire;
-    kca__trace_context context = kca__message_context(cause);
-    translate(&wire, p, m, type, &context);
+    translate(&wire, p, m, type, context);
     kca__held_record *held = kca__held_record_of(p->options->topic, m, &wire);
     if (!held)
         return kca__error_memory();
@@ -413,6 +413,13 @@ void kca__publisher_produce_deferred(kca__producer *producer, kca__list *slots) 
 
 kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
                                   int type, uint64_t token) {
+    if (kca__publisher_is_hooked(p))
+        return kca__publisher_publish_hooked(out, p, m, type, token);
+    return kca__publisher_put(out, p, m, type, token);
+}
+
+kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_message *m, int type,
+                              uint64_t token) {
     kca_error *e = kca__message_check(m);
     if (e)
         return e;

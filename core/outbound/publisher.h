@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "message/held_record.h"
+#include "message/hooks.h"
 #include "message/translator.h"
 #include "outbound/producer.h"
 #include "outbound/publisher_builder.h"
@@ -21,6 +22,7 @@ typedef struct kca__publisher {
     kca_connection *connection; /* the system's copy */
     kca__log *log;
     kca__in_flight *in_flight;
+    const kca__hooks *hooks; /* the system's; NULL: none */
     char *properties; /* effective librdkafka settings, for describe; NULL before the first start */
     bool has_warned;  /* that nobody confirms */
 
@@ -47,16 +49,20 @@ int kca__publisher_close(kca__publisher *p, int64_t deadline);
 kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
                                   int type, uint64_t token);
 
+/* The same without hooks. */
+kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_message *m, int type,
+                              uint64_t token);
+
 /* Writes a record unchanged, without waiting; `partition` -1: the key chooses. NULL: `fn(user,
  * error)` is called once, when the record is answered; else an error, KCA_ERROR_BUFFER_FULL when
  * there is no room. */
 kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, int partition,
                                 kca__written_fn fn, void *user);
 
-/* The record of a message, to be written later; it continues the trace of `cause` unless the
- * message has a trace of its own. */
+/* The record of a message, to be written later; it goes on with this context unless the message has
+ * one of its own. */
 kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const kca_message *m,
-                               int type, const kca_message *cause);
+                               int type, const kca__trace_context *context);
 
 /* An error for a record, of `bytes` as kca__record_size has them, that is larger than the publisher
  * takes. */

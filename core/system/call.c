@@ -1,7 +1,8 @@
 #include "system/call.h"
 
 kca__call kca__call_begin(kca__system *s) {
-    kca__call call = {s->interrupt.fn ? s : NULL, kca__interrupt_begin(&s->interrupt)};
+    bool calls_back = s->interrupt.fn || s->publish_hooks.count > 0;
+    kca__call call = {calls_back ? s : NULL, kca__interrupt_begin(&s->interrupt)};
     if (call.system)
         kca__call_enter(s);
     return call;

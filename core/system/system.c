@@ -22,6 +22,8 @@ kca_error *kca__system_new(kca__system **out) {
     kca__event_queue_init(&s->logs);
     kca__log_init(&s->log, &s->events);
     kca__watch_init(&s->watch);
+    s->publish_hooks = (kca__hooks){.of_publish = true, .owner = s};
+    s->handling_hooks = (kca__hooks){.owner = s};
     pthread_mutex_init(&s->lifecycle_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     atomic_init(&s->closing, false);
@@ -56,6 +58,8 @@ static void free_users(kca__system *s) {
     kca__callback this;
     kca__callback_begin(&this, KCA__CALLBACK_FREE_USER, s);
     kca__handlers_close(&s->handlers);
+    kca__hooks_close(&s->publish_hooks);
+    kca__hooks_close(&s->handling_hooks);
     for (int i = 0; i < KCA__EVENT_TYPES; i++)
         if (s->event_handlers[i].free_user)
             s->event_handlers[i].free_user(s->event_handlers[i].user);
@@ -253,6 +257,8 @@ static kca_error *add_publisher_locked(kca__system *s, const kca_publisher_build
     kca__publisher *p = NULL;
     if (!e)
         e = kca__publisher_new(&p, options, NULL, &s->log);
+    if (!e)
+        p->hooks = &s->publish_hooks;
     if (!e && !append((void ***)&s->publishers, &s->publisher_count, p)) {
         kca__publisher_free(p);
         e = kca__error_memory();
@@ -288,6 +294,7 @@ static kca_error *add_consumer_locked(kca__system *s, const kca_consumer_builder
     if (!e)
         e = kca__consumer_new(&c, options,
                               &(kca__consumer_setup){.handlers = &s->handlers,
+                                                     .hooks = &s->handling_hooks,
                                                      .log = &s->log,
                                                      .events = &s->events,
                                                      .hold = hold_system,
@@ -318,6 +325,25 @@ kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler
     if (e)
         kca__callback_free_user(s, free_user, user);
     return e;
+}
+
+static kca_error *add_hook(kca__system *s, kca__hooks *hooks, kca__hook hook) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started_locked(s, "hook", "");
+    if (!e)
+        e = kca__hooks_add(hooks, hook);
+    unlock_after_adding(s);
+    if (e)
+        kca__callback_free_user(s, hook.free_user, hook.user);
+    return e;
+}
+
+kca_error *kca__system_add_publish_hook(kca__system *s, kca__hook hook) {
+    return add_hook(s, &s->publish_hooks, hook);
+}
+
+kca_error *kca__system_add_handling_hook(kca__system *s, kca__hook hook) {
+    return add_hook(s, &s->handling_hooks, hook);
 }
 
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,

@@ -54,6 +54,7 @@ typedef struct kca__system {
     kca__consumer **consumers;
     int consumer_count;
     kca__handlers handlers;
+    kca__hooks publish_hooks, handling_hooks;
     kca__event_handler event_handlers[KCA__EVENT_TYPES];
     kca__interrupt interrupt; /* asked by calls that wait */
 
@@ -82,6 +83,10 @@ kca_error *kca__system_add_publisher(kca__system *s, const kca_publisher_builder
 kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *b);
 kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler_fn fn, void *user,
                                    kca_free_fn free_user);
+
+/* Take `user`: on failure free_user has run. */
+kca_error *kca__system_add_publish_hook(kca__system *s, kca__hook hook);
+kca_error *kca__system_add_handling_hook(kca__system *s, kca__hook hook);
 
 kca_error *kca__system_start(kca__system *s, int timeout_ms);
 kca_error *kca__system_shutdown(kca__system *s, int timeout_ms);

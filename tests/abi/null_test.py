@@ -14,7 +14,7 @@ import surroundings
 from contract import Function, Parameter
 from surroundings import CC, CC_FLAGS, HEADER, LIBRARY
 
-# What the program has besides NULL, by type. Deliveries need a broker: other tests have them.
+# What the program has besides NULL, by type. Deliveries and what is hooked need a broker: other tests have them.
 OBJECTS = {
     "connection": 'assert_ok(kca_connection_new(&o, "shop", "embedded://"));',
     "publisher_builder": 'assert_ok(kca_publisher_builder_new(&o, "shop", "orders"));',
@@ -39,6 +39,7 @@ CALLBACKS = {
     "kca_seen_fn": "on_id",
     "kca_mark_fn": "on_id",
     "kca_interrupt_fn": "on_interrupt",
+    "kca_hook_fn": "on_hook",
 }
 NUMBERS = {"int", "int64_t", "uint64_t", "size_t", "double"}
 
@@ -76,6 +77,11 @@ static void on_event(const kca_event *e, void *user) {
 static int on_interrupt(void *user) {
     (void)user;
     return 0;
+}
+
+static int on_hook(kca_hooked *h, void *user) {
+    (void)h, (void)user;
+    return KCA_GO_ON;
 }
 
 static int on_id(const char *message_id, void *user) {
@@ -231,7 +237,7 @@ def calls_of(function: Function) -> Iterator[Call]:
     """With each choice of pointers, and three numbers."""
     choices = []
     for p in function.parameters:
-        always_null = p.type in NUMBERS or _object_of(p.type) == "delivery"
+        always_null = p.type in NUMBERS or _object_of(p.type) in ("delivery", "hooked")
         choices.append((False,) if always_null else (False, True))
     numbers = (0, -1, 1) if any(p.type in NUMBERS for p in function.parameters) else (0,)
     for given in itertools.product(*choices):

@@ -50,6 +50,9 @@ static int pass_it_on(recorder *r, kca_delivery *d, int id) {
     return verdict;
 }
 
+/* Hooks of the next pipeline; NULL: none. */
+static kca_hook_fn hook_before, hook_after;
+
 static pipeline open_pipeline_at(const char *hosts, const char *in, const char *out,
                                  const char *group, const char *id, int transaction_timeout_ms) {
     pipeline p = {.c = {system_on(hosts), NULL, recorder_new(), in, group}};
@@ -60,6 +63,9 @@ static pipeline open_pipeline_at(const char *hosts, const char *in, const char *
     give_consumer(p.c.system, b);
     give_publisher(p.c.system, publisher_of(out));
     record(p.c.system, "thing", p.c.recorder);
+    if (hook_before)
+        must(kca_system_add_publish_hook(p.c.system, hook_before, hook_after, NULL, NULL));
+    hook_before = hook_after = NULL;
     start(p.c.system);
     p.c.consumer = reader_of(p.c.system, group);
     p.bus = bus_of(p.c.system, out);
@@ -225,6 +231,51 @@ static void test_a_process_that_is_killed_passes_nothing_on_twice(void **state) 
     must_have_come_out_once(&w);
     runner_stop(&r);
     close_pipeline(&p);
+}
+
+static int id_of(const kca_hooked *h) {
+    int64_t id = -1;
+    kca_error_free(kca_message_json_int64(kca_hooked_message(h), "/id", &id));
+    return (int)id;
+}
+
+static int drop_each_third(kca_hooked *h, void *user) {
+    kca_message_set_header(kca_hooked_change(h), "seen", "1");
+    return !kca_hooked_delivery(h) ? KCA_FAILED : id_of(h) % 3 == 0 ? KCA_DROP : KCA_GO_ON;
+}
+
+static int fail_each_third(kca_hooked *h, void *user) {
+    return id_of(h) % 3 == 1 ? KCA_FAILED : KCA_GO_ON;
+}
+
+/* It takes no notice of a hook that fails. */
+static int pass_it_on_or_not(recorder *r, kca_delivery *d, int id) {
+    kca_error *e = pass_on(r->context, d);
+    bool as_wanted = kca_error_code(e) == (id % 3 == 1 ? KCA_ERROR_HOOK : KCA_OK);
+    kca_error_free(e);
+    return as_wanted ? KCA_DONE : KCA_FAILED;
+}
+
+static int a_third_is_out(void *argument) {
+    const wish *w = argument;
+    return come_out(w->out, w->count).count >= w->count / 3;
+}
+
+static void test_what_a_hook_drops_or_fails_does_not_come_out(void **state) {
+    wish w = new_wish("hooked", 30);
+    hook_before = drop_each_third;
+    hook_after = fail_each_third;
+    pipeline p = open_pipeline(w.in, w.out, w.group, unique("id"), 10000);
+    p.c.recorder->behave = pass_it_on_or_not;
+    runner r;
+    runner_start(&r, p.c.consumer);
+    must_become(all_is_committed, &w, COME_MS, "all is committed");
+    must_become(a_third_is_out, &w, COME_MS, "the results are out");
+    runner_stop(&r);
+    close_pipeline(&p);
+    outcome o = come_out(w.out, w.count);
+    assert_int_equal(o.count, 10);
+    assert_int_equal(o.repeated, 0);
 }
 
 typedef struct ended {
@@ -545,6 +596,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_pipeline_of_several_processors_passes_all_on_once_and_in_order),
         cmocka_unit_test(test_a_process_that_is_killed_passes_nothing_on_twice),
+        cmocka_unit_test(test_what_a_hook_drops_or_fails_does_not_come_out),
         cmocka_unit_test(test_a_zombie_is_fenced_and_passes_nothing_on),
         cmocka_unit_test(test_what_a_failed_attempt_published_does_not_come_out),
         cmocka_unit_test(test_dead_letters_are_part_of_the_transaction),

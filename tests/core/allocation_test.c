@@ -83,7 +83,20 @@ static kca_redrive *new_redrive(void) {
     return r;
 }
 
+static void copy_message(void) {
+    kca_message *m, *copy;
+    if (!went_well(kca_message_new(&m, "orderCreated")))
+        return;
+    kca_message_set_payload(m, "{}", 2);
+    kca_message_set_key(m, "k", 1);
+    kca_message_set_header(m, "tenant", "acme");
+    if (!kca_message_error(m) && went_well(kca_message_copy(&copy, m)))
+        kca_message_free(copy);
+    kca_message_free(m);
+}
+
 static void build(void) {
+    copy_message();
     kca_connection_free(new_connection());
     kca_publisher_builder_free(new_publisher());
     kca_consumer_builder_free(new_consumer());

@@ -338,6 +338,76 @@ static void test_a_message_follows_another_ones_trace(void **state) {
     kca_message_free(m);
 }
 
+static void test_a_copy_is_as_the_message_and_its_own(void **state) {
+    kca_message *m = new_message("orderCreated"), *copy;
+    kca_message_set_payload(m, "{\0}", 3);
+    kca_message_set_key(m, "", 0);
+    kca_message_set_type(m, KCA_TYPE_QUERY);
+    kca_message_set_correlation_id(m, "c-1");
+    kca_message_set_timestamp_ms(m, 5000);
+    kca_message_set_version(m, "2.0");
+    kca_message_set_trace_context(m, TRACEPARENT, "a=b");
+    kca_message_set_partition(m, 3);
+    kca_message_add_header(m, "x", "1", 1);
+    kca_message_add_header(m, "x", NULL, 0);
+    assert_null(kca_message_copy(&copy, m));
+    kca_message_free(m);
+    assert_string_equal(kca_message_name(copy), "orderCreated");
+    assert_int_equal(kca_message_payload_len(copy), 3);
+    assert_memory_equal(kca_message_payload(copy), "{\0}", 4);
+    assert_non_null(kca_message_key(copy));
+    assert_int_equal(kca_message_key_len(copy), 0);
+    assert_int_equal(kca_message_type(copy), KCA_TYPE_QUERY);
+    assert_string_equal(kca_message_message_id(copy), "");
+    assert_string_equal(kca_message_correlation_id(copy), "c-1");
+    assert_int_equal(kca_message_timestamp_ms(copy), 5000);
+    assert_string_equal(kca_message_origin(copy), "Gomes");
+    assert_string_equal(kca_message_version(copy), "2.0");
+    assert_string_equal(kca_message_traceparent(copy), TRACEPARENT);
+    assert_string_equal(kca_message_tracestate(copy), "a=b");
+    assert_int_equal(copy->partition, 3);
+    assert_int_equal(kca_message_header_count(copy), 2);
+    assert_string_equal(kca_message_header_value(copy, 0), "1");
+    assert_null(kca_message_header_value(copy, 1));
+    kca_message_set_header(copy, "x", "3");
+    assert_int_equal(kca_message_header_count(copy), 1);
+    assert_null(kca__message_check(copy));
+    kca_message_free(copy);
+}
+
+/* Also one without a name, or with one that could not be set. */
+static void test_a_copy_of_a_deliverys_message_may_be_published(void **state) {
+    kca_message view, *copy;
+    kca__header headers[] = {{"route", "\xff", 1}, {"messageId", "", 0}};
+    kca__message_init_inbound(&view);
+    view.texts[KCA__TEXT_REPLY_TO] = "answers";
+    view.headers = headers;
+    view.header_count = 2;
+    view.payload = "{}";
+    view.payload_len = 2;
+    assert_null(kca_message_copy(&copy, &view));
+    assert_null(kca__message_check(copy));
+    assert_string_equal(kca_message_name(copy), "");
+    assert_string_equal(kca_message_origin(copy), "");
+    assert_string_equal(kca_message_reply_to(copy), "answers");
+    assert_int_equal(kca_message_header_count(copy), 2);
+    assert_string_equal(kca_message_header_name(copy, 0), "route");
+    kca_message_set_header(copy, "tenant", "acme");
+    assert_null(kca_message_error(copy));
+    kca_message_free(copy);
+}
+
+static void test_a_copy_has_the_failure_of_the_message(void **state) {
+    kca_message *m = new_message("orderCreated"), *copy;
+    kca_message_set_type(m, 77);
+    assert_null(kca_message_copy(&copy, m));
+    kca_message_free(m);
+    kca_error *e = kca__message_check(copy);
+    assert_non_null(strstr(kca_error_text(e), "got 77"));
+    kca_error_free(e);
+    kca_message_free(copy);
+}
+
 static void test_a_raw_message_takes_nothing_over(void **state) {
     kca_message *cause = new_message("cause"), *m = new_message("effect");
     kca_message_set_trace_context(cause, TRACEPARENT, "vendor=abc");
@@ -437,6 +507,9 @@ int main(void) {
         cmocka_unit_test(test_an_errors_text_is_cut_between_characters),
         cmocka_unit_test(test_a_trace_context_must_be_w3cs),
         cmocka_unit_test(test_a_message_follows_another_ones_trace),
+        cmocka_unit_test(test_a_copy_is_as_the_message_and_its_own),
+        cmocka_unit_test(test_a_copy_of_a_deliverys_message_may_be_published),
+        cmocka_unit_test(test_a_copy_has_the_failure_of_the_message),
         cmocka_unit_test(test_a_raw_message_takes_nothing_over),
         cmocka_unit_test(test_a_deliverys_message_does_not_change),
         cmocka_unit_test(test_null_is_no_message_everywhere),

@@ -26,6 +26,7 @@ typedef struct world {
     int freed;        /* user pointers of calls that were refused */
     const char *what; /* the function that it is in, for the texts of errors */
     bool runs_own;
+    bool hooks_publish; /* its hook is one on publishing */
 } world;
 
 static void count_free(void *user) {
@@ -36,6 +37,10 @@ static void ignore_event(const kca_event *e, void *user) {}
 
 static int never_interrupt(void *user) {
     return 0;
+}
+
+static int never_hook(kca_hooked *h, void *user) {
+    return KCA_GO_ON;
 }
 
 static int not_seen(const char *id, void *user) {
@@ -64,9 +69,11 @@ static void declares_nothing(world *w) {
     refused(w,
             kca_system_set_event_handler(w->system, KCA_EVENT_FAULT, ignore_event, w, count_free));
     refused(w, kca_system_set_interrupt(w->system, never_interrupt, w, count_free));
+    refused(w, kca_system_add_publish_hook(w->system, never_hook, NULL, w, count_free));
+    refused(w, kca_system_add_handling_hook(w->system, NULL, never_hook, w, count_free));
     refused(w, kca_system_set_deduplication_store(w->system, w->idle_name, not_seen, not_seen, w,
                                                   count_free));
-    assert_int_equal(w->freed, before + 4);
+    assert_int_equal(w->freed, before + 6);
 }
 
 static void neither_starts_nor_ends(world *w) {
@@ -200,6 +207,17 @@ static int interrupt(void *user) {
     return 1;
 }
 
+static int hook(kca_hooked *h, void *user) {
+    world *w = user;
+    if (strcmp(w->what, "a hook") != 0)
+        return KCA_GO_ON;
+    kca_delivery *d = kca_hooked_delivery(h);
+    w->delivery = d && strcmp(kca_delivery_consumer(d), w->own_name) == 0 ? d : NULL;
+    if (w->delivery || !d)
+        try_all(w);
+    return KCA_GO_ON;
+}
+
 static int seen_before(const char *id, void *user) {
     if (strcmp(((world *)user)->what, "the deduplication store") == 0)
         try_all(user);
@@ -226,7 +244,8 @@ static int other_runs(void *argument) {
 }
 
 static void open_world(world *w, const char *what) {
-    *w = (world){.system = system_on("embedded://"),
+    *w = (world){.hooks_publish = w->hooks_publish,
+                 .system = system_on("embedded://"),
                  .topic = unique("things"),
                  .own_name = unique("own"),
                  .other_name = unique("other"),
@@ -244,6 +263,10 @@ static void open_world(world *w, const char *what) {
     must(kca_system_set_event_handler(w->system, KCA_EVENT_RECEIPT, on_receipt, w, NULL));
     must(kca_system_set_interrupt(w->system, interrupt, w, NULL));
     must(kca_system_set_deduplication_store(w->system, w->own_name, seen_before, mark, w, NULL));
+    must(kca_system_add_publish_hook(w->system, w->hooks_publish ? hook : never_hook, NULL, w,
+                                     NULL));
+    must(kca_system_add_handling_hook(w->system, w->hooks_publish ? never_hook : hook, NULL, w,
+                                      NULL));
     start(w->system);
     w->bus = bus_of(w->system, w->topic);
     w->free_bus = bus_of(w->system, "free");
@@ -271,7 +294,7 @@ static void close_world(world *w) {
 }
 
 static void test_inside_a_handler_that_run_calls(void **state) {
-    world w;
+    world w = {0};
     open_world(&w, "a handler");
     w.runs_own = true;
     must(kca_consumer_run(w.own));
@@ -279,7 +302,7 @@ static void test_inside_a_handler_that_run_calls(void **state) {
 }
 
 static void test_inside_a_handler_that_dispatch_calls(void **state) {
-    world w;
+    world w = {0};
     open_world(&w, "a handler");
     w.runs_own = true;
     kca_queue *q;
@@ -291,7 +314,7 @@ static void test_inside_a_handler_that_dispatch_calls(void **state) {
 }
 
 static void test_inside_an_event_handler(void **state) {
-    world w;
+    world w = {0};
     open_world(&w, "an event handler");
     publish_things(w.bus, 3, 1, 1, 1);
     while (!w.called)
@@ -300,7 +323,7 @@ static void test_inside_an_event_handler(void **state) {
 }
 
 static void test_inside_the_interrupt_function(void **state) {
-    world w;
+    world w = {0};
     open_world(&w, "the interrupt function");
     publish_things(w.bus, 3, 3, 1, 1); /* nobody takes their receipts */
     kca_message *m = thing("{}", "k");
@@ -313,15 +336,32 @@ static void test_inside_the_interrupt_function(void **state) {
 }
 
 static void test_inside_the_deduplication_store(void **state) {
-    world w;
+    world w = {0};
     open_world(&w, "the deduplication store");
     w.runs_own = true;
     must(kca_consumer_run(w.own));
     close_world(&w);
 }
 
+static void test_inside_a_hook_on_handling(void **state) {
+    world w = {0};
+    open_world(&w, "a hook");
+    w.runs_own = true;
+    must(kca_consumer_run(w.own));
+    close_world(&w);
+}
+
+static void test_inside_a_hook_on_publishing(void **state) {
+    world w = {.hooks_publish = true};
+    open_world(&w, "a hook");
+    kca_message *m = thing("{}", "k");
+    must(kca_bus_publish(w.free_bus, m, 0));
+    kca_message_free(m);
+    close_world(&w);
+}
+
 static void test_inside_a_free_user_function(void **state) {
-    world w;
+    world w = {0};
     open_world(&w, "a free_user function");
     must_fail(kca_system_add_handler(w.system, "late", NULL, &w, free_user), KCA_ERROR_STATE,
               "declare it before start");
@@ -375,6 +415,8 @@ int main(void) {
         cmocka_unit_test(test_inside_an_event_handler),
         cmocka_unit_test(test_inside_the_interrupt_function),
         cmocka_unit_test(test_inside_the_deduplication_store),
+        cmocka_unit_test(test_inside_a_hook_on_handling),
+        cmocka_unit_test(test_inside_a_hook_on_publishing),
         cmocka_unit_test(test_inside_a_free_user_function),
         cmocka_unit_test(test_a_handler_seeks_its_own_consumer),
         cmocka_unit_test(test_inside_a_handler_of_signals),

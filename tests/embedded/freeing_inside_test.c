@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-enum { PATIENCE_MS = 20000, THINGS = 4, USERS = 4 };
+enum { PATIENCE_MS = 20000, THINGS = 4, USERS = 6 };
 
 typedef enum victim {
     SYSTEM,
@@ -28,6 +28,8 @@ typedef enum place {
     IN_EVENT_HANDLER,
     IN_SEEN,
     IN_MARK,
+    IN_HANDLING_HOOK,
+    IN_PUBLISH_HOOK,
     IN_INTERRUPT,
     IN_FREE_USER
 } place;
@@ -122,6 +124,20 @@ static void on_event(const kca_event *e, void *user) {
     assert_string_equal(kca_event_topic(e), h->topic);
 }
 
+static int hook_handling(kca_hooked *h, void *user) {
+    be_at(user, IN_HANDLING_HOOK, kca_hooked_delivery(h), NULL);
+    assert_string_equal(kca_message_name(kca_hooked_message(h)), "thing");
+    return KCA_GO_ON;
+}
+
+static int hook_publish(kca_hooked *h, void *user) {
+    be_at(user, IN_PUBLISH_HOOK, NULL, NULL);
+    if (((house *)user)->place == IN_PUBLISH_HOOK)
+        kca_message_free(kca_hooked_change(h)); /* it is borrowed */
+    assert_string_equal(kca_message_name(kca_hooked_message(h)), "thing");
+    return KCA_GO_ON;
+}
+
 static int seen(const char *id, void *user) {
     be_at(user, IN_SEEN, NULL, NULL);
     return *id == '\0';
@@ -166,6 +182,8 @@ static house *open_on(const char *hosts, place where, victim which) {
     must(kca_system_set_event_handler(h->system, KCA_EVENT_RECEIPT, on_event, h, count_user));
     must(kca_system_set_deduplication_store(h->system, name, seen, mark, h, count_user));
     must(kca_system_set_interrupt(h->system, interrupt, h, count_user));
+    must(kca_system_add_handling_hook(h->system, hook_handling, hook_handling, h, count_user));
+    must(kca_system_add_publish_hook(h->system, hook_publish, hook_publish, h, count_user));
     h->bus = bus_of(h->system, h->topic);
     h->queue = queue_of(h->system);
     h->consumer = reader_of(h->system, name);
@@ -197,17 +215,38 @@ static void close_house(house *h) {
 /* ---- tests ---- */
 
 /* One that freed everything is the last call. */
+static void run_with(place where, victim which) {
+    house *h = open_house(where, which);
+    must(kca_consumer_run(h->consumer));
+    assert_true(h->handled >= 1 && (which == DELIVERY || which == ALL || h->handled == THINGS));
+    close_house(h);
+}
+
 static void run_for(place where) {
-    for (victim which = 0; which < VICTIMS; which++) {
-        house *h = open_house(where, which);
-        must(kca_consumer_run(h->consumer));
-        assert_true(h->handled >= 1 && (which == DELIVERY || which == ALL || h->handled == THINGS));
-        close_house(h);
-    }
+    for (victim which = 0; which < VICTIMS; which++)
+        run_with(where, which);
 }
 
 static void test_in_a_handler_that_run_calls(void **state) {
     run_for(IN_HANDLER);
+}
+
+static void test_in_a_hook_on_handling(void **state) {
+    static const victim which[] = {SYSTEM, DELIVERY, ALL};
+    for (int i = 0; i < 3; i++)
+        run_with(IN_HANDLING_HOOK, which[i]);
+}
+
+/* What the publish uses, and everything at once. */
+static void test_in_a_hook_on_publishing(void **state) {
+    static const victim used[] = {SYSTEM, BUS, MESSAGE, ALL};
+    for (int i = 0; i < 4; i++) {
+        house *h = open_on("embedded://", IN_FREE_USER, used[i]);
+        start(h->system);
+        h->place = IN_PUBLISH_HOOK;
+        must(kca_bus_publish(h->bus, h->message, 0));
+        close_house(h);
+    }
 }
 
 static void test_in_the_deduplication_store(void **state) {
@@ -374,6 +413,8 @@ int main(void) {
         cmocka_unit_test(test_in_a_handler_that_run_calls),
         cmocka_unit_test(test_in_a_handler_that_dispatch_calls),
         cmocka_unit_test(test_in_an_event_handler),
+        cmocka_unit_test(test_in_a_hook_on_handling),
+        cmocka_unit_test(test_in_a_hook_on_publishing),
         cmocka_unit_test(test_in_the_deduplication_store),
         cmocka_unit_test(test_in_a_free_user_function),
         cmocka_unit_test(test_in_the_interrupt_function_of_a_publish),

@@ -173,7 +173,7 @@ local OWN = {
 --- Every function of kca_abi.h is called somewhere in the modules, or built into a class by its name.
 function tests.every_function_of_the_contract_is_reachable()
   local sources = {}
-  for _, name in ipairs({ "api", "builders", "bus", "consumer", "message", "queue", "system", "errors" }) do
+  for _, name in ipairs({ "api", "builders", "bus", "consumer", "hooks", "message", "queue", "system", "errors" }) do
     local path = assert(package.path:match("[^;]*bindings/lua/")) .. "kca/" .. name .. ".lua"
     local file = assert(io.open(path))
     sources[#sources + 1] = file:read("*a")

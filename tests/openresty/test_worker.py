@@ -136,6 +136,42 @@ def test_publish_answers_with_the_receipt(begin: Begin) -> None:
     }
 
 
+def test_hooks_surround_publishes_and_handlers(begin: Begin) -> None:
+    server = begin(
+        """M.seen[#M.seen + 1] = tostring(order.id) .. tostring(message:header("tenant"))
+        end)
+        system:handling_hook(function(h)
+          ngx.sleep(0.001)
+          h.kept = "kept"
+        end, function(h)
+          M.seen[#M.seen + 1] = h.kept .. h.verdict
+        end)
+        system:publish_hook(function(h)
+          local id = h.message:json().id
+          ngx.sleep(0)
+          if id == 3 then
+            return kca.DROP
+          elseif id == 4 then
+            return nil, kca.rejected("NoTenant", "it has no tenant")
+          end
+          h.message:set_header("tenant", "acme")
+        end, function(h)
+          M.receipts = (M.receipts or 0) + (h.receipt and h.receipt.offset >= 0 and 1 or 0)
+        """,
+        locations={"/receipts": "app.answer({ receipts = app.receipts })"},
+    )
+    assert server.json("/publish?id=1&key=k")["offset"] == 0
+    dropped = server.json("/publish?id=3&key=k")
+    assert (dropped["topic"], dropped["partition"], dropped["offset"]) == ("orders", -1, -1)
+    refused = json.loads(server.get("/publish?id=4&key=k")[1])
+    assert refused["name"] == "hook"
+    assert "NoTenant: it has no tenant" in refused["text"]
+    server.get("/fire?n=1")
+    wait_until(lambda: server.json("/counts")["stored"] == 2, "both are stored")
+    wait_until(lambda: server.json("/status")["seen"] == ["1acme", "kept0"] * 2, "both are handled inside the hook")
+    assert server.json("/receipts") == {"receipts": 1}
+
+
 def test_a_message_takes_nothing_over_from_the_one_before(begin: Begin) -> None:
     server = begin(
         "app.seen[#app.seen + 1] = { order.id or 0, message:key() == message:correlation_id(), message:message_id() }"

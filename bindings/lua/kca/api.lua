@@ -28,10 +28,11 @@ return function(core)
 
   local Message, Delivery = require("kca.message")(M, core)
   require("kca.builders")(M, core)
-  local Work = require("kca.work")(M)
+  local hooks = require("kca.hooks")(M, core)
+  local Work = require("kca.work")(M, hooks)
   local Queue = require("kca.queue")(core, Delivery)
-  local Bus = require("kca.bus")(M, core, Message, Work)
+  local Bus = require("kca.bus")(M, core, Message, Work, hooks)
   local Consumer = require("kca.consumer")(M, core, Queue)
   local System = require("kca.system")(M, core, Work, Bus, Consumer, Queue)
-  return M, { Work = Work, Queue = Queue, Bus = Bus, Consumer = Consumer, System = System }
+  return M, { hooks = hooks, Work = Work, Queue = Queue, Bus = Bus, Consumer = Consumer, System = System }
 end

@@ -6,8 +6,9 @@ local types = require("kca.types")
 
 local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees Ctrl-C
 
-return function(M, core, Message, Work)
+return function(M, core, Message, Work, hooks)
   local Bus = classes.new()
+  Bus.hooks = hooks
 
   --- The message made of the arguments of `publish`, and its fields; or nil and the error.
   -- @local
@@ -72,6 +73,25 @@ return function(M, core, Message, Work)
     return errors.fallible(ok, not ok and result or nil)
   end
 
+  --- Publishes as `put` does, through the hooks, which get a copy of a message that is the program's.
+  local function put_through_hooks(bus, message, is_programs, token)
+    local hooked = is_programs and message:copied() or message
+    local ok, err, is_dropped = hooks.publish(bus.system.work.publish_hooks, bus.channel, hooked, nil, function(m)
+      return bus:put(m, token)
+    end)
+    if is_programs then
+      core.kca_message_free(hooked.handle)
+    end
+    if not is_dropped then
+      return ok, err
+    end
+    local fine, receipt = core.kca_bus_drop(bus.handle, token)
+    if fine and receipt ~= nil then
+      return receipt_of(receipt)
+    end
+    return errors.fallible(fine, not fine and receipt or nil)
+  end
+
   --- Publishes a message, or one made of a name, a payload (a table is JSON) and the fields of `kca.message`.
   --
   -- When the publisher is not async, this returns the receipt (topic, partition, offset) once the broker has stored the
@@ -87,7 +107,12 @@ return function(M, core, Message, Work)
     if not token then
       return nil, wrong
     end
-    local ok, err = self:put(made, token)
+    local ok, err
+    if hooks.apply(self.system.work.publish_hooks) then
+      ok, err = put_through_hooks(self, made, made == message, token)
+    else
+      ok, err = self:put(made, token)
+    end
     if made ~= message then
       core.kca_message_free(made.handle) -- Lua's collector does not see how much memory a handle holds
     end

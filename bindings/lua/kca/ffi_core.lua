@@ -37,6 +37,8 @@ local UNUSED = {
   kca_system_set_event_handler = true,
   kca_system_set_deduplication_store = true,
   kca_system_set_interrupt = true,
+  kca_system_add_publish_hook = true,
+  kca_system_add_handling_hook = true,
 }
 
 local support = { ffi = ffi, C = C, tonumber = tonumber }
@@ -198,7 +200,8 @@ local function new_core()
   end
   for statement in plain:gmatch("%s*([^;]+);") do
     local kind, name, list = statement:match("^([%w_][%w_ ]-[ %*]+)(kca_[%w_]+)(%b())$")
-    if kind and not kind:match("^typedef") and not UNUSED[name] and not name:match("^kca_error_") then
+    local is_unused = name and (UNUSED[name] or name:match("^kca_error_") or name:match("^kca_hooked_"))
+    if kind and not kind:match("^typedef") and not is_unused then
       list = list:sub(2, -2):gsub("%s+", " ")
       core[name] = compile(write(kind, name, list), name)
     end

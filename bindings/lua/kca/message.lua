@@ -19,7 +19,7 @@ local function pairs_of(handle, count, name, value)
 end
 
 -- Functions of a message that are no accessors.
-local OTHERS = { new = true, free = true, error = true, follow = true, json_bool = true, add_header = true }
+local OTHERS = { new = true, free = true, copy = true, error = true, follow = true, json_bool = true, add_header = true }
 
 local function new_message_class(core)
   local Message = classes.new()
@@ -41,6 +41,16 @@ local function new_message_class(core)
   --- @local
   function Message:title()
     return "message " .. tostring(core.kca_message_name(self.handle))
+  end
+
+  --- A message to publish that is as this one.
+  -- @local
+  function Message:copied()
+    local ok, handle = core.kca_message_copy(self.handle)
+    if not ok then
+      error(handle.text)
+    end
+    return setmetatable({ handle = handle, mistake = self.mistake }, Message)
   end
 
   --- The message's first failure; nil: none.
@@ -261,11 +271,20 @@ local function new_delivery_class(M, core, Message)
     elseif made.mistake then
       return nil, made.mistake
     end
-    local ok, problem = core.kca_delivery_publish(self.delivery, bus.handle, made.handle)
+    local function put(m)
+      return fallible(core.kca_delivery_publish(self.delivery, bus.handle, m.handle))
+    end
+    local ok
+    if bus.hooks.apply(bus.system.work.publish_hooks) then
+      local own = made == message and made:copied() or made
+      ok, err = bus.hooks.publish(bus.system.work.publish_hooks, bus.channel, own, self, put)
+    else
+      ok, err = put(made)
+    end
     if made ~= message then
       core.kca_message_free(made.handle)
     end
-    return fallible(ok, problem)
+    return ok, err
   end
 
   --- Whether somebody waits for the reply, and it will be sent: the consumer's `reply` is on, the message has a replyTo,

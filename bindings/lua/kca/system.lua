@@ -44,7 +44,7 @@ return function(M, core, Work, Bus, Consumer, Queue)
     System[kind] = function(self, channel)
       local bus, err = classes.wrap(Bus, fn(self.handle, channel))
       if bus then
-        bus.system = self
+        bus.system, bus.channel = self, channel
       end
       return bus, err
     end
@@ -80,6 +80,33 @@ return function(M, core, Work, Bus, Consumer, Queue)
     end
     self.work.listeners[kind] = fn
     return self
+  end
+
+  for _, kind in ipairs({ "publish_hook", "handling_hook" }) do
+    --- Adds a hook, before the start: functions that are called before and after each publish or handling with a table,
+    -- see kca.hooks; one of them may be nil. A function before a publish may change `h.message`, drop it (`return
+    -- kca.DROP`), or refuse it by an error; one before a handling may return a verdict, an error's name and a text. One
+    -- that raises an error, or returns nil and an error, fails the publish or the delivery.
+    System[kind] = function(self, before, after)
+      if before == nil and after == nil then
+        return refuse("system: %s must be given a function before, after, or both", kind)
+      end
+      for place, fn in pairs({ before = before, after = after }) do
+        if not is_callable(fn) then
+          return refuse("system: %s: %s must be a function, got %s", kind, place, tostring(fn))
+        end
+      end
+      local description, err = self:description()
+      if not description then
+        return nil, err
+      elseif description.started then
+        local text = "hook: the system is started: declare it before start"
+        return nil, errors.new(core.KCA_ERROR_STATE, "state", text)
+      end
+      local list = self.work[kind .. "s"]
+      list[#list + 1] = { before = before, after = after }
+      return self
+    end
   end
 
   local consumer_of = types.checked(core, "kca_system_consumer", "system")

@@ -15,11 +15,12 @@ local function here()
   return coroutine.running() or MAIN
 end
 
-return function(M)
+return function(M, hooks)
   local Work = classes.new()
 
   function Work.new()
-    return setmetatable({ handlers = {}, stores = {}, listeners = {}, told = {} }, Work)
+    local work = { handlers = {}, stores = {}, listeners = {}, told = {}, publish_hooks = {}, handling_hooks = {} }
+    return setmetatable(work, Work)
   end
 
   function Work.handled()
@@ -105,8 +106,8 @@ return function(M)
     return value, why
   end
 
-  --- Runs the handler; returns the verdict, error name and text.
-  function Work:answer(d)
+  --- Runs the handler, unless the store has seen the message; returns the verdict, error name and text.
+  function Work:answer_once(d)
     local handler = self.handlers[d:name()]
     local for_all = not handler
     handler = handler or self.handlers["*"]
@@ -117,8 +118,7 @@ return function(M)
     if why then
       return M.REJECTED, "payload", why
     end
-    local id = d:message_id()
-    local store = id ~= "" and self.stores[d:consumer()]
+    local store, id = self:store_of(d)
     if store then
       local known, seen = pcall(store.seen, store, id)
       if not known then
@@ -127,8 +127,49 @@ return function(M)
         return M.DUPLICATE
       end
     end
-    local verdict, name, text = answered(self, handler, d, pcall(handler, payload, d))
-    if store and verdict == M.DONE then
+    return answered(self, handler, d, pcall(handler, payload, d))
+  end
+
+  --- The store that is to be asked whether the message was handled, and the message's id.
+  function Work:store_of(d)
+    local id = next(self.stores) and d.handle and d:message_id() or ""
+    return id ~= "" and self.stores[d:consumer()], id
+  end
+
+  local function outcome_of(verdict, name, text)
+    return { verdict = verdict, error_name = name or "", error_text = text or "" }
+  end
+
+  local function decided(said)
+    return outcome_of(answer(true, said[1], said[2], said[3]))
+  end
+
+  --- A hook failed; who deferred the delivery may have settled it by now.
+  local function failed_by(err, outcome)
+    if outcome and outcome.verdict == M.DEFERRED then
+      M.warn("a hook failed after the delivery was deferred: " .. errors.text(err))
+      return outcome
+    end
+    return outcome_of(failure(err))
+  end
+
+  --- Runs the hooks and the handler; returns the verdict, error name and text. A store learns of it at the end: a hook
+  -- may still fail what was handled.
+  function Work:answer(d)
+    local verdict, name, text
+    if self.handling_hooks[1] then
+      local outcome = hooks.around(self.handling_hooks, { delivery = d }, decided, function()
+        return outcome_of(self:answer_once(d))
+      end, failed_by)
+      verdict, name, text = outcome.verdict, outcome.error_name, outcome.error_text
+    else
+      verdict, name, text = self:answer_once(d)
+    end
+    local store, id
+    if verdict == M.DONE then
+      store, id = self:store_of(d)
+    end
+    if store then
       local marked, problem = pcall(store.mark, store, id)
       if not marked then
         M.warn(("message %s was handled, but could not be marked: %s"):format(id, errors.text(problem)))

@@ -39,6 +39,7 @@ from .errors import (
     Error,
     ForkedError,
     HandlerError,
+    HookError,
     NotFoundError,
     NotStoredError,
     OffsetError,
@@ -52,6 +53,7 @@ from .errors import (
     TooLargeError,
     UnreachableError,
 )
+from .hooks import DROP, Handling, Publishing
 from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message, Verdict
 from .queue import End, Event, Fault, Log, Queue, Rebalance, Receipt, State
 from .system import System
@@ -80,6 +82,7 @@ __all__ = [
     "ConsumerBuilder",
     "DEFERRED",
     "DONE",
+    "DROP",
     "DUPLICATE",
     "DeduplicationStore",
     "Delivery",
@@ -92,7 +95,9 @@ __all__ = [
     "FORMAT_TEXT",
     "Fault",
     "ForkedError",
+    "Handling",
     "HandlerError",
+    "HookError",
     "LOG_DEBUG",
     "LOG_ERROR",
     "LOG_INFO",
@@ -111,6 +116,7 @@ __all__ = [
     "PartitionLag",
     "PayloadError",
     "PublisherBuilder",
+    "Publishing",
     "Queue",
     "REJECTED",
     "Rebalance",

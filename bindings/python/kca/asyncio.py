@@ -21,7 +21,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import _kca, tracing
+from . import _kca, hooks, tracing
 from . import bus as threads
 from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
@@ -46,6 +46,7 @@ from .work import (
     log,
     not_known,
     not_marked,
+    outcome_of,
     settle,
 )
 
@@ -79,9 +80,9 @@ async def _ended(call: asyncio.Future[Any]) -> None:
 class Bus:
     """The event, command or query bus of one channel."""
 
-    def __init__(self, system: System, handle: Any, room_ms: int) -> None:
+    def __init__(self, system: System, handle: Any, channel: str, room_ms: int) -> None:
         self._system = system
-        self._bus = threads.Bus(handle)
+        self._bus = threads.Bus(handle, channel, system._work.publish_hooks)
         self._put = self._bus._put
         self._room_ms = room_ms
 
@@ -113,11 +114,29 @@ class Bus:
         return await self._publish(self._system._receipts_now(), message, payload, fields)
 
     def _publish(self, receipts: Receipts, message: Any, payload: Any, fields: threads.Fields) -> Publishing:
+        if not self._bus._hooks or hooks.is_inside():
+            return self._publish_plain(receipts, message, payload, fields)
+        h = hooks.Publishing(self._bus._channel, threads.message_of(message, payload, fields))
+        begun = receipts.loop.create_future()
+
+        async def put() -> Receipt:
+            publishing = self._publish_plain(receipts, h.message, None, {})
+            begun.set_result(None)
+            return await publishing
+
+        async def publish() -> Receipt:
+            receipt: Receipt | None = await hooks.run_in_loop(self._bus._hooks, h, put)
+            return receipt or Receipt(0, None, h.channel, -1, -1)  # it was dropped
+
+        return receipts.follow(publish(), begun)
+
+    def _publish_plain(self, receipts: Receipts, message: Any, payload: Any, fields: threads.Fields) -> Publishing:
+        put_plain = self._bus._put_plain
         full: BufferFullError | None = None
         if not receipts.crowded:
             token = receipts.next_token()
             try:
-                self._put(None, message, payload, token, **fields)
+                put_plain(None, message, payload, token, **fields)
                 return receipts.expect(token)
             except BufferFullError as e:
                 full = e
@@ -125,7 +144,7 @@ class Bus:
             if not isinstance(message, str):
                 message, payload = threads.named(message, payload)
             payload = encoded(payload)
-        put = partial(self._put, None, message, payload, **fields)
+        put = partial(put_plain, None, message, payload, **fields)
         return receipts.wait(put, full, self._room_ms)
 
     async def flush(self, timeout_ms: int = -1) -> None:
@@ -300,7 +319,7 @@ class Consumer(BaseConsumer):
             handled.set(d)
         try:
             with tracing.Inside(d) if traced and self._work.traced else nullcontext():
-                answer = await self._answer(d)
+                answer = await (self._answer_hooked(d) if self._work.handling_hooks else self._answer(d))
         except BaseException as e:
             if isinstance(e, asyncio.CancelledError) and self._is_broken_off():
                 return self._work.abandon(d)
@@ -319,7 +338,7 @@ class Consumer(BaseConsumer):
         """Whether the handler is cancelled because the application ends; else it was its own doing, which fails."""
         return self._breaks_off or _is_cancelled(self._run)
 
-    async def _answer(self, d: Delivery) -> Answer:
+    async def _answer(self, d: Delivery, marks: bool = True) -> Answer:
         found = self._work.prepared(d)
         if not isinstance(found, Prepared):
             return found
@@ -327,11 +346,24 @@ class Consumer(BaseConsumer):
             if found.store and (known := await self._known(found.store, d)) is not DONE:
                 return known
             answer = await self._call(found, d)
-            if found.store and answer is DONE:
+            if marks and found.store and answer is DONE:
                 await self._mark(found.store, d)
             return answer
         finally:
             del d, found
+
+    async def _answer_hooked(self, d: Delivery) -> Answer:
+        """Runs the hooks and the handler. A store learns of it at the end: a hook may still fail what was handled."""
+        h = hooks.Handling(d, outcome_of)
+        try:
+            act = partial(self._answer, d, marks=False)
+            answer: Answer = await hooks.run_in_loop(self._work.handling_hooks, h, act)
+            store = self._work.store_of(d) if answer is DONE else None
+            if store:
+                await self._mark(store, d)
+            return answer
+        finally:
+            del d, h
 
     @staticmethod
     async def _call(found: Prepared, d: Delivery) -> Answer:
@@ -546,7 +578,7 @@ class System(BaseSystem[Bus, Consumer]):
         return self._receipts
 
     def _bus(self, handle: Any, channel: str) -> Bus:
-        return Bus(self, handle, self._rooms[channel])
+        return Bus(self, handle, channel, self._rooms[channel])
 
     async def describe_cluster(
         self, connection: str, topic: str | None = None, group: str | None = None, timeout_ms: int = 10000

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from sys import modules
 from typing import Any, TypedDict
 
 from . import _kca, tracing
 from .ending import Life
 from .handlers import is_payload_class, name_of
-from .message import Headers, Message, handled
+from .hooks import Hook, Publishing, is_inside, run
+from .message import Delivery, Headers, Message, handled
 from .payload import encoded
 from .queue import Receipt
 
 _publish = _kca.publish
 _NO_TRACE = None, None
 _EXACT_HEADERS = (dict, list, type(None))
+# The fields in the order in which `publish` passes them on, after the token.
+_FIELDS = ("key", "type", "message_id", "correlation_id", "timestamp_ms", "origin", "version", "reply_to", "headers",
+           "trace_context", "partition", "unnamed")  # fmt: skip
 
 
 class Fields(TypedDict, total=False):
@@ -38,8 +42,10 @@ class Fields(TypedDict, total=False):
 class Bus:
     """The event, command or query bus of one channel."""
 
-    def __init__(self, handle: Any, life: Life | None = None) -> None:
+    def __init__(self, handle: Any, channel: str = "", hooks: Sequence[Hook] = (), life: Life | None = None) -> None:
         self._handle = handle
+        self._channel = channel
+        self._hooks = hooks
         self._life = life
 
     def publish(
@@ -93,7 +99,7 @@ class Bus:
         Raises:
             Error: by kind; `BufferFullError` and others that are `retriable` may work later.
         """
-        if message.__class__ is not str or headers.__class__ not in _EXACT_HEADERS:
+        if message.__class__ is not str or headers.__class__ not in _EXACT_HEADERS or self._hooks:
             return self._put(None, message, payload, token, key, type, message_id, correlation_id, timestamp_ms, origin,
                              version, reply_to, headers, trace_context, partition, unnamed)  # fmt: skip
         trace = trace_context or (tracing.current() if "opentelemetry.trace" in modules else None)
@@ -128,9 +134,24 @@ class Bus:
         """Waits until the broker has answered every published message; Ctrl-C ends the wait."""
         _kca.kca_bus_flush(self._handle, timeout_ms)
 
-    def _put(
+    def _put(self, delivery: Delivery | None, message: Any, payload: Any, *fields: Any, **named: Any) -> Receipt | None:
+        """Publishes any kind of message, through the hooks; `delivery`: in whose transaction."""
+        if not self._is_hooked():
+            return self._put_plain(delivery, message, payload, *fields, **named)
+        token = fields[0] if fields else named.pop("token", 0)
+        named.update(zip(_FIELDS, fields[1:], strict=False))
+        h = Publishing(self._channel, message_of(message, payload, named), delivery)
+        receipt: Receipt | None = run(self._hooks, h, lambda: self._put_plain(delivery, h.message, None, token))
+        if h.is_dropped and delivery is None:
+            receipt = receipt_of(_kca.kca_bus_drop(self._handle, token))
+        return receipt
+
+    def _is_hooked(self) -> bool:
+        return bool(self._hooks) and not is_inside()
+
+    def _put_plain(
         self,
-        delivery: Any,
+        delivery: Delivery | None,
         message: Any,
         payload: Any,
         token: int = 0,
@@ -147,7 +168,7 @@ class Bus:
         partition: int | None = None,
         unnamed: bool = False,
     ) -> Receipt | None:
-        """Publishes any kind of message; `delivery`: the handle of the delivery in whose transaction it goes out."""
+        """Publishes any kind of message, without hooks."""
         trace = trace_context or tracing.current()
         cause = None if trace else handled.get()
         if message.__class__ is not str:
@@ -161,7 +182,7 @@ class Bus:
         traceparent, tracestate = trace or _NO_TRACE
         receipt = _publish(
             self._handle,
-            delivery,
+            None if delivery is None else delivery._delivery,
             None if cause is None else cause._handle,
             token,
             message,
@@ -182,7 +203,9 @@ class Bus:
         )
         return None if receipt is None else Receipt._make(receipt[1:])
 
-    def _put_message(self, delivery: Any, message: Message, token: int, trace: Any, cause: Any) -> Receipt | None:
+    def _put_message(
+        self, delivery: Delivery | None, message: Message, token: int, trace: Any, cause: Any
+    ) -> Receipt | None:
         """Publishes a `Message`, and leaves it as it was: it may be published again."""
         m = message._handle
         own_baggage = message._is_raw or message.header("baggage") is not None
@@ -197,7 +220,7 @@ class Bus:
         try:
             if delivery is None:
                 return receipt_of(_kca.kca_bus_publish_for_receipt(self._handle, m, token))
-            _kca.kca_delivery_publish(delivery, self._handle, m)
+            _kca.kca_delivery_publish(delivery._delivery, self._handle, m)
             return None
         finally:
             if lent:
@@ -215,6 +238,15 @@ def named(message: Any, payload: Any) -> tuple[str, Any]:
             f"got a {kind.__name__}{' and a payload' if payload is not None else ''}"
         )
     return name_of(kind), message
+
+
+def message_of(message: Any, payload: Any, fields: Any) -> Message:
+    """A message of its own, for hooks to change."""
+    if isinstance(message, Message):
+        return message._copied()
+    if message is not None and not isinstance(message, str):
+        message, payload = named(message, payload)
+    return Message(message, payload, **fields)
 
 
 def receipt_of(event: Any) -> Receipt | None:

@@ -139,6 +139,12 @@ class OffsetError(Error):
     code = _kca.KCA_ERROR_OFFSET
 
 
+class HookError(Error):
+    """A hook of a library in C refused the message, or failed after it was published; see `kca.hooks`."""
+
+    code = _kca.KCA_ERROR_HOOK
+
+
 class Rejected(Exception):
     """A handler raises it for a message that will never work; the class name is the error's name."""
 

@@ -188,6 +188,39 @@ class Message:
         """The custom header of this name as text."""
         return _kca.kca_message_header(self._handle, name)
 
+    def _copied(self) -> Message:
+        """A message to publish that is as this one."""
+        copy = Message.__new__(Message)
+        copy._handle = _kca.kca_message_copy(self._handle)
+        copy._is_raw = self._is_raw
+        return copy
+
+    def _is_set(self) -> None:
+        """Raises what a setter refused."""
+        error = _kca.kca_message_error(self._handle)
+        if error is not None:
+            raise error
+
+    def set_payload(self, payload: Any) -> None:
+        """Sets the payload, given as to `Message`. Like the other `set_...` it changes messages to publish only."""
+        _kca.kca_message_set_payload(self._handle, encoded(payload))
+        self._is_set()
+
+    def set_key(self, key: bytes | str | None) -> None:
+        """Sets the key; None: the correlation id."""
+        _kca.kca_message_set_key(self._handle, key.encode() if isinstance(key, str) else key)
+        self._is_set()
+
+    def set_header(self, name: str, value: bytes | str | None) -> None:
+        """Sets the only custom header of this name; None takes all of the name away."""
+        _kca.kca_message_set_binary_header(self._handle, name, value.encode() if isinstance(value, str) else value)
+        self._is_set()
+
+    def set_trace_context(self, traceparent: str | None, tracestate: str | None = None) -> None:
+        """Sets W3C's trace context; None takes it away."""
+        _kca.kca_message_set_trace_context(self._handle, traceparent, tracestate)
+        self._is_set()
+
     def json(self) -> Any:
         """The payload as Python values.
 
@@ -293,7 +326,7 @@ class Delivery(Message):
         For consumers with a `transactional_id`; arguments as for `Bus.publish`. The message continues the delivery's
         trace, unless it has a trace context of its own.
         """
-        bus._put(self._delivery, message, payload, **fields)
+        bus._put(self, message, payload, **fields)
 
     @property
     def wants_reply(self) -> bool:

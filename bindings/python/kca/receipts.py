@@ -58,7 +58,7 @@ class _Waiting:
         self.timer: asyncio.TimerHandle | None = None
 
 
-def _fail(future: Publishing, error: Exception) -> None:
+def _fail(future: Publishing, error: BaseException) -> None:
     if isinstance(error, StopIteration):  # which no future takes; a payload's own code may raise it
         error = RuntimeError(f"{type(error).__name__}: {error}")
     future.set_exception(error)
@@ -78,6 +78,7 @@ class Receipts:
         self._fd = _kca.kca_queue_fd(self._queue)
         self._futures: dict[int, Publishing] = {}
         self._line: deque[_Waiting] = deque()
+        self._begun: set[asyncio.Future[None]] = set()  # of publishes that hooks surround
         self._last_token = 0
         self._timer: asyncio.TimerHandle | None = None
         self.loop.add_reader(self._fd, self._read)
@@ -102,7 +103,12 @@ class Receipts:
         return future
 
     async def hand_over(self, timeout_ms: int) -> None:
-        """Waits until the publishes that wait for room now have found some, also when no task awaits them."""
+        """Waits until the hooks before the publishes of now have run, and those that wait for room have found some,
+        also when no task awaits them.
+        """
+        end = None if timeout_ms < 0 else self.loop.time() + timeout_ms / 1000
+        if self._begun:
+            await asyncio.wait(set(self._begun), timeout=None if end is None else end - self.loop.time())
         waiting = {each.future for each in self._line}
         if not waiting:
             return
@@ -115,7 +121,7 @@ class Receipts:
 
         for each in list(waiting):
             each.add_done_callback(answered)
-        await asyncio.wait([over], timeout=None if timeout_ms < 0 else timeout_ms / 1000)
+        await asyncio.wait([over], timeout=None if end is None else max(0, end - self.loop.time()))
 
     @property
     def crowded(self) -> bool:
@@ -131,6 +137,30 @@ class Receipts:
         """The future of the receipt with this token. Call it in the turn of the loop that has published the message."""
         future = Publishing(loop=self.loop)
         self._futures[token] = future
+        return future
+
+    def follow(self, publish: Coroutine[Any, Any, Receipt], begun: asyncio.Future[None]) -> Publishing:
+        """The future of a publish that hooks surround, which runs in a task; `begun`: it waits for its receipt now."""
+        future, task = Publishing(loop=self.loop), self.loop.create_task(publish)
+        self._begun.add(begun)
+        begun.add_done_callback(self._begun.discard)
+
+        def end(task: asyncio.Task[Receipt]) -> None:
+            if not begun.done():
+                begun.set_result(None)
+            if task.cancelled():
+                future.cancel()
+                return
+            error = task.exception()
+            if future.done():
+                pass  # nobody waits for it
+            elif error is None:
+                future.set_result(task.result())
+            else:
+                _fail(future, error)
+
+        task.add_done_callback(end)
+        future.add_done_callback(lambda future: task.cancel() if future.cancelled() else None)
         return future
 
     def failed(self, error: Exception) -> Publishing:

@@ -16,8 +16,9 @@ from .bus import Bus
 from .connection import Connection
 from .consumer import BaseConsumer, Consumer
 from .ending import Life
-from .errors import Error
+from .errors import Error, StateError
 from .handlers import Handler, is_kind
+from .hooks import Hook
 from .logs import Bridge, level_of
 from .queue import End, Fault, Log, Queue, Rebalance, Receipt, State
 from .work import DeduplicationStore, Work
@@ -33,6 +34,7 @@ SHUTDOWN_MS, HASTY_MS = 10000, 1000
 log = logging.getLogger("kca.system")
 
 _TOLD = (Fault, Rebalance, Receipt, End, State, Log)
+HookFunction = Callable[[Any], Any]
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
 
@@ -160,6 +162,45 @@ class BaseSystem(Generic[B, C]):
             raise TypeError(f"a listener to {kind.__name__} must be a plain function, got a coroutine function")
         self._work.listeners[kind] = listener
         return listener
+
+    @overload
+    def publish_hook(self, hook: F, /) -> F: ...
+    @overload
+    def publish_hook(
+        self, hook: None = None, /, *, before: HookFunction | None = None, after: HookFunction | None = None
+    ) -> None: ...
+    def publish_hook(self, hook: Any = None, /, *, before: Any = None, after: Any = None) -> Any:
+        """Declares a hook on publishing, before the start: use it as a decorator, or call it with functions.
+
+        Its functions are called with a `Publishing`, in the order of the declarations, those after in reverse. Before,
+        they may change the message, drop it (`return kca.DROP`), or refuse it by an exception, which the publish
+        raises. See `kca.hooks` for the kinds of hooks. What a hook on publishing publishes goes without hooks.
+        """
+        return self._add_hook(self._work.publish_hooks, hook, before, after)
+
+    @overload
+    def handling_hook(self, hook: F, /) -> F: ...
+    @overload
+    def handling_hook(
+        self, hook: None = None, /, *, before: HookFunction | None = None, after: HookFunction | None = None
+    ) -> None: ...
+    def handling_hook(self, hook: Any = None, /, *, before: Any = None, after: Any = None) -> Any:
+        """Declares a hook on handling, before the start: use it as a decorator, or call it with functions.
+
+        Its functions are called with a `Handling` around each handler, in the order of the declarations, those after in
+        reverse, in the same thread (in asyncio: the same task) and context. Before, they may return a verdict: the
+        delivery is settled so. An exception fails the delivery as one of its handler does, also after the handler.
+        """
+        return self._add_hook(self._work.handling_hooks, hook, before, after)
+
+    def _add_hook(self, hooks: list[Hook], hook: Any, before: Any, after: Any) -> Any:
+        made = Hook(hook, before, after)
+        if made.is_async and not self._runs_coroutines:
+            raise TypeError("a hook that is a coroutine function needs a system of kca.asyncio")
+        if self.description()["started"]:
+            raise StateError("hook: the system is started: declare it before start")
+        hooks.append(made)
+        return hook
 
     def set_deduplication_store(self: S, consumer: str, store: DeduplicationStore) -> S:
         """Gives the consumer of this name a store of handled messages; it does not handle these again.
@@ -293,7 +334,7 @@ class System(BaseSystem[Bus, Consumer]):
             self._work.is_over()
 
     def _bus(self, handle: Any, channel: str) -> Bus:
-        return Bus(handle, self._life)
+        return Bus(handle, channel, self._work.publish_hooks, self._life)
 
     def queue(self) -> Queue:
         """The system's queue: receipts, faults, logs."""

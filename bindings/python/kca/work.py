@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from . import tracing
 from .errors import PayloadError, Rejected, StateError
 from .handlers import Handler, Mismatched
+from .hooks import Handling, Hook, run
 from .message import Delivery, Message, Verdict, handled
 from .payload import result_of
 from .queue import End, Event, Fault, Log, Rebalance, Receipt, State
@@ -46,6 +47,8 @@ class Work:
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
+        self.publish_hooks: list[Hook] = []
+        self.handling_hooks: list[Hook] = []
         self.stores: dict[str, DeduplicationStore] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
@@ -96,7 +99,8 @@ class Work:
     def served(self, stop: Callable[[], None]) -> tuple[Any, ...]:
         """The arguments of `serve`, in its order; `stop` ends the consumer."""
         broken_off = partial(self.broken_off, stop)
-        asked = Delivery, self.handlers, self.stores, self.traced, handled.set, self.answer, broken_off
+        hooked = bool(self.handling_hooks)
+        asked = Delivery, self.handlers, self.stores, self.traced, hooked, handled.set, self.answer, broken_off
         return *asked, DONE, told, reply, failure, misfit
 
     def answer(self, d: Delivery) -> Answer:
@@ -133,25 +137,14 @@ class Work:
         self.hasty = self.interrupted = False
 
     def _answer(self, d: Delivery) -> Answer:
-        found = self.prepared(d)
-        if not isinstance(found, Prepared):
-            return found
-        if found.store:
-            return self._answer_once(d, found, found.store)
-        return answer_of(found.handler, d, found.function(*found.arguments))
-
-    @staticmethod
-    def _answer_once(d: Delivery, found: Prepared, store: DeduplicationStore) -> Answer:
-        """Runs the handler, unless the store has seen the message."""
-        try:
-            if known(store.seen(d.message_id)):
-                return DUPLICATE
-        except ENDS:
-            raise
-        except BaseException as e:
-            return not_known(e)
-        answer = answer_of(found.handler, d, found.function(*found.arguments))
-        if answer is DONE:
+        """Runs the hooks and the handler. A store learns of it at the end: a hook may still fail what was handled."""
+        hooks = self.handling_hooks
+        if hooks:
+            answer: Answer = run(hooks, Handling(d, outcome_of), partial(self._answer_once, d))
+        else:
+            answer = self._answer_once(d)
+        store = self.store_of(d) if answer is DONE and self.stores else None
+        if store:
             try:
                 known(store.mark(d.message_id))
             except BaseException as e:
@@ -159,6 +152,25 @@ class Work:
                 if isinstance(e, ENDS):
                     raise
         return answer
+
+    def _answer_once(self, d: Delivery) -> Answer:
+        """Runs the handler, unless the store has seen the message."""
+        found = self.prepared(d)
+        if not isinstance(found, Prepared):
+            return found
+        try:
+            if found.store and known(found.store.seen(d.message_id)):
+                return DUPLICATE
+        except ENDS:
+            raise
+        except BaseException as e:
+            return not_known(e)
+        return answer_of(found.handler, d, found.function(*found.arguments))
+
+    def store_of(self, d: Delivery) -> DeduplicationStore | None:
+        """The store that is to be asked whether the message was handled."""
+        store = self.stores.get(d.consumer) if self.stores else None
+        return store if store and d.message_id else None
 
     # ---- deliveries, in a loop ----
 
@@ -173,8 +185,7 @@ class Work:
             raise
         except BaseException as e:
             return misfit(e)
-        store = self.stores.get(d.consumer) if self.stores else None
-        return Prepared(handler, arguments, store if store and d.message_id else None)
+        return Prepared(handler, arguments, self.store_of(d))
 
 
 class Prepared:
@@ -283,11 +294,15 @@ def failure(e: BaseException) -> Answer:
     """The answer when a handler raised; the class name is the error's name. The log gets the traceback, which does not
     travel with a dead letter.
     """
-    if isinstance(e, Rejected):
-        return Verdict.REJECTED, type(e).__name__, text_of(e)
-    e.__traceback__ = _of_handler(e.__traceback__)
-    say(logging.INFO, "a handler failed", e)
-    return failed(e)
+    if not isinstance(e, Rejected):
+        e.__traceback__ = _of_handler(e.__traceback__)
+        say(logging.INFO, "a handler failed", e)
+    return outcome_of(e)
+
+
+def outcome_of(e: BaseException) -> Answer:
+    """The answer when a handler raised."""
+    return (Verdict.REJECTED, type(e).__name__, text_of(e)) if isinstance(e, Rejected) else failed(e)
 
 
 def failed(e: BaseException) -> Answer:

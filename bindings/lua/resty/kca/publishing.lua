@@ -29,7 +29,7 @@ for phase in ([[server_rewrite rewrite access precontent content timer ssl_clien
 end
 
 return function(M, core, classes, worker)
-  local Bus, System, Work = classes.Bus, classes.System, classes.Work
+  local Bus, System, Work, hooks = classes.Bus, classes.System, classes.Work, classes.hooks
   local C = core.C
 
   local function error_of(event)
@@ -324,10 +324,28 @@ return function(M, core, classes, worker)
     return nil, err
   end
 
-  --- Publishes and waits for the receipt, without blocking the worker.
-  -- @param fields those of `kca.message`, and timeout_ms: how long to wait (30000); the message may still be stored
-  -- @return the receipt (topic, partition, offset), or nil and the error
-  function Bus:publish(message, payload, fields)
+  --- Publishes through the hooks, with a copy of a message that is the application's.
+  -- @param put publishes a message, with the fields
+  -- @return what `put` does, or nil and the error of a hook; and whether a hook dropped it
+  local function through_hooks(bus, message, payload, fields, put)
+    local made, more = Bus.message_of(message, payload, fields)
+    if not made then
+      return refuse(bus.system, more)
+    end
+    local own = made == message and made:copied() or made
+    local ok, err, is_dropped = hooks.publish(bus.system.work.publish_hooks, bus.channel, own, nil, function(m)
+      return put(bus, m, more)
+    end)
+    core.kca_message_free(own.handle)
+    return ok, err, is_dropped
+  end
+
+  --- The receipt of a message that a hook dropped.
+  local function nowhere(bus)
+    return { kind = "receipt", topic = bus.channel, partition = -1, offset = -1 }
+  end
+
+  local function publish(self, message, payload, fields)
     local system = self.system
     local problem = problem_of_waiting("publish")
     if problem then
@@ -362,10 +380,18 @@ return function(M, core, classes, worker)
     return receipt
   end
 
-  --- Publishes and does not wait, in any phase. The message's outcome is counted, and a failure is a fault; with a
-  -- token, or when there is a listener, the receipt is given to the function of `system:on("receipt")`.
-  -- @return true: accepted; or nil and the error, also when the buffer is full
-  function Bus:fire(message, payload, fields)
+  --- Publishes and waits for the receipt, without blocking the worker.
+  -- @param fields those of `kca.message`, and timeout_ms: how long to wait (30000); the message may still be stored
+  -- @return the receipt (topic, partition, offset; partition -1: a hook dropped the message), or nil and the error
+  function Bus:publish(message, payload, fields)
+    if not hooks.apply(self.system.work.publish_hooks) then
+      return publish(self, message, payload, fields)
+    end
+    local ok, err, is_dropped = through_hooks(self, message, payload, fields, publish)
+    return is_dropped and nowhere(self) or ok, err
+  end
+
+  local function fire(self, message, payload, fields)
     local system, given = self.system, fields_of(message, payload, fields)
     local token = type(given) == "table" and given.token or nil
     if not worker.hears and system.started then
@@ -387,6 +413,22 @@ return function(M, core, classes, worker)
       return refuse(system, err)
     end
     return true
+  end
+
+  --- Publishes and does not wait, in any phase. The message's outcome is counted, and a failure is a fault; with a
+  -- token, or when there is a listener, the receipt is given to the function of `system:on("receipt")`.
+  -- @return true: accepted; or nil and the error, also when the buffer is full
+  function Bus:fire(message, payload, fields)
+    if not hooks.apply(self.system.work.publish_hooks) then
+      return fire(self, message, payload, fields)
+    end
+    local ok, err, is_dropped = through_hooks(self, message, payload, fields, fire)
+    if is_dropped and self.system.work.listeners.receipt then
+      local receipt, given = nowhere(self), fields_of(message, payload, fields)
+      receipt.token = type(given) == "table" and given.token or nil
+      self.system.work:tell(receipt)
+    end
+    return ok, err
   end
 
   local flush = Bus.flush

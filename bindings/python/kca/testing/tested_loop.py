@@ -30,6 +30,8 @@ class AsyncTestedSystem(Tested):
         system = self.system
         try:
             self._publishers = {channel: system.event_bus(channel) for channel in self._channels}
+            for bus in self._publishers.values():
+                bus._bus._hooks = ()  # they are the application's
             await system.start(self._timeout_ms)
             for name in [c["name"] for c in system.description()["consumers"]]:
                 self._consumers[name] = consumer = system.consumer(name)

@@ -21,6 +21,8 @@ class TestedSystem(Tested):
         self.system = system
         try:
             self._publishers = {channel: system.event_bus(channel) for channel in self._channels}
+            for bus in self._publishers.values():
+                bus._hooks = ()  # they are the application's
             system.start(self._timeout_ms)
             names = [c["name"] for c in system.description()["consumers"]]
             self._consumers = {name: system.consumer(name) for name in names}
