@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "dead_letter/dead_letter.h"
 #include "inbound/inbound.h"
 #include "kafka/kafka_error.h"
 #include "kafka/record_headers.h"
@@ -255,12 +254,10 @@ static const char *reason_of(const kca_delivery *d) {
 static kca_error *make_reply(kca_delivery *d, const question *q) {
     if (d->reply)
         return NULL;
-    char text[KCA__DEAD_LETTER_ERROR_MOST + 1];
     kca__reply_frame frame = frame_of(&q->message, q->channel->options->topic);
     if (!d->answers_error)
         return kca__reply_hold_payload(&d->reply, &frame, NULL, 0);
-    kca__dead_letter_plain(text, reason_of(d));
-    return kca__reply_hold_error(&d->reply, &frame, text);
+    return kca__reply_hold_error(&d->reply, &frame, reason_of(d));
 }
 
 /* With the next transaction, and so with the offset. */

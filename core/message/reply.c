@@ -1,6 +1,7 @@
 #include "message/reply.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "json/json_string.h"
 
 #include <stdlib.h>
@@ -42,7 +43,7 @@ kca_error *kca__reply_hold_payload(kca__held_record **out, const kca__reply_fram
 
 static void write_error(kca__sink *out, const char *text) {
     kca__sink_put_text(out, "{\"error\":");
-    kca__json_string_write(out, text, strlen(text));
+    kca__json_string_write(out, text, kca__utf8_clip(text, KCA__REPLY_ERROR_MOST));
     kca__sink_put_text(out, "}");
 }
 

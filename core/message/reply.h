@@ -23,6 +23,8 @@ kca_error *kca__reply_hold(kca__held_record **out, const kca__reply_frame *frame
 kca_error *kca__reply_hold_payload(kca__held_record **out, const kca__reply_frame *frame,
                                    const void *payload, size_t len);
 
+enum { KCA__REPLY_ERROR_MOST = 1000 }; /* bytes of an error's text; more are cut off */
+
 /* The reply that says that it failed. */
 kca_error *kca__reply_hold_error(kca__held_record **out, const kca__reply_frame *frame,
                                  const char *text);

@@ -1,4 +1,6 @@
-"""Publishes from each of C, Python, Lua (SWIG) and LuaJIT (FFI), and handles in each other, on one real Kafka."""
+"""Publishes from each of C, Python, Lua (SWIG) and LuaJIT (FFI), and handles and answers in each other, on one real
+Kafka.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import sys
 import uuid
 from pathlib import Path
 
+import kca
 import pytest
 
 HERE = Path(__file__).parent
@@ -17,6 +20,7 @@ PEERS = {
     "lua": [os.environ.get("KCA_LUA", "lua5.1"), str(HERE / "peer.lua")],
     "luajit": [os.environ.get("KCA_LUAJIT", "luajit"), str(HERE / "peer.lua")],
 }
+BOOTSTRAP = os.environ.get("KCA_BROKER_PLAINTEXT", "")
 PAYLOAD = '{"orderId": "ORD-00001",  "amount": 9.990, "note": "Ação\\n \\u0000 \'π\'", "big": 9007199254740993}'
 
 Message = tuple[str, ...]
@@ -54,12 +58,15 @@ def published() -> dict[str, Message]:
 
 
 @pytest.fixture(scope="module")
-def handled(published: dict[str, Message]) -> dict[str, dict[str, Message]]:
+def topic() -> str:
+    assert BOOTSTRAP, 'no broker: eval "$(tests/broker/kafka env)"'
+    return f"cross.{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="module")
+def handled(topic: str, published: dict[str, Message]) -> dict[str, dict[str, Message]]:
     """What each language handled, by who published it."""
-    bootstrap = os.environ.get("KCA_BROKER_PLAINTEXT")
-    assert bootstrap, 'no broker: eval "$(tests/broker/kafka env)"'
-    run_id = uuid.uuid4().hex[:12]
-    topic = f"cross.{run_id}"
+    bootstrap, run_id = BOOTSTRAP, topic.removeprefix("cross.")
     for peer, message in published.items():
         output(peer, run(peer, "publish", bootstrap, topic, *message))
     handlers = {peer: run(peer, "handle", bootstrap, topic, f"{peer}.{run_id}", str(len(PEERS))) for peer in PEERS}
@@ -76,3 +83,25 @@ def test_each_handles_what_each_publishes(
     publisher: str, handler: str, published: dict[str, Message], handled: dict[str, dict[str, Message]]
 ) -> None:
     assert handled[handler][publisher] == published[publisher]
+
+
+def test_each_answers_what_each_publishes(
+    topic: str, published: dict[str, Message], handled: dict[str, dict[str, Message]]
+) -> None:
+    """All replies are stored when the handlers have ended."""
+    reader = kca.ConsumerBuilder("kafka", f"{topic}.replies", "reader", partition=kca.PARTITION_EVERY)
+    system = kca.System(kca.Connection("kafka", BOOTSTRAP), reader)
+    answers: list[tuple[str, str, str]] = []
+
+    @system.handler("*")
+    def answered(answer: dict[str, str], d: kca.Delivery) -> None:
+        answers.append((answer["by"].partition(".")[0], answer["to"], d.correlation_id))
+        assert dict(d.record_headers)["traceparent"] == published[answer["to"].partition(".")[2]][4].encode()
+        if len(answers) == len(PEERS) ** 2:
+            consumer.stop()
+
+    with system:
+        consumer = system.consumer("reader")
+        consumer.run()
+    asked = [(message[0], message[2]) for message in published.values()]
+    assert sorted(answers) == sorted((by, *question) for by in PEERS for question in asked)

@@ -6,7 +6,8 @@
  *     peer handle BOOTSTRAP TOPIC GROUP COUNT
  *     peer read BOOTSTRAP TOPIC all|named
  *
- * `handle` prints a line for each: the fields of `publish` with tabs, the payload in hex. `read`
+ * What is published asks for a reply in the channel TOPIC.replies. `handle` prints a line for each:
+ * the fields of `publish` with tabs, the payload in hex; and answers {"by":GROUP,"to":NAME}. `read`
  * prints each record as tests/python/hostile.py does, up to the one named "end", and then what the
  * system says of itself; its handlers are of every name, or only of "orderCreated".
  */
@@ -15,8 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NAME = 300 };
+
 typedef struct peer {
     kca_consumer *consumer;
+    const char *group;
     int left;
 } peer;
 
@@ -44,14 +48,20 @@ static void close_system(kca_system *s) {
     kca_system_free(s);
 }
 
-static void publish(char **args) {
-    kca_system *s = new_system(args[0]);
+static void add_publisher(kca_system *s, const char *topic) {
     kca_publisher_builder *b;
-    check(kca_publisher_builder_new(&b, "kafka", args[1]));
+    check(kca_publisher_builder_new(&b, "kafka", topic));
     kca_publisher_builder_with_required_acks(b, -1);
     kca_publisher_builder_with_async(b, 0);
     check(kca_system_add_publisher(s, b));
     kca_publisher_builder_free(b);
+}
+
+static void publish(char **args) {
+    kca_system *s = new_system(args[0]);
+    char replies[NAME];
+    snprintf(replies, sizeof replies, "%s.replies", args[1]);
+    add_publisher(s, args[1]);
     check(kca_system_start(s, 10000));
 
     kca_bus *bus;
@@ -63,6 +73,7 @@ static void publish(char **args) {
     kca_message_set_header(m, "sender", args[5]);
     kca_message_set_trace_context(m, args[6], args[7]);
     kca_message_set_payload(m, args[8], strlen(args[8]));
+    kca_message_set_reply_to(m, replies);
     check(kca_bus_publish(bus, m, 0));
     kca_message_free(m);
     kca_bus_free(bus);
@@ -79,6 +90,10 @@ static int handle_one(kca_delivery *d, void *user) {
     for (size_t i = 0; i < kca_message_payload_len(m); i++)
         printf("%02x", payload[i]);
     printf("\n");
+    char answer[2 * NAME];
+    int len = snprintf(answer, sizeof answer, "{\"by\":\"%s\",\"to\":\"%s\"}", p->group,
+                       kca_message_name(m));
+    check(kca_delivery_reply(d, answer, (size_t)len));
     if (--p->left == 0)
         kca_consumer_stop(p->consumer);
     return KCA_DONE;
@@ -87,8 +102,12 @@ static int handle_one(kca_delivery *d, void *user) {
 static void handle(char **args) {
     kca_system *s = new_system(args[0]);
     kca_consumer_builder *b;
-    peer p = {.left = atoi(args[3])};
+    peer p = {.group = args[2], .left = atoi(args[3])};
+    char replies[NAME];
+    snprintf(replies, sizeof replies, "%s.replies", args[1]);
+    add_publisher(s, replies);
     check(kca_consumer_builder_new(&b, "kafka", args[1], args[2]));
+    kca_consumer_builder_with_reply(b, 1);
     check(kca_system_add_consumer(s, b));
     kca_consumer_builder_free(b);
     check(kca_system_add_handler(s, "*", handle_one, &p, NULL));

@@ -13,6 +13,7 @@ local function publish(bootstrap, topic, name, message_id, correlation_id, sende
   assert(assert(system:event_bus(topic)):publish(name, payload, {
     message_id = message_id,
     correlation_id = correlation_id,
+    reply_to = topic .. ".replies",
     headers = { sender = sender },
     traceparent = traceparent,
     tracestate = tracestate,
@@ -22,7 +23,8 @@ end
 
 local function handle(bootstrap, topic, group, count)
   local system = new_system(bootstrap)
-  assert(system:add_consumer(kca.consumer("kafka", topic, group)))
+  assert(system:add_publisher(kca.publisher("kafka", topic .. ".replies"):with_required_acks(-1)))
+  assert(system:add_consumer(kca.consumer("kafka", topic, group):with_reply(true)))
   local consumer
   local left = tonumber(count)
   assert(system:handler("*", function(_, m)
@@ -35,6 +37,7 @@ local function handle(bootstrap, topic, group, count)
     if left == 0 then
       consumer:stop()
     end
+    return { by = group, to = m:name() }
   end))
   assert(system:start(10000))
   consumer = assert(system:consumer(group))

@@ -36,6 +36,7 @@ def publish(
         payload,
         message_id=message_id,
         correlation_id=correlation_id,
+        reply_to=f"{topic}.replies",
         headers={"sender": sender},
         trace_context=(traceparent, tracestate),
     )
@@ -44,17 +45,19 @@ def publish(
 
 def handle(bootstrap: str, topic: str, group: str, count: str) -> None:
     system = new_system(bootstrap)
-    system.add_consumer(kca.ConsumerBuilder("kafka", topic, group))
+    system.add_publisher(kca.PublisherBuilder("kafka", f"{topic}.replies", required_acks=-1))
+    system.add_consumer(kca.ConsumerBuilder("kafka", topic, group, reply=True))
     left = int(count)
 
     @system.handler("*")
-    def handle_one(order: Any, m: kca.Delivery) -> None:
+    def handle_one(order: Any, m: kca.Delivery) -> dict[str, str]:
         nonlocal left
         payload = (m.payload or b"").hex()
         print(m.name, m.message_id, m.correlation_id, m.header("sender"), *m.trace_context, payload, sep="\t")
         left -= 1
         if left == 0:
             consumer.stop()
+        return {"by": group, "to": m.name}
 
     system.start()
     consumer = system.consumer(group)

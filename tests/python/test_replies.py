@@ -49,7 +49,7 @@ RESULTS: list[tuple[Any, bytes]] = [
     (kca.REJECTED, b'{"error":"no reason given"}'),
     (Unwritten(), b'{"error":"a Unwritten cannot be written as JSON"}'),
     (kca.Rejected('no "more"'), b'{"error":"no \\"more\\""}'),
-    (ValueError("ä\n"), '{"error":"ä "}'.encode()),  # in one line
+    (ValueError("ä\n" + "x" * 2000), ('{"error":"ä\\n' + "x" * 997 + '"}').encode()),
 ]
 
 
