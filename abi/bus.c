@@ -24,7 +24,7 @@ static kca_error *new_bus(kca_bus **out, kca_system *s, const char *channel, int
     kca_bus *bus = calloc(1, sizeof *bus);
     if (!bus)
         return kca__error_memory();
-    *bus = (kca_bus){s->core, publisher, type};
+    *bus = (kca_bus){s->core, publisher, kca__system_find_reply_channel(s->core, publisher), type};
     kca__system_hold_handle(s->core);
     *out = bus;
     return NULL;

@@ -18,6 +18,10 @@ uint64_t kca_event_token(const kca_event *e) {
     return e ? e->token : 0;
 }
 
+const kca_message *kca_event_reply(const kca_event *e) {
+    return e ? e->reply : NULL;
+}
+
 const kca_error *kca_event_error(const kca_event *e) {
     return e ? e->error : NULL;
 }

@@ -47,7 +47,7 @@
  *   accessors, explain, messages           yes       yes       yes        yes     yes         no       (1)
  *   settle, reply                          yes       yes       yes        yes     yes         no       FORKED
  *   kca_..._free, of any handle (2)        yes       yes       yes        yes     yes         no       yes
- *   publish (3), flush                     yes       yes       yes        yes     yes         no       FORKED
+ *   publish, send (3), cancel, flush       yes       yes       yes        yes     yes         no       FORKED
  *   buses, consumers, queues, logs         yes       yes       yes        yes     yes         no       FORKED
  *   describe, describe_cluster, redrive    yes       yes       yes        yes     yes         no       FORKED
  *   queue_next, _turn, _dispatch           yes       yes       yes        yes     yes         no       FORKED
@@ -64,7 +64,8 @@
  *     is freed, end when the call returns that the function was called in; consumers stop at once. A delivery that is
  *     freed inside its handler counts as failed unless it is settled, whatever the handler returns. Borrowed events and
  *     messages stay.
- * (3) Inside an event handler a publish does not wait for receipts to be taken, but answers KCA_ERROR_BUFFER_FULL.
+ * (3) Inside an event handler a publish or send does not wait for receipts to be taken, but answers
+ *     KCA_ERROR_BUFFER_FULL. Waiting for an answer needs no event to be taken.
  * (4) kca_consumer_stop, which returns nothing, does nothing.
  * (5) Of the consumer that is running: KCA_ERROR_STATE.
  */
@@ -128,7 +129,9 @@ enum {
     KCA_ERROR_STOPPED = 17,       /* the consumer or system has stopped */
     KCA_ERROR_BROKER = 18,        /* anything else the cluster or librdkafka reports */
     KCA_ERROR_OFFSET = 19,        /* an offset is gone, is of another topic, or lies outside its partition */
-    KCA_ERROR_HOOK = 20           /* a hook refused the message, or failed after it was published */
+    KCA_ERROR_HOOK = 20,          /* a hook refused the message, or failed after it was published */
+    KCA_ERROR_REPLY = 21,         /* who was asked answered with an error, whose text this is */
+    KCA_ERROR_CANCELLED = 22      /* the application cancelled it */
 };
 
 void kca_error_free(kca_error *e);
@@ -235,8 +238,15 @@ void kca_publisher_builder_with_async(kca_publisher_builder *b, int async);
  */
 void kca_publisher_builder_with_required_acks(kca_publisher_builder *b, int acks);
 
-/* The channel for replies: header `replyTo` of every message that sets none itself. Default none. */
+/*
+ * The channel for replies: header `replyTo` of every message that sets none itself. Default none. A started system reads
+ * it for kca_bus_send, unless read_replies is 0: all of its partitions, from their ends, without a group, by one reader
+ * for each connection and channel. A channel that this user may not read is told of by a fault.
+ */
 void kca_publisher_builder_with_reply_channel(kca_publisher_builder *b, const char *channel);
+
+/* 0: the reply channel is not read here: another process reads it. Default 1. */
+void kca_publisher_builder_with_read_replies(kca_publisher_builder *b, int read_replies);
 
 /* "none" (default), "gzip", "snappy", "lz4" or "zstd". compression.codec */
 void kca_publisher_builder_with_compression(kca_publisher_builder *b, const char *codec);
@@ -616,12 +626,12 @@ typedef int (*kca_interrupt_fn)(void *user);
 
 /*
  * While a thread waits inside kca_system_start, kca_system_shutdown, kca_system_redrive, kca_system_describe_cluster,
- * kca_bus_flush or kca_bus_publish, it asks `fn` about four times a second: for languages that handle Ctrl-C only while
- * their own code runs. If `fn` answers anything but 0, the call ends soon, as if its time were over; a publish that is
- * not async ends with KCA_ERROR_NOT_STORED, and the message's outcome comes as its receipt (with token 0: as a fault,
- * if it failed). Waits inside librdkafka that cannot be ended, for example for the last commit on a shutdown, are
- * waited for. What `fn` may call is in the table at the head. Set it before start; `fn` NULL: nobody is asked.
- * `free_user`: as in kca_system_add_handler.
+ * kca_bus_flush, kca_bus_publish, kca_bus_send or kca_bus_send_for_reply, it asks `fn` about four times a second: for
+ * languages that handle Ctrl-C only while their own code runs. If `fn` answers anything but 0, the call ends soon, as if
+ * its time were over; a publish that is not async ends with KCA_ERROR_NOT_STORED, and the message's outcome comes as its
+ * receipt (with token 0: as a fault, if it failed). Waits inside librdkafka that cannot be ended, for example for the
+ * last commit on a shutdown, are waited for. What `fn` may call is in the table at the head. Set it before start; `fn`
+ * NULL: nobody is asked. `free_user`: as in kca_system_add_handler.
  */
 kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *user, kca_free_fn free_user);
 
@@ -642,6 +652,11 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * asked for and are not sent (kca_consumer_builder_with_reply); "finished_before": not handed out, because they were
  * finished before a restart; "held", "out", "waiting": deliveries that it has now, that the application has of these, and
  * that wait for a retry, dead letter or reply, or for their time (delay_ms).
+ *
+ * In JSON, "reply_channels" are those that answers are read from: "channel", "connection", "partitions" that are read,
+ * and of the asks through it since it was declared: "asked", the sum of those "waiting" now and the ended "answered",
+ * "answered_with_error", "unsent", "timed_out", "cancelled", "stopped". "late": answers to asks that had ended;
+ * "unknown": answers to no ask of this system, those to other processes' included.
  *
  * In JSON, "redrives" are those that run now: "topic", "group", "dry_run", how many "records" it has to read, and how
  * many are "read" and "redriven".
@@ -697,6 +712,29 @@ kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token);
  * the buffer; free it with kca_event_free. Async: `out` is NULL, and the receipt follows on the system's queue.
  */
 kca_error *kca_bus_publish_for_receipt(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token);
+
+/*
+ * Asks: publishes the message to whoever answers on the publisher's reply_channel, which the system reads, and does not
+ * wait. NULL: accepted; one KCA_EVENT_REPLY with this token, not 0, follows on the system's queue: with the answer
+ * (kca_event_reply), or with kca_event_error: KCA_ERROR_REPLY, the answer is an error; KCA_ERROR_TIMEOUT, none came
+ * within `timeout_ms`, -1 for ever (it may have been handled nevertheless); KCA_ERROR_CANCELLED; KCA_ERROR_STOPPED, by a
+ * shutdown; or why the broker did not confirm the message, whatever the publisher's `async`.
+ * The answer is known by the correlation id: that of the message, if it has one, else a fresh one. KCA_ERROR_DUPLICATE:
+ * an ask with that id waits already. KCA_ERROR_BUFFER_FULL: there is no room in the buffer, for which this waits as
+ * kca_bus_publish does, or as many asks as buffer_messages wait or have an event that is not freed. KCA_ERROR_STATE: the
+ * publisher has no reply_channel. KCA_ERROR_ARGUMENT: an event bus, which nobody answers, a raw message, or one whose
+ * reply_to is another channel. While the reply channel cannot be read, the error says why. A publisher's linger_ms
+ * delays each ask.
+ */
+kca_error *kca_bus_send(kca_bus *bus, const kca_message *m, uint64_t token, int timeout_ms);
+
+/* As kca_bus_send, and waits for the answer: an event whose kca_event_reply it is, to be freed with kca_event_free. What
+ * would be the event's error is the call's. An interrupt (kca_system_set_interrupt) ends the wait. */
+kca_error *kca_bus_send_for_reply(kca_event **out, kca_bus *bus, const kca_message *m, int timeout_ms);
+
+/* The ask of this token ends with KCA_ERROR_CANCELLED, which its event tells. It may be handled nevertheless. Does not
+ * wait. KCA_ERROR_NOT_FOUND: none waits; it has ended, and its event tells how. */
+kca_error *kca_bus_cancel(kca_bus *bus, uint64_t token);
 
 /* Waits until all messages that were published through the bus' publisher are answered; KCA_ERROR_TIMEOUT says how many
  * are not. */
@@ -904,7 +942,7 @@ void kca_delivery_free(kca_delivery *d);
  * this is on the thread of what is hooked, and inside the delivery's trace, so that what a hook makes current there is
  * current in the handler.
  *
- * On publishing: kca_bus_publish, kca_bus_publish_for_receipt and kca_delivery_publish. `before` may change the message
+ * On publishing: kca_bus_publish, kca_bus_publish_for_receipt, kca_bus_send ... and kca_delivery_publish. `before` may change the message
  * (kca_hooked_change), drop it (KCA_DROP: the call goes well, nothing is sent, and a receipt that was asked for says
  * partition -1), or refuse it (KCA_FAILED, KCA_REJECTED: the call fails with KCA_ERROR_HOOK, retriable if KCA_FAILED).
  * `after` sees the outcome of the call; the receipt of a publisher that is async comes later. An `after` that fails makes
@@ -1162,8 +1200,8 @@ kca_error *kca_system_redrive(kca_system *s, const kca_redrive *r, int timeout_m
 
 /* ---- queue and events ------------------------------------------------------------------------------------- */
 
-/* The system's queue: receipts, logs, connections' states and faults, and the faults, rebalances and states of consumers
- * in the callback form. */
+/* The system's queue: receipts, answers, logs, connections' states and faults, and the faults, rebalances and states of
+ * consumers in the callback form. */
 kca_error *kca_system_queue(kca_system *s, kca_queue **out);
 
 /* A queue for the system's logs alone: from now on logs come here instead of the system's queue, so that a thread which
@@ -1222,7 +1260,8 @@ enum {
     KCA_EVENT_LOG = 4,       /* level, component, text */
     KCA_EVENT_REBALANCE = 5, /* partitions came or went: kca_event_rebalance, consumer, assignment_... */
     KCA_EVENT_END = 6,       /* a partition is fetched to its end: topic, partition, offset, consumer */
-    KCA_EVENT_STATE = 7      /* a connection or consumer is in another state: kca_event_state, connection, consumer ... */
+    KCA_EVENT_STATE = 7,     /* a connection or consumer is in another state: kca_event_state, connection, consumer ... */
+    KCA_EVENT_REPLY = 8      /* what became of an ask, kca_bus_send: token, error, kca_event_reply */
 };
 
 /*
@@ -1257,10 +1296,14 @@ kca_delivery *kca_event_delivery(const kca_event *e);
  * kca_delivery_free; do not free the event any more. NULL: the event has no delivery, and stays as it is. */
 kca_delivery *kca_event_into_delivery(kca_event *e);
 
-/* The token that the message was published with. */
+/* The token that the message was published or sent with. */
 uint64_t kca_event_token(const kca_event *e);
 
-/* Receipt: NULL: stored. Fault: what went wrong. State: the trouble, or NULL. Borrowed. */
+/* Of a KCA_EVENT_REPLY: the answer, also one that is an error; borrowed from the event. NULL: none came. */
+const kca_message *kca_event_reply(const kca_event *e);
+
+/* Receipt: NULL: stored. Reply: NULL: the answer is a result. Fault: what went wrong. State: the trouble, or NULL.
+ * Borrowed. */
 const kca_error *kca_event_error(const kca_event *e);
 
 /* Fault: how many faults there were since the one before that nobody took in time, so that they were dropped: the

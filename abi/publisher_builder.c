@@ -75,6 +75,10 @@ void kca_publisher_builder_with_reply_channel(kca_publisher_builder *b, const ch
     kca__options_set_text(options_of(b), "reply_channel", channel);
 }
 
+void kca_publisher_builder_with_read_replies(kca_publisher_builder *b, int read_replies) {
+    kca__options_set_int(options_of(b), "read_replies", read_replies);
+}
+
 void kca_publisher_builder_with_compression(kca_publisher_builder *b, const char *codec) {
     kca__options_set_text(options_of(b), "compression", codec);
 }

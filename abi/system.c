@@ -113,10 +113,10 @@ kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event
                                         kca_free_fn free_user) {
     kca_error *e = s ? check_adding("set event handler", s->core)
                      : null_argument("system: set event handler", "system");
-    if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_END))
+    if (!e && (event_type < KCA_EVENT_RECEIPT || event_type > KCA_EVENT_REPLY))
         e = kca__error_new(KCA_ERROR_ARGUMENT,
                            "event handler: type must be that of a receipt, fault, log line, "
-                           "rebalance or end, got %d",
+                           "rebalance, end, state or reply, got %d",
                            event_type);
     if (!e)
         return kca__system_set_event_handler(s->core, event_type, fn, user, free_user);

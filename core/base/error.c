@@ -92,10 +92,9 @@ void kca__error_free(kca_error *e) {
 
 const char *kca__error_name(const kca_error *e) {
     static const char *const names[] = {
-        "ok",          "argument",    "state",     "memory",         "forked",
-        "timeout",     "unreachable", "tls",       "authentication", "authorization",
-        "buffer_full", "not_stored",  "too_large", "payload",        "not_found",
-        "duplicate",   "handler",     "stopped",   "broker",         "offset",
-        "hook"};
+        "ok",          "argument", "state",          "memory",        "forked",      "timeout",
+        "unreachable", "tls",      "authentication", "authorization", "buffer_full", "not_stored",
+        "too_large",   "payload",  "not_found",      "duplicate",     "handler",     "stopped",
+        "broker",      "offset",   "hook",           "reply",         "cancelled"};
     return names[e ? e->code : KCA_OK];
 }

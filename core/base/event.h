@@ -19,8 +19,9 @@ struct kca_event {
     int64_t reset_from;            /* of a fault that tells of a reset, as the next; else -1 */
     int64_t reset_to;
     uint64_t token;
-    int64_t dropped; /* faults, for want of room, before this one */
-    uint64_t number; /* of a note, in the order of their coming */
+    const kca_message *reply; /* the answer to an ask; its owner's */
+    int64_t dropped;          /* faults, for want of room, before this one */
+    uint64_t number;          /* of a note, in the order of their coming */
     const char *topic;
     int64_t offset;
     int partition;

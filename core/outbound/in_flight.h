@@ -28,8 +28,8 @@ typedef struct kca__answer {
     int64_t offset;
 } kca__answer;
 
-/* Hears what became of a record that the library itself wrote; takes `error` (NULL: stored). Called
- * on a thread that serves the producer. */
+/* Hears what became of a record that the library itself wrote, or of an ask; takes `error` (NULL:
+ * stored). Called on a thread that serves the producer. */
 typedef void (*kca__written_fn)(void *user, kca_error *error);
 
 /* It begins with its receipt: the receipt handed out is the slot, and a deferred slot is linked by
@@ -38,7 +38,7 @@ typedef struct kca__slot {
     kca_event receipt;
     kca__in_flight *in_flight;
     kca__answer *answer;     /* NULL: no caller waits */
-    kca__written_fn written; /* NULL: the record is not the library's own */
+    kca__written_fn written; /* NULL: nobody hears of it so */
     void *user;
     size_t bytes;
     kca__message_copy *copy; /* the message while it is deferred; kept for the next one */

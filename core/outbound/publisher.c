@@ -411,6 +411,19 @@ void kca__publisher_produce_deferred(kca__producer *producer, kca__list *slots) 
     }
 }
 
+static bool goes_later(const kca__publisher *p) {
+    return p->options->background && p->options->async;
+}
+
+/* Takes a slot for a message that may be published. */
+static kca_error *admit(kca__slot **out, kca__publisher *p, const kca_message *m) {
+    kca_error *e = kca__message_check(m);
+    if (!e && goes_later(p))
+        e = kca__publisher_check_size(p, kca__record_size_bare(m->key_len, m->payload_len) +
+                                             kca__record_size_headers(m->headers, m->header_count));
+    return e ? e : take_slot(out, p, m->payload_len + m->key_len);
+}
+
 kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
                                   int type, uint64_t token) {
     if (kca__publisher_is_hooked(p))
@@ -420,22 +433,12 @@ kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_
 
 kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_message *m, int type,
                               uint64_t token) {
-    kca_error *e = kca__message_check(m);
-    if (e)
-        return e;
     kca__slot *slot;
-    size_t bytes = m->payload_len + m->key_len;
-    bool later = p->options->background && p->options->async;
-    e = later ? kca__publisher_check_size(p,
-                                          kca__record_size_bare(m->key_len, m->payload_len) +
-                                              kca__record_size_headers(m->headers, m->header_count))
-              : NULL;
-    if (!e)
-        e = take_slot(&slot, p, bytes);
+    kca_error *e = admit(&slot, p, m);
     if (e)
         return e;
     slot->receipt.token = token;
-    if (later)
+    if (goes_later(p))
         return publish_later(p, m, type, slot);
     if (p->options->async)
         e = publish_and_go(p, m, type, slot);
@@ -443,5 +446,40 @@ kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_mess
         e = out ? publish_for_receipt(out, p, m, type, slot)
                 : publish_and_wait(p, m, type, slot, NULL);
     kca__in_flight_leave(p->in_flight);
+    return e;
+}
+
+static kca_error *send(bool *out_sent, kca__publisher *p, const kca_message *m, int type,
+                       kca__written_fn fn, void *user) {
+    kca__slot *slot;
+    kca_error *e = admit(&slot, p, m);
+    if (e)
+        return e;
+    slot->written = fn;
+    slot->user = user;
+    if (goes_later(p)) {
+        e = publish_later(p, m, type, slot);
+    } else {
+        e = publish_and_go(p, m, type, slot);
+        kca__in_flight_leave(p->in_flight);
+    }
+    *out_sent = !e;
+    return e;
+}
+
+kca_error *kca__publisher_send(bool *out_sent, kca__publisher *p, const kca_message *m, int type,
+                               kca__written_fn fn, void *user) {
+    kca_hooked h;
+    kca_error *e = NULL;
+    *out_sent = false;
+    if (!kca__publisher_is_hooked(p))
+        return send(out_sent, p, m, type, fn, user);
+    if (kca__publisher_enter(&h, p, m, NULL))
+        e = send(out_sent, p, h.message, type, fn, user);
+    e = kca__publisher_leave(&h, p, e);
+    if (!e && !*out_sent)
+        e = kca__error_new(KCA_ERROR_HOOK,
+                           "publisher %s: a hook dropped the message, which nobody can answer then",
+                           p->options->topic);
     return e;
 }

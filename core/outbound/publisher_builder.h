@@ -16,6 +16,7 @@ struct kca_publisher_builder {
     int async;
     int required_acks;
     char *reply_channel;
+    int read_replies;
     const char *compression;
     int linger_ms;
     int idempotence;

@@ -20,6 +20,7 @@ const kca__option kca__publisher_options[] = {
     {OPTION(required_acks), .kind = KCA__OPTION_INT, .least = -1, .most = 1, .sets = "acks",
      .stands_for = "request.required.acks", .document = "WithRequiredAcks"},
     {OPTION(reply_channel), .kind = KCA__OPTION_TEXT},
+    {OPTION(read_replies), .kind = KCA__OPTION_FLAG, .initial = 1},
     {OPTION(compression), .kind = KCA__OPTION_CHOICE, .choices = codecs,
      .sets = "compression.codec", .stands_for = "compression.type"},
     {OPTION(linger_ms), .kind = KCA__OPTION_INT, .least = 0, .most = 900000, .initial = 5,

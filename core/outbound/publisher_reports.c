@@ -134,11 +134,17 @@ void kca__publisher_report_refusal(kca__producer *producer, kca__slot *slot, kca
     kca__in_flight *in_flight = slot->in_flight;
     kca__event_list receipts = {0};
     const char *topic = slot->receipt.topic;
+    kca__written_fn written = slot->written;
+    void *user = slot->user;
     kca_error *fault = slot->receipt.token == 0 ? kca__error_copy(error) : NULL;
     kca__in_flight_begin_answers(in_flight);
     kca__in_flight_answer_locked(slot, error, -1, -1, &receipts);
     kca__in_flight_end_answers(in_flight);
     kca__event_queue_push_refusals(producer->receipts, &receipts);
+    if (written) {
+        written(user, fault);
+        return;
+    }
     if (fault)
         tell_fault(producer, fault, topic, -1);
     kca__error_free(fault);

@@ -124,6 +124,25 @@ static void add_publisher(cJSON *list, const kca__publisher *p, bool steady) {
     add_properties(o, steady ? p->properties : NULL);
 }
 
+static void add_reply_channel(cJSON *list, const kca__reply_channel *r) {
+    kca__asks_counts counts = kca__asks_count(r->asks);
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, o);
+    cJSON_AddStringToObject(o, "channel", r->channel);
+    cJSON_AddStringToObject(o, "connection", r->connection);
+    cJSON_AddNumberToObject(o, "partitions", atomic_load(&r->partitions));
+    cJSON_AddNumberToObject(o, "asked", (double)counts.asked);
+    cJSON_AddNumberToObject(o, "waiting", counts.waiting);
+    cJSON_AddNumberToObject(o, "answered", (double)counts.answered);
+    cJSON_AddNumberToObject(o, "answered_with_error", (double)counts.refused);
+    cJSON_AddNumberToObject(o, "unsent", (double)counts.unsent);
+    cJSON_AddNumberToObject(o, "timed_out", (double)counts.timed_out);
+    cJSON_AddNumberToObject(o, "cancelled", (double)counts.cancelled);
+    cJSON_AddNumberToObject(o, "stopped", (double)counts.stopped);
+    cJSON_AddNumberToObject(o, "late", (double)counts.late);
+    cJSON_AddNumberToObject(o, "unknown", (double)counts.unknown);
+}
+
 /* -1: not known. */
 static void add_offset(cJSON *o, const char *name, int64_t offset) {
     if (offset >= 0)
@@ -225,6 +244,9 @@ static cJSON *endpoints_locked(kca__system *s, bool steady) {
     list = cJSON_AddArrayToObject(root, "publishers");
     for (int i = 0; i < s->publisher_count; i++)
         add_publisher(list, s->publishers[i], steady);
+    list = cJSON_AddArrayToObject(root, "reply_channels");
+    for (int i = 0; i < s->reply_channel_count; i++)
+        add_reply_channel(list, s->reply_channels[i]);
     list = cJSON_AddArrayToObject(root, "consumers");
     for (int i = 0; i < s->consumer_count; i++)
         add_consumer(list, s->consumers[i], steady);
@@ -314,6 +336,16 @@ static void print_publisher(FILE *out, const cJSON *o) {
             number(o, "failed"), number(o, "unanswered"));
 }
 
+static void print_reply_channel(FILE *out, const cJSON *o) {
+    fprintf(
+        out,
+        "  %-24s over %s: %lld asked, %lld waiting, %lld answered, %lld answered with an error, "
+        "%lld timed out, %lld late\n",
+        text(o, "channel"), text(o, "connection"), number(o, "asked"), number(o, "waiting"),
+        number(o, "answered"), number(o, "answered_with_error"), number(o, "timed_out"),
+        number(o, "late"));
+}
+
 static void print(FILE *out, const cJSON *root) {
     const cJSON *o;
     fprintf(out, "kca %s, librdkafka %s, %s\n", text(root, "version"), text(root, "librdkafka"),
@@ -322,6 +354,10 @@ static void print(FILE *out, const cJSON *root) {
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "connections")) print_connection(out, o);
     fprintf(out, "publishers\n");
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "publishers")) print_publisher(out, o);
+    const cJSON *channels = cJSON_GetObjectItem(root, "reply_channels");
+    if (cJSON_GetArraySize(channels) > 0)
+        fprintf(out, "reply channels\n");
+    cJSON_ArrayForEach(o, channels) print_reply_channel(out, o);
     fprintf(out, "consumers\n");
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "consumers")) print_consumer(out, o);
     fprintf(out, "handlers\n");

@@ -11,7 +11,8 @@ struct kca_system {
 struct kca_bus {
     kca__system *system;
     kca__publisher *publisher;
-    int type; /* of messages that have none */
+    kca__reply_channel *reply_channel; /* where its answers are read; NULL: nowhere */
+    int type;                          /* of messages that have none */
 };
 
 struct kca_consumer {

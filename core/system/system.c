@@ -37,10 +37,13 @@ static void free_system(kca__system *s) {
         kca__consumer_free(s->consumers[i]);
     for (int i = 0; i < s->publisher_count; i++)
         kca__publisher_free(s->publishers[i]);
+    for (int i = 0; i < s->reply_channel_count; i++)
+        kca__reply_channel_free(s->reply_channels[i]);
     for (int i = 0; i < s->connection_count; i++)
         kca__connection_free(s->connections[i]);
     free(s->consumers);
     free(s->publishers);
+    free(s->reply_channels);
     free(s->connections);
     kca__event_queue_close(&s->events);
     kca__event_queue_close(&s->logs);
@@ -91,6 +94,8 @@ static void wind_up(kca__system *s) {
     kca__system_dismiss_visits(s);
     for (int i = 0; i < s->consumer_count; i++)
         kca__consumer_stop(s->consumers[i], KCA__CLOCK_OVER);
+    for (int i = 0; i < s->reply_channel_count; i++)
+        kca__reply_channel_shut(s->reply_channels[i]);
 }
 
 static void close_system(kca__system *s) {
@@ -161,6 +166,22 @@ static kca__consumer *find_consumer_locked(const kca__system *s, const char *nam
         if (strcmp(s->consumers[i]->options->name, name) == 0)
             return s->consumers[i];
     return NULL;
+}
+
+static kca__reply_channel *find_reply_channel_locked(const kca__system *s,
+                                                     const kca_publisher_builder *b) {
+    for (int i = 0; b->reply_channel && b->read_replies && i < s->reply_channel_count; i++)
+        if (strcmp(s->reply_channels[i]->channel, b->reply_channel) == 0 &&
+            strcmp(s->reply_channels[i]->connection, b->connection) == 0)
+            return s->reply_channels[i];
+    return NULL;
+}
+
+kca__reply_channel *kca__system_find_reply_channel(kca__system *s, const kca__publisher *p) {
+    pthread_mutex_lock(&s->lock);
+    kca__reply_channel *r = find_reply_channel_locked(s, p->options);
+    pthread_mutex_unlock(&s->lock);
+    return r;
 }
 
 kca__publisher *kca__system_find_publisher(kca__system *s, const char *channel) {
@@ -245,6 +266,18 @@ kca_error *kca__system_add_connection(kca__system *s, const kca_connection *c) {
     return e;
 }
 
+static kca_error *add_reply_channel_locked(kca__system *s, const kca_publisher_builder *b) {
+    if (!b->reply_channel || !b->read_replies || find_reply_channel_locked(s, b))
+        return NULL;
+    kca__reply_channel *r;
+    kca_error *e = kca__reply_channel_new(&r, b->connection, b->reply_channel, &s->log, &s->events);
+    if (!e && !append((void ***)&s->reply_channels, &s->reply_channel_count, r)) {
+        kca__reply_channel_free(r);
+        e = kca__error_memory();
+    }
+    return e;
+}
+
 static kca_error *add_publisher_locked(kca__system *s, const kca_publisher_builder *b) {
     kca_error *e = kca__publisher_builder_check(b);
     if (!e)
@@ -259,10 +292,12 @@ static kca_error *add_publisher_locked(kca__system *s, const kca_publisher_build
         e = kca__publisher_new(&p, options, NULL, &s->log);
     if (!e)
         p->hooks = &s->publish_hooks;
-    if (!e && !append((void ***)&s->publishers, &s->publisher_count, p)) {
-        kca__publisher_free(p);
+    if (!e)
+        e = add_reply_channel_locked(s, b);
+    if (!e && !append((void ***)&s->publishers, &s->publisher_count, p))
         e = kca__error_memory();
-    }
+    if (e)
+        kca__publisher_free(p);
     return e;
 }
 

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "asking/reply_channel.h"
 #include "base/interrupt.h"
 #include "inbound/consumer.h"
 #include "outbound/publisher.h"
@@ -22,7 +23,7 @@ typedef struct kca__event_handler {
     kca_free_fn free_user;
 } kca__event_handler;
 
-enum { KCA__EVENT_TYPES = 8 };
+enum { KCA__EVENT_TYPES = 9 };
 
 #define KCA__SYSTEM_CALL (INT64_C(1) << 32)
 
@@ -51,6 +52,9 @@ typedef struct kca__system {
     int connection_count;
     kca__publisher **publishers;
     int publisher_count;
+    kca__reply_channel *
+        *reply_channels; /* one for each channel that publishers read answers from */
+    int reply_channel_count;
     kca__consumer **consumers;
     int consumer_count;
     kca__handlers handlers;
@@ -95,6 +99,9 @@ kca_error *kca__system_shutdown(kca__system *s, int timeout_ms);
 kca_connection *kca__system_find_connection_locked(const kca__system *s, const char *name);
 kca__publisher *kca__system_find_publisher(kca__system *s, const char *channel);
 kca__consumer *kca__system_find_consumer(kca__system *s, const char *name);
+
+/* Where answers to what this publisher sends are read; NULL: nowhere. */
+kca__reply_channel *kca__system_find_reply_channel(kca__system *s, const kca__publisher *p);
 
 /* The endpoints, as kca_system_describe gives them. Free with free(). */
 kca_error *kca__system_describe(char **out, kca__system *s, int format);

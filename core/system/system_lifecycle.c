@@ -151,6 +151,19 @@ static void set_source(kca__system *s) {
         kca__event_queue_set_source(&s->events, source);
 }
 
+static kca_error *open_reply_channels(kca__system *s, int64_t deadline) {
+    kca_error *e = NULL;
+    for (int i = 0; i < s->reply_channel_count && !e; i++) {
+        kca__reply_channel *r = s->reply_channels[i];
+        kca_connection *c = kca__system_find_connection_locked(s, r->connection);
+        kca__client *client;
+        e = kca__producers_client(&client, &s->producers, c);
+        if (!e)
+            e = kca__reply_channel_open(r, c, client, deadline);
+    }
+    return e;
+}
+
 static kca_error *begin_watching(kca__system *s) {
     kca_error *e = NULL;
     for (int i = 0; i < s->connection_count && !e; i++) {
@@ -176,6 +189,8 @@ static kca_error *start(kca__system *s, int64_t deadline) {
     if (!e)
         e = check_consumers(s, deadline);
     if (!e)
+        e = open_reply_channels(s, deadline);
+    if (!e)
         e = begin_watching(s);
     return e;
 }
@@ -184,6 +199,8 @@ static kca_error *start(kca__system *s, int64_t deadline) {
 static int close_all(kca__system *s, int64_t deadline) {
     int left = 0;
     kca__event_queue_set_source(&s->events, (kca__event_source){0});
+    for (int i = 0; i < s->reply_channel_count; i++)
+        kca__reply_channel_close(s->reply_channels[i]);
     for (int i = 0; i < s->publisher_count; i++)
         left += kca__publisher_close(s->publishers[i], deadline);
     kca__watch_stop(&s->watch);

@@ -45,7 +45,7 @@ static void test_a_system_refuses_them(void **state) {
     refuses(beyond_of(KCA_LOG_OFF, KCA_LOG_DEBUG), kca_system_log_to_queue(s, value), "log: level");
     refuses(beyond_of(KCA_LOG_OFF, KCA_LOG_DEBUG), kca_system_log_to_stderr(s, value),
             "log: level");
-    refuses(beyond_of(KCA_EVENT_RECEIPT, KCA_EVENT_END),
+    refuses(beyond_of(KCA_EVENT_RECEIPT, KCA_EVENT_REPLY),
             kca_system_set_event_handler(s, value, ignore, NULL, count_free),
             "event handler: type");
     assert_int_equal(freed, 4);

@@ -1,4 +1,5 @@
 /* What the cluster's access rules forbid is told as that. */
+#include "answerer.h"
 #include "consuming.h"
 
 #include <stdio.h>
@@ -110,12 +111,48 @@ static void test_a_consumer_without_the_right_to_its_topic_is_told(void **state)
     recorder_free(r);
 }
 
+static void must_fault(kca_queue *q, const char *part) {
+    kca_event *fault = next_event(q, KCA_EVENT_FAULT, COME_MS);
+    assert_non_null(fault);
+    assert_int_equal(kca_error_code(kca_event_error(fault)), KCA_ERROR_AUTHORIZATION);
+    must_have(kca_error_text(kca_event_error(fault)), part);
+    kca_event_free(fault);
+}
+
+static int is_taken(void *bus) {
+    kca_error *e = send_question(bus, 0, 1, -1);
+    int taken = e == NULL;
+    kca_error_free(e);
+    return taken;
+}
+
+static void test_who_asks_without_the_right_to_the_replies_is_told(void **state) {
+    const char *asks = unique("guarded"), *replies = unique("guarded");
+    topic_create(asks, 1);
+    topic_create(replies, 1);
+    allow("bob", "write", "topic", asks);
+    kca_system *s = system_of("bob");
+    asking_declare(s, asks, replies);
+    start(s);
+    kca_queue *q = queue_of(s);
+    kca_bus *bus = query_bus_of(s, asks);
+    must_fault(q, replies);
+    must_fail(send_question(bus, 0, 1, -1), KCA_ERROR_AUTHORIZATION, replies, "cannot be read");
+    allow("bob", "describe", "topic", replies);
+    must_become(is_taken, bus, COME_MS, "the right that was granted helps");
+    must_fault(q, replies); /* it may look, but not read */
+    kca_bus_free(bus);
+    kca_queue_free(q);
+    finish(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_publisher_without_the_right_to_write_is_told),
         cmocka_unit_test(
             test_a_consumer_without_the_right_to_its_group_is_told_and_goes_on_when_granted),
         cmocka_unit_test(test_a_consumer_without_the_right_to_its_topic_is_told),
+        cmocka_unit_test(test_who_asks_without_the_right_to_the_replies_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

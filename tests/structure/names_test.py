@@ -11,7 +11,7 @@ PAGES = ("docs/architecture.md", "CONTRIBUTING.md")
 FUNCTION = re.compile(r"\b(kca__?[a-z0-9_]*[a-z0-9])\b|`([a-z_]+(?:_locked|_and_unlock))`")
 C_NAME = re.compile(r"\bkca_[a-z]|\bKCA_[A-Z]+_[A-Z]")
 TOP = "abi bench bindings cmake core docs examples tests"
-ROOMS = "base json message kafka connection outbound dead_letter engine inbound redrive system"
+ROOMS = "base json message kafka connection outbound dead_letter engine inbound asking redrive system"
 PLACE = re.compile(rf"(?<![\w/.])((?:{'|'.join(f'{TOP} {ROOMS}'.split())})/[\w./-]*\w)")
 
 
