@@ -449,8 +449,8 @@ kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_mess
     return e;
 }
 
-static kca_error *send(bool *out_sent, kca__publisher *p, const kca_message *m, int type,
-                       kca__written_fn fn, void *user) {
+static kca_error *put_ask(bool *out_sent, kca__publisher *p, const kca_message *m, int type,
+                          kca__written_fn fn, void *user) {
     kca__slot *slot;
     kca_error *e = admit(&slot, p, m);
     if (e)
@@ -473,9 +473,9 @@ kca_error *kca__publisher_send(bool *out_sent, kca__publisher *p, const kca_mess
     kca_error *e = NULL;
     *out_sent = false;
     if (!kca__publisher_is_hooked(p))
-        return send(out_sent, p, m, type, fn, user);
+        return put_ask(out_sent, p, m, type, fn, user);
     if (kca__publisher_enter(&h, p, m, NULL))
-        e = send(out_sent, p, h.message, type, fn, user);
+        e = put_ask(out_sent, p, h.message, type, fn, user);
     e = kca__publisher_leave(&h, p, e);
     if (!e && !*out_sent)
         e = kca__error_new(KCA_ERROR_HOOK,

@@ -380,7 +380,7 @@ def test_a_store_that_nobody_would_ask_is_refused() -> None:
 
 
 def test_a_listener_to_what_is_never_told_is_refused() -> None:
-    with pytest.raises(TypeError, match="events are Fault, Rebalance, Receipt, End, State, Log; got .*Delivery"):
+    with pytest.raises(TypeError, match="events are Fault, Rebalance, Receipt, Reply, End, State, Log; got .*Delivery"):
         kca.System().on(kca.Delivery, print)
     with pytest.raises(TypeError, match="the name of its messages must be a text, got 5"):
         kca.System().handler(5, lambda order: None)  # type: ignore[call-overload]

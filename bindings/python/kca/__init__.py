@@ -35,6 +35,7 @@ from .errors import (
     AuthorizationError,
     BrokerError,
     BufferFullError,
+    CancelledError,
     DuplicateError,
     Error,
     ForkedError,
@@ -46,6 +47,7 @@ from .errors import (
     OutOfMemoryError,
     PayloadError,
     Rejected,
+    ReplyError,
     StateError,
     StoppedError,
     TimedOutError,
@@ -54,8 +56,8 @@ from .errors import (
     UnreachableError,
 )
 from .hooks import DROP, Handling, Publishing
-from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message, Verdict
-from .queue import End, Event, Fault, Log, Queue, Rebalance, Receipt, State
+from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message, ReplyMessage, Verdict
+from .queue import End, Event, Fault, Log, Queue, Rebalance, Receipt, Reply, State
 from .system import System
 from .work import DeduplicationStore
 
@@ -77,6 +79,7 @@ __all__ = [
     "BrokerError",
     "BufferFullError",
     "Bus",
+    "CancelledError",
     "Connection",
     "Consumer",
     "ConsumerBuilder",
@@ -123,6 +126,9 @@ __all__ = [
     "Receipt",
     "RedriveBuilder",
     "Rejected",
+    "Reply",
+    "ReplyError",
+    "ReplyMessage",
     "State",
     "StateError",
     "StoppedError",

@@ -26,8 +26,8 @@ from . import bus as threads
 from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
 from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError
-from .handlers import Handler
-from .message import Delivery, Message, handled
+from .handlers import Handler, conversion_of
+from .message import Delivery, Message, ReplyMessage, handled
 from .payload import encoded
 from .queue import MAKERS, SLICE_MS, Receipt
 from .receipts import Publishing, Receipts
@@ -111,7 +111,8 @@ class Bus:
             return receipts.failed(e)
 
     async def _publish_when_awaited(self, message: Any, payload: Any, fields: threads.Fields) -> Receipt:
-        return await self._publish(self._system._receipts_now(), message, payload, fields)
+        receipt: Receipt = await self._publish(self._system._receipts_now(), message, payload, fields)
+        return receipt
 
     def _publish(self, receipts: Receipts, message: Any, payload: Any, fields: threads.Fields) -> Publishing:
         if not self._bus._hooks or hooks.is_inside():
@@ -146,6 +147,47 @@ class Bus:
             payload = encoded(payload)
         put = partial(put_plain, None, message, payload, **fields)
         return receipts.wait(put, full, self._room_ms)
+
+    async def send(
+        self,
+        message: Any,
+        payload: Any = None,
+        *,
+        timeout_ms: int = threads.SEND_MS,
+        returns: Any = None,
+        **fields: Unpack[threads.Fields],
+    ) -> Any:
+        """Sends a message and gives the payload of its reply; see `kca.Bus.send`. Cancelled, it waits no more.
+
+        The time begins when the message is buffered: while there is no room, it waits, as long as `publish` does.
+        """
+        convert = conversion_of(returns)
+        receipts = self._system._receipts_now()
+        asked = threads.message_of(message, payload, fields)
+        if not self._bus._hooks or hooks.is_inside():
+            return convert(await self._ask(receipts, asked, timeout_ms))
+        h = hooks.Publishing(self._bus._channel, asked)
+        replies: list[ReplyMessage] = []
+
+        async def put() -> None:
+            replies.append(await self._ask(receipts, h.message, timeout_ms))
+
+        await hooks.run_in_loop(self._bus._hooks, h, put)
+        threads.must_be_sent(h)
+        return convert(replies[0])
+
+    async def _ask(self, receipts: Receipts, asked: Message, timeout_ms: int) -> ReplyMessage:
+        def put(token: int) -> None:
+            self._bus._lend(asked, lambda m: _kca.kca_bus_send(self._bus._handle, m, token, timeout_ms))
+
+        token, future = await receipts.ask(put, self._room_ms)
+        try:
+            reply: ReplyMessage = await future
+            return reply
+        except asyncio.CancelledError:
+            with suppress(Error):
+                self._bus.cancel(token)
+            raise
 
     async def flush(self, timeout_ms: int = -1) -> None:
         """Waits until the broker has answered every published message."""

@@ -33,6 +33,7 @@ class PublisherBuilder(Declared):
         async_: bool | None = None,
         required_acks: int | None = None,
         reply_channel: str | None = None,
+        read_replies: bool | None = None,
         compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] | None = None,
         linger_ms: int | None = None,
         idempotence: bool | None = None,
@@ -84,8 +85,17 @@ class PublisherBuilder(Declared):
         return self
 
     def with_reply_channel(self, channel: str) -> PublisherBuilder:
-        """The channel for replies: header `replyTo` of every message that sets none itself. Default none."""
+        """The channel for replies: header `replyTo` of every message that sets none itself. Default none. A started
+        system reads it for `Bus.send`, unless read_replies is 0: all of its partitions, from their ends, without a
+        group, by one reader for each connection and channel. A channel that this user may not read is told of by a
+        fault.
+        """
         _kca.kca_publisher_builder_with_reply_channel(self._handle, channel)
+        return self
+
+    def with_read_replies(self, read_replies: bool) -> PublisherBuilder:
+        """False: the reply channel is not read here: another process reads it. Default True."""
+        _kca.kca_publisher_builder_with_read_replies(self._handle, read_replies)
         return self
 
     def with_compression(self, codec: Literal["none", "gzip", "snappy", "lz4", "zstd"]) -> PublisherBuilder:

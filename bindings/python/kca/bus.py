@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from sys import modules
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from . import _kca, tracing
 from .ending import Life
-from .handlers import is_payload_class, name_of
+from .errors import HookError
+from .handlers import conversion_of, is_payload_class, name_of
 from .hooks import Hook, Publishing, is_inside, run
-from .message import Delivery, Headers, Message, handled
+from .message import Delivery, Headers, Message, ReplyMessage, handled
 from .payload import encoded
 from .queue import Receipt
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+# How long `send` waits for a reply.
+SEND_MS = 30000
 _publish = _kca.publish
 _NO_TRACE = None, None
 _EXACT_HEADERS = (dict, list, type(None))
@@ -130,6 +136,64 @@ class Bus:
         )
         return None if receipt is None else Receipt._make(receipt[1:])
 
+    def send(
+        self,
+        message: Any,
+        payload: Any = None,
+        *,
+        timeout_ms: int = SEND_MS,
+        token: int = 0,
+        returns: Any = None,
+        **fields: Unpack[Fields],
+    ) -> Any:
+        """Sends a message and waits for its reply, on the `reply_channel` of the bus' publisher; gives its payload.
+
+        For command and query buses. The reply is known by the correlation id; Ctrl-C ends the wait.
+
+        Args:
+            message: its name, or what else `publish` takes.
+            payload: as for `publish`.
+            **fields: as for `publish`.
+            timeout_ms: how long to wait for the reply; -1 for ever.
+            token: other than 0: the call does not wait and gives None; a `Reply` with this token follows on the
+                system's queue.
+            returns: the type of the reply's payload, as a handler's annotation; None: the values of the JSON.
+
+        Raises:
+            ReplyError: the reply is an error, whose text this is.
+            TimedOutError: no reply came in time; the message may have been handled nevertheless.
+            PayloadError: the reply's payload does not fit `returns`, or is not JSON.
+            Error: by kind; see kca_bus_send in kca_abi.h.
+        """
+        convert = conversion_of(returns)
+        replies: list[ReplyMessage] = []
+
+        def put(asked: Message) -> None:
+            if token:
+                self._lend(asked, lambda m: _kca.kca_bus_send(self._handle, m, token, timeout_ms))
+            else:
+                replies.append(ReplyMessage(self._lend(asked, lambda m: self._ask(m, timeout_ms))))
+
+        asked = message_of(message, payload, fields)
+        if self._is_hooked():
+            h = Publishing(self._channel, asked)
+            run(self._hooks, h, lambda: put(h.message))
+            must_be_sent(h)
+        else:
+            put(asked)
+        return convert(replies[0]) if replies else None
+
+    def _ask(self, m: Any, timeout_ms: int) -> Any:
+        return _kca.kca_bus_send_for_reply(self._handle, m, timeout_ms)
+
+    def cancel(self, token: int) -> None:
+        """Ends what was sent with this token: its `Reply` has a `CancelledError`.
+
+        Raises:
+            NotFoundError: it has ended.
+        """
+        _kca.kca_bus_cancel(self._handle, token)
+
     def flush(self, timeout_ms: int = -1) -> None:
         """Waits until the broker has answered every published message; Ctrl-C ends the wait."""
         _kca.kca_bus_flush(self._handle, timeout_ms)
@@ -206,8 +270,22 @@ class Bus:
     def _put_message(
         self, delivery: Delivery | None, message: Message, token: int, trace: Any, cause: Any
     ) -> Receipt | None:
-        """Publishes a `Message`, and leaves it as it was: it may be published again."""
+        def put(m: Any) -> Receipt | None:
+            if delivery is None:
+                return receipt_of(_kca.kca_bus_publish_for_receipt(self._handle, m, token))
+            _kca.kca_delivery_publish(delivery._delivery, self._handle, m)
+            return None
+
+        receipt: Receipt | None = self._lend(message, put, trace, cause)
+        return receipt
+
+    def _lend(self, message: Message, put: Callable[[Any], Any], trace: Any = None, cause: Any = None) -> Any:
+        """Calls `put` with the handle of a message that goes on with the current trace and baggage, and leaves the
+        message as it was: it may be put again.
+        """
         m = message._handle
+        trace = trace or tracing.current()
+        cause = cause or (None if trace else handled.get())
         own_baggage = message._is_raw or message.header("baggage") is not None
         baggage = None if own_baggage else tracing.baggage()
         lent = (trace or cause) and not message.trace_context[0]
@@ -218,10 +296,7 @@ class Bus:
         elif lent:
             _kca.kca_message_follow(m, cause._handle)
         try:
-            if delivery is None:
-                return receipt_of(_kca.kca_bus_publish_for_receipt(self._handle, m, token))
-            _kca.kca_delivery_publish(delivery._delivery, self._handle, m)
-            return None
+            return put(m)
         finally:
             if lent:
                 _kca.kca_message_set_trace_context(m, None, None)
@@ -247,6 +322,12 @@ def message_of(message: Any, payload: Any, fields: Any) -> Message:
     if message is not None and not isinstance(message, str):
         message, payload = named(message, payload)
     return Message(message, payload, **fields)
+
+
+def must_be_sent(h: Publishing) -> None:
+    """Raises the error of a send whose message a hook has dropped."""
+    if h.is_dropped:
+        raise HookError(f"a hook dropped the message to {h.channel}, which nobody can answer then")
 
 
 def receipt_of(event: Any) -> Receipt | None:

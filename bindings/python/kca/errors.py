@@ -145,6 +145,18 @@ class HookError(Error):
     code = _kca.KCA_ERROR_HOOK
 
 
+class ReplyError(Error):
+    """Who was asked answered with an error, whose text this is."""
+
+    code = _kca.KCA_ERROR_REPLY
+
+
+class CancelledError(Error):
+    """The application cancelled it."""
+
+    code = _kca.KCA_ERROR_CANCELLED
+
+
 class Rejected(Exception):
     """A handler raises it for a message that will never work; the class name is the error's name."""
 

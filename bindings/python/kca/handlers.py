@@ -182,6 +182,22 @@ def _conversion(kind: Any, name: str) -> Convert:
     return _named(make, getattr(kind, "__name__", "") if isinstance(kind, type) else str(kind))
 
 
+def conversion_of(kind: Any) -> Callable[[Any], Any]:
+    """The conversion of a reply's payload to an annotated type; None: to the values of the JSON.
+
+    It raises `PayloadError`, and `ValueError` or `RecursionError` for JSON that Python cannot hold.
+    """
+    convert = _conversion(inspect.Parameter.empty if kind is None else kind, "")
+
+    def fitting(d: Any) -> Any:
+        try:
+            return convert(d)
+        except Mismatched as e:
+            raise PayloadError(str(e)) from None
+
+    return fitting
+
+
 # ---- the handler ----
 
 

@@ -231,6 +231,23 @@ class Message:
         return decoded(self.payload, self._handle)
 
 
+class ReplyMessage(Message):
+    """The message that came as the reply to one that was sent."""
+
+    __slots__ = ("_event", "_payload")
+    _is_raw = False
+
+    def __init__(self, event: Any) -> None:
+        self._event = event  # which has the message
+        self._handle = _kca.kca_event_reply(event)
+        self._payload = _kca.kca_message_payload(self._handle)
+
+    @property
+    def payload(self) -> bytes | None:
+        """The payload as it is on the wire; None: there is none."""
+        return self._payload
+
+
 def pairs_of(headers: Headers | None) -> Iterable[tuple[str, bytes | str | None]]:
     """The headers one after another."""
     return headers.items() if isinstance(headers, Mapping) else headers or ()

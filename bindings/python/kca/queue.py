@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from . import _kca
 from .errors import Error, StoppedError
-from .message import Delivery
+from .message import Delivery, ReplyMessage
 
 _take = _kca.take
 
@@ -82,6 +82,18 @@ class State:
 
 
 @dataclass(frozen=True)
+class Reply:
+    """The outcome of one message that was sent with a token, see `Bus.send`: the `message` that came, or `error`.
+
+    A `ReplyError` is the text of a `message` that came.
+    """
+
+    token: int
+    error: Error | None
+    message: ReplyMessage | None
+
+
+@dataclass(frozen=True)
 class Log:
     """A line of the log; see `System.log_to_queue`."""
 
@@ -90,7 +102,7 @@ class Log:
     text: str
 
 
-Event = Delivery | Receipt | Fault | Rebalance | End | State | Log
+Event = Delivery | Receipt | Reply | Fault | Rebalance | End | State | Log
 
 _REBALANCES = {
     _kca.KCA_REBALANCE_ASSIGNED: "assigned",
@@ -134,6 +146,11 @@ def _state(e: Any) -> State:
     return State(_STATES[_kca.kca_event_state(e)], *who, _kca.kca_event_since_ms(e), _kca.kca_event_error(e))
 
 
+def _reply(e: Any) -> Reply:
+    message = ReplyMessage(e) if _kca.kca_event_reply(e) is not None else None
+    return Reply(_kca.kca_event_token(e), _kca.kca_event_error(e), message)
+
+
 def _log(e: Any) -> Log:
     return Log(_kca.kca_event_log_level(e), _kca.kca_event_log_component(e), _kca.kca_event_log_text(e))
 
@@ -146,6 +163,7 @@ MAKERS: dict[int, Callable[..., Event]] = {
     _kca.KCA_EVENT_REBALANCE: _rebalance,
     _kca.KCA_EVENT_END: _end,
     _kca.KCA_EVENT_STATE: _state,
+    _kca.KCA_EVENT_REPLY: _reply,
 }
 
 

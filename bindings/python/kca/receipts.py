@@ -10,22 +10,24 @@ from typing import Any
 
 from . import _kca
 from .errors import BufferFullError, StoppedError, make
+from .message import ReplyMessage
 from .queue import MAKERS, Receipt
 from .work import Work
 
 _RECEIPT: int = _kca.KCA_EVENT_RECEIPT
+_REPLY: int = _kca.KCA_EVENT_REPLY
 # Events that are handled before the loop runs other tasks: enough to keep the cost of a turn small.
 _BUDGET = 512
 # Publishers outside this loop may have filled the buffer, and no event tells this loop of the room that comes then.
 _LOOK_AGAIN_SECONDS = 0.05
 
 
-class Publishing(asyncio.Future[Receipt], Coroutine[Any, Any, Receipt]):
-    """The receipt to come of a message that is buffered: a future, which costs no task to be awaited, and a coroutine
-    for whoever takes nothing else, such as `asyncio.create_task`.
+class Publishing(asyncio.Future[Any], Coroutine[Any, Any, Any]):
+    """The receipt, or the reply, to come of a message that is buffered: a future, which costs no task to be awaited,
+    and a coroutine for whoever takes nothing else, such as `asyncio.create_task`.
     """
 
-    _steps: Generator[Any, Any, Receipt] | None = None
+    _steps: Generator[Any, Any, Any] | None = None
 
     def send(self, value: Any, /) -> Any:
         """Goes on, as a coroutine does."""
@@ -102,6 +104,22 @@ class Receipts:
         self._look_again()
         return future
 
+    async def ask(self, put: Callable[[int], Any], room_ms: int) -> tuple[int, Publishing]:
+        """Calls `put` with a token when there is room; the reply becomes the result of the future that it gives.
+
+        It waits beside the line of publishes: the replies that make room for asks may have to be published by them.
+        """
+        end = self.loop.time() + room_ms / 1000
+        while True:
+            token = self.next_token()
+            try:
+                put(token)
+                return token, self.expect(token)
+            except BufferFullError:
+                if room_ms >= 0 and self.loop.time() >= end:
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
     async def hand_over(self, timeout_ms: int) -> None:
         """Waits until the hooks before the publishes of now have run, and those that wait for room have found some,
         also when no task awaits them.
@@ -114,7 +132,7 @@ class Receipts:
             return
         over = self.loop.create_future()
 
-        def answered(future: asyncio.Future[Receipt]) -> None:
+        def answered(future: asyncio.Future[Any]) -> None:
             waiting.discard(future)
             if not waiting and not over.done():
                 over.set_result(None)
@@ -210,6 +228,8 @@ class Receipts:
         for event in events:
             if event[0] == _RECEIPT:
                 self._resolve(event)
+            elif event[0] == _REPLY:
+                self._resolve_reply(event[1])
             else:
                 self._work.tell(MAKERS[event[0]](*event[1:]))  # type: ignore[arg-type]
         self._fill()
@@ -223,6 +243,16 @@ class Receipts:
             future.set_result(Receipt._make(event[1:]))
         else:
             future.set_exception(event[2])
+
+    def _resolve_reply(self, event: Any) -> None:
+        future = self._futures.pop(_kca.kca_event_token(event), None)
+        if future is None or future.done():  # cancelled
+            return
+        error = _kca.kca_event_error(event)
+        if error is None:
+            future.set_result(ReplyMessage(event))
+        else:
+            future.set_exception(error)
 
     def close(self) -> None:
         """Ends after the shutdown, which has answered all published messages."""

@@ -20,7 +20,7 @@ from .errors import Error, StateError
 from .handlers import Handler, is_kind
 from .hooks import Hook
 from .logs import Bridge, level_of
-from .queue import End, Fault, Log, Queue, Rebalance, Receipt, State
+from .queue import End, Fault, Log, Queue, Rebalance, Receipt, Reply, State
 from .work import DeduplicationStore, Work
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,7 +33,7 @@ SHUTDOWN_MS, HASTY_MS = 10000, 1000
 
 log = logging.getLogger("kca.system")
 
-_TOLD = (Fault, Rebalance, Receipt, End, State, Log)
+_TOLD = (Fault, Rebalance, Receipt, Reply, End, State, Log)
 HookFunction = Callable[[Any], Any]
 Declaration = Connection | PublisherBuilder | ConsumerBuilder
 
@@ -150,9 +150,9 @@ class BaseSystem(Generic[B, C]):
     @overload
     def on(self, kind: type[Any], listener: L) -> L: ...
     def on(self, kind: type[Any], listener: Any = None) -> Any:
-        """Declares the function that gets the events of a kind: `Fault`, `Rebalance`, `State`, `Receipt`, `End` or
-        `Log`. Use it as a decorator, or call it with the function. Events taken from a queue by `next` do not get
-        there. Without a function for faults, they are logged as warnings.
+        """Declares the function that gets the events of a kind: `Fault`, `Rebalance`, `State`, `Receipt`, `Reply`,
+        `End` or `Log`. Use it as a decorator, or call it with the function. Events taken from a queue by `next` do not
+        get there. Without a function for faults, they are logged as warnings.
         """
         if kind not in _TOLD:
             raise TypeError(f"events are {', '.join(each.__name__ for each in _TOLD)}; got {kind!r}")

@@ -16,7 +16,7 @@ from .handlers import Handler, Mismatched
 from .hooks import Handling, Hook, run
 from .message import Delivery, Message, Verdict, handled
 from .payload import result_of
-from .queue import End, Event, Fault, Log, Rebalance, Receipt, State
+from .queue import End, Event, Fault, Log, Rebalance, Receipt, Reply, State
 from .visible import visible
 
 Answer = tuple[Verdict, str, str]
@@ -72,7 +72,7 @@ class Work:
         else:
             self.tell(event)
 
-    def tell(self, event: Receipt | Fault | Rebalance | End | State | Log) -> None:
+    def tell(self, event: Receipt | Reply | Fault | Rebalance | End | State | Log) -> None:
         """Gives an event to its listener; a fault without a listener is logged."""
         listener = self.listeners.get(type(event))
         if listener:
