@@ -381,6 +381,7 @@ function tests.no_text_has_names_of_c()
   end
   local values = { 5, -1, 1.5, "x", {}, print, true, "a\0b", "\255" }
   local waits = { run = true, start = true, shutdown = true, flush = true, warn = true, loop = true }
+  local inner = { put = true, ask = true, through = true, values_of = true }
   local count = 0
 
   local function look(name, ok, result, err)
@@ -401,7 +402,7 @@ function tests.no_text_has_names_of_c()
     local class = object == kca and kca or getmetatable(object).__index
     while class do
       for name, fn in pairs(class) do
-        if type(fn) == "function" and not waits[name] and not name:match("^__") and name ~= "put" then
+        if type(fn) == "function" and not waits[name] and not name:match("^__") and not inner[name] then
           local first = object ~= kca and object or nil
           for _, value in ipairs(values) do
             local given = first == nil and value or first

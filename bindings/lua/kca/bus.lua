@@ -2,8 +2,10 @@
 
 local classes = require("kca.classes")
 local errors = require("kca.errors")
+local json = require("kca.json")
 local types = require("kca.types")
 
+local SEND_MS = 30000
 local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees Ctrl-C
 
 return function(M, core, Message, Work, hooks)
@@ -45,6 +47,17 @@ return function(M, core, Message, Work, hooks)
     return receipt
   end
 
+  --- Gives a message what it goes on with of the handled one; returns that, nil: none, and whether it had baggage.
+  local function follow_cause(message)
+    local cause = Work.handled()
+    cause = cause and cause.handle and message:traceparent() == "" and cause
+    local had_baggage = cause and message:header("baggage")
+    if cause then
+      message:follow(cause)
+    end
+    return cause, had_baggage
+  end
+
   --- Takes back what a message has of the handled one: it may be published again, with its own fields only.
   local function forget_cause(handle, had_baggage)
     core.kca_message_set_trace_context(handle, nil, nil)
@@ -57,12 +70,7 @@ return function(M, core, Message, Work, hooks)
   -- it continues the trace of the handled message.
   -- @local
   function Bus:put(message, token)
-    local cause = Work.handled()
-    cause = cause and cause.handle and message:traceparent() == "" and cause
-    local had_baggage = cause and message:header("baggage")
-    if cause then
-      message:follow(cause)
-    end
+    local cause, had_baggage = follow_cause(message)
     local ok, result = core.kca_bus_publish_for_receipt(self.handle, message.handle, token)
     if cause then
       forget_cause(message.handle, had_baggage)
@@ -117,6 +125,111 @@ return function(M, core, Message, Work, hooks)
       core.kca_message_free(made.handle) -- Lua's collector does not see how much memory a handle holds
     end
     return ok, err
+  end
+
+  --- Sends the message; without a token (0) it waits for the reply.
+  -- @return true, and the event of the reply if it waited; or false and a plain error
+  -- @local
+  function Bus:ask(message, token, timeout_ms)
+    local cause, had_baggage = follow_cause(message)
+    local ok, result
+    if token == 0 then
+      ok, result = core.kca_bus_send_for_reply(self.handle, message.handle, timeout_ms)
+    else
+      ok, result = core.kca_bus_send(self.handle, message.handle, token, timeout_ms)
+    end
+    if cause then
+      forget_cause(message.handle, had_baggage)
+    end
+    return ok, result
+  end
+
+  --- The error of a send whose message a hook has dropped.
+  -- @local
+  function Bus.dropped()
+    return errors.new(core.KCA_ERROR_HOOK, "hook", "bus: a hook dropped the message, which nobody can answer then")
+  end
+
+  --- Calls `put` with the message to send, through the hooks, which get a copy of one that is the program's.
+  -- @return true, or nil and the error
+  -- @local
+  function Bus:through(message, is_programs, put)
+    if not hooks.apply(self.system.work.publish_hooks) then
+      return put(message)
+    end
+    local hooked = is_programs and message:copied() or message
+    local ok, err, is_dropped = hooks.publish(self.system.work.publish_hooks, self.channel, hooked, nil, put)
+    if is_programs then
+      core.kca_message_free(hooked.handle)
+    end
+    if is_dropped then
+      return nil, Bus.dropped()
+    end
+    return ok, err
+  end
+
+  --- How long these fields let `send` wait, in ms; or nil and the error.
+  -- @local
+  function Bus.patience_of(fields)
+    if type(fields) ~= "table" or fields.timeout_ms == nil then
+      return SEND_MS
+    end
+    local timeout_ms, problem = types.take(core, "int ", "timeout_ms", fields.timeout_ms)
+    return timeout_ms, problem and errors.new(core.KCA_ERROR_ARGUMENT, "argument", "bus: " .. problem)
+  end
+
+  --- The values of a reply's payload; kca.null: it has none; or nil and the error.
+  -- @local
+  function Bus.values_of(reply)
+    local value, err = reply:json()
+    if value == nil and not err then
+      return json.null
+    end
+    return value, err
+  end
+
+  --- Sends a message, given as to `publish`, and waits for its reply on the publisher's reply_channel: of a command or
+  -- query bus. `fields.timeout_ms`: how long (30000); -1 for ever. With `fields.token` other than 0 it does not wait,
+  -- and a "reply" event with this token follows on the system's queue.
+  -- @return the values of the reply's payload (kca.null: none), or nil and the error: "reply": the reply is an error,
+  -- whose text this is; "timeout": none came in time, and the message may have been handled nevertheless
+  function Bus:send(message, payload, fields)
+    local made, more = Bus.message_of(message, payload, fields)
+    if not made then
+      return nil, more
+    end
+    local token, wrong = Bus.token_of(more)
+    local timeout_ms, mistake = Bus.patience_of(more)
+    if not token or not timeout_ms then
+      return nil, wrong or mistake
+    end
+    local value
+    local function put(m)
+      local ok, result = self:ask(m, token, timeout_ms)
+      if not ok or token ~= 0 then
+        value = ok
+        return ok or nil, not ok and errors.of(result) or nil
+      end
+      local wrong_payload
+      value, wrong_payload = Bus.values_of(setmetatable({ handle = core.kca_event_reply(result) }, Message))
+      core.kca_event_free(result)
+      return wrong_payload == nil or nil, wrong_payload
+    end
+    local ok, err = self:through(made, made == message, put)
+    if made ~= message then
+      core.kca_message_free(made.handle)
+    end
+    if not ok then
+      return nil, err
+    end
+    return value
+  end
+
+  local cancel = types.checked(core, "kca_bus_cancel", "bus: cancel")
+
+  --- Ends what was sent with this token: its "reply" event has the error "cancelled".
+  function Bus:cancel(token)
+    return errors.fallible(cancel(self.handle, token))
   end
 
   --- Waits until all messages published so far are answered.

@@ -218,6 +218,11 @@ function core.kca_delivery_message(delivery)
   return ffi.cast("kca_message *", C.kca_delivery_message(delivery))
 end
 
+function core.kca_event_reply(event)
+  local reply = C.kca_event_reply(event)
+  return reply ~= nil and ffi.cast("kca_message *", reply) or nil
+end
+
 function core.kca_event_into_delivery(event)
   local delivery = C.kca_event_into_delivery(event)
   if delivery == nil then

@@ -8,7 +8,7 @@ local errors = require("kca.errors")
 
 local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees Ctrl-C
 
-local function maker_of(core, Delivery)
+local function maker_of(core, Message, Delivery)
   local words = {
     [core.KCA_REBALANCE_ASSIGNED] = "assigned",
     [core.KCA_REBALANCE_REVOKED] = "revoked",
@@ -70,10 +70,23 @@ local function maker_of(core, Delivery)
     }
   end
 
+  --- The message has its memory from the event, which the collector frees.
+  local function reply_of(event)
+    local handle = core.kca_event_reply(event)
+    return {
+      kind = "reply",
+      token = core.kca_event_token(event),
+      error = errors.of(core.kca_event_error(event)),
+      message = handle and setmetatable({ handle = handle, event = event }, Message) or nil,
+    }
+  end
+
   return function(event)
     local kind = core.kca_event_type(event)
     if kind == core.KCA_EVENT_DELIVERY then
       return delivery_of(event)
+    elseif kind == core.KCA_EVENT_REPLY then
+      return reply_of(event)
     end
     local taken
     if kind == core.KCA_EVENT_LOG then
@@ -101,14 +114,14 @@ local function maker_of(core, Delivery)
   end
 end
 
-return function(core, Delivery)
+return function(core, Message, Delivery)
   local Queue = classes.new()
-  local take = maker_of(core, Delivery)
+  local take = maker_of(core, Message, Delivery)
   Queue.take = take -- turns one event of the core into a table or delivery
 
   --- Up to `max` events (at most 1024); none if none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
-  -- "delivery", "receipt", "fault", "rebalance", "state", "end" or "log". A fault whose error is "offset" says where
-  -- reading went on: at `reset_to` instead of `reset_from`; `reset_count` offsets between are gone unread.
+  -- "delivery", "receipt", "reply", "fault", "rebalance", "state", "end" or "log". A fault whose error is "offset" says
+  -- where reading went on: at `reset_to` instead of `reset_from`; `reset_count` offsets between are gone unread.
   -- @return an array, or nil and the error ("stopped": the consumer has stopped, and nothing is left)
   function Queue:next(max, timeout_ms)
     local left_ms = timeout_ms or -1

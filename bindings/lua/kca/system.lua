@@ -6,7 +6,7 @@ local json = require("kca.json")
 local types = require("kca.types")
 
 local fallible = errors.fallible
-local EVENTS = { receipt = true, fault = true, rebalance = true, state = true, log = true, ["end"] = true }
+local EVENTS = { receipt = true, reply = true, fault = true, rebalance = true, state = true, log = true, ["end"] = true }
 
 local function is_callable(fn)
   local meta = getmetatable(fn)
@@ -70,11 +70,11 @@ return function(M, core, Work, Bus, Consumer, Queue)
     return self
   end
 
-  --- Sets the function that gets the events of a kind, "fault", "rebalance", "state", "receipt", "end" or "log", if they
-  -- are not pulled; nil: none. Faults without a function are written to stderr.
+  --- Sets the function that gets the events of a kind, "fault", "rebalance", "state", "receipt", "reply", "end" or "log",
+  -- if they are not pulled; nil: none. Faults without a function are written to stderr.
   function System:on(kind, fn)
     if not EVENTS[kind] then
-      return refuse("system: on must be receipt, fault, rebalance, state, end or log, got %s", tostring(kind))
+      return refuse("system: on must be receipt, reply, fault, rebalance, state, end or log, got %s", tostring(kind))
     elseif fn ~= nil and not is_callable(fn) then
       return refuse("system: on %s must be given a function, got %s", kind, tostring(fn))
     end

@@ -84,11 +84,10 @@ return function(M, core, classes, worker)
     system.free[#system.free + 1] = place
   end
 
-  --- Gives a receipt to the publish that waits for it; returns it if a listener wants it.
-  local function take_receipt(system, event)
-    local place = system.places[tonumber(C.kca_event_token(event))]
-    local receipt = receipt_of(event)
-    if receipt.error then
+  --- Gives a receipt or reply to the call that waits for it; returns it if a listener wants it.
+  local function take_receipt(system, token, receipt)
+    local place = system.places[token]
+    if receipt.error and receipt.kind == "receipt" then
       system.last_error = receipt.error.text
     end
     if place.told then
@@ -121,9 +120,13 @@ return function(M, core, classes, worker)
     for i = 0, count - 1 do
       local event = out[i]
       local taken
-      if C.kca_event_type(event) == core.KCA_EVENT_RECEIPT then
-        taken = take_receipt(self, event)
+      local kind = C.kca_event_type(event)
+      if kind == core.KCA_EVENT_RECEIPT then
+        taken = take_receipt(self, tonumber(C.kca_event_token(event)), receipt_of(event))
         C.kca_event_free(event)
+      elseif kind == core.KCA_EVENT_REPLY then
+        local reply = self.events.take(ffi.gc(event, C.kca_event_free))
+        take_receipt(self, reply.token, reply)
       else
         taken = self.events.take(ffi.gc(event, C.kca_event_free))
       end
@@ -203,9 +206,9 @@ return function(M, core, classes, worker)
   end
 
   --- Publishes; while the buffer is full it waits for room, if there is time, and has no place meanwhile: it may be
-  -- killed there. `wants_place`: with a place, to which `told` belongs.
+  -- killed there. `wants_place`: with a place, to which `told` belongs. `put`: in place of Bus.put.
   -- @return true and the place; or nil and the error
-  local function make_and_put(bus, message, payload, fields, timeout_ms, wants_place, told)
+  local function make_and_put(bus, message, payload, fields, timeout_ms, wants_place, told, put)
     local made, more = Bus.message_of(message, payload, fields)
     if not made then
       return nil, more
@@ -213,7 +216,7 @@ return function(M, core, classes, worker)
     local system, deadline = bus.system, ngx.now() + timeout_ms / 1000
     while true do
       local place = wants_place and take_place(system)
-      local ok, err = bus:put(made, place and place.token or 0)
+      local ok, err = (put or bus.put)(bus, made, place and place.token or 0)
       if ok and place then
         place.told = told
       elseif place then
@@ -389,6 +392,57 @@ return function(M, core, classes, worker)
     end
     local ok, err, is_dropped = through_hooks(self, message, payload, fields, publish)
     return is_dropped and nowhere(self) or ok, err
+  end
+
+  local function send(self, message, payload, fields)
+    local system = self.system
+    local problem = problem_of_waiting("send")
+    if problem then
+      return nil, problem
+    end
+    local timeout_ms, wrong = Bus.patience_of(fields_of(message, payload, fields))
+    if not timeout_ms then
+      return nil, wrong
+    end
+    local room_ms = timeout_ms < 0 and math.huge or timeout_ms
+    local ok, place = make_and_put(self, message, payload, fields, room_ms, true, nil, function(bus, made, token)
+      local taken, err = bus:ask(made, token, timeout_ms)
+      return taken, not taken and errors.of(err) or nil
+    end)
+    if not ok then
+      return nil, place
+    end
+    worker.busy = worker.busy + 1
+    local reply = wait_for(system, place, math.huge) -- the library ends it in time
+    free_place(system, place)
+    if reply.error then
+      return nil, reply.error
+    end
+    return Bus.values_of(reply.message)
+  end
+
+  --- Sends a message, given as to `publish`, and waits for its reply on the publisher's reply_channel, without blocking
+  -- the worker: of a command or query bus. A worker that exits waits for it.
+  -- @param fields those of `kca.message`, and timeout_ms: how long to wait (30000)
+  -- @return the values of the reply's payload (kca.null: none), or nil and the error: "reply": the reply is an error,
+  -- whose text this is; "timeout": none came in time, and the message may have been handled nevertheless
+  function Bus:send(message, payload, fields)
+    if not hooks.apply(self.system.work.publish_hooks) then
+      return send(self, message, payload, fields)
+    end
+    local value
+    local function put(...)
+      local err
+      value, err = send(...)
+      return err == nil or nil, err
+    end
+    local ok, err, is_dropped = through_hooks(self, message, payload, fields, put)
+    if is_dropped then
+      return nil, Bus.dropped()
+    elseif not ok then
+      return nil, err
+    end
+    return value
   end
 
   local function fire(self, message, payload, fields)
