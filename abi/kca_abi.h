@@ -942,8 +942,8 @@ void kca_delivery_free(kca_delivery *d);
  * this is on the thread of what is hooked, and inside the delivery's trace, so that what a hook makes current there is
  * current in the handler.
  *
- * On publishing: kca_bus_publish, kca_bus_publish_for_receipt, kca_bus_send ... and kca_delivery_publish. `before` may change the message
- * (kca_hooked_change), drop it (KCA_DROP: the call goes well, nothing is sent, and a receipt that was asked for says
+ * On publishing: kca_bus_publish, kca_bus_send, both forms of each, and kca_delivery_publish. `before` may change it
+ * (kca_hooked_change), drop it (KCA_DROP: the call goes well, but kca_bus_send fails; a receipt that was asked for says
  * partition -1), or refuse it (KCA_FAILED, KCA_REJECTED: the call fails with KCA_ERROR_HOOK, retriable if KCA_FAILED).
  * `after` sees the outcome of the call; the receipt of a publisher that is async comes later. An `after` that fails makes
  * the call fail, too: with kca_delivery_publish nothing is sent then, else the message is on its way. What a hook on

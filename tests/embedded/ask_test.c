@@ -271,6 +271,53 @@ static void test_a_handler_may_ask(void **state) {
     finish(x.system);
 }
 
+static int drop(kca_hooked *h, void *user) {
+    return KCA_DROP;
+}
+
+static int fail_after(kca_hooked *h, void *user) {
+    return KCA_FAILED;
+}
+
+static scene *begin_hooked(kca_hook_fn before, kca_hook_fn after) {
+    scene *x = calloc(1, sizeof *x);
+    const char *asks = unique("asks"), *replies = unique("replies");
+    assert_non_null(x);
+    x->system = system_on("embedded://");
+    asking_declare(x->system, asks, replies);
+    answerer_declare(&x->who, x->system, asks, replies);
+    must(kca_system_add_publish_hook(x->system, before, after, NULL, NULL));
+    start(x->system);
+    x->bus = query_bus_of(x->system, asks);
+    x->queue = queue_of(x->system);
+    return x;
+}
+
+static void test_what_a_hook_drops_cannot_be_answered(void **state) {
+    scene *x = begin_hooked(drop, NULL);
+    kca_event *e;
+    must_fail(send_question(x->bus, 1, 7, -1), KCA_ERROR_HOOK, "a hook dropped the message");
+    must_fail(ask_question(&e, x->bus, 1, -1), KCA_ERROR_HOOK, "a hook dropped the message");
+    assert_null(e);
+    assert_int_equal(count_of(x, "asked"), 0);
+    end(x);
+}
+
+static int is_stored(void *argument) {
+    return described(((scene *)argument)->system, "publishers", 0, "stored") == 2;
+}
+
+static void test_a_hook_that_fails_after_leaves_no_ask_behind(void **state) {
+    scene *x = begin_hooked(NULL, fail_after);
+    kca_event *e;
+    must_fail(send_question(x->bus, 1, 7, -1), KCA_ERROR_HOOK, "a hook failed after");
+    must_fail(ask_question(&e, x->bus, 1, -1), KCA_ERROR_HOOK, "a hook failed after");
+    assert_int_equal(count_of(x, "waiting"), 0);
+    must_become(is_stored, x, COME_MS, "the messages went out all the same");
+    assert_null(next_event(x->queue, KCA_EVENT_REPLY, 0));
+    end(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_call_gives_the_answer),
@@ -283,6 +330,8 @@ int main(void) {
         cmocka_unit_test(test_what_nobody_could_answer_is_refused),
         cmocka_unit_test(test_replies_that_others_read_are_not_read_here),
         cmocka_unit_test(test_a_handler_may_ask),
+        cmocka_unit_test(test_what_a_hook_drops_cannot_be_answered),
+        cmocka_unit_test(test_a_hook_that_fails_after_leaves_no_ask_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,8 @@
  *            passed in is copied. Every accessor and every free takes NULL; an accessor then answers NULL, "", 0
  *            or -1.
  * Threads    The library calls the application only inside kca_queue_dispatch (on that thread), inside
- *            kca_consumer_run (on the processors' threads, which live only inside it), and inside calls that wait,
- *            if kca_system_set_interrupt asked for it. System, bus, consumer and queue handles may be used from
+ *            kca_consumer_run (on the processors' threads, which live only inside it), inside calls that publish, if
+ *            there are hooks, and inside calls that wait, if kca_system_set_interrupt asked for it. System, bus, consumer and queue handles may be used from
  *            any thread; a message, delivery, event or builder by one thread at a time.
  *            The threads that the library makes, librdkafka's and the embedded broker's included, block all signals:
  *            signals come to the application's own threads. Processors, which run handlers, leave those open that a
@@ -39,10 +39,10 @@
  * ------------------------
  * The library calls the application's handlers (a processor's, or inside kca_queue_dispatch), event handlers, interrupt
  * function, deduplication stores ("store": `seen` and `mark`) and `free_user` functions without holding a lock that
- * matters to them. Inside these, of a system's own functions:
+ * matters to them. The functions of hooks may call what handlers may. Inside these, of a system's own functions:
  *
- *                                          handler   event     interrupt  store   free_user   signal   child of
- *                                                    handler   function                       handler  a fork
+ *                                          handler,  event     interrupt  store   free_user   signal   child of
+ *                                          hook      handler   function                       handler  a fork
  *   kca_abi, kca_version                   yes       yes       yes        yes     yes         yes      yes
  *   accessors, explain, messages           yes       yes       yes        yes     yes         no       (1)
  *   settle, reply                          yes       yes       yes        yes     yes         no       FORKED
@@ -78,6 +78,9 @@ int kca_abi(void);
 /* Version of this library, for example "0.1.0". Borrowed, static. */
 const char *kca_version(void);
 
+/* A clock that only goes forward, in microseconds, for durations: languages need not have one. */
+int64_t kca_monotonic_us(void);
+
 /* Version of the librdkafka in use at run time, for example "2.0.2". Borrowed, static. */
 const char *kca_rdkafka_version(void);
 
@@ -93,6 +96,7 @@ typedef struct kca_event kca_event;
 typedef struct kca_delivery kca_delivery;
 typedef struct kca_message kca_message;
 typedef struct kca_redrive kca_redrive;
+typedef struct kca_hooked kca_hooked;
 typedef struct kca_wake_socket kca_wake_socket;
 
 /* Frees the application's `user` pointer. */
@@ -125,8 +129,9 @@ enum {
     KCA_ERROR_STOPPED = 17,       /* the consumer or system has stopped */
     KCA_ERROR_BROKER = 18,        /* anything else the cluster or librdkafka reports */
     KCA_ERROR_OFFSET = 19,        /* an offset is gone, is of another topic, or lies outside its partition */
-    KCA_ERROR_REPLY = 20,         /* who was asked answered with an error, whose text this is */
-    KCA_ERROR_CANCELLED = 21      /* the application cancelled it */
+    KCA_ERROR_HOOK = 20,          /* a hook refused the message, or failed after it was published */
+    KCA_ERROR_REPLY = 21,         /* who was asked answered with an error, whose text this is */
+    KCA_ERROR_CANCELLED = 22      /* the application cancelled it */
 };
 
 void kca_error_free(kca_error *e);
@@ -696,8 +701,8 @@ void kca_bus_free(kca_bus *bus);
  * Publishes. Async: NULL means accepted; a receipt with this token follows on the system's queue. With token 0 there is
  * no receipt, and only a failure is reported, as a fault. Not async: NULL means stored. Afterwards the message may be
  * changed and published again at once; without ids of its own it gets fresh ones each time.
- * Waits while the buffer is full (buffer_timeout_ms). Inside a handler of kca_consumer_run the message continues
- * the delivery's trace unless it has a trace context, and its baggage unless it has that header.
+ * Waits while the buffer is full (buffer_timeout_ms). Inside a handler that the library calls the message
+ * continues the delivery's trace unless it has a trace context, and its baggage unless it has that header.
  */
 kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token);
 
@@ -856,6 +861,9 @@ enum {
 /* The type of the value at `pointer`; KCA_JSON_MISSING also when the payload is not JSON. */
 int kca_message_json_type(const kca_message *m, const char *pointer);
 
+/* A message to publish that is as `m`, which may be a delivery's. */
+kca_error *kca_message_copy(kca_message **out, const kca_message *m);
+
 /* ---- deliveries ------------------------------------------------------------------------------------------- */
 
 /* The message, borrowed from the delivery. */
@@ -921,6 +929,106 @@ kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message
 
 /* Frees a delivery that was deferred or came out of kca_event_into_delivery; unsettled, it counts as failed. */
 void kca_delivery_free(kca_delivery *d);
+
+/* ---- hooks ------------------------------------------------------------------------------------------------ */
+
+/*
+ * Hooks are what the application puts before and after each publish, and each handling of a delivery: traces, measures,
+ * checks, headers, a transaction of its database around each handler.
+ *
+ * Before what is hooked, the `before` functions are called in the order in which the hooks were added. One that says
+ * anything else than KCA_GO_ON decides: what is hooked does not happen, and the hooks behind it are not called. Then the
+ * `after` functions are called in reverse, those of the hooks whose `before` said KCA_GO_ON, or that have none. All of
+ * this is on the thread of what is hooked, and inside the delivery's trace, so that what a hook makes current there is
+ * current in the handler.
+ *
+ * On publishing: kca_bus_publish, kca_bus_send, both forms of each, and kca_delivery_publish. `before` may change it
+ * (kca_hooked_change), drop it (KCA_DROP: the call goes well, but kca_bus_send fails; a receipt that was asked for says
+ * partition -1), or refuse it (KCA_FAILED, KCA_REJECTED: the call fails with KCA_ERROR_HOOK, retriable if KCA_FAILED).
+ * `after` sees the outcome of the call; the receipt of a publisher that is async comes later. An `after` that fails makes
+ * the call fail, too: with kca_delivery_publish nothing is sent then, else the message is on its way. What a hook on
+ * publishing itself publishes goes without hooks; so do dead letters, redriven messages, and replies.
+ *
+ * On handling: where the library calls the handlers, in kca_consumer_run and kca_queue_dispatch. What is hooked is the
+ * search for the handler, the deduplication store and the handler. `before` may decide with a verdict: the delivery is
+ * settled so. With KCA_DEFERRED the delivery is the application's. `after` sees verdict, error and duration; when it
+ * fails (KCA_FAILED, KCA_REJECTED), so does the delivery, unless that is deferred, or settled already. A deduplication
+ * store marks the message after that. An application that pulls deliveries and handles them itself calls its own
+ * functions there, if it wants that.
+ */
+
+/* What a hook's functions say beside the verdicts KCA_DONE, KCA_FAILED ... */
+enum {
+    KCA_GO_ON = -1, /* before: on to the next; after: let the outcome be as it is */
+    KCA_DROP = -2   /* before publishing: nothing is sent */
+};
+
+/* One of a hook's two functions. `h` is the publish or the handling, borrowed until the function returns. Any other
+ * number than those allowed counts as KCA_FAILED. */
+typedef int (*kca_hook_fn)(kca_hooked *h, void *user);
+
+/*
+ * Add a hook, before start; at most 16 of each kind. `before` or `after` may be NULL. They are called on many threads at
+ * once. `free_user`: as in kca_system_add_handler.
+ */
+kca_error *kca_system_add_publish_hook(kca_system *s, kca_hook_fn before, kca_hook_fn after, void *user,
+                                       kca_free_fn free_user);
+kca_error *kca_system_add_handling_hook(kca_system *s, kca_hook_fn before, kca_hook_fn after, void *user,
+                                        kca_free_fn free_user);
+
+/* The message that is published, as the hooks before have changed it; or the delivery's. Borrowed. */
+const kca_message *kca_hooked_message(const kca_hooked *h);
+
+/* Publishing: the message to change, a copy of the application's; kca_hooked_message is then this one. Borrowed. What a
+ * setter refuses is the publish's error. NULL: a handling, or memory is out. */
+kca_message *kca_hooked_change(kca_hooked *h);
+
+/* Handling: the delivery. Publishing: the delivery of kca_delivery_publish, or NULL. Borrowed. */
+kca_delivery *kca_hooked_delivery(const kca_hooked *h);
+
+/* Publishing: the channel; handling: "". */
+const char *kca_hooked_channel(const kca_hooked *h);
+
+/*
+ * Sets the trace context that goes on from here (kca_message_set_trace_context says its form). Publishing: the message's.
+ * Handling: what messages go on with that are published in the handler, through a bus or kca_delivery_publish; the
+ * delivery's message stays as it is. KCA_ERROR_ARGUMENT: it does not have that form.
+ */
+kca_error *kca_hooked_set_trace_context(kca_hooked *h, const char *traceparent, const char *tracestate);
+
+/* What this hook keeps from its `before` to its `after`: a span, a lock. Each hook has its own, NULL at first. */
+void kca_hooked_keep(kca_hooked *h, void *kept);
+void *kca_hooked_kept(const kca_hooked *h);
+
+/* Says why this function is about to answer KCA_FAILED or KCA_REJECTED, as kca_delivery_explain does: a short stable name
+ * (NULL: "hook") and one line of text. */
+void kca_hooked_explain(kca_hooked *h, const char *error_name, const char *text);
+
+/*
+ * For `after`. The verdict: of a publish KCA_DONE (accepted, or with a publisher that is not async stored), KCA_DROP,
+ * KCA_FAILED or KCA_REJECTED (an error, retriable or not); of a handling how the delivery is settled, unless it was
+ * settled already or its time is over. KCA_GO_ON in `before`.
+ */
+int kca_hooked_verdict(const kca_hooked *h);
+
+/* For `after`: why it failed or was rejected; "" else. Of a publish: kca_error_name and kca_error_text; of a handling:
+ * what kca_delivery_explain said. */
+const char *kca_hooked_error_name(const kca_hooked *h);
+const char *kca_hooked_error_text(const kca_hooked *h);
+
+/* For `after`: microseconds from before the first hook to the outcome; 0 in `before`. */
+int64_t kca_hooked_duration_us(const kca_hooked *h);
+
+/* For `after` of a publish: where the message is stored, as far as the call knows: with a publisher that is not async;
+ * else -1. Of a handling: where the record is. */
+int kca_hooked_partition(const kca_hooked *h);
+int64_t kca_hooked_offset(const kca_hooked *h);
+
+/*
+ * For bindings whose hooks are not functions of C. drop: what kca_bus_publish_for_receipt does for a message that a hook
+ * drops: nothing is sent, and a receipt that is asked for says partition -1. KCA_ERROR_STATE: the system is not started.
+ */
+kca_error *kca_bus_drop(kca_event **out, kca_bus *bus, uint64_t token);
 
 /* ---- consumer --------------------------------------------------------------------------------------------- */
 
