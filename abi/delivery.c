@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/generation.h"
 #include "base/text.h"
@@ -33,6 +34,15 @@ int64_t kca_delivery_timestamp_ms(const kca_delivery *d) {
 
 int kca_delivery_attempt(const kca_delivery *d) {
     return d ? d->attempt : 0;
+}
+
+int kca_delivery_left_ms(const kca_delivery *d) {
+    return d ? kca__engine_left_ms(d) : -1;
+}
+
+int64_t kca_delivery_deadline_ms(const kca_delivery *d) {
+    int left = kca_delivery_left_ms(d);
+    return left < 0 ? -1 : kca__clock_unix_ms() + left;
 }
 
 int kca_delivery_header_count(const kca_delivery *d) {

@@ -159,9 +159,10 @@ int kca_error_fatal(const kca_error *e);
 
 /*
  * A cluster and how to reach it; shared by all publishers and consumers that name it.
- * `name`: 1 to 100 characters. `hosts`: "host:port,host:port" (bootstrap.servers), or "embedded://" for a broker
- * inside this process, for trying out only: it keeps records in memory, has no TLS or SASL, gives each topic 4
- * partitions, and silently drops a partition's oldest records past 5 MB or 100,000 records.
+ * `name`: 1 to 100 characters; also the client.id, by which brokers know the connection's clients in their logs, quotas
+ * and metrics, unless the property of that name says otherwise. `hosts`: "host:port,host:port" (bootstrap.servers), or
+ * "embedded://" for a broker inside this process, for trying out only: it keeps records in memory, has no TLS or SASL,
+ * gives each topic 4 partitions, and silently drops a partition's oldest records past 5 MB or 100,000 records.
  */
 kca_error *kca_connection_new(kca_connection **out, const char *name, const char *hosts);
 void kca_connection_free(kca_connection *c);
@@ -874,6 +875,15 @@ int kca_delivery_partition(const kca_delivery *d);
 int64_t kca_delivery_offset(const kca_delivery *d);
 int64_t kca_delivery_timestamp_ms(const kca_delivery *d); /* the record's own */
 int kca_delivery_attempt(const kca_delivery *d);          /* 1 the first time that it is handed out, then 2, ... */
+
+/*
+ * How long the handler may still take: milliseconds until the processing time is over
+ * (kca_consumer_with_message_processing_timeout_ms), 0: it is over, what the delivery is settled with no longer counts;
+ * -1: there is no limit. For the time limits of what the handler waits for. The deadline is the same as a time of day,
+ * milliseconds since 1970 by this machine's clock now, for handing it on; -1: no limit.
+ */
+int kca_delivery_left_ms(const kca_delivery *d);
+int64_t kca_delivery_deadline_ms(const kca_delivery *d);
 
 /* All headers of the record as they are, the wire's included. 0 <= index < count. Values as of kca_message_header_value.
  * Borrowed from the delivery. */

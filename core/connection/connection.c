@@ -119,7 +119,7 @@ kca_error *kca__connection_configure(kca_connection *c, rd_kafka_conf_t *conf, b
     /* With librdkafka's defaults for these, an outage of seconds lasts a minute. */
     const char *const defaults[][2] = {
         {"bootstrap.servers", c->embedded ? kca__embedded_broker_hosts(c->embedded) : c->hosts},
-        {"client.id", "kca"},
+        {"client.id", c->name},
         {"reconnect.backoff.max.ms", "1000"},
         {"socket.timeout.ms", "10000"},
         {"socket.nagle.disable", "true"}, /* see KCA__QUIRK_NAGLE */

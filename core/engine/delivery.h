@@ -73,9 +73,9 @@ struct kca_delivery {
     kca_delivery *sharing; /* ring of the deliveries of one record; itself when alone */
     bool shared;           /* another delivery has its record, or had it */
     int64_t time_ms;       /* not given out before; 0: its time has come */
-    int64_t deadline_ms;
-    int64_t failed_ms;  /* time of day when it failed last */
-    char *failure_name; /* why; NULL: not explained */
+    int64_t deadline_ms;   /* written when it is given out */
+    int64_t failed_ms;     /* time of day when it failed last */
+    char *failure_name;    /* why; NULL: not explained */
     char *failure_text;
     int writes; /* of its dead letter or reply, so far */
     kca__letter_form letter, reply_form;

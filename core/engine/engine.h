@@ -132,6 +132,9 @@ bool kca__engine_settle(kca_delivery *d, int verdict);
 /* It is out, and its time is not over. */
 bool kca__engine_has_out(kca_delivery *d);
 
+/* Milliseconds until its processing time is over; -1: there is no limit. For whoever has it. */
+int kca__engine_left_ms(const kca_delivery *d);
+
 /* Around a handler that the library calls. Until it has returned its delivery stays, though the
  * application may free it inside. end: false: the handler has deferred it, it is the application's
  * now, and may be freed already; true: it is the library's to give back. */

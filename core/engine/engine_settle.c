@@ -1,6 +1,7 @@
 /* Deliveries come back: settled, and given back. Part of the inbound engine. */
 #include "engine/engine_private.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -169,6 +170,14 @@ bool kca__engine_has_out(kca_delivery *d) {
     bool counts = d->state == KCA__DELIVERY_OUT && !d->assigned->revoked;
     pthread_mutex_unlock(&e->lock);
     return counts;
+}
+
+/* Nobody writes its deadline while the application has it. */
+int kca__engine_left_ms(const kca_delivery *d) {
+    if (d->deadline_ms == KCA__CLOCK_NEVER)
+        return -1;
+    int64_t left = d->deadline_ms - d->engine->setup.clock_ms();
+    return left > 0 ? (int)left : 0;
 }
 
 /* ---- giving back ---- */

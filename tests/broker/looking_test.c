@@ -26,6 +26,8 @@ static void test_a_group_is_described_with_its_members(void **state) {
     const cJSON *g = cJSON_GetObjectItem(cluster, "group");
     assert_string_equal(cJSON_GetObjectItem(g, "state")->valuestring, "Stable");
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(g, "members")), 1);
+    const cJSON *member = cJSON_GetArrayItem(cJSON_GetObjectItem(g, "members"), 0);
+    assert_string_equal(cJSON_GetObjectItem(member, "client_id")->valuestring, "kafka");
     const cJSON *topics = cJSON_GetObjectItem(cluster, "topics");
     assert_int_equal(cJSON_GetArraySize(topics), 1);
     const cJSON *partitions = cJSON_GetObjectItem(cJSON_GetArrayItem(topics, 0), "partitions");

@@ -115,6 +115,32 @@ static void test_a_retry_does_not_wait_for_the_failed_delivery_to_be_freed(void 
     close_engine(&f);
 }
 
+static void test_a_delivery_knows_how_long_it_may_take(void **state) {
+    fixture f;
+    open_timed(&f, 2, false);
+    accept(&f, 0, 0, 1);
+    kca_delivery *d = take(&f);
+    assert_int_equal(kca_delivery_left_ms(d), 50);
+    pass_ms(&f, 49);
+    assert_int_equal(kca_delivery_left_ms(d), 1);
+    pass_ms(&f, 10);
+    assert_int_equal(kca_delivery_left_ms(d), 0);
+    finish(d, KCA_DONE);
+    pass_ms(&f, 100);
+    d = take(&f);
+    assert_int_equal(kca_delivery_attempt(d), 2);
+    assert_int_equal(kca_delivery_left_ms(d), 50);
+    finish(d, KCA_DONE);
+    close_engine(&f);
+
+    open_retrying(&f, 2, false);
+    accept(&f, 0, 0, 1);
+    d = take(&f);
+    assert_int_equal(kca_delivery_left_ms(d), -1);
+    finish(d, KCA_DONE);
+    close_engine(&f);
+}
+
 static void test_settling_a_late_delivery_tells_that_its_handler_is_back(void **state) {
     fixture f;
     open_timed(&f, 2, false);
@@ -532,6 +558,7 @@ int main(void) {
         cmocka_unit_test(test_a_waiting_retry_blocks_its_key_only),
         cmocka_unit_test(test_a_delivery_whose_record_goes_on_is_put_away_under_the_lock),
         cmocka_unit_test(test_a_retry_does_not_wait_for_the_failed_delivery_to_be_freed),
+        cmocka_unit_test(test_a_delivery_knows_how_long_it_may_take),
         cmocka_unit_test(test_settling_a_late_delivery_tells_that_its_handler_is_back),
         cmocka_unit_test(test_the_last_attempt_stops_the_consumer_and_says_which_it_was),
         cmocka_unit_test(test_an_error_of_the_list_is_not_tried_again),

@@ -2,6 +2,7 @@
 #include "behaviour.h"
 
 #include <dirent.h>
+#include <time.h>
 
 #include "recorder.h"
 #include "systems.h"
@@ -16,8 +17,8 @@ typedef struct turning {
 } turning;
 
 /* A consumer that pulls from a topic with `count` messages of one key; what fails is tried twice.
- */
-static turning turn_with(int count) {
+ * Each may take `limit_ms`; 0: any time. */
+static turning turn_within(int limit_ms, int count) {
     const char *topic = unique("orders"), *name = unique("shop");
     turning t = {.system = system_on("embedded://")};
     kca_consumer_builder *b = consumer_of(topic, name);
@@ -33,8 +34,13 @@ static turning turn_with(int count) {
     must(kca_bus_flush(bus, COME_MS));
     kca_bus_free(bus);
     t.consumer = reader_of(t.system, name);
+    kca_consumer_with_message_processing_timeout_ms(t.consumer, limit_ms);
     must(kca_consumer_queue(t.consumer, &t.queue));
     return t;
+}
+
+static turning turn_with(int count) {
+    return turn_within(0, count);
 }
 
 static void end_turning(turning *t) {
@@ -99,6 +105,29 @@ static void test_one_that_was_settled_already_is_freed(void **state) {
     must_count(&t, "duplicates", 1);
     must_count(&t, "handled", 0);
     must_count(&t, "held", 1);
+    must(kca_delivery_settle(d, KCA_DONE));
+    kca_delivery_free(d);
+    end_turning(&t);
+}
+
+static void test_a_delivery_tells_its_deadline(void **state) {
+    enum { HOUR_MS = 3600000 };
+    turning t = turn_within(HOUR_MS, 1);
+    int64_t before_ms = (int64_t)time(NULL) * 1000;
+    kca_delivery *d = turn(&t, NULL, KCA_DONE);
+    int left = kca_delivery_left_ms(d);
+    int64_t deadline = kca_delivery_deadline_ms(d);
+    assert_in_range(left, HOUR_MS / 2, HOUR_MS);
+    assert_true(deadline >= before_ms + HOUR_MS / 2);
+    assert_true(deadline <= (int64_t)time(NULL) * 1000 + 1000 + left);
+    must(kca_delivery_settle(d, KCA_DONE));
+    kca_delivery_free(d);
+    end_turning(&t);
+
+    t = turn_with(1);
+    d = turn(&t, NULL, KCA_DONE);
+    assert_int_equal(kca_delivery_left_ms(d), -1);
+    assert_true(kca_delivery_deadline_ms(d) == -1);
     must(kca_delivery_settle(d, KCA_DONE));
     kca_delivery_free(d);
     end_turning(&t);
@@ -175,6 +204,7 @@ int main(void) {
         cmocka_unit_test(test_each_turn_settles_one_and_gives_the_next_of_the_key),
         cmocka_unit_test(test_one_that_failed_comes_again),
         cmocka_unit_test(test_one_that_was_settled_already_is_freed),
+        cmocka_unit_test(test_a_delivery_tells_its_deadline),
         cmocka_unit_test(test_the_last_one_counts_after_a_stop_too),
         cmocka_unit_test(test_one_that_outlives_its_consumer_is_freed),
         cmocka_unit_test(test_any_queue_settles_it),

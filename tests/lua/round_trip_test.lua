@@ -89,7 +89,7 @@ function tests.events_are_taken_one_by_one()
   systems.publish(system, {}, {}, {})
   local consumer = assert(system:consumer("shop"))
   check.contains(check.fails("argument", consumer:run()), "consumer shop has no handler")
-  local queue = assert(consumer:queue())
+  local queue, before_ms = assert(consumer:queue()), os.time() * 1000
   for i = 0, 2 do
     local event = queue:events()() -- as a loop that is left at once
     check.equal(event:offset(), i)
@@ -216,6 +216,8 @@ function tests.the_lag_is_told_and_a_seek_goes_back()
   for i = 0, 2 do
     local d = systems.next(queue)
     check.equal(d:offset(), i)
+    assert(d:left_ms() > 0 and d:left_ms() <= 60000, d:left_ms())
+    assert(d:deadline_ms() > before_ms and d:deadline_ms() <= (os.time() + 61) * 1000, d:deadline_ms())
     assert(d:done())
   end
   local lag = assert(consumer:lag())[1]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -576,6 +577,75 @@ def test_a_handler_whose_own_task_was_cancelled_has_failed(run: Run) -> None:
             await consumer.run()
         assert "CancelledError" in str(seen[0])
         assert seen[1:] == [1]
+
+    run(work())
+
+
+@pytest.mark.parametrize("policy", ["wait", "abandon"])
+def test_a_handler_is_cancelled_when_its_time_is_over(run: Run, policy: str) -> None:
+    async def work() -> None:
+        system = kca.asyncio.System(
+            kca.Connection("local", "embedded://"),
+            kca.PublisherBuilder("local", "orders", required_acks=-1, linger_ms=0),
+            kca.ConsumerBuilder("local", "orders", "shop", partition=0, max_attempts=0, retry_backoff_ms=0,
+                                timeout_policy=policy),  # fmt: skip
+        )
+        seen: list[str] = []
+        again = asyncio.Event()
+
+        @system.handler("a")
+        async def handle(order: Any, message: kca.Delivery) -> None:
+            if message.attempt > 1:
+                seen.append("again")
+                again.set()
+                return consumer.stop()
+            assert message.left_ms is not None and message.left_ms <= 200
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                seen.append("cancelled")
+                while system.description()["consumers"][0]["failed"] == 0:
+                    await asyncio.sleep(0.01)
+                if policy == "abandon":
+                    await again.wait()
+                seen.append("cleaned")
+
+        async with system:
+            await system.event_bus("orders").publish("a", key=KEY)
+            consumer = system.consumer("shop", amount_of_processors=2, message_processing_timeout_ms=200)
+            await consumer.run()
+        if policy == "wait":
+            assert seen[:3] == ["cancelled", "cleaned", "again"]
+        else:  # the clean-up waits for the next attempt
+            assert {"cancelled", "again"} <= set(seen[: seen.index("cleaned")])
+
+    run(work())
+
+
+def test_a_plain_function_is_not_cancelled_and_knows_its_deadline(run: Run) -> None:
+    async def work() -> None:
+        system = declared()
+        left: list[Any] = []
+
+        @system.handler("a")
+        def handle(order: Any, message: kca.Delivery) -> None:
+            left.extend([message.left_ms, message.deadline_ms])
+
+        @system.handler("b")
+        async def stop(order: Any, message: kca.Delivery) -> None:
+            left.append(message.left_ms)
+            consumer.stop()
+
+        async with system:
+            bus = system.event_bus("orders")
+            before_ms = int(time.time() * 1000)
+            for name in "ab":
+                await bus.publish(name, key=KEY)
+            consumer = system.consumer("shop", message_processing_timeout_ms=3600000)
+            await consumer.run()
+        assert 0 < left[0] <= 3600000
+        assert 0 < left[2] <= 3600000
+        assert before_ms < left[1] <= time.time() * 1000 + 3601000
 
     run(work())
 

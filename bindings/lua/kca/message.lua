@@ -328,6 +328,16 @@ local function new_delivery_class(M, core, Message)
     end
   end
 
+  for _, word in ipairs({ "left_ms", "deadline_ms" }) do
+    local fn = core["kca_delivery_" .. word]
+    --- How long the handler may still take, 0: its time is over; and when that is, in milliseconds since 1970. nil: there
+    -- is no limit (message_processing_timeout_ms).
+    Delivery[word] = function(self)
+      local ms = fn(self.delivery)
+      return ms >= 0 and ms or nil
+    end
+  end
+
   --- The record's own timestamp, which the broker or the publisher's client set.
   function Delivery:record_timestamp_ms()
     return core.kca_delivery_timestamp_ms(self.delivery)

@@ -27,7 +27,7 @@ from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
 from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError
 from .handlers import Handler, conversion_of
-from .message import Delivery, Message, ReplyMessage, handled
+from .message import Delivery, Message, ReplyMessage, Verdict, handled
 from .payload import encoded
 from .queue import MAKERS, SLICE_MS, Receipt
 from .receipts import Publishing, Receipts
@@ -291,7 +291,8 @@ class Consumer(BaseConsumer):
 
         A handler that returns has done its work, and what it returns is its reply (`Delivery.reply`); one that raises
         `Rejected` rejects the message, and one that raises anything else has failed; so has one that is cancelled by
-        itself. `SystemExit` and `KeyboardInterrupt` of a handler also end `run`, which raises them when its other
+        itself, and one that takes longer than `message_processing_timeout_ms`, which cancels it, if it is a coroutine
+        function. `SystemExit` and `KeyboardInterrupt` of a handler also end `run`, which raises them when its other
         handlers have ended.
 
         A cancelled `run` stops, waits for the handlers that run, and commits. Cancelled once more, it cancels the
@@ -407,11 +408,12 @@ class Consumer(BaseConsumer):
         finally:
             del d, h
 
-    @staticmethod
-    async def _call(found: Prepared, d: Delivery) -> Answer:
+    async def _call(self, found: Prepared, d: Delivery) -> Answer:
         handler, arguments = found.handler, found.arguments
         del found
         try:
+            if handler.is_async and self._limit_ms:
+                return await self._call_within(handler, d, arguments)
             if handler.is_async:
                 return answer_of(handler, d, await handler.function(*arguments))
             context = contextvars.copy_context()
@@ -421,6 +423,34 @@ class Consumer(BaseConsumer):
             finally:
                 context.run(handled.set, None)
         finally:
+            del d
+
+    async def _call_within(self, handler: Handler, d: Delivery, arguments: tuple[Any, ...]) -> Answer:
+        """Cancels the handler when its time is over, which then is the answer; it may still clean up.
+
+        What it returns all the same is its answer, for the engine to judge: the time may be over by a hair only.
+        """
+        task: Any = asyncio.current_task()
+        over = False
+
+        def end() -> None:
+            nonlocal over
+            over = True
+            task.cancel()
+
+        timer = asyncio.get_running_loop().call_later(((d.left_ms or 0) + 1) / 1000, end)
+        try:
+            return answer_of(handler, d, await handler.function(*arguments))
+        except ENDS:
+            raise
+        except BaseException:
+            if not over:
+                raise
+            return Verdict.FAILED, "timeout", f"it took longer than its processing time, {self._limit_ms} ms"
+        finally:
+            timer.cancel()
+            if over and hasattr(task, "uncancel"):
+                task.uncancel()
             del d
 
     @staticmethod

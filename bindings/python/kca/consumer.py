@@ -52,6 +52,7 @@ class BaseConsumer:
         self._work = work
         self._description = description
         self._processors = 1
+        self._limit_ms = 0  # of a handler's time; 0: none
         self.name = name
 
     def with_amount_of_processors(self: C, processors: int) -> C:
@@ -62,9 +63,14 @@ class BaseConsumer:
         return self
 
     def with_message_processing_timeout_ms(self: C, timeout_ms: int) -> C:
-        """A delivery that is not settled within this time counts as failed; 0: no limit. Before `run`."""
+        """A delivery that is not settled within this time counts as failed; 0: no limit. Before `run`.
+
+        `Delivery.left_ms` tells a handler how much of it is left. In asyncio a handler that is a coroutine function is
+        cancelled when the time is over.
+        """
         check_number(f"consumer {self.name}", "message_processing_timeout_ms", timeout_ms, 0, 86400000)
         _kca.kca_consumer_with_message_processing_timeout_ms(self._handle, timeout_ms)
+        self._limit_ms = timeout_ms
         return self
 
     def pause(self, topic: str | None = None, partition: int = -1) -> None:

@@ -337,6 +337,21 @@ class Delivery(Message):
         """Number of this attempt: 1, 2, ..."""
         return _kca.kca_delivery_attempt(self._delivery)
 
+    @property
+    def left_ms(self) -> int | None:
+        """How long the handler may still take, in milliseconds; 0: its time is over; None: there is no limit.
+
+        The limit is the consumer's `message_processing_timeout_ms`. For the time limits of what the handler waits for.
+        """
+        left: int = _kca.kca_delivery_left_ms(self._delivery)
+        return None if left < 0 else left
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """When the handler's time is over, in milliseconds since 1970; None: there is no limit."""
+        deadline: int = _kca.kca_delivery_deadline_ms(self._delivery)
+        return None if deadline < 0 else deadline
+
     def publish(self, bus: Bus, message: Any, payload: Any = None, **fields: Unpack[Fields]) -> None:
         """Publishes a message in this delivery's transaction: the message is committed with the delivery's offset.
 
