@@ -51,7 +51,8 @@ void kca_bus_free(kca_bus *bus) {
 
 /* The interrupt function, or a hook, may free the bus and the message. `out` NULL: no receipt is
  * wanted. */
-static kca_error *publish(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token) {
+static kca_error *publish(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token,
+                          int timeout_ms) {
     if (out)
         *out = NULL;
     if (!bus || !m)
@@ -61,21 +62,33 @@ static kca_error *publish(kca_event **out, kca_bus *bus, const kca_message *m, u
         return kca__system_check_process(bus->system);
     kca__call call = kca__call_begin(bus->system);
     kca_message *kept = call.system ? kca__message_keep(m) : NULL;
-    kca_error *e = kca__publisher_publish(out, bus->publisher, m, bus->type, token);
+    kca_error *e = kca__publisher_publish(out, bus->publisher, m, bus->type, token, timeout_ms);
     kca__message_let_go(kept);
     kca__call_end(call);
     return e;
 }
 
 kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token) {
-    return publish(NULL, bus, m, token);
+    return publish(NULL, bus, m, token, KCA__PUBLISHER_OWN_LIMIT);
 }
 
 kca_error *kca_bus_publish_for_receipt(kca_event **out, kca_bus *bus, const kca_message *m,
                                        uint64_t token) {
     if (!out)
         return kca__error_new(KCA_ERROR_ARGUMENT, "bus: publish: out must not be NULL");
-    return publish(out, bus, m, token);
+    return publish(out, bus, m, token, KCA__PUBLISHER_OWN_LIMIT);
+}
+
+kca_error *kca_bus_publish_within(kca_event **out, kca_bus *bus, const kca_message *m,
+                                  uint64_t token, int timeout_ms) {
+    if (out)
+        *out = NULL;
+    if (bus && timeout_ms < -1)
+        return kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "publisher %s: publish: timeout_ms must be 0 or more, or -1 for ever, got %d",
+            bus->publisher->options->topic, timeout_ms);
+    return publish(out, bus, m, token, timeout_ms);
 }
 
 kca_error *kca_bus_drop(kca_event **out, kca_bus *bus, uint64_t token) {

@@ -715,6 +715,16 @@ kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token);
 kca_error *kca_bus_publish_for_receipt(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token);
 
 /*
+ * As kca_bus_publish_for_receipt (`out` NULL: the receipt is not wanted), within a time: 0 or more, -1 for ever. It holds
+ * for the whole call: in place of buffer_timeout_ms for the wait for room, and for the broker's answer, if the publisher
+ * is not async. KCA_ERROR_BUFFER_FULL: there was no room, and nothing is published. KCA_ERROR_TIMEOUT: the broker has not
+ * answered, and the message may be stored nevertheless; its outcome comes as its receipt (with token 0: as a fault, if
+ * it failed).
+ */
+kca_error *kca_bus_publish_within(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token,
+                                  int timeout_ms);
+
+/*
  * Asks: publishes the message to whoever answers on the publisher's reply_channel, which the system reads, and does not
  * wait. NULL: accepted; one KCA_EVENT_REPLY with this token, not 0, follows on the system's queue: with the answer
  * (kca_event_reply), or with kca_event_error: KCA_ERROR_REPLY, the answer is an error; KCA_ERROR_TIMEOUT, none came
@@ -952,7 +962,7 @@ void kca_delivery_free(kca_delivery *d);
  * this is on the thread of what is hooked, and inside the delivery's trace, so that what a hook makes current there is
  * current in the handler.
  *
- * On publishing: kca_bus_publish, kca_bus_send, both forms of each, and kca_delivery_publish. `before` may change it
+ * On publishing: kca_bus_publish and kca_bus_send, in all of their forms, and kca_delivery_publish. `before` may change it
  * (kca_hooked_change), drop it (KCA_DROP: the call goes well, but kca_bus_send fails; a receipt that was asked for says
  * partition -1), or refuse it (KCA_FAILED, KCA_REJECTED: the call fails with KCA_ERROR_HOOK, retriable if KCA_FAILED).
  * `after` sees the outcome of the call; the receipt of a publisher that is async comes later. An `after` that fails makes

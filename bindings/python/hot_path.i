@@ -3,8 +3,9 @@
  * of events. Within Python's stable ABI of 3.10. Functions of _kca:
  *
  *   publish(bus, delivery, cause, token, name, payload, key, type, message_id, correlation_id, timestamp_ms, origin,
- *           version, reply_to, headers, traceparent, tracestate, partition, unnamed)
+ *           version, reply_to, headers, traceparent, tracestate, partition, unnamed, timeout_ms)
  *       bus and delivery: handles; delivery not None: in its transaction. cause: the message whose trace it continues.
+ *       timeout_ms not None: of kca_bus_publish_within.
  *       The others are those of kca.Message, None leaves one out. Gives None, or the receipt of a publisher that is not
  *       async, as take does.
  *   take(queue, max, timeout_ms): a list of events, each a tuple:
@@ -291,6 +292,7 @@ enum {
   KCA_PY_TRACESTATE,
   KCA_PY_PARTITION,
   KCA_PY_UNNAMED,
+  KCA_PY_TIMEOUT,
   KCA_PY_PUBLISH_COUNT
 };
 
@@ -431,11 +433,35 @@ static PyObject *kca_py_receipt(kca_event *e) {
   return made;
 }
 
+enum { KCA_PY_NO_TIMEOUT = INT_MIN };
+
+/* The limit of the call's time; KCA_PY_NO_TIMEOUT: none of its own. */
+static bool kca_py_take_timeout(int *out, PyObject *value) {
+  *out = KCA_PY_NO_TIMEOUT;
+  if (value == Py_None)
+    return true;
+  long ms = PyLong_AsLong(value);
+  if (ms == -1 && PyErr_Occurred())
+    return kca_py_no_number("timeout_ms", value);
+  *out = ms > INT_MAX ? INT_MAX : ms < -1 ? -2 : (int)ms;
+  return true;
+}
+
+static kca_error *kca_py_put(kca_event **out, kca_delivery *delivery, kca_bus *bus, const kca_message *m,
+                             uint64_t token, int timeout_ms) {
+  if (delivery)
+    return kca_delivery_publish(delivery, bus, m);
+  if (timeout_ms == KCA_PY_NO_TIMEOUT)
+    return kca_bus_publish_for_receipt(out, bus, m, token);
+  return kca_bus_publish_within(out, bus, m, token, timeout_ms);
+}
+
 static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
   PyObject *a[KCA_PY_PUBLISH_COUNT];
   void *bus, *delivery = NULL;
   const char *name;
   kca_message *m;
+  int timeout_ms;
   (void)self;
   if (PyTuple_Size(args) != KCA_PY_PUBLISH_COUNT) {
     PyErr_SetString(PyExc_TypeError, "publish takes other arguments");
@@ -448,7 +474,8 @@ static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
     kca_py_no_number("token", a[KCA_PY_TOKEN]);
     return NULL;
   }
-  if (!kca_py_text(&name, a[KCA_PY_NAME], "name") || !kca_py_handle(&bus, a[KCA_PY_BUS], SWIGTYPE_p_kca_bus, "bus"))
+  if (!kca_py_take_timeout(&timeout_ms, a[KCA_PY_TIMEOUT]) || !kca_py_text(&name, a[KCA_PY_NAME], "name") ||
+      !kca_py_handle(&bus, a[KCA_PY_BUS], SWIGTYPE_p_kca_bus, "bus"))
     return NULL;
   if (a[KCA_PY_DELIVERY] != Py_None &&
       !kca_py_handle(&delivery, a[KCA_PY_DELIVERY], SWIGTYPE_p_kca_delivery, "delivery"))
@@ -461,7 +488,7 @@ static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
   bool ok = kca_py_fill(m, a);
   if (ok) {
     Py_BEGIN_ALLOW_THREADS
-    e = delivery ? kca_delivery_publish(delivery, bus, m) : kca_bus_publish_for_receipt(&receipt, bus, m, token);
+    e = kca_py_put(&receipt, delivery, bus, m, token, timeout_ms);
     Py_END_ALLOW_THREADS
   }
   kca_py_keep_message(m);

@@ -17,6 +17,12 @@
 
 enum { FLUSH_SLICE_MS = 100, ROOM_SLICE_MS = 20 };
 
+/* How long a publish may take. */
+typedef struct patience {
+    int timeout_ms; /* or KCA__PUBLISHER_OWN_LIMIT */
+    int64_t deadline;
+} patience;
+
 kca_error *kca__publisher_new(kca__publisher **out, kca_publisher_builder *options,
                               kca_connection *connection, kca__log *log) {
     *out = NULL;
@@ -281,6 +287,14 @@ static kca_error *interrupted(const kca__publisher *p) {
     return kca__error_mark(e, 0, KCA__RETRIABLE);
 }
 
+static kca_error *timed_out(const kca__publisher *p, int timeout_ms) {
+    kca_error *e = kca__error_new(KCA_ERROR_TIMEOUT,
+                                  "publisher %s: the broker did not confirm the message within "
+                                  "%d ms; it may be stored nevertheless",
+                                  p->options->topic, timeout_ms);
+    return kca__error_mark(e, 0, KCA__RETRIABLE);
+}
+
 /* Gives up the wait for an answer, which then becomes a receipt, or a fault. False: the answer is
  * there already. */
 static bool forsake(kca__producer *producer, kca__slot *slot, const kca__answer *answer) {
@@ -296,7 +310,7 @@ static bool forsake(kca__producer *producer, kca__slot *slot, const kca__answer 
 }
 
 static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int type,
-                                   kca__slot *slot, kca_event *receipt) {
+                                   kca__slot *slot, kca_event *receipt, const patience *limit) {
     kca__answer answer = {false, NULL, -1, -1};
     kca__producer *producer = p->producer;
     slot->answer = &answer;
@@ -306,10 +320,14 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
         return e;
     }
     /* This loop ends by itself: librdkafka answers each message within message.timeout.ms. */
-    int slice = kca__interrupt_slice_ms(-1);
-    while (!kca__producer_wait(producer, &answer.done, kca__clock_deadline(slice)))
-        if (kca__interrupted() && forsake(producer, slot, &answer))
-            return interrupted(p);
+    int left;
+    do {
+        bool told = kca__interrupted();
+        left = kca__clock_left_ms(limit->deadline);
+        if ((told || left == 0) && forsake(producer, slot, &answer))
+            return told ? interrupted(p) : timed_out(p, limit->timeout_ms);
+    } while (!kca__producer_wait(producer, &answer.done,
+                                 kca__clock_deadline(kca__interrupt_slice_ms(left))));
     if (receipt) {
         receipt->partition = answer.partition;
         receipt->offset = answer.offset;
@@ -319,13 +337,13 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
 
 /* The receipt is made first: later its want of memory would look like a failure to publish. */
 static kca_error *publish_for_receipt(kca_event **out, kca__publisher *p, const kca_message *m,
-                                      int type, kca__slot *slot) {
+                                      int type, kca__slot *slot, const patience *limit) {
     kca_event *receipt = kca__event_new_receipt(slot->receipt.token, p->options->topic);
     if (!receipt) {
         kca__in_flight_give_back(slot);
         return kca__error_memory();
     }
-    kca_error *e = publish_and_wait(p, m, type, slot, receipt);
+    kca_error *e = publish_and_wait(p, m, type, slot, receipt, limit);
     if (e)
         receipt->release(receipt);
     else
@@ -352,14 +370,16 @@ static bool waits_for_itself(kca__publisher *p) {
            kca__in_flight_filled_by(p->in_flight) == KCA__FILLED_BY_RECEIPTS;
 }
 
-static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes) {
+static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes,
+                            const patience *limit) {
     kca_error *e = kca__in_flight_take(out, p->in_flight, bytes);
     if (*out || e)
         return e;
     if (waits_for_itself(p))
         return kca__in_flight_full(p->in_flight, 0);
-    int timeout_ms = p->options->buffer_timeout_ms;
-    int64_t deadline = kca__clock_deadline(timeout_ms);
+    bool own = limit->timeout_ms != KCA__PUBLISHER_OWN_LIMIT;
+    int timeout_ms = own ? limit->timeout_ms : p->options->buffer_timeout_ms;
+    int64_t deadline = own ? limit->deadline : kca__clock_deadline(timeout_ms);
     while (!*out && !e && kca__interrupt_left_ms(deadline) != 0) {
         if (kca__in_flight_enter(p->in_flight)) {
             wait_for_room(p, bytes, deadline);
@@ -416,25 +436,28 @@ static bool goes_later(const kca__publisher *p) {
 }
 
 /* Takes a slot for a message that may be published. */
-static kca_error *admit(kca__slot **out, kca__publisher *p, const kca_message *m) {
+static kca_error *admit(kca__slot **out, kca__publisher *p, const kca_message *m,
+                        const patience *limit) {
     kca_error *e = kca__message_check(m);
     if (!e && goes_later(p))
         e = kca__publisher_check_size(p, kca__record_size_bare(m->key_len, m->payload_len) +
                                              kca__record_size_headers(m->headers, m->header_count));
-    return e ? e : take_slot(out, p, m->payload_len + m->key_len);
+    return e ? e : take_slot(out, p, m->payload_len + m->key_len, limit);
 }
 
 kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
-                                  int type, uint64_t token) {
+                                  int type, uint64_t token, int timeout_ms) {
     if (kca__publisher_is_hooked(p))
-        return kca__publisher_publish_hooked(out, p, m, type, token);
-    return kca__publisher_put(out, p, m, type, token);
+        return kca__publisher_publish_hooked(out, p, m, type, token, timeout_ms);
+    return kca__publisher_put(out, p, m, type, token, timeout_ms);
 }
 
 kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_message *m, int type,
-                              uint64_t token) {
+                              uint64_t token, int timeout_ms) {
+    const patience limit = {
+        timeout_ms, timeout_ms < 0 ? KCA__CLOCK_NEVER : kca__clock_deadline(timeout_ms)};
     kca__slot *slot;
-    kca_error *e = admit(&slot, p, m);
+    kca_error *e = admit(&slot, p, m, &limit);
     if (e)
         return e;
     slot->receipt.token = token;
@@ -443,16 +466,17 @@ kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_mess
     if (p->options->async)
         e = publish_and_go(p, m, type, slot);
     else
-        e = out ? publish_for_receipt(out, p, m, type, slot)
-                : publish_and_wait(p, m, type, slot, NULL);
+        e = out ? publish_for_receipt(out, p, m, type, slot, &limit)
+                : publish_and_wait(p, m, type, slot, NULL, &limit);
     kca__in_flight_leave(p->in_flight);
     return e;
 }
 
 static kca_error *put_ask(bool *out_sent, kca__publisher *p, const kca_message *m, int type,
                           kca__written_fn fn, void *user) {
+    const patience own = {KCA__PUBLISHER_OWN_LIMIT, KCA__CLOCK_NEVER};
     kca__slot *slot;
-    kca_error *e = admit(&slot, p, m);
+    kca_error *e = admit(&slot, p, m, &own);
     if (e)
         return e;
     slot->written = fn;

@@ -44,14 +44,17 @@ kca_error *kca__publisher_open(kca__publisher *p, kca__producers *all);
  * then: they are dropped and get failed receipts. */
 int kca__publisher_close(kca__publisher *p, int64_t deadline);
 
-/* See kca_bus_publish. `type` is the bus' own. `out`, where it is not NULL, gets the receipt if the
- * publisher is not async; it is left alone otherwise. */
+/* A timeout_ms: as long as the publisher's options say. */
+enum { KCA__PUBLISHER_OWN_LIMIT = -2 };
+
+/* See kca_bus_publish and kca_bus_publish_within. `type` is the bus' own. `out`, where it is not
+ * NULL, gets the receipt if the publisher is not async; it is left alone otherwise. */
 kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
-                                  int type, uint64_t token);
+                                  int type, uint64_t token, int timeout_ms);
 
 /* The same without hooks. */
 kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_message *m, int type,
-                              uint64_t token);
+                              uint64_t token, int timeout_ms);
 
 /* Publishes and does not wait for the answer, whether the publisher is async or not. `*out_sent`:
  * `fn(user, error)` is called once, when the broker has answered, also if a hook failed after. */

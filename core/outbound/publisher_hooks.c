@@ -65,12 +65,12 @@ kca_error *kca__publisher_drop(kca_event **out, kca__publisher *p, uint64_t toke
 }
 
 kca_error *kca__publisher_publish_hooked(kca_event **out, kca__publisher *p, const kca_message *m,
-                                         int type, uint64_t token) {
+                                         int type, uint64_t token, int timeout_ms) {
     kca_hooked h;
     kca_event *receipt = NULL;
     kca_error *e = NULL;
     if (kca__publisher_enter(&h, p, m, NULL))
-        e = kca__publisher_put(&receipt, p, h.message, type, token);
+        e = kca__publisher_put(&receipt, p, h.message, type, token, timeout_ms);
     else if (h.verdict == KCA_DROP)
         e = kca__publisher_drop(&receipt, p, token);
     if (receipt) {

@@ -18,7 +18,7 @@ kca_error *kca__publisher_leave(kca_hooked *h, const kca__publisher *p, kca_erro
 
 /* As kca__publisher_publish, inside the hooks. */
 kca_error *kca__publisher_publish_hooked(kca_event **out, kca__publisher *p, const kca_message *m,
-                                         int type, uint64_t token);
+                                         int type, uint64_t token, int timeout_ms);
 
 /* The outcome of a message that a hook dropped: its receipt, of a message that is nowhere. */
 kca_error *kca__publisher_drop(kca_event **out, kca__publisher *p, uint64_t token);

@@ -67,6 +67,8 @@ static void test_a_bus_refuses_them(void **state) {
     give_publisher(s, publisher_of("things"));
     kca_bus *bus = bus_of(s, "things");
     refuses(below(-1), kca_bus_flush(bus, value), "publisher things: flush: timeout_ms");
+    refuses(below(-1), kca_bus_publish_within(NULL, bus, NULL, 0, value),
+            "publisher things: publish: timeout_ms");
     for (int i = 0; i < 2; i++) {
         kca_message *m;
         must(kca_message_new(&m, i == 0 ? NULL : ""));

@@ -127,6 +127,69 @@ static void test_what_became_of_a_publish_that_was_ended_comes_later(void **stat
     rd_kafka_destroy(rk);
 }
 
+static void test_a_publish_waits_for_its_answer_as_long_as_it_may(void **state) {
+    rd_kafka_t *rk = mock_cluster_open();
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(rk);
+    kca_system *s = system_on(rd_kafka_mock_cluster_bootstraps(mock));
+    kca_publisher_builder *b = publisher_of("orders");
+    kca_publisher_builder_with_async(b, 0);
+    give_publisher(s, b);
+    start(s);
+    kca_bus *bus = bus_of(s, "orders");
+    kca_queue *q = queue_of(s);
+    kca_message *m = thing("{}", NULL);
+    kca_event *receipt;
+    rd_kafka_mock_broker_set_down(mock, 1);
+    int64_t begin = now_ms();
+    must_fail(kca_bus_publish_within(&receipt, bus, m, 1, 50), KCA_ERROR_TIMEOUT,
+              "publisher orders: the broker did not confirm the message within 50 ms; it may be");
+    assert_true(now_ms() - begin >= 50);
+    assert_null(receipt);
+    must_fail(kca_bus_publish_within(NULL, bus, m, 2, 0), KCA_ERROR_TIMEOUT, "within 0 ms");
+    rd_kafka_mock_broker_set_up(mock, 1);
+    for (uint64_t token = 1; token <= 2; token++) {
+        receipt = next_event(q, KCA_EVENT_RECEIPT, 20000);
+        assert_non_null(receipt);
+        assert_true(kca_event_token(receipt) == token);
+        assert_null(kca_event_error(receipt));
+        kca_event_free(receipt);
+    }
+    must(kca_bus_publish_within(&receipt, bus, m, 3, FOR_EVER));
+    assert_true(kca_event_token(receipt) == 3);
+    assert_true(kca_event_offset(receipt) == 2);
+    kca_event_free(receipt);
+    kca_message_free(m);
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    finish(s);
+    rd_kafka_destroy(rk);
+}
+
+static void test_a_publish_waits_for_room_as_long_as_it_may(void **state) {
+    const char *topic = unique("orders");
+    kca_system *s = system_on("embedded://");
+    kca_publisher_builder *b = publisher_of(topic);
+    kca_publisher_builder_with_buffer_messages(b, 1);
+    kca_publisher_builder_with_buffer_timeout_ms(b, FOR_EVER);
+    give_publisher(s, b);
+    start(s);
+    kca_bus *bus = bus_of(s, topic);
+    kca_queue *q = queue_of(s);
+    kca_message *m = thing("{}", NULL);
+    must(kca_bus_publish_within(NULL, bus, m, 1, 0));
+    must_fail(kca_bus_publish_within(NULL, bus, m, 2, 20), KCA_ERROR_BUFFER_FULL,
+              "no room after 20 ms");
+    kca_event_free(next_event(q, KCA_EVENT_RECEIPT, 20000));
+    must(kca_bus_publish_within(NULL, bus, m, 3, FOR_EVER));
+    kca_event *receipt = next_event(q, KCA_EVENT_RECEIPT, 20000);
+    assert_true(kca_event_token(receipt) == 3);
+    kca_event_free(receipt);
+    kca_message_free(m);
+    kca_queue_free(q);
+    kca_bus_free(bus);
+    finish(s);
+}
+
 typedef struct meddler {
     kca_system *system;
     int times;
@@ -206,6 +269,8 @@ int main(void) {
         cmocka_unit_test(test_a_start_ends_and_may_be_tried_again),
         cmocka_unit_test(test_a_publish_without_room_ends_and_the_next_one_waits_anew),
         cmocka_unit_test(test_what_became_of_a_publish_that_was_ended_comes_later),
+        cmocka_unit_test(test_a_publish_waits_for_its_answer_as_long_as_it_may),
+        cmocka_unit_test(test_a_publish_waits_for_room_as_long_as_it_may),
         cmocka_unit_test(test_who_is_asked_is_told_not_to_shut_down),
         cmocka_unit_test(test_a_shutdown_does_not_wait_for_what_is_out),
         cmocka_unit_test(test_a_started_system_takes_none),

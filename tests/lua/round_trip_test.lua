@@ -271,13 +271,30 @@ function tests.a_synchronous_publish_gives_its_receipt()
   assert(system:start(10000))
   local bus = assert(system:event_bus("orders"))
   for i = 0, 1 do
-    local receipt = assert(bus:publish("orderCreated", {}, { key = systems.KEY, token = 5 }))
+    local fields = { key = systems.KEY, token = 5, timeout_ms = i == 1 and 30000 or nil }
+    local receipt = assert(bus:publish("orderCreated", {}, fields))
     check.equal(receipt.kind, "receipt")
     check.equal(receipt.token, 5)
     check.equal(receipt.topic, "orders")
     check.equal(receipt.partition, 0)
     check.equal(receipt.offset, i)
   end
+  assert(system:shutdown())
+end
+
+function tests.a_publish_waits_as_long_as_it_may()
+  local system = assert(kca.system(
+    kca.connection("local", "embedded://"),
+    kca.publisher("local", "orders", { required_acks = -1, linger_ms = 60000, buffer_messages = 1 })
+  ))
+  assert(system:start(10000))
+  local bus = assert(system:event_bus("orders"))
+  assert(bus:publish("orderCreated", {}, { timeout_ms = 0 }))
+  local err = check.fails("buffer_full", bus:publish("orderCreated", {}, { timeout_ms = 20 }))
+  check.contains(err, "no room after 20 ms")
+  check.fails("buffer_full", bus:publish(kca.message("orderCreated", {}), { timeout_ms = 0 }))
+  check.contains(check.fails("argument", bus:publish("a", {}, { timeout_ms = -2 })), "timeout_ms must be 0 or more")
+  check.contains(check.fails("argument", bus:publish("a", {}, { timeout_ms = "soon" })), "timeout_ms must be a whole")
   assert(system:shutdown())
 end
 

@@ -372,6 +372,34 @@ def test_a_cancelled_publish_leaves_nothing_behind(run: Run) -> None:
     run(work())
 
 
+def test_a_publish_waits_as_long_as_it_may(run: Run) -> None:
+    async def work() -> None:
+        async with without_consumer(linger_ms=60000, buffer_messages=2, buffer_timeout_ms=-1) as system:
+            bus = system.event_bus("orders")
+            with pytest.raises(kca.TimedOutError, match="no receipt came within 20 ms"):
+                await bus.publish("a", key=KEY, timeout_ms=20)
+            kept = bus.publish("b", key=KEY, timeout_ms=-1)
+            with pytest.raises(kca.BufferFullError, match="within 20 ms"):
+                await bus.publish("c", key=KEY, timeout_ms=20)
+            with pytest.raises(kca.ArgumentError, match="timeout_ms must be -1 to 2147483647, got -2"):
+                await bus.publish("d", key=KEY, timeout_ms=-2)
+            cancelled = asyncio.create_task(bus.publish("e", key=KEY, timeout_ms=-1))
+            await asyncio.sleep(0)
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
+            await bus.flush()
+            assert (await kept).offset == 1
+            last = asyncio.ensure_future(bus.publish("f", key=KEY, timeout_ms=1000 * DEADLINE_SECONDS))
+            while system.description()["publishers"][0]["unanswered"] == 0:
+                await asyncio.sleep(0.01)
+            await bus.flush()
+            assert (await last).offset == 2
+            assert system.description()["publishers"][0]["stored"] == 3
+
+    run(work())
+
+
 def test_what_nobody_awaits_finds_room_before_the_shutdown(run: Run) -> None:
     async def work() -> None:
         async with without_consumer(buffer_messages=10) as system:

@@ -10,7 +10,7 @@ from typing import Any
 
 import kca
 import pytest
-from support import KEY, declared, events
+from support import DEADLINE_SECONDS, KEY, declared, events
 
 
 class NegativeAmount(kca.Rejected):
@@ -98,6 +98,21 @@ def test_a_synchronous_publish_gives_its_receipt() -> None:
             bus.publish(OrderCreated(1), key=KEY),
         ]
     assert receipts == [kca.Receipt(5, None, "orders", 0, 0), *(kca.Receipt(0, None, "orders", 0, i) for i in (1, 2))]
+
+
+def test_a_synchronous_publish_waits_as_long_as_it_may() -> None:
+    connection = kca.Connection("local", "embedded://")
+    with kca.System(connection, kca.PublisherBuilder("local", "orders", required_acks=-1, async_=False)) as system:
+        bus = system.event_bus("orders")
+        for message in ("orderCreated", kca.Message("orderCreated")):
+            receipt = bus.publish(message, timeout_ms=1000 * DEADLINE_SECONDS)
+            assert receipt is not None
+            assert receipt.topic == "orders"
+            with pytest.raises(kca.TimedOutError, match="within 0 ms; it may be stored nevertheless"):
+                while True:  # the answer may come before this thread looks at the time
+                    bus.publish(message, timeout_ms=0)
+            with pytest.raises(kca.ArgumentError, match="timeout_ms must be 0 or more, or -1 for ever, got -2"):
+                bus.publish(message, timeout_ms=-2)
 
 
 def test_a_message_goes_to_the_partition_that_it_names(system: kca.System) -> None:

@@ -66,12 +66,26 @@ return function(M, core, Message, Work, hooks)
     end
   end
 
+  --- The limit of the call's time in these fields, nil: none of its own; or nil and the error.
+  local function timeout_of(fields)
+    if type(fields) ~= "table" or fields.timeout_ms == nil then
+      return nil
+    end
+    local timeout_ms, problem = types.take(core, "int ", "timeout_ms", fields.timeout_ms)
+    return timeout_ms, problem and errors.new(core.KCA_ERROR_ARGUMENT, "argument", "bus: " .. problem)
+  end
+
   --- Publishes the message with this token, and gives the receipt, or true when the publisher is async; inside a handler
-  -- it continues the trace of the handled message.
+  -- it continues the trace of the handled message. `timeout_ms` nil: as long as the publisher's options say.
   -- @local
-  function Bus:put(message, token)
+  function Bus:put(message, token, timeout_ms)
     local cause, had_baggage = follow_cause(message)
-    local ok, result = core.kca_bus_publish_for_receipt(self.handle, message.handle, token)
+    local ok, result
+    if timeout_ms then
+      ok, result = core.kca_bus_publish_within(self.handle, message.handle, token, timeout_ms)
+    else
+      ok, result = core.kca_bus_publish_for_receipt(self.handle, message.handle, token)
+    end
     if cause then
       forget_cause(message.handle, had_baggage)
     end
@@ -82,10 +96,10 @@ return function(M, core, Message, Work, hooks)
   end
 
   --- Publishes as `put` does, through the hooks, which get a copy of a message that is the program's.
-  local function put_through_hooks(bus, message, is_programs, token)
+  local function put_through_hooks(bus, message, is_programs, token, timeout_ms)
     local hooked = is_programs and message:copied() or message
     local ok, err, is_dropped = hooks.publish(bus.system.work.publish_hooks, bus.channel, hooked, nil, function(m)
-      return bus:put(m, token)
+      return bus:put(m, token, timeout_ms)
     end)
     if is_programs then
       core.kca_message_free(hooked.handle)
@@ -104,8 +118,11 @@ return function(M, core, Message, Work, hooks)
   --
   -- When the publisher is not async, this returns the receipt (topic, partition, offset) once the broker has stored the
   -- message. Else it returns true; a receipt follows on the system's queue if `fields.token` is not 0, and a failure
-  -- without a token is a fault. Inside a handler the message
-  -- continues the trace of the handled message, unless it has a trace context.
+  -- without a token is a fault. Inside a handler the message continues the trace of the handled message, unless it has a
+  -- trace context.
+  --
+  -- `fields.timeout_ms` limits the call's time, -1: for ever: the wait for room, in place of buffer_timeout_ms, and that
+  -- for the broker's answer, after which the error has the name "timeout", and the message may be stored nevertheless.
   function Bus:publish(message, payload, fields)
     local made, more = Bus.message_of(message, payload, fields)
     if not made then
@@ -115,11 +132,15 @@ return function(M, core, Message, Work, hooks)
     if not token then
       return nil, wrong
     end
+    local timeout_ms, problem = timeout_of(more)
+    if problem then
+      return nil, problem
+    end
     local ok, err
     if hooks.apply(self.system.work.publish_hooks) then
-      ok, err = put_through_hooks(self, made, made == message, token)
+      ok, err = put_through_hooks(self, made, made == message, token, timeout_ms)
     else
-      ok, err = self:put(made, token)
+      ok, err = self:put(made, token, timeout_ms)
     end
     if made ~= message then
       core.kca_message_free(made.handle) -- Lua's collector does not see how much memory a handle holds

@@ -28,6 +28,7 @@ from .consumer import BaseConsumer
 from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError
 from .handlers import Handler, conversion_of
 from .message import Delivery, Message, ReplyMessage, Verdict, handled
+from .options import check_number
 from .payload import encoded
 from .queue import MAKERS, SLICE_MS, Receipt
 from .receipts import Publishing, Receipts
@@ -58,6 +59,7 @@ _DELIVERY: int = _kca.KCA_EVENT_DELIVERY
 _BUDGET = 32
 # How long a publish waits for room unless its publisher says otherwise.
 _BUFFER_TIMEOUT_MS = 10000
+_MOST_MS = 2**31 - 1
 
 
 async def _in_executor(function: Any, *arguments: Any) -> Any:
@@ -87,7 +89,7 @@ class Bus:
         self._room_ms = room_ms
 
     def publish(
-        self, message: Any, payload: Any = None, **fields: Unpack[threads.Fields]
+        self, message: Any, payload: Any = None, *, timeout_ms: int | None = None, **fields: Unpack[threads.Fields]
     ) -> Coroutine[Any, Any, Receipt]:
         """Publishes a message, given as to `kca.Bus.publish`; await its receipt.
 
@@ -95,33 +97,62 @@ class Bus:
         system's loop the message is buffered in this call: messages that are published one after another keep their
         order, also when all of their receipts are awaited together. Called elsewhere, it publishes when it is awaited
         in the system's loop. While the buffer is full, the message waits for room, as long as the publisher's
-        `buffer_timeout_ms` says.
+        `buffer_timeout_ms` says. A publish that is cancelled meanwhile publishes nothing; later the message is on its
+        way.
+
+        Args:
+            message: the message.
+            payload: its payload.
+            timeout_ms: how long to wait for room, in place of `buffer_timeout_ms`, and for the receipt; -1 for ever.
+                Default: the first as the publisher says, the second without a limit.
+            fields: the message's other fields.
 
         Raises:
+            TimedOutError: when awaited: no receipt came in time; the message may be stored nevertheless.
             Error: when awaited, by kind: there was no room, or the broker did not confirm the message.
             StateError: when awaited: the system is not started, or was started in another loop.
             TypeError: when awaited: it is no message.
         """
         receipts = self._system._receipts
         if receipts is None or asyncio._get_running_loop() is not receipts.loop:
-            return self._publish_when_awaited(message, payload, fields)
+            return self._publish_when_awaited(message, payload, fields, timeout_ms)
         try:
-            return self._publish(receipts, message, payload, fields)
+            if timeout_ms is None:
+                return self._publish(receipts, message, payload, fields, self._room_ms)
+            return self._publish_within(receipts, message, payload, fields, timeout_ms)
         except Exception as e:
             return receipts.failed(e)
 
-    async def _publish_when_awaited(self, message: Any, payload: Any, fields: threads.Fields) -> Receipt:
-        receipt: Receipt = await self._publish(self._system._receipts_now(), message, payload, fields)
+    async def _publish_when_awaited(
+        self, message: Any, payload: Any, fields: threads.Fields, timeout_ms: int | None
+    ) -> Receipt:
+        receipts = self._system._receipts_now()
+        receipt: Receipt
+        if timeout_ms is None:
+            receipt = await self._publish(receipts, message, payload, fields, self._room_ms)
+        else:
+            receipt = await self._publish_within(receipts, message, payload, fields, timeout_ms)
         return receipt
 
-    def _publish(self, receipts: Receipts, message: Any, payload: Any, fields: threads.Fields) -> Publishing:
+    def _publish_within(
+        self, receipts: Receipts, message: Any, payload: Any, fields: threads.Fields, timeout_ms: int
+    ) -> Publishing:
+        check_number("bus", "timeout_ms", timeout_ms, -1, _MOST_MS)
+        future = self._publish(receipts, message, payload, fields, timeout_ms)
+        if timeout_ms >= 0:
+            receipts.limit(future, timeout_ms)
+        return future
+
+    def _publish(
+        self, receipts: Receipts, message: Any, payload: Any, fields: threads.Fields, room_ms: int
+    ) -> Publishing:
         if not self._bus._hooks or hooks.is_inside():
-            return self._publish_plain(receipts, message, payload, fields)
+            return self._publish_plain(receipts, message, payload, fields, room_ms)
         h = hooks.Publishing(self._bus._channel, threads.message_of(message, payload, fields))
         begun = receipts.loop.create_future()
 
         async def put() -> Receipt:
-            publishing = self._publish_plain(receipts, h.message, None, {})
+            publishing = self._publish_plain(receipts, h.message, None, {}, room_ms)
             begun.set_result(None)
             return await publishing
 
@@ -131,7 +162,9 @@ class Bus:
 
         return receipts.follow(publish(), begun)
 
-    def _publish_plain(self, receipts: Receipts, message: Any, payload: Any, fields: threads.Fields) -> Publishing:
+    def _publish_plain(
+        self, receipts: Receipts, message: Any, payload: Any, fields: threads.Fields, room_ms: int
+    ) -> Publishing:
         put_plain = self._bus._put_plain
         full: BufferFullError | None = None
         if not receipts.crowded:
@@ -146,7 +179,7 @@ class Bus:
                 message, payload = threads.named(message, payload)
             payload = encoded(payload)
         put = partial(put_plain, None, message, payload, **fields)
-        return receipts.wait(put, full, self._room_ms)
+        return receipts.wait(put, full, room_ms)
 
     async def send(
         self,

@@ -25,7 +25,7 @@ _NO_TRACE = None, None
 _EXACT_HEADERS = (dict, list, type(None))
 # The fields in the order in which `publish` passes them on, after the token.
 _FIELDS = ("key", "type", "message_id", "correlation_id", "timestamp_ms", "origin", "version", "reply_to", "headers",
-           "trace_context", "partition", "unnamed")  # fmt: skip
+           "trace_context", "partition", "unnamed", "timeout_ms")  # fmt: skip
 
 
 class Fields(TypedDict, total=False):
@@ -72,6 +72,7 @@ class Bus:
         trace_context: tuple[str, str | None] | None = None,
         partition: int | None = None,
         unnamed: bool = False,
+        timeout_ms: int | None = None,
     ) -> Receipt | None:
         """Publishes a message.
 
@@ -101,13 +102,17 @@ class Bus:
             trace_context: traceparent and tracestate.
             partition: the one to write to. Default: the key chooses. A `Message` has its own.
             unnamed: the message is to have no name, as replies have none. A `Message` has its own.
+            timeout_ms: how long the call may take, -1 for ever: for the wait for room, in place of the publisher's
+                `buffer_timeout_ms`, and for the broker's answer, if the publisher is not async. Default: the first as
+                the publisher says, the second without a limit.
 
         Raises:
+            TimedOutError: the broker has not answered in time; the message may be stored nevertheless.
             Error: by kind; `BufferFullError` and others that are `retriable` may work later.
         """
         if message.__class__ is not str or headers.__class__ not in _EXACT_HEADERS or self._hooks:
             return self._put(None, message, payload, token, key, type, message_id, correlation_id, timestamp_ms, origin,
-                             version, reply_to, headers, trace_context, partition, unnamed)  # fmt: skip
+                             version, reply_to, headers, trace_context, partition, unnamed, timeout_ms)  # fmt: skip
         trace = trace_context or (tracing.current() if "opentelemetry.trace" in modules else None)
         cause = None if trace else handled.get()
         traceparent, tracestate = trace or _NO_TRACE
@@ -133,6 +138,7 @@ class Bus:
             tracestate,
             partition,
             unnamed,
+            timeout_ms,
         )
         return None if receipt is None else Receipt._make(receipt[1:])
 
@@ -204,8 +210,13 @@ class Bus:
             return self._put_plain(delivery, message, payload, *fields, **named)
         token = fields[0] if fields else named.pop("token", 0)
         named.update(zip(_FIELDS, fields[1:], strict=False))
+        timeout_ms = named.pop("timeout_ms", None)
         h = Publishing(self._channel, message_of(message, payload, named), delivery)
-        receipt: Receipt | None = run(self._hooks, h, lambda: self._put_plain(delivery, h.message, None, token))
+
+        def put() -> Receipt | None:
+            return self._put_plain(delivery, h.message, None, token, timeout_ms=timeout_ms)
+
+        receipt: Receipt | None = run(self._hooks, h, put)
         if h.is_dropped and delivery is None:
             receipt = receipt_of(_kca.kca_bus_drop(self._handle, token))
         return receipt
@@ -231,13 +242,14 @@ class Bus:
         trace_context: tuple[str, str | None] | None = None,
         partition: int | None = None,
         unnamed: bool = False,
+        timeout_ms: int | None = None,
     ) -> Receipt | None:
         """Publishes any kind of message, without hooks."""
         trace = trace_context or tracing.current()
         cause = None if trace else handled.get()
         if message.__class__ is not str:
             if isinstance(message, Message):
-                return self._put_message(delivery, message, token, trace, cause)
+                return self._put_message(delivery, message, token, trace, cause, timeout_ms)
             if message is not None and not isinstance(message, str):
                 message, payload = named(message, payload)
         headers = tracing.with_baggage(headers)
@@ -264,15 +276,18 @@ class Bus:
             tracestate,
             partition,
             unnamed,
+            timeout_ms,
         )
         return None if receipt is None else Receipt._make(receipt[1:])
 
     def _put_message(
-        self, delivery: Delivery | None, message: Message, token: int, trace: Any, cause: Any
+        self, delivery: Delivery | None, message: Message, token: int, trace: Any, cause: Any, timeout_ms: int | None
     ) -> Receipt | None:
         def put(m: Any) -> Receipt | None:
-            if delivery is None:
+            if delivery is None and timeout_ms is None:
                 return receipt_of(_kca.kca_bus_publish_for_receipt(self._handle, m, token))
+            if delivery is None:
+                return receipt_of(_kca.kca_bus_publish_within(self._handle, m, token, timeout_ms))
             _kca.kca_delivery_publish(delivery._delivery, self._handle, m)
             return None
 

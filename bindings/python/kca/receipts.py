@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from . import _kca
-from .errors import BufferFullError, StoppedError, make
+from .errors import BufferFullError, StoppedError, TimedOutError, make
 from .message import ReplyMessage
 from .queue import MAKERS, Receipt
 from .work import Work
@@ -180,6 +180,17 @@ class Receipts:
         task.add_done_callback(end)
         future.add_done_callback(lambda future: task.cancel() if future.cancelled() else None)
         return future
+
+    def limit(self, future: Publishing, timeout_ms: int) -> None:
+        """Has the future fail unless its receipt has come by then."""
+
+        def give_up() -> None:
+            if not future.done():
+                text = f"no receipt came within {timeout_ms} ms; the message may be stored nevertheless"
+                future.set_exception(make(TimedOutError.code, "timeout", text, 0, 1, 0))
+
+        timer = self.loop.call_later(timeout_ms / 1000, give_up)
+        future.add_done_callback(lambda _: timer.cancel())
 
     def failed(self, error: Exception) -> Publishing:
         """The future of a message that was not published."""
