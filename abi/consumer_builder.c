@@ -179,6 +179,10 @@ void kca_consumer_builder_with_transaction_timeout_ms(kca_consumer_builder *b, i
     kca__options_set_int(options_of(b), "transaction_timeout_ms", timeout_ms);
 }
 
+void kca_consumer_builder_with_dialect(kca_consumer_builder *b, const char *dialect) {
+    kca__options_set_text(options_of(b), "dialect", dialect);
+}
+
 void kca_consumer_builder_with_property(kca_consumer_builder *b, const char *name,
                                         const char *value) {
     if (!b)

@@ -283,6 +283,19 @@ void kca_publisher_builder_with_buffer_timeout_ms(kca_publisher_builder *b, int 
  */
 void kca_publisher_builder_with_background(kca_publisher_builder *b, int background);
 
+/*
+ * The form of the records: "gomes" (default), headers of Gomes; "cloudevents" or "cloudevents-structured", CloudEvents
+ * 1.0 in the binary or structured mode of its Kafka binding. There a message's id, origin, name and time are the event's
+ * id, source, type and time; its correlation id, version, type, channel, channel for replies and trace context are the
+ * extension attributes correlationid, version, messagetype, channelname, replyto, traceparent and tracestate. A custom
+ * header ce_<name> is the extension attribute <name>, and content-type is the payload's type (datacontenttype), by
+ * default application/json; other custom headers stay headers of the record. The trace context is also written as headers
+ * traceparent and tracestate. A message without a name gets its type's word, Document for example, as the event's type. In
+ * structured mode the payload becomes `data` as it stands, if it is JSON; a text, if content-type is text/...; else
+ * data_base64. A raw message is written as it is.
+ */
+void kca_publisher_builder_with_dialect(kca_publisher_builder *b, const char *dialect);
+
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_publisher_builder_with_property(kca_publisher_builder *b, const char *name, const char *value);
 
@@ -547,6 +560,14 @@ void kca_consumer_builder_with_transactional_id(kca_consumer_builder *b, const c
 
 /* The broker aborts a transaction that lasts longer; 1000 to 900000, default 60000. transaction.timeout.ms */
 void kca_consumer_builder_with_transaction_timeout_ms(kca_consumer_builder *b, int timeout_ms);
+
+/*
+ * The form of the records: "gomes" (default), or "cloudevents": CloudEvents of both modes are read as
+ * kca_publisher_builder_with_dialect writes them, attributes that kca does not know as custom headers ce_<name>, and all
+ * other records, also envelopes that cannot be read, as those of Gomes. The trace context of the headers traceparent and
+ * tracestate comes before the event's own, for a relay renews only that.
+ */
+void kca_consumer_builder_with_dialect(kca_consumer_builder *b, const char *dialect);
 
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_consumer_builder_with_property(kca_consumer_builder *b, const char *name, const char *value);

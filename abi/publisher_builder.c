@@ -83,6 +83,10 @@ void kca_publisher_builder_with_compression(kca_publisher_builder *b, const char
     kca__options_set_text(options_of(b), "compression", codec);
 }
 
+void kca_publisher_builder_with_dialect(kca_publisher_builder *b, const char *dialect) {
+    kca__options_set_text(options_of(b), "dialect", dialect);
+}
+
 void kca_publisher_builder_with_property(kca_publisher_builder *b, const char *name,
                                          const char *value) {
     if (!b)

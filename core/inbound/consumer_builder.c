@@ -145,6 +145,10 @@ kca__order kca__consumer_builder_order(const kca_consumer_builder *b) {
     return choice_is(b->order, "none") ? KCA__ORDER_NONE : KCA__ORDER_KEY;
 }
 
+kca__dialect kca__consumer_builder_dialect(const kca_consumer_builder *b) {
+    return choice_is(b->dialect, "cloudevents") ? KCA__DIALECT_CLOUD_EVENTS : KCA__DIALECT_GOMES;
+}
+
 int kca__consumer_builder_dead_letter(const kca_consumer_builder *b) {
     return kca__dead_letter_format(b->dead_letter_format);
 }

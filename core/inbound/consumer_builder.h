@@ -7,6 +7,7 @@
 #include "connection/connection.h"
 #include "engine/lanes.h"
 #include "engine/retry.h"
+#include "message/translator.h"
 
 enum { KCA__COMMIT_INTERVAL_MS = 5000 }; /* outside transactions */
 
@@ -48,6 +49,7 @@ struct kca_consumer_builder {
     const char *dead_letter_format;
     const char *failure_policy;
     const char *timeout_policy;
+    const char *dialect;
     int reply;              /* answers those who ask */
     int deduplication;      /* message ids to remember; 0: none */
     char *transactional_id; /* NULL: no transactions */
@@ -102,6 +104,8 @@ bool kca__consumer_builder_abandons(const kca_consumer_builder *b);
 
 /* KCA__DEAD_LETTER_..., the format. */
 int kca__consumer_builder_dead_letter(const kca_consumer_builder *b);
+
+kca__dialect kca__consumer_builder_dialect(const kca_consumer_builder *b);
 
 kca__order kca__consumer_builder_order(const kca_consumer_builder *b);
 

@@ -18,6 +18,7 @@ static const char *const strategies[] = {"range,roundrobin", "range", "roundrobi
                                          "cooperative-sticky", NULL};
 static const char *const protocols[] = {"classic", "consumer", NULL};
 static const char *const assignors[] = {"uniform", "range", NULL};
+static const char *const dialects[] = {"gomes", "cloudevents", NULL};
 static const char *const orders[] = {"key", "partition", "none", NULL};
 static const char *const formats[] = {"kca", "spring", "gomes", NULL};
 
@@ -94,6 +95,7 @@ const kca__option kca__consumer_options[] = {
     {OPTION(dead_letter_format), .kind = KCA__OPTION_CHOICE, .choices = formats},
     {OPTION(failure_policy), .kind = KCA__OPTION_CHOICE, .choices = failure_policies},
     {OPTION(timeout_policy), .kind = KCA__OPTION_CHOICE, .choices = timeout_policies},
+    {OPTION(dialect), .kind = KCA__OPTION_CHOICE, .choices = dialects},
     {OPTION(reply), .kind = KCA__OPTION_FLAG},
     {OPTION(deduplication), .kind = KCA__OPTION_INT, .least = 0, .most = 10000000},
     {OPTION(transactional_id), .kind = KCA__OPTION_TEXT, .stands_for = "transactional.id",

@@ -8,7 +8,7 @@
 #include "inbound/poller.h"
 #include "inbound/rebalance.h"
 #include "kafka/record_headers.h"
-#include "message/translator.h"
+#include "message/cloud_event.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,8 +63,9 @@ static bool prepare(kca__inbound *in, kca_delivery *d) {
     kca__message_init_inbound(&d->message);
     if (!read_headers(d, &record, m))
         return false;
-    kca__translator_read(&d->message, &record,
-                         d->timestamp_ms >= 0 ? d->timestamp_ms : kca__clock_unix_ms());
+    int64_t now_ms = d->timestamp_ms >= 0 ? d->timestamp_ms : kca__clock_unix_ms();
+    if (!kca__cloud_event_read(&d->message, in->dialect, &record, now_ms))
+        return false;
     d->event.topic = d->assigned->topic_partition->topic;
     d->event.partition = d->assigned->topic_partition->number;
     d->event.offset = d->offset;
@@ -286,6 +287,7 @@ kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup
     in->setup = *setup;
     in->options = options;
     in->log = setup->log;
+    in->dialect = kca__consumer_builder_dialect(options);
     in->tells_end = kca__consumer_builder_tells_end(options);
     in->needs_nudges = !kca__property_is_known("fetch.queue.backoff.ms");
     kca__seeks_init(&in->seeks);

@@ -75,6 +75,7 @@ typedef struct kca__inbound {
     int taken;
     int64_t taken_bytes;
     bool tells_end; /* to the application, too, which asked for it */
+    kca__dialect dialect;
     pthread_t poller;
     bool has_poller;
     atomic_bool has_left; /* the poller has ended: closing waits for nothing */

@@ -6,6 +6,7 @@
 #include "inbound/inbound.h"
 #include "kafka/kafka_error.h"
 #include "kafka/record_headers.h"
+#include "message/cloud_event.h"
 #include "message/reply.h"
 
 #include <stdlib.h>
@@ -109,13 +110,16 @@ typedef struct question {
 /* False when memory is out. */
 static bool read_question(question *out, const kca__inbound *in, const kca_delivery *d) {
     const rd_kafka_message_t *m = d->record;
-    kca__record record = {.timestamp_ms = -1};
+    kca__record record = {.value = m->payload, .value_len = m->len, .timestamp_ms = -1};
     *out = (question){.channel = NULL};
     kca__message_init_inbound(&out->message);
     if (!kca__record_headers(&out->headers, &record.header_count, m, NULL, 0))
         return false;
     record.headers = out->headers;
-    kca__translator_read(&out->message, &record, 0);
+    if (!kca__cloud_event_read(&out->message, in->dialect, &record, 0)) {
+        free(out->headers);
+        return false;
+    }
     kca__publisher *p = find_publisher(in, asked_channel(&out->message));
     out->channel = may_answer(in, p) ? p : NULL;
     return true;
@@ -141,9 +145,11 @@ bool kca__replies_are_wanted(const kca_delivery *d) {
     return atomic_load_explicit(&d->asked, memory_order_relaxed) == KCA__ASKED_YES;
 }
 
-static kca__reply_frame frame_of(const kca_message *asked, const char *channel) {
-    return (kca__reply_frame){
-        .asked = asked, .channel = channel, .now_ms = kca__clock_unix_coarse_ms()};
+static kca__reply_frame frame_of(const kca_message *asked, const kca__publisher *channel) {
+    return (kca__reply_frame){.asked = asked,
+                              .channel = channel ? channel->options->topic : "",
+                              .dialect = channel ? channel->dialect : KCA__DIALECT_GOMES,
+                              .now_ms = kca__clock_unix_coarse_ms()};
 }
 
 static kca_error *check_open(kca_delivery *d) {
@@ -161,10 +167,8 @@ static void keep(kca_delivery *d, kca__held_record *reply) {
     d->reply = reply;
 }
 
-static const char *channel_name(const kca_delivery *d) {
-    const kca__publisher *p =
-        find_publisher(kca__engine_owner(d->engine), asked_channel(&d->message));
-    return p ? p->options->topic : "";
+static const kca__publisher *channel_of(const kca_delivery *d) {
+    return find_publisher(kca__engine_owner(d->engine), asked_channel(&d->message));
 }
 
 kca_error *kca__replies_give(kca_delivery *d, const void *payload, size_t len) {
@@ -172,7 +176,7 @@ kca_error *kca__replies_give(kca_delivery *d, const void *payload, size_t len) {
     if (e || !kca__replies_are_wanted(d))
         return e;
     kca__held_record *reply;
-    kca__reply_frame frame = frame_of(&d->message, channel_name(d));
+    kca__reply_frame frame = frame_of(&d->message, channel_of(d));
     e = kca__reply_hold_payload(&reply, &frame, payload, len);
     if (!e)
         keep(d, reply);
@@ -184,7 +188,7 @@ kca_error *kca__replies_give_message(kca_delivery *d, const kca_message *m) {
     if (e || !kca__replies_are_wanted(d))
         return e;
     kca__held_record *reply;
-    kca__reply_frame frame = frame_of(&d->message, channel_name(d));
+    kca__reply_frame frame = frame_of(&d->message, channel_of(d));
     e = kca__reply_hold(&reply, &frame, m);
     if (!e)
         keep(d, reply);
@@ -254,7 +258,7 @@ static const char *reason_of(const kca_delivery *d) {
 static kca_error *make_reply(kca_delivery *d, const question *q) {
     if (d->reply)
         return NULL;
-    kca__reply_frame frame = frame_of(&q->message, q->channel->options->topic);
+    kca__reply_frame frame = frame_of(&q->message, q->channel);
     if (!d->answers_error)
         return kca__reply_hold_payload(&d->reply, &frame, NULL, 0);
     return kca__reply_hold_error(&d->reply, &frame, reason_of(d));

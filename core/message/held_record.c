@@ -21,17 +21,18 @@ kca__held_record *kca__held_record_new(const char *topic, const kca__record *rec
 
 kca__held_record *kca__held_record_of(const char *topic, const kca_message *m,
                                       const kca__wire *wire) {
-    int count = wire->header_count + m->header_count;
+    int count = wire->header_count + wire->custom_count;
     kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
     if (!headers)
         return NULL;
-    if (m->header_count > 0)
-        memcpy(headers, m->headers, (size_t)m->header_count * sizeof *headers);
-    memcpy(headers + m->header_count, wire->headers, (size_t)wire->header_count * sizeof *headers);
+    if (wire->custom_count > 0)
+        memcpy(headers, wire->custom, (size_t)wire->custom_count * sizeof *headers);
+    memcpy(headers + wire->custom_count, wire->headers,
+           (size_t)wire->header_count * sizeof *headers);
     const kca__record record = {.key = wire->key,
                                 .key_len = wire->key_len,
-                                .value = m->payload,
-                                .value_len = m->payload_len,
+                                .value = wire->value,
+                                .value_len = wire->value_len,
                                 .timestamp_ms = kca__message_record_time_ms(m),
                                 .headers = headers,
                                 .header_count = count};

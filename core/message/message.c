@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/option.h"
 #include "base/utf8.h"
+#include "message/cloud_event.h"
 #include "message/custom_headers.h"
 #include "message/json_payload.h"
 #include "message/old_wire.h"
@@ -119,6 +120,8 @@ void kca__message_clear_inbound(kca_message *m) {
     kca__json_payload_forget(m);
     if (m->old_headers || m->grown_headers)
         kca__old_wire_clear(m);
+    if (m->event_block)
+        kca__cloud_event_clear(m);
 }
 
 /* ---- outbound messages ---- */

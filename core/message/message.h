@@ -69,11 +69,12 @@ struct kca_message {
     int keepers; /* outbound: calls that use it and may call the application meanwhile */
     bool freed;  /* by the application, while a call keeps it */
 
-    /* private to message.c, custom_headers.c, json_payload.c and old_wire.c */
+    /* private to message.c, custom_headers.c, json_payload.c, old_wire.c and cloud_event_read.c */
     bool inbound;
     int json_state;            /* KCA__JSON_... */
     struct cJSON *json;        /* parsed payload, when asked for */
     struct cJSON *old_headers; /* inbound: parsed `customHeaders` of the old wire; texts point in */
+    void *event_block;         /* inbound: what a CloudEvent's envelope holds, read */
     kca__header *grown_headers; /* inbound: `headers` when the record's own array had no room */
     kca_error *error;           /* outbound: first failure of the setters */
     kca__message_store *store;  /* outbound */

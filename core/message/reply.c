@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "message/cloud_event.h"
 #include "json/json_string.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@ kca_error *kca__reply_hold(kca__held_record **out, const kca__reply_frame *frame
     if (m->error)
         return kca__error_copy(m->error);
     const kca__channel_defaults defaults = {
+        .dialect = frame->dialect,
         .channel = frame->channel,
         .reply_to = "",
         .type = KCA_TYPE_DOCUMENT,
@@ -20,8 +22,10 @@ kca_error *kca__reply_hold(kca__held_record **out, const kca__reply_frame *frame
         .context = kca__message_context(frame->asked),
     };
     kca__wire wire;
-    kca__translator_write(&wire, m, &defaults, frame->now_ms);
+    if (!kca__cloud_event_write(&wire, m, &defaults, frame->now_ms))
+        return kca__error_memory();
     *out = kca__held_record_of(frame->channel, m, &wire);
+    kca__wire_clear(&wire);
     if (!*out)
         return kca__error_memory();
     (*out)->kind = KCA__HELD_REPLY;

@@ -12,6 +12,7 @@ typedef struct kca__reply_frame {
     const kca_message *asked;
     const char *channel; /* the record borrows it */
     int64_t now_ms;
+    kca__dialect dialect;
 } kca__reply_frame;
 
 /* The record of `m`; the correlation id is as asked, unless `m` is raw or was asked without one.

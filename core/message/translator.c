@@ -1,6 +1,5 @@
 #include "message/translator.h"
 
-#include "base/id.h"
 #include "base/utf8.h"
 #include "message/custom_headers.h"
 #include "message/old_wire.h"
@@ -12,9 +11,9 @@
 
 /* ---- reading ---- */
 
-static int read_type(const char *word) {
+static int read_type(const char *word, int otherwise) {
     int type = word ? kca__wire_name_type(word) : KCA_TYPE_NONE;
-    return type != KCA_TYPE_NONE ? type : KCA_TYPE_DOCUMENT;
+    return type != KCA_TYPE_NONE ? type : otherwise;
 }
 
 /* Another's header of the same name may hold a time, too. */
@@ -82,6 +81,18 @@ static int sort_headers(kca__record *record, const char **values, bool *old) {
     return count;
 }
 
+void kca__translator_take(kca_message *out, const kca__record *record, const char **values,
+                          int type, int64_t now_ms) {
+    for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
+        out->texts[i] = values[i] ? values[i] : kca__message_default_text(i);
+    out->type = read_type(values[KCA__WIRE_TYPE], type);
+    out->timestamp_ms = read_time(out, values[KCA__WIRE_TIMESTAMP], record->timestamp_ms, now_ms);
+    out->payload = record->value;
+    out->payload_len = record->value ? record->value_len : 0;
+    out->key = record->key;
+    out->key_len = record->key ? record->key_len : 0;
+}
+
 void kca__translator_read(kca_message *out, kca__record *record, int64_t now_ms) {
     const char *values[KCA__WIRE_NAMES] = {0};
     bool old = false;
@@ -91,14 +102,7 @@ void kca__translator_read(kca_message *out, kca__record *record, int64_t now_ms)
     if (old && !values[KCA__WIRE_TYPE])
         kca__old_wire_read(out, record->header_count, values);
     read_trace(values);
-    for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
-        out->texts[i] = values[i] ? values[i] : kca__message_default_text(i);
-    out->type = read_type(values[KCA__WIRE_TYPE]);
-    out->timestamp_ms = read_time(out, values[KCA__WIRE_TIMESTAMP], record->timestamp_ms, now_ms);
-    out->payload = record->value;
-    out->payload_len = record->value ? record->value_len : 0;
-    out->key = record->key;
-    out->key_len = record->key ? record->key_len : 0;
+    kca__translator_take(out, record, values, KCA_TYPE_DOCUMENT, now_ms);
 }
 
 /* ---- writing ---- */
@@ -107,45 +111,17 @@ static void put(kca__wire *out, const char *name, const char *value, size_t len)
     out->headers[out->header_count++] = (kca__header){name, value, len};
 }
 
-static void put_text(kca__wire *out, const char *name, const char *value) {
-    put(out, name, value, strlen(value));
-}
-
-/* The message's own id, or a fresh one made in `room`. */
-static const char *id_text(const char *own, char room[37]) {
-    if (own[0])
-        return own;
-    kca__id_uuid4(room);
-    return room;
-}
-
-static void put_type(kca__wire *out, int type) {
-    switch (type) {
-    case KCA_TYPE_COMMAND:
-        put(out, "messageType", "Command", 7);
-        break;
-    case KCA_TYPE_QUERY:
-        put(out, "messageType", "Query", 5);
-        break;
-    case KCA_TYPE_EVENT:
-        put(out, "messageType", "Event", 5);
-        break;
-    default:
-        put(out, "messageType", "Document", 8);
-    }
-}
-
 static bool is_set(const char *text) {
     return text && text[0];
 }
 
 /* Writes W3C's spelling for everybody, and Gomes', because Gomes finds no other. */
 static void put_trace(kca__wire *out, const char *traceparent, const char *tracestate) {
-    put_text(out, "traceparent", traceparent);
-    put_text(out, "Traceparent", kca__trace_context_for_gomes(out->traceparent, traceparent));
+    kca__wire_put(out, "traceparent", traceparent);
+    kca__wire_put(out, "Traceparent", kca__trace_context_for_gomes(out->traceparent, traceparent));
     if (is_set(tracestate)) {
-        put_text(out, "tracestate", tracestate);
-        put_text(out, "Tracestate", tracestate);
+        kca__wire_put(out, "tracestate", tracestate);
+        kca__wire_put(out, "Tracestate", tracestate);
     }
 }
 
@@ -155,45 +131,39 @@ static void put_context(kca__wire *out, const kca_message *m, const kca__trace_c
     else if (is_set(context->traceparent))
         put_trace(out, context->traceparent, context->tracestate);
     if (is_set(context->baggage) && !kca__custom_headers_find(m, "baggage"))
-        put_text(out, "baggage", context->baggage);
-}
-
-/* A record as the application made it. */
-static void write_raw(kca__wire *out, const kca_message *m) {
-    out->header_count = 0;
-    out->key = m->key;
-    out->key_len = m->key_len;
+        kca__wire_put(out, "baggage", context->baggage);
 }
 
 void kca__translator_write(kca__wire *out, const kca_message *m,
                            const kca__channel_defaults *channel, int64_t now_ms) {
-    if (m->raw) {
-        write_raw(out, m);
+    kca__wire_begin(out, m);
+    if (m->raw)
         return;
-    }
     const char *const *texts = m->texts;
     const char *asked = channel->correlation_id;
     const char *correlation_id =
-        is_set(asked) ? asked : id_text(texts[KCA__TEXT_CORRELATION_ID], out->correlation_id);
+        is_set(asked) ? asked : kca__wire_id(texts[KCA__TEXT_CORRELATION_ID], out->correlation_id);
     const char *own_reply = texts[KCA__TEXT_REPLY_TO];
     const char *reply_to = own_reply[0] ? own_reply : channel->reply_to;
     size_t correlation_id_len = strlen(correlation_id);
 
-    out->header_count = 0;
     kca__wire_time_write(out->timestamp, m->timestamp_ms >= 0 ? m->timestamp_ms : now_ms);
-    put_text(out, "messageId", id_text(texts[KCA__TEXT_MESSAGE_ID], out->message_id));
-    put_type(out, m->type != KCA_TYPE_NONE ? m->type : channel->type);
-    put(out, "timestamp", out->timestamp, sizeof out->timestamp - 1);
-    put_text(out, "origin", texts[KCA__TEXT_ORIGIN]);
-    put_text(out, "version", texts[KCA__TEXT_VERSION]);
+    kca__wire_put(out, "messageId", kca__wire_id(texts[KCA__TEXT_MESSAGE_ID], out->message_id));
+    kca__wire_put(out, "messageType",
+                  kca__wire_type(m->type != KCA_TYPE_NONE ? m->type : channel->type));
+    put(out, "timestamp", out->timestamp, 19); /* its form's characters */
+    kca__wire_put(out, "origin", texts[KCA__TEXT_ORIGIN]);
+    kca__wire_put(out, "version", texts[KCA__TEXT_VERSION]);
     put(out, "correlationId", correlation_id, correlation_id_len);
     if (texts[KCA__TEXT_NAME][0])
-        put_text(out, "route", texts[KCA__TEXT_NAME]);
-    put_text(out, "channelName", channel->channel ? channel->channel : "");
+        kca__wire_put(out, "route", texts[KCA__TEXT_NAME]);
+    kca__wire_put(out, "channelName", channel->channel ? channel->channel : "");
     if (is_set(reply_to))
-        put_text(out, "replyTo", reply_to);
+        kca__wire_put(out, "replyTo", reply_to);
     put_context(out, m, &channel->context);
 
-    out->key = m->key ? m->key : correlation_id;
-    out->key_len = m->key ? m->key_len : correlation_id_len;
+    if (!m->key) {
+        out->key = correlation_id;
+        out->key_len = correlation_id_len;
+    }
 }

@@ -12,6 +12,14 @@
 
 #include "message/message.h"
 #include "message/trace_context.h"
+#include "message/wire.h"
+
+/* Which form records have; see cloud_event.h for those that are not Gomes'. */
+typedef enum kca__dialect {
+    KCA__DIALECT_GOMES,
+    KCA__DIALECT_CLOUD_EVENTS, /* written in binary mode */
+    KCA__DIALECT_STRUCTURED
+} kca__dialect;
 
 /* A record, for reading and writing; everything in it is borrowed. */
 typedef struct kca__record {
@@ -29,7 +37,11 @@ typedef struct kca__record {
  * record that has none. */
 void kca__translator_read(kca_message *out, kca__record *record, int64_t now_ms);
 
-enum { KCA__WIRE_HEADERS = 14 }; /* most headers that the translator itself writes */
+/* Fills `out` for a dialect: its texts, type and time from `values`, at KCA__TEXT_... and
+ * KCA__WIRE_..., where NULL is none; payload and key from `record`. `type` is that of a message
+ * which names none. out->headers are set before. */
+void kca__translator_take(kca_message *out, const kca__record *record, const char **values,
+                          int type, int64_t now_ms);
 
 /* The values that a channel adds to a message. Texts may be NULL for none. */
 typedef struct kca__channel_defaults {
@@ -38,24 +50,10 @@ typedef struct kca__channel_defaults {
     int type;                   /* for messages of KCA_TYPE_NONE */
     kca__trace_context context; /* for messages without one */
     const char *correlation_id; /* of a reply: instead of the message's own */
+    kca__dialect dialect;
 } kca__channel_defaults;
 
-/* A written record: key and wire headers. The caller writes the message's custom ones before them:
- * of two headers with one name most readers take the last, which must be the wire's. Ids and
- * time that are made for it are inside the struct, which therefore must not be copied and must
- * outlive the record. */
-typedef struct kca__wire {
-    kca__header headers[KCA__WIRE_HEADERS];
-    int header_count;
-    const void *key;
-    size_t key_len;
-    char message_id[37];
-    char correlation_id[37];
-    char timestamp[20];
-    char traceparent[KCA__TRACEPARENT_ROOM];
-} kca__wire;
-
-/* Of a raw message: its key, and no headers. */
+/* Of a raw message: its key and payload, and no headers. */
 void kca__translator_write(kca__wire *out, const kca_message *m,
                            const kca__channel_defaults *channel, int64_t now_ms);
 

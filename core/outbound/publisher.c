@@ -8,6 +8,7 @@
 #include "kafka/kafka_error.h"
 #include "kafka/produce.h"
 #include "kafka/record_headers.h"
+#include "message/cloud_event.h"
 #include "message/record_size.h"
 #include "message/trace_context.h"
 #include "outbound/publisher_hooks.h"
@@ -36,7 +37,12 @@ kca_error *kca__publisher_new(kca__publisher **out, kca_publisher_builder *optio
         return kca__error_memory();
     }
     *p = (kca__publisher){
-        .options = options, .connection = connection, .log = log, .in_flight = in_flight};
+        .options = options,
+        .connection = connection,
+        .log = log,
+        .in_flight = in_flight,
+        .dialect = kca__publisher_builder_dialect(options),
+    };
     *out = p;
     return NULL;
 }
@@ -177,16 +183,18 @@ static kca_error *refused(const kca__publisher *p, int partition, size_t bytes,
                                  p->options->topic, rd_kafka_err2str(err));
 }
 
-/* The message as it is written, with what the channel adds, in this context. */
-static void translate(kca__wire *out, const kca__publisher *p, const kca_message *m, int type,
+/* The message as it is written, with what the channel adds, in this context; for kca__wire_clear.
+ * False: memory is out. */
+static bool translate(kca__wire *out, const kca__publisher *p, const kca_message *m, int type,
                       const kca__trace_context *context) {
     const kca__channel_defaults defaults = {
+        .dialect = p->dialect,
         .channel = p->options->topic,
         .reply_to = p->options->reply_channel ? p->options->reply_channel : "",
         .type = type,
         .context = *context,
     };
-    kca__translator_write(out, m, &defaults, kca__clock_unix_coarse_ms());
+    return kca__cloud_event_write(out, m, &defaults, kca__clock_unix_coarse_ms());
 }
 
 /* Gives librdkafka the message's record. */
@@ -196,29 +204,32 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
     if (e)
         return e;
     kca__wire wire;
-    translate(&wire, p, m, type, context);
+    if (!translate(&wire, p, m, type, context))
+        return kca__error_memory();
 
     rd_kafka_headers_t *headers =
-        rd_kafka_headers_new((size_t)wire.header_count + (size_t)m->header_count);
-    kca__record_headers_add(headers, m->headers, m->header_count);
+        rd_kafka_headers_new((size_t)wire.header_count + (size_t)wire.custom_count);
+    kca__record_headers_add(headers, wire.custom, wire.custom_count);
     kca__record_headers_add(headers, wire.headers, wire.header_count);
 
     const kca__parcel parcel = {.topic = p->topic,
                                 .partition = m->partition,
                                 .key = wire.key,
                                 .key_len = wire.key_len,
-                                .value = m->payload,
-                                .value_len = m->payload_len,
+                                .value = wire.value,
+                                .value_len = wire.value_len,
                                 .timestamp_ms = kca__message_record_time_ms(m),
                                 .headers = headers,
                                 .opaque = slot};
     rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
-    if (!error)
-        return NULL;
-    size_t bytes = kca__record_size_bare(wire.key_len, m->payload_len) +
-                   kca__record_size_headers(wire.headers, wire.header_count) +
-                   kca__record_size_headers(m->headers, m->header_count);
-    return refused(p, m->partition, bytes, error);
+    if (error) {
+        size_t bytes = kca__record_size_bare(wire.key_len, wire.value_len) +
+                       kca__record_size_headers(wire.headers, wire.header_count) +
+                       kca__record_size_headers(wire.custom, wire.custom_count);
+        e = refused(p, m->partition, bytes, error);
+    }
+    kca__wire_clear(&wire);
+    return e;
 }
 
 /* Of a message that is not published now, so that its caller is no visitor. */
@@ -239,8 +250,10 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
     if (e)
         return e;
     kca__wire wire;
-    translate(&wire, p, m, type, context);
+    if (!translate(&wire, p, m, type, context))
+        return kca__error_memory();
     kca__held_record *held = kca__held_record_of(p->options->topic, m, &wire);
+    kca__wire_clear(&wire);
     if (!held)
         return kca__error_memory();
     e = kca__publisher_check_size(p, kca__record_size(&held->record));
@@ -454,8 +467,8 @@ kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_
 
 kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_message *m, int type,
                               uint64_t token, int timeout_ms) {
-    const patience limit = {
-        timeout_ms, timeout_ms < 0 ? KCA__CLOCK_NEVER : kca__clock_deadline(timeout_ms)};
+    const patience limit = {timeout_ms,
+                            timeout_ms < 0 ? KCA__CLOCK_NEVER : kca__clock_deadline(timeout_ms)};
     kca__slot *slot;
     kca_error *e = admit(&slot, p, m, &limit);
     if (e)

@@ -25,6 +25,7 @@ typedef struct kca__publisher {
     const kca__hooks *hooks; /* the system's; NULL: none */
     char *properties; /* effective librdkafka settings, for describe; NULL before the first start */
     bool has_warned;  /* that nobody confirms */
+    kca__dialect dialect;
 
     /* while started */
     kca__producer *producer; /* shared with others of equal settings */

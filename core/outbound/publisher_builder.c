@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The in_flight bounds what is under way; librdkafka's own bounds must never be met first. */
 #define UNBOUNDED_MESSAGES "10000000"
@@ -74,6 +75,12 @@ kca_error *kca__publisher_builder_check(const kca_publisher_builder *b) {
                               "publisher %s: idempotence needs max_attempts of at least 2, got %d",
                               b->topic, b->max_attempts);
     return NULL;
+}
+
+kca__dialect kca__publisher_builder_dialect(const kca_publisher_builder *b) {
+    if (strcmp(b->dialect, "cloudevents-structured") == 0)
+        return KCA__DIALECT_STRUCTURED;
+    return strcmp(b->dialect, "cloudevents") == 0 ? KCA__DIALECT_CLOUD_EVENTS : KCA__DIALECT_GOMES;
 }
 
 int kca__publisher_builder_linger_ms(const kca_publisher_builder *b) {

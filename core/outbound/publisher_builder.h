@@ -5,6 +5,7 @@
 
 #include "base/option_table.h"
 #include "connection/connection.h"
+#include "message/translator.h"
 
 /* The options are the rows of kca__publisher_options. */
 struct kca_publisher_builder {
@@ -24,6 +25,7 @@ struct kca_publisher_builder {
     int buffer_bytes;
     int buffer_timeout_ms;
     int background;
+    const char *dialect;
     kca__options_given given;
     kca__properties properties;
     kca_error *error;
@@ -38,6 +40,8 @@ void kca__publisher_builder_free(kca_publisher_builder *b);
 
 /* Checks what no single setter can. */
 kca_error *kca__publisher_builder_check(const kca_publisher_builder *b);
+
+kca__dialect kca__publisher_builder_dialect(const kca_publisher_builder *b);
 
 /* No batch timer delays a publish that waits for its answer. */
 int kca__publisher_builder_linger_ms(const kca_publisher_builder *b);

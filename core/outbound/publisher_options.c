@@ -6,6 +6,7 @@
 
 #define OPTION(option) .name = #option, .field = offsetof(kca_publisher_builder, option)
 
+static const char *const dialects[] = {"gomes", "cloudevents", "cloudevents-structured", NULL};
 static const char *const codecs[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
 
 const kca__option kca__publisher_options[] = {
@@ -33,5 +34,6 @@ const kca__option kca__publisher_options[] = {
     {OPTION(buffer_timeout_ms), .kind = KCA__OPTION_INT, .least = -1, .most = INT_MAX,
      .initial = 10000},
     {OPTION(background), .kind = KCA__OPTION_FLAG},
+    {OPTION(dialect), .kind = KCA__OPTION_CHOICE, .choices = dialects},
     {.name = NULL},
 };

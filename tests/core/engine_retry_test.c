@@ -125,7 +125,7 @@ static void test_a_delivery_knows_how_long_it_may_take(void **state) {
     assert_int_equal(kca_delivery_left_ms(d), 1);
     pass_ms(&f, 10);
     assert_int_equal(kca_delivery_left_ms(d), 0);
-    finish(d, KCA_DONE);
+    kca__engine_give_back(d);
     pass_ms(&f, 100);
     d = take(&f);
     assert_int_equal(kca_delivery_attempt(d), 2);

@@ -197,7 +197,8 @@ static void must_be_answered_alike(const kca_message *m, const char *text) {
     kca__held_record *reply;
     kca__message_init_inbound(&asked);
     asked.texts[KCA__TEXT_CORRELATION_ID] = kca_message_correlation_id(m);
-    const kca__reply_frame frame = {&asked, kca_message_channel(m), kca_message_timestamp_ms(m)};
+    const kca__reply_frame frame = {
+        .asked = &asked, .channel = kca_message_channel(m), .now_ms = kca_message_timestamp_ms(m)};
     assert_null(kca__reply_hold_error(&reply, &frame, text));
     assert_int_equal(reply->record.header_count, NAMES);
     for (int i = 0; i < NAMES; i++) {

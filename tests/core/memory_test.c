@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "failing_memory.h"
-#include "message/translator.h"
+#include "message/cloud_event.h"
 
 #define PAYLOAD "{\"a\":[1,2,{\"b\":\"text\"}],\"n\":9007199254740993}"
 
@@ -74,12 +74,42 @@ static void read_the_old_wire(void) {
     kca__message_clear_inbound(&m);
 }
 
+static const kca__channel_defaults STRUCTURED = {.dialect = KCA__DIALECT_STRUCTURED,
+                                                 .channel = "orders"};
+
+static void pass_an_envelope_on(void) {
+    static const char value[] = "{\"specversion\":\"1.0\",\"id\":\"1\",\"data\":{}}";
+    kca__header headers[] = {{"content-type", "application/cloudevents+json", 28}};
+    kca__record record = {.value = value,
+                          .value_len = sizeof value - 1,
+                          .headers = headers,
+                          .header_count = 1,
+                          .timestamp_ms = 5};
+    kca_message m;
+    kca__wire wire;
+    kca__message_init_inbound(&m);
+    if (!kca__cloud_event_read(&m, KCA__DIALECT_CLOUD_EVENTS, &record, 7)) {
+        assert_true(memory_failed);
+        return;
+    }
+    assert_string_equal(kca_message_message_id(&m), "1");
+    if (kca__cloud_event_write(&wire, &m, &STRUCTURED, 7))
+        kca__wire_clear(&wire);
+    else
+        assert_true(memory_failed);
+    kca__message_clear_inbound(&m);
+}
+
 static void test_a_message_keeps_the_failure(void **state) {
     memory_fail_each(make_a_message);
 }
 
 static void test_json_that_cannot_be_parsed_now_is_an_error(void **state) {
     memory_fail_each(read_json);
+}
+
+static void test_an_envelope_needs_memory(void **state) {
+    memory_fail_each(pass_an_envelope_on);
 }
 
 static void test_the_old_wire_is_read_as_far_as_memory_goes(void **state) {
@@ -90,6 +120,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_message_keeps_the_failure),
         cmocka_unit_test(test_json_that_cannot_be_parsed_now_is_an_error),
+        cmocka_unit_test(test_an_envelope_needs_memory),
         cmocka_unit_test(test_the_old_wire_is_read_as_far_as_memory_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

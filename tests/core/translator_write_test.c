@@ -53,8 +53,9 @@ static void test_all_that_a_message_has_is_written(void **state) {
     kca_message_set_key(m, "\0k", 2);
     kca_message_set_trace_context(m, TRACEPARENT, "a=1");
     assert_null(kca_message_error(m));
-    kca__channel_defaults channel = {
-        "orders", "unused", KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL}, NULL};
+    kca__channel_defaults channel = {"orders",       "unused",
+                                     KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL},
+                                     NULL,           KCA__DIALECT_GOMES};
     kca__wire wire;
     kca__translator_write(&wire, m, &channel, TEN);
     assert_wire(&wire, "messageId", "id-1", "messageType", "Command", "timestamp",
@@ -70,8 +71,9 @@ static void test_all_that_a_message_has_is_written(void **state) {
 
 static void test_the_channel_adds_what_a_message_lacks(void **state) {
     kca_message *m = new_message(NULL);
-    kca__channel_defaults channel = {
-        "orders", "replies", KCA_TYPE_QUERY, {TRACEPARENT, "", "tenant=acme"}, NULL};
+    kca__channel_defaults channel = {"orders",       "replies",
+                                     KCA_TYPE_QUERY, {TRACEPARENT, "", "tenant=acme"},
+                                     NULL,           KCA__DIALECT_GOMES};
     kca__wire wire;
     kca__translator_write(&wire, m, &channel, TEN);
     assert_wire(&wire, "messageId", NULL, "messageType", "Query", "timestamp", NULL, "origin",
@@ -127,7 +129,7 @@ static void test_a_messages_own_context_comes_without_the_channels_state(void **
     kca_message *m = new_message("m");
     kca_message_set_trace_context(m, TRACEPARENT, NULL);
     kca__channel_defaults channel = {
-        "orders", "", KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL}, NULL};
+        "orders", "", KCA_TYPE_EVENT, {OTHER_TRACEPARENT, "b=2", NULL}, NULL, KCA__DIALECT_GOMES};
     kca__wire wire;
     kca__translator_write(&wire, m, &channel, TEN);
     assert_string_equal(written(&wire, "traceparent"), TRACEPARENT);

@@ -67,7 +67,8 @@ def declared(**options: Any) -> kca.asyncio.System:
 
 def without_consumer(**options: Any) -> kca.asyncio.System:
     return kca.asyncio.System(
-        kca.Connection("local", "embedded://"), kca.PublisherBuilder("local", "orders", required_acks=-1, **options)
+        kca.Connection("local", "embedded://"),
+        kca.PublisherBuilder("local", "orders", required_acks=-1, **options),
     )
 
 
@@ -76,7 +77,12 @@ def test_a_publish_gives_its_receipt(run: Run) -> None:
         async with without_consumer(linger_ms=0) as system:
             bus = system.event_bus("orders")
             receipt = await bus.publish(OrderCreated(1), key=KEY)
-            assert (receipt.error, receipt.topic, receipt.partition, receipt.offset) == (None, "orders", 0, 0)
+            assert (
+                receipt.error,
+                receipt.topic,
+                receipt.partition,
+                receipt.offset,
+            ) == (None, "orders", 0, 0)
             receipts = await asyncio.gather(*[bus.publish("orderCreated", i, key=KEY) for i in range(500)])
             assert [r.offset for r in receipts] == list(range(1, 501))
             await bus.flush()
@@ -272,7 +278,9 @@ if sys.version_info >= (3, 11):  # which has TaskGroup and Runner
                 asyncio.run(bus.publish("a"))
 
 
-def test_publishing_from_another_loop_or_thread_is_refused_when_awaited(run: Run) -> None:
+def test_publishing_from_another_loop_or_thread_is_refused_when_awaited(
+    run: Run,
+) -> None:
     async def work() -> None:
         async with without_consumer(linger_ms=0) as system:
             bus = system.event_bus("orders")
@@ -311,7 +319,8 @@ def test_what_waits_in_c_ends_soon_when_it_is_cancelled(run: Run) -> None:
         async with without_consumer() as broker:
             address = broker.description()["connections"][0]["embedded_at"]
             system = kca.asyncio.System(
-                kca.Connection("gone", address), kca.PublisherBuilder("gone", "orders", required_acks=-1)
+                kca.Connection("gone", address),
+                kca.PublisherBuilder("gone", "orders", required_acks=-1),
             )
             await system.start()
             assert [b["id"] for b in (await system.describe_cluster("gone"))["brokers"]] == [1]
@@ -552,7 +561,11 @@ def test_cancelled_it_finishes_what_it_is_at(run: Run) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await running
             [counts] = system.description()["consumers"]
-            assert (counts["handled"], counts["failed"], counts["form"]) == (1, 0, "idle")
+            assert (counts["handled"], counts["failed"], counts["form"]) == (
+                1,
+                0,
+                "idle",
+            )
 
     run(work())
 
@@ -615,8 +628,14 @@ def test_a_handler_is_cancelled_when_its_time_is_over(run: Run, policy: str) -> 
         system = kca.asyncio.System(
             kca.Connection("local", "embedded://"),
             kca.PublisherBuilder("local", "orders", required_acks=-1, linger_ms=0),
-            kca.ConsumerBuilder("local", "orders", "shop", partition=0, max_attempts=0, retry_backoff_ms=0,
-                                timeout_policy=policy),  # fmt: skip
+            kca.ConsumerBuilder(
+                "local",
+                "orders",
+                "shop",
+                partition=0,
+                max_attempts=0,
+                retry_backoff_ms=0,
+            ).with_timeout_policy(policy),  # type: ignore[arg-type]
         )
         seen: list[str] = []
         again = asyncio.Event()
@@ -805,10 +824,20 @@ def yields_too(order: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "handler", [coroutine, partial(coroutine, more=1), Called(), partial(Called()), Called().__call__]
+    "handler",
+    [
+        coroutine,
+        partial(coroutine, more=1),
+        Called(),
+        partial(Called()),
+        Called().__call__,
+    ],
 )
 def test_a_plain_system_refuses_coroutines_when_they_are_added(handler: Any) -> None:
-    with pytest.raises(TypeError, match=r"^handler a is a coroutine function: it needs a system of kca.asyncio$"):
+    with pytest.raises(
+        TypeError,
+        match=r"^handler a is a coroutine function: it needs a system of kca.asyncio$",
+    ):
         kca.System().handler("a", handler)
     kca.asyncio.System().handler("a", handler)
 
@@ -817,7 +846,8 @@ def test_a_plain_system_refuses_coroutines_when_they_are_added(handler: Any) -> 
 @pytest.mark.parametrize("system", [kca.System, kca.asyncio.System])
 def test_a_handler_that_yields_is_refused(system: Any, handler: Any) -> None:
     with pytest.raises(
-        TypeError, match=r"^handler .*yields.* yields: it would never run; a handler returns, or raises$"
+        TypeError,
+        match=r"^handler .*yields.* yields: it would never run; a handler returns, or raises$",
     ):
         system().handler("a", handler)
 
@@ -825,7 +855,10 @@ def test_a_handler_that_yields_is_refused(system: Any, handler: Any) -> None:
 def test_what_nobody_would_await_is_refused() -> None:
     with pytest.raises(TypeError, match="a listener to Fault must be a plain function"):
         kca.asyncio.System().on(kca.Fault, coroutine)
-    with pytest.raises(TypeError, match="a store with coroutine functions needs a system of kca.asyncio"):
+    with pytest.raises(
+        TypeError,
+        match="a store with coroutine functions needs a system of kca.asyncio",
+    ):
         kca.System().set_deduplication_store("shop", Store())
 
 

@@ -41,6 +41,7 @@ class PublisherBuilder(Declared):
         buffer_bytes: int | None = None,
         buffer_timeout_ms: int | None = None,
         background: bool | None = None,
+        dialect: Literal["gomes", "cloudevents", "cloudevents-structured"] | None = None,
         property: Properties | None = None,
     ) -> None:
         given = locals()
@@ -144,6 +145,20 @@ class PublisherBuilder(Declared):
         _kca.kca_publisher_builder_with_background(self._handle, background)
         return self
 
+    def with_dialect(self, dialect: Literal["gomes", "cloudevents", "cloudevents-structured"]) -> PublisherBuilder:
+        """The form of the records: "gomes" (default), headers of Gomes; "cloudevents" or "cloudevents-structured",
+        CloudEvents 1.0 in the binary or structured mode of its Kafka binding. There a message's id, origin, name and
+        time are the event's id, source, type and time; its correlation id, version, type, channel, channel for replies
+        and trace context are the extension attributes correlationid, version, messagetype, channelname, replyto,
+        traceparent and tracestate. A custom header ce_<name> is the extension attribute <name>, and content-type is the
+        payload's type (datacontenttype), by default application/json; other custom headers stay headers of the record.
+        The trace context is also written as headers traceparent and tracestate. A message without a name gets its
+        type's word, Document for example, as the event's type. In structured mode the payload becomes `data` as it
+        stands, if it is JSON; a text, if content-type is text/...; else data_base64. A raw message is written as it is.
+        """
+        _kca.kca_publisher_builder_with_dialect(self._handle, dialect)
+        return self
+
     def with_property(self, name: str, value: str) -> PublisherBuilder:
         """Any other librdkafka property; see `Connection.with_property`."""
         _kca.kca_publisher_builder_with_property(self._handle, name, value)
@@ -197,6 +212,7 @@ class ConsumerBuilder(Declared):
         deduplication: int | None = None,
         transactional_id: str | None = None,
         transaction_timeout_ms: int | None = None,
+        dialect: Literal["gomes", "cloudevents"] | None = None,
         property: Properties | None = None,
     ) -> None:
         given = locals()
@@ -503,6 +519,15 @@ class ConsumerBuilder(Declared):
     def with_transaction_timeout_ms(self, timeout_ms: int) -> ConsumerBuilder:
         """The broker aborts a transaction that lasts longer; 1000 to 900000, default 60000 (transaction.timeout.ms)."""
         _kca.kca_consumer_builder_with_transaction_timeout_ms(self._handle, timeout_ms)
+        return self
+
+    def with_dialect(self, dialect: Literal["gomes", "cloudevents"]) -> ConsumerBuilder:
+        """The form of the records: "gomes" (default), or "cloudevents": CloudEvents of both modes are read as
+        `with_dialect` writes them, attributes that kca does not know as custom headers ce_<name>, and all other
+        records, also envelopes that cannot be read, as those of Gomes. The trace context of the headers traceparent and
+        tracestate comes before the event's own, for a relay renews only that.
+        """
+        _kca.kca_consumer_builder_with_dialect(self._handle, dialect)
         return self
 
     def with_property(self, name: str, value: str) -> ConsumerBuilder:

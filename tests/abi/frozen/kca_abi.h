@@ -159,9 +159,10 @@ int kca_error_fatal(const kca_error *e);
 
 /*
  * A cluster and how to reach it; shared by all publishers and consumers that name it.
- * `name`: 1 to 100 characters. `hosts`: "host:port,host:port" (bootstrap.servers), or "embedded://" for a broker
- * inside this process, for trying out only: it keeps records in memory, has no TLS or SASL, gives each topic 4
- * partitions, and silently drops a partition's oldest records past 5 MB or 100,000 records.
+ * `name`: 1 to 100 characters; also the client.id, by which brokers know the connection's clients in their logs, quotas
+ * and metrics, unless the property of that name says otherwise. `hosts`: "host:port,host:port" (bootstrap.servers), or
+ * "embedded://" for a broker inside this process, for trying out only: it keeps records in memory, has no TLS or SASL,
+ * gives each topic 4 partitions, and silently drops a partition's oldest records past 5 MB or 100,000 records.
  */
 kca_error *kca_connection_new(kca_connection **out, const char *name, const char *hosts);
 void kca_connection_free(kca_connection *c);
@@ -281,6 +282,19 @@ void kca_publisher_builder_with_buffer_timeout_ms(kca_publisher_builder *b, int 
  * becomes a failed receipt, or a fault when the token is 0. Counts only when async. Default 0.
  */
 void kca_publisher_builder_with_background(kca_publisher_builder *b, int background);
+
+/*
+ * The form of the records: "gomes" (default), headers of Gomes; "cloudevents" or "cloudevents-structured", CloudEvents
+ * 1.0 in the binary or structured mode of its Kafka binding. There a message's id, origin, name and time are the event's
+ * id, source, type and time; its correlation id, version, type, channel, channel for replies and trace context are the
+ * extension attributes correlationid, version, messagetype, channelname, replyto, traceparent and tracestate. A custom
+ * header ce_<name> is the extension attribute <name>, and content-type is the payload's type (datacontenttype), by
+ * default application/json; other custom headers stay headers of the record. The trace context is also written as headers
+ * traceparent and tracestate. A message without a name gets its type's word, Document for example, as the event's type. In
+ * structured mode the payload becomes `data` as it stands, if it is JSON; a text, if content-type is text/...; else
+ * data_base64. A raw message is written as it is.
+ */
+void kca_publisher_builder_with_dialect(kca_publisher_builder *b, const char *dialect);
 
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_publisher_builder_with_property(kca_publisher_builder *b, const char *name, const char *value);
@@ -547,6 +561,14 @@ void kca_consumer_builder_with_transactional_id(kca_consumer_builder *b, const c
 /* The broker aborts a transaction that lasts longer; 1000 to 900000, default 60000. transaction.timeout.ms */
 void kca_consumer_builder_with_transaction_timeout_ms(kca_consumer_builder *b, int timeout_ms);
 
+/*
+ * The form of the records: "gomes" (default), or "cloudevents": CloudEvents of both modes are read as
+ * kca_publisher_builder_with_dialect writes them, attributes that kca does not know as custom headers ce_<name>, and all
+ * other records, also envelopes that cannot be read, as those of Gomes. The trace context of the headers traceparent and
+ * tracestate comes before the event's own, for a relay renews only that.
+ */
+void kca_consumer_builder_with_dialect(kca_consumer_builder *b, const char *dialect);
+
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_consumer_builder_with_property(kca_consumer_builder *b, const char *name, const char *value);
 
@@ -714,6 +736,16 @@ kca_error *kca_bus_publish(kca_bus *bus, const kca_message *m, uint64_t token);
 kca_error *kca_bus_publish_for_receipt(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token);
 
 /*
+ * As kca_bus_publish_for_receipt (`out` NULL: the receipt is not wanted), within a time: 0 or more, -1 for ever. It holds
+ * for the whole call: in place of buffer_timeout_ms for the wait for room, and for the broker's answer, if the publisher
+ * is not async. KCA_ERROR_BUFFER_FULL: there was no room, and nothing is published. KCA_ERROR_TIMEOUT: the broker has not
+ * answered, and the message may be stored nevertheless; its outcome comes as its receipt (with token 0: as a fault, if
+ * it failed).
+ */
+kca_error *kca_bus_publish_within(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token,
+                                  int timeout_ms);
+
+/*
  * Asks: publishes the message to whoever answers on the publisher's reply_channel, which the system reads, and does not
  * wait. NULL: accepted; one KCA_EVENT_REPLY with this token, not 0, follows on the system's queue: with the answer
  * (kca_event_reply), or with kca_event_error: KCA_ERROR_REPLY, the answer is an error; KCA_ERROR_TIMEOUT, none came
@@ -875,6 +907,15 @@ int64_t kca_delivery_offset(const kca_delivery *d);
 int64_t kca_delivery_timestamp_ms(const kca_delivery *d); /* the record's own */
 int kca_delivery_attempt(const kca_delivery *d);          /* 1 the first time that it is handed out, then 2, ... */
 
+/*
+ * How long the handler may still take: milliseconds until the processing time is over
+ * (kca_consumer_with_message_processing_timeout_ms), 0: it is over, what the delivery is settled with no longer counts;
+ * -1: there is no limit. For the time limits of what the handler waits for. The deadline is the same as a time of day,
+ * milliseconds since 1970 by this machine's clock now, for handing it on; -1: no limit.
+ */
+int kca_delivery_left_ms(const kca_delivery *d);
+int64_t kca_delivery_deadline_ms(const kca_delivery *d);
+
 /* All headers of the record as they are, the wire's included. 0 <= index < count. Values as of kca_message_header_value.
  * Borrowed from the delivery. */
 int kca_delivery_header_count(const kca_delivery *d);
@@ -942,7 +983,7 @@ void kca_delivery_free(kca_delivery *d);
  * this is on the thread of what is hooked, and inside the delivery's trace, so that what a hook makes current there is
  * current in the handler.
  *
- * On publishing: kca_bus_publish, kca_bus_send, both forms of each, and kca_delivery_publish. `before` may change it
+ * On publishing: kca_bus_publish and kca_bus_send, in all of their forms, and kca_delivery_publish. `before` may change it
  * (kca_hooked_change), drop it (KCA_DROP: the call goes well, but kca_bus_send fails; a receipt that was asked for says
  * partition -1), or refuse it (KCA_FAILED, KCA_REJECTED: the call fails with KCA_ERROR_HOOK, retriable if KCA_FAILED).
  * `after` sees the outcome of the call; the receipt of a publisher that is async comes later. An `after` that fails makes
