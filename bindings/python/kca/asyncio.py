@@ -154,7 +154,8 @@ class Bus:
         async def put() -> Receipt:
             publishing = self._publish_plain(receipts, h.message, None, {}, room_ms)
             begun.set_result(None)
-            return await publishing
+            receipt: Receipt = await publishing
+            return receipt
 
         async def publish() -> Receipt:
             receipt: Receipt | None = await hooks.run_in_loop(self._bus._hooks, h, put)
