@@ -194,10 +194,11 @@ static kca_delivery *stand_in_for_locked(kca__engine *e, kca_delivery *late) {
     return d;
 }
 
-/* What a late handler left is nobody's result. */
+/* What a late handler left is nobody's result. One that is done has results, also when it is
+ * answered that its reply was refused. */
 static void hand_on_results(kca_delivery *again, kca_delivery *d) {
     again->answers_error = d->answers_error;
-    if (d->answers_error)
+    if (d->state == KCA__DELIVERY_EXPIRED)
         return;
     again->id = d->id;
     again->reply = d->reply;

@@ -276,7 +276,7 @@ static void end_delivery_locked(kca__engine *e, kca_delivery *d) {
 static void give_back_and_unlock(kca__engine *e, kca_delivery *d) {
     if (d->fate != KCA__FATE_NONE && !d->assigned->revoked && !e->closed) {
         clear_view(d);
-        if (d->fate != KCA__FATE_REPLY || d->answers_error)
+        if (d->fate != KCA__FATE_REPLY || d->state == KCA__DELIVERY_EXPIRED)
             forget_results(d);
         kca__engine_meet_fate_locked(e, d);
     } else {

@@ -426,6 +426,44 @@ static void test_a_refused_reply_is_answered_with_that_and_then_not_at_all(void 
     close_engine(&f);
 }
 
+/* It is handled again at the same attempt, and has an answer too large again. */
+static kca_delivery *take_after_refusal(fixture *f) {
+    open_answering(f, false, false);
+    accept_question(f, 0, 1);
+    answer_in_transaction(f);
+    abort_for_reply(f);
+    kca_delivery *d = take_offset(f, 0);
+    give(d, "7");
+    return d;
+}
+
+/* As a thread that calls handlers does, or as one that has pulled. */
+static void finish_in(fixture *f, kca_delivery *d, int verdict, bool in_passing) {
+    if (in_passing)
+        kca__engine_put_away(f->engine, &(kca__returned){.done = d, .verdict = verdict});
+    else
+        finish(d, verdict);
+}
+
+static void test_a_refused_reply_takes_no_result_with_it(void **state) {
+    for (int in_passing = 0; in_passing < 2; in_passing++) {
+        fixture f;
+        kca_delivery *d = take_after_refusal(&f);
+        kca__list_add(&d->published, &a_record("result")->link);
+        finish_in(&f, d, KCA_DONE, in_passing);
+        d = to_answer(&f);
+        must_be_error(d, "the reply is too large");
+        hold_reply(d);
+        contents c = collect(&f);
+        assert_int_equal(c.partitions, 1);
+        assert_int_equal(c.batch.count, 2);
+        assert_string_equal(((kca__held_record *)kca__list_first(&c.batch))->record.value,
+                            "result");
+        kca__held_records_free(&c.batch);
+        close_engine(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_done_counts_once_its_reply_is_stored),
@@ -444,6 +482,7 @@ int main(void) {
         cmocka_unit_test(test_an_id_is_remembered_once_the_reply_is_stored),
         cmocka_unit_test(test_the_reply_goes_with_what_was_published_and_the_offset),
         cmocka_unit_test(test_a_refused_reply_is_answered_with_that_and_then_not_at_all),
+        cmocka_unit_test(test_a_refused_reply_takes_no_result_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
