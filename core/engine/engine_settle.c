@@ -93,25 +93,31 @@ static void forget_results(kca_delivery *d) {
     forget_reply(d);
 }
 
+/* It is answered: with its reply, or that this was refused. False: nobody asks. */
+static bool answer_done_locked(kca__engine *e, kca_delivery *d) {
+    bool asked = kca__engine_answer_locked(e, d, d->reply_form.trimmed);
+    if (asked && d->answers_error)
+        forget_reply(d);
+    return asked;
+}
+
 /* True: it counts as settled. */
 static bool is_done_locked(kca__engine *e, kca_delivery *d) {
     e->counts.handled++;
-    if (!kca__engine_answer_locked(e, d, d->reply_form.trimmed)) {
-        remember_id(e->setup.deduplication, d);
-        publish_locked(e, d);
-        return true;
+    if (answer_done_locked(e, d)) {
+        keep_id(e->setup.deduplication, d);
+        return false;
     }
-    keep_id(e->setup.deduplication, d);
-    if (d->answers_error)
-        forget_reply(d);
-    return false;
+    remember_id(e->setup.deduplication, d);
+    publish_locked(e, d);
+    return true;
 }
 
 /* Nobody knows how it was answered before, unless the application does. */
 static bool is_duplicate_locked(kca__engine *e, kca_delivery *d) {
     e->counts.duplicates++;
     kca__held_records_free(&d->published);
-    return !d->reply || !kca__engine_answer_locked(e, d, false);
+    return !d->reply || !answer_done_locked(e, d);
 }
 
 /* True: it counts as settled. */

@@ -464,6 +464,24 @@ static void test_a_refused_reply_takes_no_result_with_it(void **state) {
     }
 }
 
+/* It was handled elsewhere meanwhile: the answer that the application knows is not taken either. */
+static void test_a_duplicate_whose_reply_was_refused_is_answered_with_that(void **state) {
+    for (int in_passing = 0; in_passing < 2; in_passing++) {
+        fixture f;
+        kca_delivery *d = take_after_refusal(&f);
+        kca__list_add(&d->published, &a_record("result")->link);
+        finish_in(&f, d, KCA_DUPLICATE, in_passing);
+        d = to_answer(&f);
+        must_be_error(d, "the reply is too large");
+        hold_reply(d);
+        contents c = collect(&f);
+        assert_int_equal(c.partitions, 1);
+        assert_int_equal(c.batch.count, 1);
+        kca__held_records_free(&c.batch);
+        close_engine(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_done_counts_once_its_reply_is_stored),
@@ -483,6 +501,7 @@ int main(void) {
         cmocka_unit_test(test_the_reply_goes_with_what_was_published_and_the_offset),
         cmocka_unit_test(test_a_refused_reply_is_answered_with_that_and_then_not_at_all),
         cmocka_unit_test(test_a_refused_reply_takes_no_result_with_it),
+        cmocka_unit_test(test_a_duplicate_whose_reply_was_refused_is_answered_with_that),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
