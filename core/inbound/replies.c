@@ -218,6 +218,14 @@ static void answer_refusal(kca_delivery *d, const kca_error *e) {
     d->reply_form.alone = false;
 }
 
+/* The error would not be taken either. A partition that is missing may be the reply's own. */
+static bool is_refused_anyhow(const kca_delivery *d, const kca_error *error) {
+    bool own_partition = error->rdkafka_code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION && d->reply &&
+                         d->reply->partition >= 0;
+    return d->answers_error ||
+           (kca__error_refusal(error->rdkafka_code) == KCA__REFUSAL_TOPIC && !own_partition);
+}
+
 void kca__replies_not_stored(kca_delivery *d, kca_error *error, bool certain) {
     kca__refusal refusal = kca__error_refusal(error->rdkafka_code);
     bool alone = refusal == KCA__REFUSAL_RECORD && !certain;
@@ -225,7 +233,7 @@ void kca__replies_not_stored(kca_delivery *d, kca_error *error, bool certain) {
         kca__engine_letter_failed(d, error);
         return;
     }
-    if (!alone && (refusal == KCA__REFUSAL_TOPIC || d->answers_error)) {
+    if (!alone && is_refused_anyhow(d, error)) {
         kca__engine_letter_refused(d, explain(d, error));
         return;
     }

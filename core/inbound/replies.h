@@ -6,8 +6,9 @@
  * one a fault tells, once. Replies are always confirmed: those of a publisher that asks for no
  * confirmation, or that were refused in company, are written alone.
  *
- * One that is refused for good for itself becomes the error that says so. If that is refused, too,
- * or nothing is taken by the topic, the delivery is done without.
+ * One that is refused for good for itself, or for the partition that it names, becomes the error
+ * that says so. If that is refused, too, or nothing is taken by the topic, the delivery is done
+ * without.
  */
 #ifndef KCA_INBOUND_REPLIES_H
 #define KCA_INBOUND_REPLIES_H

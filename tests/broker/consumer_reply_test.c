@@ -232,6 +232,31 @@ static void test_what_a_channel_never_takes_is_done_without_and_told(void **stat
     end_answering(&a);
 }
 
+static int answer_nowhere(recorder *r, kca_delivery *d, int id) {
+    (void)r, (void)id;
+    kca_message *m;
+    must(kca_message_new(&m, NULL));
+    kca_message_set_payload(m, "1", 1);
+    kca_message_set_partition(m, 9);
+    must(kca_delivery_reply_message(d, m));
+    kca_message_free(m);
+    return KCA_DONE;
+}
+
+static void test_a_reply_to_a_partition_that_is_not_there_becomes_an_error(void **state) {
+    answering a = prepare_answering(NULL, NULL);
+    ask(&a, 0);
+    begin_answering(&a, publisher_of(a.replies), answers_of(&a));
+    a.c.recorder->behave = answer_nowhere;
+    must(run_for(&a.c, 1));
+    int count;
+    raw_record *all = topic_read(&count, a.replies, 1);
+    assert_int_equal(count, 1);
+    must_have(reply_to(all, count, 0)->value, "{\"error\":\"");
+    records_free(all, count);
+    end_answering(&a);
+}
+
 /* Nobody would hear of a reply that is not stored. */
 static void test_a_publisher_that_asks_for_no_confirmation_gets_it_for_replies(void **state) {
     answering a = prepare_answering(NULL, NULL);
@@ -304,6 +329,7 @@ int main(void) {
         cmocka_unit_test(test_pulled_deliveries_are_answered_when_they_are_settled),
         cmocka_unit_test(test_a_reply_that_is_too_large_becomes_the_error_that_says_so),
         cmocka_unit_test(test_what_a_channel_never_takes_is_done_without_and_told),
+        cmocka_unit_test(test_a_reply_to_a_partition_that_is_not_there_becomes_an_error),
         cmocka_unit_test(test_a_publisher_that_asks_for_no_confirmation_gets_it_for_replies),
         cmocka_unit_test(test_in_a_transaction_the_reply_goes_with_results_and_offset),
     };
