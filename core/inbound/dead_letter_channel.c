@@ -9,7 +9,10 @@
 
 #include <stdlib.h>
 
-enum { NO_ROOM_PAUSE_MS = 20 };
+enum {
+    MOST_AT_ONCE = 256, /* then the poller sees to the rest of its work */
+    NO_ROOM_PAUSE_MS = 20
+};
 
 static kca__dead_letter letter_of(const kca__inbound *in, const kca_delivery *d,
                                   const kca__header *headers, int header_count) {
@@ -150,24 +153,30 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
     return e;
 }
 
-void kca__dead_letter_channel_send(kca__inbound *in) {
-    kca_delivery *d;
-    while ((d = kca__engine_take_condemned(in->engine))) {
-        bool is_reply = d->fate == KCA__FATE_REPLY;
-        kca_error *e = is_reply ? kca__replies_write(in, d) : write_letter(in, d);
-        if (!e)
-            continue;
-        if (e->code != KCA_ERROR_BUFFER_FULL) {
-            if (is_reply)
-                kca__replies_not_stored(d, e, true);
-            else
-                is_not_stored(in, d, e, true);
-            continue;
-        }
+/* A channel without room keeps no other one's back. */
+static void send_one(kca__inbound *in, kca_delivery *d) {
+    bool is_reply = d->fate == KCA__FATE_REPLY;
+    kca_error *e = is_reply ? kca__replies_write(in, d) : write_letter(in, d);
+    if (!e)
+        return;
+    if (e->code == KCA_ERROR_BUFFER_FULL) {
         kca__error_free(e);
         kca__engine_letter_postponed(d, NO_ROOM_PAUSE_MS);
-        return;
+    } else if (is_reply) {
+        kca__replies_not_stored(d, e, true);
+    } else {
+        is_not_stored(in, d, e, true);
     }
+}
+
+bool kca__dead_letter_channel_send(kca__inbound *in) {
+    int left = MOST_AT_ONCE;
+    kca_delivery *d;
+    while (left > 0 && (d = kca__engine_take_condemned(in->engine))) {
+        send_one(in, d);
+        left--;
+    }
+    return left == 0;
 }
 
 void kca__dead_letter_channel_close(kca__inbound *in, int64_t deadline) {

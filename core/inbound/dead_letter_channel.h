@@ -12,8 +12,8 @@
 
 /* Hands the condemned deliveries to the publisher, those that are to be answered to that of their
  * reply (replies.h), without waiting; what became of each comes back to the engine on the
- * publisher's thread. */
-void kca__dead_letter_channel_send(kca__inbound *in);
+ * publisher's thread. True: there may be more, for the next call. */
+bool kca__dead_letter_channel_send(kca__inbound *in);
 
 /* The error for a letter that is refused for good: which record it is of, why that was given up,
  * and why that cannot be told in a dead letter. Takes `refusal`. */

@@ -113,11 +113,11 @@ static bool batch_is_due(kca__inbound *in) {
 static void run_once(kca__inbound *in, int timeout_ms) {
     int64_t now = kca__clock_ms();
     int64_t next = kca__engine_see_to_due(in->engine, now, now + timeout_ms);
-    kca__dead_letter_channel_send(in);
+    bool more_letters = kca__dead_letter_channel_send(in);
     kca__seek_all(in);
     if (in->transaction)
         kca__transaction_serve(in->transaction);
-    poll(in, next);
+    poll(in, more_letters ? now : next);
     kca__offsets_hear(in);
     now = kca__clock_ms();
     if (now >= in->next_commit_ms || batch_is_due(in)) {

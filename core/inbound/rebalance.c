@@ -125,7 +125,8 @@ static void drain(kca__inbound *in) {
     while (kca__clock_left_ms(end = kca__inbound_clip_deadline(in, end)) != 0) {
         int64_t slice = kca__clock_deadline(DRAIN_SLICE_MS);
         kca__engine_see_to_due(in->engine, kca__clock_ms(), slice);
-        kca__dead_letter_channel_send(in);
+        if (kca__dead_letter_channel_send(in))
+            slice = KCA__CLOCK_OVER;
         if (kca__engine_await_drained(in->engine, slice < end ? slice : end) == 0)
             return;
     }
