@@ -47,7 +47,7 @@ typedef struct kca__assigned {
     bool revoked;          /* settling its deliveries no longer counts */
     int held;              /* records of it that the engine holds */
     int out;               /* of these, given out and not settled */
-    int writing;           /* of these, to be dead-lettered or answered now */
+    int writing;           /* of these, to be dead-lettered or answered now or soon */
 } kca__assigned;
 
 #define KCA__NOT_TOLD UINT64_MAX

@@ -79,6 +79,7 @@ struct kca_delivery {
     char *failure_text;
     int writes; /* of its dead letter or reply, so far */
     kca__letter_form letter, reply_form;
+    bool postponed;     /* its letter is: the assignment's `writing` has it meanwhile */
     bool answers_error; /* its reply is that it failed: failure_text */
     kca__kept_id id;
     atomic_int asked; /* kca__asked: also its taker's, before it is handed out */
@@ -107,6 +108,11 @@ static inline kca_delivery *kca__delivery_of_lane(kca__lane_entry *entry) {
 
 static inline kca_delivery *kca__delivery_of_due(kca__due_entry *entry) {
     return (kca_delivery *)((char *)entry - offsetof(kca_delivery, due));
+}
+
+/* A letter is to be written of it: a dead letter or a reply. */
+static inline bool kca__delivery_owes_letter(const kca_delivery *d) {
+    return d->fate == KCA__FATE_DEAD_LETTER || d->fate == KCA__FATE_REPLY;
 }
 
 /* See kca_delivery_explain. Without memory for the text it stays as it was. */

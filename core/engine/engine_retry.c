@@ -101,14 +101,10 @@ static void wake_poller_by_locked(kca__engine *e, int64_t due_ms) {
     e->setup.wake_poller(e->setup.owner);
 }
 
-static bool owes_letter(const kca_delivery *d) {
-    return d->fate == KCA__FATE_DEAD_LETTER || d->fate == KCA__FATE_REPLY;
-}
-
 static void come_later_locked(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_COMING;
     e->coming++;
-    e->coming_letters += owes_letter(d);
+    e->coming_letters += kca__delivery_owes_letter(d);
     kca__due_queue_add(&e->due, &d->due);
     wake_poller_by_locked(e, d->due.due_ms);
 }
@@ -122,7 +118,8 @@ void kca__engine_delay_locked(kca__engine *e, kca_delivery *d) {
 
 static void condemn_locked(kca__engine *e, kca_delivery *d) {
     d->state = KCA__DELIVERY_CONDEMNED;
-    d->assigned->writing++;
+    d->assigned->writing += !d->postponed;
+    d->postponed = false;
     kca__list_add(&e->condemned, &d->event.link);
     wake_poller_by_locked(e, 0);
 }
@@ -133,7 +130,7 @@ void kca__engine_condemn_locked(kca_delivery *d) {
 }
 
 void kca__engine_meet_fate_locked(kca__engine *e, kca_delivery *d) {
-    if (owes_letter(d))
+    if (kca__delivery_owes_letter(d))
         condemn_locked(e, d);
     else if (e->stopping)
         kca__engine_drop_locked(e, d);
@@ -145,7 +142,7 @@ void kca__engine_meet_fate_locked(kca__engine *e, kca_delivery *d) {
 
 void kca__engine_leave_due_locked(kca__engine *e, kca_delivery *d) {
     e->coming--;
-    e->coming_letters -= owes_letter(d);
+    e->coming_letters -= kca__delivery_owes_letter(d);
     if (d->delayed)
         kca__engine_count_delayed_locked(e, d->assigned->topic_partition, -1);
     d->delayed = false;
@@ -157,7 +154,7 @@ static void bring_back_locked(kca__engine *e, kca_delivery *d) {
         kca__engine_drop_locked(e, d);
         return;
     }
-    if (owes_letter(d)) {
+    if (kca__delivery_owes_letter(d)) {
         condemn_locked(e, d);
         return;
     }
@@ -393,10 +390,12 @@ void kca__engine_letter_refused(kca_delivery *d, kca_error *error) {
     kca__engine_release(e);
 }
 
+/* Nothing is wrong with the cluster: a partition that drains waits for it. */
 void kca__engine_letter_postponed(kca_delivery *d, int pause_ms) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
-    end_writing_locked(e, d);
+    e->writing--;
+    d->postponed = true;
     write_later_locked(e, d, pause_ms);
     pthread_mutex_unlock(&e->lock);
     kca__engine_release(e);

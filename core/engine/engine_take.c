@@ -46,7 +46,7 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
     d->time_ms = 0;
     d->attempt = d->writes = 0;
     d->letter = d->reply_form = (kca__letter_form){false, false};
-    d->answers_error = false;
+    d->answers_error = d->postponed = false;
     atomic_store_explicit(&d->asked, KCA__ASKED_UNKNOWN, memory_order_relaxed);
     return d;
 }
@@ -286,11 +286,13 @@ static void put_away_locked(kca__engine *e, kca__returned *returned) {
         e->holders--;
         returned->spent = NULL;
     }
-    if (returned->done)
-        kca__engine_settle_locked(e, returned->done, returned->verdict);
-    /* The poller must not leave the group before it sees the dead letter. */
-    if (returned->done && e->stopping)
-        kca__engine_detach_locked(e, returned->done);
+    kca_delivery *d = returned->done;
+    if (!d)
+        return;
+    kca__engine_settle_locked(e, d, returned->verdict);
+    /* The poller must not leave the group, nor give the partition up, before it sees the letter. */
+    if (e->stopping || kca__delivery_owes_letter(d))
+        kca__engine_detach_locked(e, d);
 }
 
 /* After put_away_locked, without the lock: the record of the last delivery is released, its place

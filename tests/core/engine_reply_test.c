@@ -283,6 +283,56 @@ static void test_a_draining_partition_waits_for_the_reply_of_what_is_done(void *
     close_engine(&f);
 }
 
+static void test_a_draining_partition_waits_for_a_reply_that_is_written_anew(void **state) {
+    fixture f;
+    open_answering(&f, false, false);
+    accept_question(&f, 0, 1);
+    kca_delivery *d = take_offset(&f, 0);
+    kca__engine_begin_drain(f.engine, "things", 0);
+    finish(d, KCA_DONE);
+    for (int i = 0; i < 2; i++) {
+        kca__engine_letter_postponed(to_answer(&f), 20);
+        assert_int_equal(kca__engine_await_drained(f.engine, KCA__CLOCK_OVER), 1);
+        pass_ms(&f, 20);
+    }
+    kca__engine_letter_stored(to_answer(&f));
+    assert_int_equal(kca__engine_await_drained(f.engine, KCA__CLOCK_OVER), 0);
+    close_engine(&f);
+}
+
+static int most_writing;
+
+/* Also asked for the time of what is given out, with the lock held. */
+static int64_t looking_clock(void) {
+    const kca__assigned *a = current->engine->assigned.first;
+    if (a && a->writing > most_writing)
+        most_writing = a->writing;
+    return simulated_ms;
+}
+
+/* A rebalance may look between a thread's settling one and its going on with the next. */
+static void test_what_is_settled_in_passing_is_never_between_out_and_to_answer(void **state) {
+    fixture f;
+    kca__engine_setup setup = answering_setup(false, false);
+    setup.processing_timeout_ms = 50;
+    setup.clock_ms = looking_clock;
+    open_engine_with(&f, setup);
+    assign(&f, 0);
+    accept_question(&f, 0, 1);
+    accept(&f, 0, 1, 2);
+    kca__returned returned = {.done = take_offset(&f, 0), .verdict = KCA_DONE};
+    kca_event *next;
+    most_writing = 0;
+    assert_int_equal(kca__engine_take(f.engine, &returned, &next, 1, KCA__CLOCK_OVER), 1);
+    assert_int_equal(most_writing, 1);
+    kca__engine_letter_stored(to_answer(&f));
+    kca__message_init_inbound(&((kca_delivery *)next)->message);
+    finish((kca_delivery *)next, KCA_DONE);
+    kca__engine_put_away(f.engine, &returned);
+    assert_int_equal(commit(&f), 2);
+    close_engine(&f);
+}
+
 static void test_what_has_gone_is_not_answered_here(void **state) {
     fixture f;
     open_answering(&f, false, false);
@@ -496,6 +546,8 @@ int main(void) {
         cmocka_unit_test(test_a_late_delivery_is_answered_with_its_timeout),
         cmocka_unit_test(test_a_stop_waits_for_the_reply_of_what_is_settled),
         cmocka_unit_test(test_a_draining_partition_waits_for_the_reply_of_what_is_done),
+        cmocka_unit_test(test_a_draining_partition_waits_for_a_reply_that_is_written_anew),
+        cmocka_unit_test(test_what_is_settled_in_passing_is_never_between_out_and_to_answer),
         cmocka_unit_test(test_what_has_gone_is_not_answered_here),
         cmocka_unit_test(test_an_id_is_remembered_once_the_reply_is_stored),
         cmocka_unit_test(test_the_reply_goes_with_what_was_published_and_the_offset),
