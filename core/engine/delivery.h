@@ -77,6 +77,7 @@ struct kca_delivery {
     int64_t failed_ms;     /* time of day when it failed last */
     char *failure_name;    /* why; NULL: not explained */
     char *failure_text;
+    char *refusal_text; /* why its reply was refused when it was here last; NULL: it was not */
     int writes; /* of its dead letter or reply, so far */
     kca__letter_form letter, reply_form;
     bool postponed;     /* its letter is: the assignment's `writing` has it meanwhile */

@@ -111,7 +111,9 @@ static void expect_refusal_locked(kca__engine *e, kca_delivery *d, kca__refused 
     const kca__topic_partition *tp = d->assigned->topic_partition;
     d->attempt = r->attempt - 1;
     if (!r->error) {
-        take_reason_locked(d, r);
+        free(d->refusal_text);
+        d->refusal_text = r->text;
+        r->text = NULL;
         d->reply_form.trimmed = true;
         return;
     }

@@ -93,11 +93,22 @@ static void forget_results(kca_delivery *d) {
     forget_reply(d);
 }
 
+/* Whatever went wrong before it was done is not the asker's. */
+static void tell_refusal_locked(kca_delivery *d) {
+    free(d->failure_name);
+    free(d->failure_text);
+    d->failure_name = NULL;
+    d->failure_text = d->refusal_text;
+    d->refusal_text = NULL;
+}
+
 /* It is answered: with its reply, or that this was refused. False: nobody asks. */
 static bool answer_done_locked(kca__engine *e, kca_delivery *d) {
     bool asked = kca__engine_answer_locked(e, d, d->reply_form.trimmed);
-    if (asked && d->answers_error)
+    if (asked && d->answers_error) {
         forget_reply(d);
+        tell_refusal_locked(d);
+    }
     return asked;
 }
 
@@ -223,7 +234,8 @@ static void forget_record(kca_delivery *d) {
     free(d->failure_name);
     free(d->failure_text);
     free(d->id.bytes);
-    d->failure_name = d->failure_text = NULL;
+    free(d->refusal_text);
+    d->failure_name = d->failure_text = d->refusal_text = NULL;
     d->id = (kca__kept_id){NULL, 0};
     d->record = NULL;
 }

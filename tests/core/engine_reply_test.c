@@ -532,6 +532,24 @@ static void test_a_duplicate_whose_reply_was_refused_is_answered_with_that(void 
     }
 }
 
+static void test_a_failure_that_passes_does_not_hide_why_the_reply_was_refused(void **state) {
+    for (int in_passing = 0; in_passing < 2; in_passing++) {
+        fixture f;
+        kca_delivery *d = take_after_refusal(&f);
+        kca_delivery_explain(d, "Name", "passes");
+        finish_in(&f, d, KCA_FAILED, in_passing);
+        pass_ms(&f, 100);
+        finish_in(&f, take_offset(&f, 0), KCA_DONE, in_passing);
+        d = to_answer(&f);
+        must_be_error(d, "the reply is too large");
+        hold_reply(d);
+        contents c = collect(&f);
+        assert_int_equal(c.batch.count, 1);
+        kca__held_records_free(&c.batch);
+        close_engine(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_done_counts_once_its_reply_is_stored),
@@ -554,6 +572,7 @@ int main(void) {
         cmocka_unit_test(test_a_refused_reply_is_answered_with_that_and_then_not_at_all),
         cmocka_unit_test(test_a_refused_reply_takes_no_result_with_it),
         cmocka_unit_test(test_a_duplicate_whose_reply_was_refused_is_answered_with_that),
+        cmocka_unit_test(test_a_failure_that_passes_does_not_hide_why_the_reply_was_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
