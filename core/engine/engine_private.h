@@ -101,13 +101,14 @@
  *
  * A STAND-IN is a second delivery of a record (`sharing`). It takes over the position in the lane
  * and in the frontier, and the fate, which it meets at once; what the application has is then only
- * memory, to be given back at any time. One is made when kca__engine_settle counts a failure that
- * has a fate, for the application may free the delivery much later; when an expired one with a fate
- * is settled; and when one expires under the timeout policy "abandon". Under the policy "wait" an
- * expired delivery keeps its lane until its handler is back. None is made of a revoked partition,
- * without memory, or for a RETRY while the engine is stopping: then the fate waits for the giving
- * back. A DEAD_LETTER or REPLY has one also while it stops, for the poller waits for the letter,
- * and leaves the group when it sees none.
+ * memory, to be given back at any time. One is made when kca__engine_settle counts what has a fate,
+ * for the application may free the delivery much later; when what is put away owes a letter, which
+ * a rebalance and a stop must see at once; when an expired one with a fate is settled; and when one
+ * expires under the timeout policy "abandon". Under the policy "wait" an expired delivery keeps its
+ * lane until its handler is back. None is made of a revoked partition, without memory, or for a
+ * RETRY while the engine is stopping: then the fate waits for the giving back. A DEAD_LETTER or
+ * REPLY has one also while it stops, for the poller waits for the letter, and leaves the group when
+ * it sees none.
  *
  * HOW A DELIVERY ENDS, the verbs:
  *
