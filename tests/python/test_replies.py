@@ -26,6 +26,10 @@ class Model(pydantic.BaseModel):
     amount: float
 
 
+def itself(message: kca.Delivery) -> kca.Delivery:
+    return message
+
+
 class Unwritten:
     """JSON has nothing like it."""
 
@@ -142,6 +146,15 @@ def test_with_a_store_what_a_handler_returns_is_its_reply_too(system: kca.System
     system.consumer("shop").run()
     check_all(replies(system, len(RESULTS) + 1))
     assert len(store.marked) == len(RESULTS) + 1 - 4  # what has failed is not marked
+
+
+def test_a_delivery_is_no_reply_to_itself(system: kca.System) -> None:
+    """It would be one more question, with the same id and replyTo."""
+    system.handler("question", itself)
+    ask(system, 0)
+    system.consumer("shop").run()
+    error = b'{"error":"a Delivery is no reply: return its payload, its json() or a Message of its own"}'
+    assert replies(system, 1)["0"][0] == error
 
 
 def test_a_deferred_delivery_is_answered_when_it_is_settled(system: kca.System) -> None:

@@ -375,8 +375,10 @@ class Delivery(Message):
 
         Raises:
             StateError: the delivery was settled, its time is over, or its partition is gone.
-            ValueError, TypeError: JSON does not have it.
+            ValueError, TypeError: JSON does not have it, or it is a delivery: that would be one more question.
         """
+        if isinstance(result, Delivery):
+            raise TypeError("a Delivery is no reply: return its payload, its json() or a Message of its own")
         if isinstance(result, Message):
             _kca.kca_delivery_reply_message(self._delivery, result._handle)
         else:
