@@ -1,6 +1,6 @@
 /*
- * A reply: the record that answers a message, as Gomes writes it: key and correlation id as asked,
- * the type Document, no name, the result's JSON or {"error":"..."}. Pure.
+ * A reply: the record that answers a message, as Gomes writes it: the correlation id as asked,
+ * which is also its key, the type Document, no name, the result's JSON or {"error":"..."}. Pure.
  */
 #ifndef KCA_MESSAGE_REPLY_H
 #define KCA_MESSAGE_REPLY_H

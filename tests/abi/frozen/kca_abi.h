@@ -529,8 +529,9 @@ void kca_consumer_builder_with_timeout_policy(kca_consumer_builder *b, const cha
  * the delivery is done without, and a fault tells.
  * The header is the sender's: only channels are answered in of which the system has a publisher (in transactions: over
  * the consumer's connection). A fault tells of any other one, once while the consumer runs, and not_replied counts.
- * With a transactional_id replies are part of the transaction. As Gomes writes it, a reply has the key and correlation
- * id of the message, the type Document and no name; it continues the trace. Default 0: replyTo is ignored.
+ * With a transactional_id replies are part of the transaction. As Gomes writes it, a reply has the question's
+ * correlation id as its key and its correlation id, the type Document and no name; it continues the trace. A question
+ * without a correlation id is answered under a new one, by which nobody finds it. Default 0: replyTo is ignored.
  */
 void kca_consumer_builder_with_reply(kca_consumer_builder *b, int reply);
 
