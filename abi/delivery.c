@@ -69,24 +69,54 @@ void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *t
         kca__delivery_explain(d, error_name, text);
 }
 
+static kca_error *check_verdict(const char *what, int verdict) {
+    if (kca__verdict_settles(verdict))
+        return NULL;
+    return kca__error_new(KCA_ERROR_ARGUMENT,
+                          "%s: verdict must be %d (done), %d (failed), %d (rejected) or %d "
+                          "(duplicate), got %d",
+                          what, KCA_DONE, KCA_FAILED, KCA_REJECTED, KCA_DUPLICATE, verdict);
+}
+
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
     if (!d)
         return kca__error_new(KCA_ERROR_ARGUMENT, "delivery: settle: delivery is missing");
     if (d->event.generation != kca__generation())
         return kca__error_new(KCA_ERROR_FORKED, "this delivery belongs to the parent process");
-    if (!kca__verdict_settles(verdict))
-        return kca__error_new(
-            KCA_ERROR_ARGUMENT,
-            "delivery: verdict must be %d (done), %d (failed), %d (rejected) or %d "
-            "(duplicate), got %d",
-            KCA_DONE, KCA_FAILED, KCA_REJECTED, KCA_DUPLICATE, verdict);
+    kca_error *e = check_verdict("delivery", verdict);
+    if (e)
+        return e;
     if (kca__engine_settle(d, verdict))
         return NULL;
     return kca__error_new(
         KCA_ERROR_STATE,
         "consumer %s: the delivery at %s[%d] offset %lld no longer counts: it was "
-        "settled before, its time is over, or its partition is gone",
+        "settled before, its time is over, one before it of its key has failed, or its "
+        "partition is gone",
         kca__engine_consumer(d->engine), d->event.topic, d->event.partition, (long long)d->offset);
+}
+
+/* NULL: they may be settled together. */
+static kca_error *check_batch(kca_delivery *const *deliveries, int count, int verdict) {
+    if (!deliveries || count < 1)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "batch: settle: deliveries are missing");
+    for (int i = 0; i < count; i++) {
+        if (!deliveries[i])
+            return kca__error_new(KCA_ERROR_ARGUMENT, "batch: settle: delivery %d is missing", i);
+        if (deliveries[i]->event.generation != kca__generation())
+            return kca__error_new(KCA_ERROR_FORKED, "this batch belongs to the parent process");
+        if (deliveries[i]->engine != deliveries[0]->engine)
+            return kca__error_new(KCA_ERROR_ARGUMENT,
+                                  "batch: settle: delivery %d is of another consumer", i);
+    }
+    return check_verdict("batch", verdict);
+}
+
+kca_error *kca_batch_settle(kca_delivery *const *deliveries, int count, int verdict) {
+    kca_error *e = check_batch(deliveries, count, verdict);
+    if (!e)
+        kca__engine_settle_batch(deliveries, count, verdict, true);
+    return e;
 }
 
 kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message *m) {
@@ -134,6 +164,21 @@ kca_error *kca_delivery_reply_message(kca_delivery *d, const kca_message *m) {
 /* The event handed out is the delivery: only who frees it changes. */
 kca_delivery *kca_event_into_delivery(kca_event *e) {
     return e && e->type == KCA_EVENT_DELIVERY ? (kca_delivery *)e : NULL;
+}
+
+int kca_event_batch_count(const kca_event *e) {
+    return e && e->type == KCA_EVENT_BATCH ? kca__batch_count(e) : 0;
+}
+
+int kca_event_into_batch(kca_event *e, kca_delivery **out, int max) {
+    int count = kca_event_batch_count(e);
+    if (count == 0)
+        return 0;
+    if (!out || count > max)
+        return -KCA_ERROR_ARGUMENT;
+    for (kca_delivery *d = kca__batch_open(e); d; d = d->batch_next)
+        *out++ = d;
+    return count;
 }
 
 void kca_delivery_free(kca_delivery *d) {

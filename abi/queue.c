@@ -162,6 +162,10 @@ static void dispatch(const kca_queue *q, kca_event *event) {
         dispatch_delivery(q, event);
         return;
     }
+    if (event->type == KCA_EVENT_BATCH) {
+        kca__consumer_handle_batch(q->consumer, event);
+        return;
+    }
     call_event_handler(q, event);
     event->release(event);
 }

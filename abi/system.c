@@ -88,6 +88,18 @@ kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_f
     return e;
 }
 
+kca_error *kca_system_add_batch_handler(kca_system *s, const char *name, int batch_max,
+                                        int batch_wait_ms, kca_batch_fn fn, void *user,
+                                        kca_free_fn free_user) {
+    kca_error *e = s ? check_adding("add batch handler", s->core)
+                     : null_argument("system: add batch handler", "system");
+    const kca__batch_plan plan = {batch_max, batch_wait_ms};
+    if (!e)
+        return kca__system_add_batch_handler(s->core, name, &plan, fn, user, free_user);
+    kca__callback_free_user(s ? s->core : NULL, free_user, user);
+    return e;
+}
+
 static kca_error *add_hook(kca_system *s, kca_hook_fn before, kca_hook_fn after, void *user,
                            kca_free_fn free_user,
                            kca_error *(*add)(kca__system *s, kca__hook hook)) {

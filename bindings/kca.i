@@ -17,7 +17,13 @@
 /* For loops that are written in C. */
 %ignore kca_queue_turn;
 
-%typemap(in, numinputs=0) (kca_handler_fn fn, void *user, kca_free_fn free_user) %{
+/* With arrays of deliveries: each language has its own. */
+%ignore kca_event_batch_count;
+%ignore kca_event_into_batch;
+%ignore kca_batch_settle;
+
+%typemap(in, numinputs=0) (kca_handler_fn fn, void *user, kca_free_fn free_user),
+                          (kca_batch_fn fn, void *user, kca_free_fn free_user) %{
   $1 = NULL;
   $2 = NULL;
   $3 = NULL;

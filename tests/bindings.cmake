@@ -95,7 +95,7 @@ endif()
 if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)
   add_executable(bindings_peer bindings/peer.c)
   target_link_libraries(bindings_peer PRIVATE kca kca_options)
-  foreach(name cross hostile)
+  foreach(name cross hostile postgres)
     kca_add_pytest(bindings.${name} bindings ${CMAKE_CURRENT_SOURCE_DIR}/bindings/${name}_test.py
       KCA_PEER_C=$<TARGET_FILE:bindings_peer> KCA_LUA=${KCA_lua5.1} KCA_LUAJIT=${KCA_luajit}
       LUA_PATH=${lua_folder}/?.lua "LUA_CPATH=${lua_folder}/5.1/?.so\;\;")

@@ -229,3 +229,51 @@ static void kca_lua_push_bytes(lua_State *L, const void *bytes, size_t len) {
 
 #define KCA_COLLECT_SYSTEM kca_lua_collect_system
 %include "../kca.i"
+
+/* ---- batches: lists of deliveries ---- */
+
+%{
+/* into_batch(event): its deliveries; the event is used up. */
+static int kca_lua_into_batch(lua_State *L) {
+  kca_event *e = NULL;
+  if (SWIG_ConvertPtr(L, 1, (void **)&e, SWIGTYPE_p_kca_event, 0) != SWIG_OK || kca_event_batch_count(e) == 0)
+    return luaL_error(L, "into_batch: argument 1 is no batch");
+  int count = kca_event_batch_count(e);
+  kca_delivery **all = lua_newuserdata(L, sizeof *all * (size_t)count);
+  lua_createtable(L, count, 0);
+  SWIG_ConvertPtr(L, 1, (void **)&e, SWIGTYPE_p_kca_event, SWIG_POINTER_RELEASE);
+  kca_event_into_batch(e, all, count);
+  for (int i = 0; i < count; i++) {
+    SWIG_NewPointerObj(L, all[i], SWIGTYPE_p_kca_delivery, 1);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* settle_batch(deliveries, verdict) */
+static int kca_lua_settle_batch(lua_State *L) {
+  int count = 0;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  for (lua_rawgeti(L, 1, 1); !lua_isnil(L, -1); lua_rawgeti(L, 1, count + 1)) {
+    count++;
+    lua_pop(L, 1);
+  }
+  kca_delivery **all = lua_newuserdata(L, sizeof *all * (size_t)(count + 1));
+  for (int i = 0; i < count; i++) {
+    lua_rawgeti(L, 1, i + 1);
+    if (SWIG_ConvertPtr(L, -1, (void **)&all[i], SWIGTYPE_p_kca_delivery, 0) != SWIG_OK)
+      all[i] = NULL;
+    lua_pop(L, 1);
+  }
+  kca_error *failure = kca_batch_settle(all, count, (int)luaL_checkinteger(L, 2));
+  lua_pushboolean(L, failure == NULL);
+  if (!failure)
+    return 1;
+  kca_lua_push_error(L, failure);
+  kca_error_free(failure);
+  return 2;
+}
+%}
+
+%native(into_batch) int kca_lua_into_batch(lua_State *L);
+%native(settle_batch) int kca_lua_settle_batch(lua_State *L);

@@ -10,7 +10,8 @@
  *       async, as take does.
  *   take(queue, max, timeout_ms): a list of events, each a tuple:
  *       (EVENT_RECEIPT, token, error, topic, partition, offset), (EVENT_DELIVERY, handle, name, payload),
- *       or (another type, handle)
+ *       (EVENT_BATCH, a list of (handle, name, payload)), or (another type, handle)
+ *   settle_batch(handles, verdict): settles a list of deliveries of one batch together
  *   json_traits(text): what of a JSON text libraries write or read in different ways: 1 an exponent or a small
  *       fraction, 2 null, which may be NaN, 4 an integer of 19 digits or more
  *   json_by(read, surely[, fast[, option[, option]]]): how JSON is read, fast; and written: surely(value), or
@@ -500,8 +501,8 @@ static PyObject *kca_py_publish(PyObject *self, PyObject *args) {
 
 /* ---- taking ---- */
 
-static PyObject *kca_py_delivery(kca_event *e) {
-  kca_delivery *d = kca_event_into_delivery(e);
+/* (handle, name, payload) */
+static PyObject *kca_py_parts(kca_delivery *d) {
   const kca_message *m = kca_delivery_message(d);
   PyObject *handle = SWIG_NewPointerObj(d, SWIGTYPE_p_kca_delivery, SWIG_POINTER_OWN);
   PyObject *payload = kca_py_bytes(kca_message_payload(m), kca_message_payload_len(m));
@@ -513,7 +514,69 @@ static PyObject *kca_py_delivery(kca_event *e) {
     Py_XDECREF(route);
     return NULL;
   }
-  return Py_BuildValue("iNNN", KCA_EVENT_DELIVERY, handle, route, payload);
+  return Py_BuildValue("NNN", handle, route, payload);
+}
+
+static PyObject *kca_py_delivery(kca_event *e) {
+  PyObject *handle, *route, *payload, *parts = kca_py_parts(kca_event_into_delivery(e));
+  if (!parts)
+    return NULL;
+  handle = PyTuple_GetItem(parts, 0);
+  route = PyTuple_GetItem(parts, 1);
+  payload = PyTuple_GetItem(parts, 2);
+  PyObject *taken = Py_BuildValue("iOOO", KCA_EVENT_DELIVERY, handle, route, payload);
+  Py_DECREF(parts);
+  return taken;
+}
+
+static PyObject *kca_py_batch(kca_event *e) {
+  int count = kca_event_batch_count(e);
+  kca_delivery **all = malloc((size_t)count * sizeof *all);
+  PyObject *list = PyList_New(count);
+  if (!all || !list) {
+    free(all);
+    Py_XDECREF(list);
+    kca_event_free(e);
+    return PyErr_NoMemory();
+  }
+  kca_event_into_batch(e, all, count);
+  for (int i = 0; i < count; i++) {
+    PyObject *parts = list ? kca_py_parts(all[i]) : NULL;
+    if (parts)
+      PyList_SetItem(list, i, parts);
+    else if (list)
+      Py_CLEAR(list);
+    else
+      kca_delivery_free(all[i]);
+  }
+  free(all);
+  return list ? Py_BuildValue("iN", KCA_EVENT_BATCH, list) : NULL;
+}
+
+static PyObject *kca_py_settle_batch(PyObject *self, PyObject *args) {
+  PyObject *list;
+  int verdict;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "Oi:settle_batch", &list, &verdict))
+    return NULL;
+  Py_ssize_t count = PyList_Size(list);
+  kca_delivery **all = count < 1 ? NULL : malloc((size_t)count * sizeof *all);
+  if (!all)
+    return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+  bool ok = true;
+  for (Py_ssize_t i = 0; i < count && ok; i++) {
+    void *delivery;
+    ok = kca_py_handle(&delivery, PyList_GetItem(list, i), SWIGTYPE_p_kca_delivery, "delivery");
+    all[i] = delivery;
+  }
+  kca_error *e = NULL;
+  if (ok) {
+    Py_BEGIN_ALLOW_THREADS
+    e = kca_batch_settle(all, (int)count, verdict);
+    Py_END_ALLOW_THREADS
+  }
+  free(all);
+  return ok ? kca_py_outcome(e) : NULL;
 }
 
 static PyObject *kca_py_taken(kca_event *e) {
@@ -522,6 +585,8 @@ static PyObject *kca_py_taken(kca_event *e) {
     return kca_py_receipt(e);
   case KCA_EVENT_DELIVERY:
     return kca_py_delivery(e);
+  case KCA_EVENT_BATCH:
+    return kca_py_batch(e);
   default:
     return Py_BuildValue("iN", kca_event_type(e), SWIG_NewPointerObj(e, SWIGTYPE_p_kca_event, SWIG_POINTER_OWN));
   }
@@ -578,6 +643,7 @@ static PyObject *kca_py_take(PyObject *self, PyObject *args) {
 %}
 
 %native(publish) PyObject *kca_py_publish(PyObject *self, PyObject *args);
+%native(settle_batch) PyObject *kca_py_settle_batch(PyObject *self, PyObject *args);
 %native(take) PyObject *kca_py_take(PyObject *self, PyObject *args);
 %native(json_read) PyObject *kca_py_json_read(PyObject *self, PyObject *args);
 %native(json_by) PyObject *kca_py_json_by(PyObject *self, PyObject *args);

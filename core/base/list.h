@@ -24,6 +24,11 @@ static inline void *kca__list_first(const kca__list *l) {
     return l->first;
 }
 
+/* NULL: the list is empty. */
+static inline void *kca__list_last(const kca__list *l) {
+    return l->last;
+}
+
 /* NULL: the entry is the last. */
 static inline void *kca__list_next(const kca__link *entry) {
     return entry->next;

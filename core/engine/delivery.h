@@ -17,10 +17,11 @@ enum { KCA__DELIVERY_HEADERS = 16 };
 
 typedef enum kca__delivery_state {
     KCA__DELIVERY_FREE,
-    KCA__DELIVERY_WAITING,   /* ready, behind another of its key, or parked */
+    KCA__DELIVERY_WAITING,   /* ready, behind another of its key, parked, or gathered */
     KCA__DELIVERY_OUT,       /* the application has it, and its verdict will count */
     KCA__DELIVERY_SETTLED,   /* the application has settled it, and not given it back yet */
-    KCA__DELIVERY_EXPIRED,   /* its processing time ended before it was settled: it has failed */
+    KCA__DELIVERY_KEPT,      /* settled; its verdict waits for those before it in its batch */
+    KCA__DELIVERY_EXPIRED,   /* what the application does with it does not count any more */
     KCA__DELIVERY_COMING,    /* in the due queue: its time has not come, or it is to be retried, or
                                 dead-lettered or answered once more */
     KCA__DELIVERY_CONDEMNED, /* to be dead-lettered or answered */
@@ -28,9 +29,10 @@ typedef enum kca__delivery_state {
 } kca__delivery_state;
 
 /* What becomes of a delivery that failed, or is to be answered, once the application has given it
- * back. */
+ * back. AGAIN: it counts as nothing, and is given out once more at its turn. */
 typedef enum kca__fate {
     KCA__FATE_NONE,
+    KCA__FATE_AGAIN,
     KCA__FATE_RETRY,
     KCA__FATE_DEAD_LETTER,
     KCA__FATE_REPLY
@@ -84,6 +86,13 @@ struct kca_delivery {
     bool answers_error; /* its reply is that it failed: failure_text */
     kca__kept_id id;
     atomic_int asked; /* kca__asked: also its taker's, before it is handed out */
+    int batch;        /* which of the engine's it is handled in; 0: by itself */
+    int batch_size;   /* of the one that it is out in */
+    bool alone;       /* that failed as a whole: the next one holds this delivery only */
+    bool is_gathered;
+    int verdict;              /* while it is kept, as the next */
+    bool is_back;             /* the application has given it back */
+    kca_delivery *batch_next; /* in the event that hands out its batch */
 
     /* the application's and its processor's alone while out */
     struct kca__engine *engine;

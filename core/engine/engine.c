@@ -13,8 +13,10 @@ kca__engine *kca__engine_new(const kca__engine_setup *setup) {
     e->setup = *setup;
     e->setup.consumer = e->consumer = kca__text_copy(setup->consumer);
     bool lanes = kca__lanes_init(&e->lanes, setup->capacity);
-    if (!e->consumer || !lanes) {
+    bool gatherings = kca__gatherings_init(e);
+    if (!e->consumer || !lanes || !gatherings) {
         free(e->consumer);
+        free(e->gatherings);
         kca__lanes_close(&e->lanes);
         free(e);
         return NULL;
@@ -44,6 +46,7 @@ void kca__engine_free(kca__engine *e) {
         free(d);
     }
     kca__lanes_close(&e->lanes);
+    free(e->gatherings);
     kca__notifier_close(&e->notifier);
     kca__error_free(e->failure);
     pthread_cond_destroy(&e->work);
@@ -309,6 +312,11 @@ static bool shut_delivery_locked(kca__engine *e, kca_delivery *d) {
     case KCA__DELIVERY_CONDEMNED:
         kca__engine_drop_locked(e, d);
         return false;
+    case KCA__DELIVERY_KEPT:
+        d->state = KCA__DELIVERY_SETTLED;
+        if (d->is_back)
+            kca__engine_drop_locked(e, d);
+        return false;
     default:
         return d->state == KCA__DELIVERY_OUT;
     }
@@ -329,6 +337,7 @@ int kca__engine_shut(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
     e->stopping = e->closed = true;
     kca__lanes_clear(&e->lanes);
+    kca__engine_shut_batches_locked(e);
     e->due = (kca__due_queue){0};
     e->coming = e->coming_letters = 0;
     e->condemned = (kca__list){0};

@@ -43,7 +43,15 @@ typedef struct kca__inbound_record {
     const void *key; /* inside the record */
     size_t key_len;
     int64_t delay_ms; /* from now on until its time comes; 0: it has come */
+    int batch; /* 1 to batch_count: which of the setup's batches it is handled in; 0: by itself */
 } kca__inbound_record;
+
+/* How deliveries that are handled together are gathered: up to `most`, and for `wait_ms` after the
+ * first at the longest. */
+typedef struct kca__batch_plan {
+    int most;
+    int wait_ms;
+} kca__batch_plan;
 
 /* What an engine is made with. Everything that it points to outlives the engine; `consumer` is
  * copied. */
@@ -56,6 +64,8 @@ typedef struct kca__engine_setup {
     bool skip;         /* failure policy */
     bool abandon;      /* timeout policy */
     int processing_timeout_ms;
+    const kca__batch_plan *batches;
+    int batch_count;
     kca__deduplication *deduplication; /* NULL: none */
     kca__event_queue *note_queue;      /* where faults and rebalances go; NULL: they are taken with
                                           the deliveries */
@@ -109,9 +119,9 @@ typedef struct kca__returned {
     kca_delivery *spent;
 } kca__returned;
 
-/* Up to `max` events: notes if there are any, else deliveries whose messages are not read yet.
- * Settles what is `returned`. Waits for the first event until the deadline, and fetches meanwhile.
- * 0: none came; -KCA_ERROR_STOPPED. */
+/* Up to `max` events: notes if there are any, else deliveries, and batches (see kca__batch_open),
+ * whose messages are not read yet. Settles what is `returned`. Waits for the first event until the
+ * deadline, and fetches meanwhile. 0: none came; -KCA_ERROR_STOPPED. */
 int kca__engine_take(kca__engine *e, kca__returned *returned, kca_event **out, int max,
                      int64_t deadline);
 
@@ -146,6 +156,20 @@ bool kca__engine_end_handling(kca_delivery *d, int verdict);
 bool kca__engine_keep(kca_delivery *d);
 void kca__engine_let_go(kca_delivery *d);
 
+/* How many deliveries a batch's event has. No lock, as the next two. */
+int kca__batch_count(const kca_event *batch);
+
+/* The first of its deliveries, chained by `batch_next`: it is an event no more. */
+kca_delivery *kca__batch_open(kca_event *batch);
+
+/* The event of these deliveries. */
+kca_event *kca__batch_close(kca_delivery *first);
+
+/* One verdict for those that are still out. That of a failure for several does not say which of
+ * them failed: each comes again in a batch of its own, and its attempt does not count. `keep`: the
+ * application has them still; else the caller gives each of them back, and soon. */
+void kca__engine_settle_batch(kca_delivery *const *deliveries, int count, int verdict, bool keep);
+
 /* The application frees `d`. If it is still out, it is settled as failed. Then it comes again, or
  * its record is released (without the lock) and its place is free. May free the engine: the caller
  * must hold it in another way or not touch it again. */
@@ -154,6 +178,9 @@ void kca__engine_give_back(kca_delivery *d);
 /* A delivery that was taken, but not handed out, is given back and counts as nothing. Only when the
  * engine has failed. */
 void kca__engine_withdraw(kca_delivery *d);
+
+/* The same with all of a batch. */
+void kca__engine_withdraw_batch(kca_delivery *first);
 
 /* ---- the descriptor of an application that polls ---- */
 

@@ -154,6 +154,7 @@ static void sweep_condemned_locked(kca__engine *e) {
 void kca__engine_sweep_locked(kca__engine *e) {
     sweep_due_locked(e);
     sweep_condemned_locked(e);
+    kca__engine_sweep_batches_locked(e);
 }
 
 void kca__engine_sweep(kca__engine *e) {

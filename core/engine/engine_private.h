@@ -1,9 +1,10 @@
 /*
  * The inside of the inbound engine, for its own files: engine.c (life, notes, the end),
  * engine_take.c (records come, deliveries are given out), engine_settle.c (they come back),
- * engine_retry.c (what becomes of those that failed), engine_refused.c (those for whose records a
- * transaction was aborted) and engine_partitions.c (assignments and
- * commits). They are one module: all work on one state, under one lock.
+ * engine_batch.c (those that are handled together), engine_retry.c (what becomes of those that
+ * failed), engine_refused.c (those for whose records a transaction was aborted) and
+ * engine_partitions.c (assignments and commits). They are one module: all work on one state, under
+ * one lock.
  *
  * THE LOCK. `lock` guards all of struct kca__engine but `setup` and `consumer`, which never change;
  * also the assignments with their frontiers, and the part of a delivery that delivery.h names. A
@@ -33,7 +34,23 @@
  *                dead letter was refused when it was
  *                here last: it has failed
  *   WAITING    it is parked, its partition is revoked    FREE        P, T  drop_parked_locked
+ *   WAITING    its turn has come, it is of a batch       WAITING,    T  gather_locked,
+ *                                                          gathered     join_locked
+ *   WAITING    it is gathered, and its batch is given    OUT         T  give_out_locked
+ *                out
+ *   WAITING    it is gathered, its partition is paused   WAITING,    T  hold_back_locked
+ *                or draining when its batch is given         parked
+ *                out; revoked: FREE
+ *   WAITING    it is gathered, its partition is revoked  FREE        P, T  sweep_batches_locked
  *   OUT        settled with a verdict                    SETTLED     A  settle_locked
+ *   OUT        ... but one before it of its lane is out  KEPT        A  settle_locked
+ *                in its batch
+ *   OUT        one before it in its batch and lane has   EXPIRED     A, P  call_off_locked
+ *                failed, or the batch as a whole has
+ *   KEPT       those before it are finished: its         SETTLED **  A  settle_kept_locked
+ *                verdict counts
+ *   KEPT       one before it has failed                  SETTLED **  A, P  call_off_kept_locked
+ *   KEPT       its partition is revoked                  FREE **     P, T  sweep_batches_locked
  *   OUT        given back: as if settled with            SETTLED **  A  give_back
  *                KCA_FAILED
  *   OUT        withdrawn: counts as nothing              SETTLED **  T  withdraw
@@ -47,6 +64,8 @@
  *              given back, fate DEAD_LETTER or REPLY     CONDEMNED   A  condemn_locked
  *              given back, fate NONE, or the partition   FREE        A  give_back_and_unlock
  *                is revoked, or the engine is shut
+ *   SETTLED,   given back, fate AGAIN                    WAITING     A  wait_again_locked
+ *   EXPIRED      ... and the engine is stopping          FREE        A  meet_fate_locked
  *   COMING     due, fate RETRY, or its time has come     WAITING     P  bring_back_locked
  *   COMING     due, fate DEAD_LETTER or REPLY            CONDEMNED   P  bring_back_locked
  *   COMING     its partition is revoked                  FREE        P, T  sweep_due_locked,
@@ -64,11 +83,13 @@
  *                revoked
  *   WRITING    failed, the engine is stopping            FREE        R  letter_failed
  *   WAITING,   the engine is shut                        FREE        P  shut_delivery_locked
+ *   KEPT **,
  *   COMING,
  *   CONDEMNED
  *
  *   *   and with the same lock held COMING, CONDEMNED or FREE, as its fate is
- *   **  and with the same call COMING, CONDEMNED or FREE: it is given back
+ *   **  and with the same call WAITING, COMING, CONDEMNED or FREE when it is given back, or was
+ *       already
  *
  * A letter is a dead letter or a reply: both are written in the same states, and the fate says
  * which. It becomes FREE in kca__engine_free_delivery_locked only. T revokes and sweeps when a
@@ -82,6 +103,9 @@
  *     ... and it is asked                      REPLY; the frontier passes it when its reply is
  *                                              stored, or refused for good
  *   KCA_DUPLICATE                              as KCA_DONE if it was given a reply, else NONE
+ *   called off, or its batch of several failed AGAIN; its attempt does not count. It is WAITING at
+ *   or expired as a whole                      its place in the lane; the head of the lane, too, is
+ *                                              not given out before all those are back
  *   failed or expired, with attempts left and
  *   no error of those that are rejected        RETRY
  *     ... and the engine is stopping           NONE; the record comes again after the next start
@@ -146,6 +170,15 @@ typedef struct kca__refused {
     kca_error *error;
 } kca__refused;
 
+/* Deliveries whose batch is not full yet. */
+typedef struct kca__gathering {
+    int most;
+    int wait_ms;
+    kca__list gathered; /* by the links of their events */
+    int64_t due_ms;     /* while there are any, as the next */
+    bool is_due;
+} kca__gathering;
+
 struct kca__engine {
     kca__engine_setup setup; /* its clock_ms is set */
     char *consumer;          /* setup's, in the engine's own memory */
@@ -161,6 +194,7 @@ struct kca__engine {
     bool fetch_held;        /* nobody may begin to */
     uint64_t fetches;       /* that ended */
     kca__lanes lanes;
+    kca__gathering *gatherings;  /* setup.batch_count of them */
     kca__assigned_list assigned; /* also revoked ones that are still held */
     kca_delivery *all;
     kca_delivery *free;
@@ -221,10 +255,20 @@ void kca__engine_accept_locked(kca__engine *e, kca__inbound_record *records, int
 /* The burst is accepted. */
 void kca__engine_end_fetch_locked(kca__engine *e);
 
+void kca__engine_give_out_locked(kca__engine *e, kca_delivery *d);
+
+/* Its turn has come, but nothing of its partition is given out now, or ever: it is parked or
+ * dropped. False: it may be given out. */
+bool kca__engine_hold_back_locked(kca__engine *e, kca_delivery *d);
+
+/* A delivery's event, freed by the application. */
+void kca__engine_release_event(kca_event *event);
+
 /* A delivery is ready, and need not wait for a transaction first. */
 bool kca__engine_has_ready_locked(const kca__engine *e);
 
-/* The next delivery, now out; NULL: none is ready. */
+/* The next delivery, or the first of a batch, chained by `batch_next`, now out; NULL: none is
+ * ready. */
 kca_delivery *kca__engine_take_locked(kca__engine *e);
 
 /* A new delivery, without a record; NULL when memory is out. */
@@ -234,13 +278,24 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e);
 
 /* False: it does not count any more. */
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict);
+
+/* Its turn to count has come: the frontier passes it; or its fate is decided, and those that are
+ * out behind it in its lane are called off. */
+void kca__engine_judge_locked(kca__engine *e, kca_delivery *d, int verdict);
 void kca__engine_take_back_locked(kca__engine *e, kca_delivery *d);
 void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d);
+
+/* kca__engine_open_lane_locked, but gives the one that is the head of the lane now, whose verdict
+ * may have been kept; NULL: none. */
+kca_delivery *kca__engine_leave_lane_locked(kca__engine *e, kca_delivery *d);
 void kca__engine_drop_locked(kca__engine *e, kca_delivery *d);
 
 /* The frontier passes it, its id is remembered, and the records that it published go with the next
  * transaction. */
 void kca__engine_finish_locked(kca__engine *e, kca_delivery *d);
+
+/* The application has given it back: it meets its fate, or ends. */
+void kca__engine_part_with_locked(kca__engine *e, kca_delivery *d);
 
 /* Giving back in two steps, of which only the second needs the lock. Not for a delivery that has
  * more to come. */
@@ -248,7 +303,42 @@ bool kca__engine_has_ended(const kca_delivery *d);
 void kca__engine_release_record(kca_delivery *d);
 void kca__engine_free_delivery_locked(kca__engine *e, kca_delivery *d);
 
+/* ---- engine_batch.c ---- */
+
+/* False when memory is out. */
+bool kca__gatherings_init(kca__engine *e);
+
+/* One of a batch, whose turn has come. Gives what is to be given out now, as
+ * kca__engine_take_locked does; NULL: nothing. */
+kca_delivery *kca__engine_gather_locked(kca__engine *e, kca_delivery *d);
+
+/* One of a batch came behind another in its lane: it goes along, if that is gathered. */
+void kca__engine_join_locked(kca__engine *e, const kca_delivery *before, kca_delivery *d);
+
+/* A batch is full, or its time has come. */
+bool kca__engine_has_ripe_locked(const kca__engine *e);
+kca_delivery *kca__engine_take_ripe_locked(kca__engine *e);
+
+/* Gives when the next batch's time comes, or `next_ms` if that is sooner. */
+int64_t kca__engine_see_to_batches_locked(kca__engine *e, int64_t now_ms, int64_t next_ms);
+
+/* Those that are out behind the head of a lane come again after it, kept verdicts or not.
+ * `end_locked` (NULL: they are called off) ends those that the application has not settled. */
+void kca__engine_call_off_behind_locked(kca__engine *e, kca_delivery *d,
+                                        void (*end_locked)(kca__engine *e, kca_delivery *d));
+
+/* The verdict of one that is the head now. Gives the next head, as kca__engine_leave_lane_locked
+ * does. */
+kca_delivery *kca__engine_settle_kept_locked(kca__engine *e, kca_delivery *d);
+
+/* Drops those of revoked partitions that the application does not have. */
+void kca__engine_sweep_batches_locked(kca__engine *e);
+void kca__engine_shut_batches_locked(kca__engine *e);
+
 /* ---- engine_retry.c ---- */
+
+/* The poller must look at what is due by then. */
+void kca__engine_wake_poller_by_locked(kca__engine *e, int64_t due_ms);
 
 /* Decides the fate of one that has failed, for the reason in `failure_...`. True: it counts as
  * settled now. */
@@ -271,8 +361,14 @@ void kca__engine_detach_locked(kca__engine *e, kca_delivery *d);
  * its fate. False: nothing is known against it. */
 bool kca__engine_meet_refusal_locked(kca__engine *e, kca_delivery *d);
 
+/* A transaction was aborted for its records, and it has not been its turn since. */
+bool kca__engine_is_refused_locked(const kca__engine *e, const kca_delivery *d);
+
 /* Forgets what was refused of the partition; NULL: of all. */
 void kca__engine_forget_refused_locked(kca__engine *e, const kca__topic_partition *tp);
+
+/* Its time has not come yet. */
+bool kca__engine_is_early_locked(const kca__engine *e, const kca_delivery *d);
 
 /* It is WAITING again when its time has come; until then its partition is kept back. */
 void kca__engine_delay_locked(kca__engine *e, kca_delivery *d);

@@ -19,11 +19,16 @@ static void free_refused(kca__refused *r) {
     free(r);
 }
 
-static bool is_refused_locked(kca__engine *e, const kca__topic_partition *tp, int64_t offset) {
+static bool is_refused_locked(const kca__engine *e, const kca__topic_partition *tp,
+                              int64_t offset) {
     const kca__refused *r = kca__list_first(&e->refused);
     while (r && (r->topic_partition != tp || r->offset != offset))
         r = kca__list_next(&r->link);
     return r != NULL;
+}
+
+bool kca__engine_is_refused_locked(const kca__engine *e, const kca_delivery *d) {
+    return e->refused.count > 0 && is_refused_locked(e, d->assigned->topic_partition, d->offset);
 }
 
 /* Takes `error`; NULL: no memory. */

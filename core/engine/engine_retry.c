@@ -94,7 +94,7 @@ bool kca__engine_decide_locked(kca__engine *e, kca_delivery *d, bool rejected) {
 
 /* ---- meeting it ---- */
 
-static void wake_poller_by_locked(kca__engine *e, int64_t due_ms) {
+void kca__engine_wake_poller_by_locked(kca__engine *e, int64_t due_ms) {
     if (due_ms >= e->poller_wakes_ms)
         return;
     e->poller_wakes_ms = due_ms;
@@ -106,7 +106,11 @@ static void come_later_locked(kca__engine *e, kca_delivery *d) {
     e->coming++;
     e->coming_letters += kca__delivery_owes_letter(d);
     kca__due_queue_add(&e->due, &d->due);
-    wake_poller_by_locked(e, d->due.due_ms);
+    kca__engine_wake_poller_by_locked(e, d->due.due_ms);
+}
+
+bool kca__engine_is_early_locked(const kca__engine *e, const kca_delivery *d) {
+    return d->time_ms > 0 && d->time_ms > e->setup.clock_ms();
 }
 
 void kca__engine_delay_locked(kca__engine *e, kca_delivery *d) {
@@ -121,7 +125,7 @@ static void condemn_locked(kca__engine *e, kca_delivery *d) {
     d->assigned->writing += !d->postponed;
     d->postponed = false;
     kca__list_add(&e->condemned, &d->event.link);
-    wake_poller_by_locked(e, 0);
+    kca__engine_wake_poller_by_locked(e, 0);
 }
 
 void kca__engine_condemn_locked(kca_delivery *d) {
@@ -129,13 +133,25 @@ void kca__engine_condemn_locked(kca_delivery *d) {
     d->failed_ms = kca__clock_unix_ms();
 }
 
+/* At its turn: its lane may have others that are still out. */
+static void wait_again_locked(kca__engine *e, kca_delivery *d) {
+    d->state = KCA__DELIVERY_WAITING;
+    d->fate = KCA__FATE_NONE;
+    kca__lanes_put_back(&e->lanes, &d->lane);
+    kca__engine_wake_one_locked(e);
+}
+
 void kca__engine_meet_fate_locked(kca__engine *e, kca_delivery *d) {
-    if (kca__delivery_owes_letter(d))
+    if (kca__delivery_owes_letter(d)) {
         condemn_locked(e, d);
-    else if (e->stopping)
+    } else if (e->stopping) {
         kca__engine_drop_locked(e, d);
-    else
+    } else if (d->fate == KCA__FATE_AGAIN) {
+        d->attempt--;
+        wait_again_locked(e, d);
+    } else {
         come_later_locked(e, d);
+    }
 }
 
 /* ---- what is due ---- */
@@ -158,10 +174,7 @@ static void bring_back_locked(kca__engine *e, kca_delivery *d) {
         condemn_locked(e, d);
         return;
     }
-    d->state = KCA__DELIVERY_WAITING;
-    d->fate = KCA__FATE_NONE;
-    kca__lanes_put_back(&e->lanes, &d->lane);
-    kca__engine_wake_one_locked(e);
+    wait_again_locked(e, d);
 }
 
 /* See "a stand-in" in engine_private.h. NULL: no memory. */
@@ -175,6 +188,9 @@ static kca_delivery *stand_in_for_locked(kca__engine *e, kca_delivery *late) {
     d->record = late->record;
     d->offset = late->offset;
     d->attempt = late->attempt;
+    d->batch = late->batch;
+    d->batch_size = late->batch_size;
+    d->alone = late->alone;
     d->in_lane = late->in_lane;
     d->reply_form = late->reply_form;
     d->refusal_text = late->refusal_text;
@@ -207,11 +223,13 @@ static void hand_on_results(kca_delivery *again, kca_delivery *d) {
 }
 
 void kca__engine_detach_locked(kca__engine *e, kca_delivery *d) {
+    if (d->state == KCA__DELIVERY_KEPT)
+        return;
     if (d->fate == KCA__FATE_NONE) {
         kca__engine_open_lane_locked(e, d);
         return;
     }
-    bool in_vain = d->assigned->revoked || (e->stopping && d->fate == KCA__FATE_RETRY);
+    bool in_vain = d->assigned->revoked || (e->stopping && !kca__delivery_owes_letter(d));
     kca_delivery *again = in_vain ? NULL : stand_in_for_locked(e, d);
     if (!again)
         return;
@@ -227,7 +245,13 @@ void kca__engine_detach_locked(kca__engine *e, kca_delivery *d) {
     kca__engine_meet_fate_locked(e, again);
 }
 
+/* That a batch of several took too long does not say which of them did. */
 static void fail_in_time_locked(kca__engine *e, kca_delivery *d) {
+    if (d->batch_size > 1) {
+        d->fate = KCA__FATE_AGAIN;
+        d->alone = true;
+        return;
+    }
     free(d->failure_name);
     free(d->failure_text);
     d->failure_name = kca__text_copy("timeout");
@@ -248,6 +272,7 @@ static void expire_locked(kca__engine *e, kca_delivery *late) {
         return;
     kca_delivery *d = e->setup.abandon && !e->stopping ? stand_in_for_locked(e, late) : NULL;
     fail_in_time_locked(e, d ? d : late);
+    kca__engine_call_off_behind_locked(e, d ? d : late, expire_locked);
     if (!d)
         return;
     if (d->fate == KCA__FATE_NONE)
@@ -264,7 +289,7 @@ int64_t kca__engine_see_to_due(kca__engine *e, int64_t now_ms, int64_t latest_ms
     kca__due_entry *entry;
     while ((entry = kca__due_queue_take(&e->due, now_ms)))
         bring_back_locked(e, kca__delivery_of_due(entry));
-    int64_t next = kca__due_queue_next_ms(&e->due);
+    int64_t next = kca__engine_see_to_batches_locked(e, now_ms, kca__due_queue_next_ms(&e->due));
     if (e->out_first && e->out_first->deadline_ms < next)
         next = e->out_first->deadline_ms;
     e->poller_wakes_ms = next < latest_ms ? next : latest_ms;

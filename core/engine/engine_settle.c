@@ -20,10 +20,19 @@ void kca__engine_take_back_locked(kca__engine *e, kca_delivery *d) {
     pthread_cond_broadcast(&e->settled);
 }
 
-void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d) {
-    if (d->in_lane)
-        kca__lanes_finish(&e->lanes, &d->lane);
+kca_delivery *kca__engine_leave_lane_locked(kca__engine *e, kca_delivery *d) {
+    if (!d->in_lane)
+        return NULL;
+    kca__lane_entry *next = d->lane.is_behind ? NULL : kca__lanes_behind(&d->lane);
+    kca__lanes_finish(&e->lanes, &d->lane);
     d->in_lane = false;
+    return next ? kca__delivery_of_lane(next) : NULL;
+}
+
+void kca__engine_open_lane_locked(kca__engine *e, kca_delivery *d) {
+    kca_delivery *next = kca__engine_leave_lane_locked(e, d);
+    while (next && next->state == KCA__DELIVERY_KEPT)
+        next = kca__engine_settle_kept_locked(e, next);
 }
 
 /* ---- settling ---- */
@@ -132,7 +141,7 @@ static bool is_duplicate_locked(kca__engine *e, kca_delivery *d) {
 }
 
 /* True: it counts as settled. */
-static bool judge_locked(kca__engine *e, kca_delivery *d, int verdict) {
+static bool count_verdict_locked(kca__engine *e, kca_delivery *d, int verdict) {
     switch (verdict) {
     case KCA_DONE:
         return is_done_locked(e, d);
@@ -149,6 +158,13 @@ static bool judge_locked(kca__engine *e, kca_delivery *d, int verdict) {
     return kca__engine_decide_locked(e, d, verdict == KCA_REJECTED);
 }
 
+void kca__engine_judge_locked(kca__engine *e, kca_delivery *d, int verdict) {
+    if (count_verdict_locked(e, d, verdict))
+        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
+    else
+        kca__engine_call_off_behind_locked(e, d, NULL);
+}
+
 bool kca__verdict_settles(int verdict) {
     return verdict >= KCA_DONE && verdict <= KCA_DUPLICATE && verdict != KCA_DEFERRED;
 }
@@ -162,8 +178,13 @@ bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
         kca__engine_open_lane_locked(e, d);
         return false;
     }
-    if (judge_locked(e, d, verdict))
-        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
+    if (d->lane.is_behind) {
+        d->state = KCA__DELIVERY_KEPT;
+        d->verdict = verdict;
+        d->is_back = false;
+        return true;
+    }
+    kca__engine_judge_locked(e, d, verdict);
     if (d->fate == KCA__FATE_NONE)
         kca__engine_open_lane_locked(e, d);
     return true;
@@ -200,7 +221,8 @@ int kca__engine_left_ms(const kca_delivery *d) {
 /* ---- giving back ---- */
 
 bool kca__engine_has_ended(const kca_delivery *d) {
-    return d->state != KCA__DELIVERY_EXPIRED && d->fate == KCA__FATE_NONE && !d->shared;
+    return d->batch == 0 && d->state != KCA__DELIVERY_EXPIRED && d->fate == KCA__FATE_NONE &&
+           !d->shared;
 }
 
 /* Frees the message that the application could read. */
@@ -291,12 +313,26 @@ static void end_delivery_locked(kca__engine *e, kca_delivery *d) {
         kca__engine_wake_locked(e);
 }
 
-static void give_back_and_unlock(kca__engine *e, kca_delivery *d) {
-    if (d->fate != KCA__FATE_NONE && !d->assigned->revoked && !e->closed) {
+static bool has_fate_locked(const kca__engine *e, const kca_delivery *d) {
+    return d->fate != KCA__FATE_NONE && !d->assigned->revoked && !e->closed;
+}
+
+void kca__engine_part_with_locked(kca__engine *e, kca_delivery *d) {
+    if (has_fate_locked(e, d)) {
         clear_view(d);
         if (d->fate != KCA__FATE_REPLY || d->state == KCA__DELIVERY_EXPIRED)
             forget_results(d);
         kca__engine_meet_fate_locked(e, d);
+    } else {
+        kca__engine_drop_locked(e, d);
+    }
+}
+
+static void give_back_and_unlock(kca__engine *e, kca_delivery *d) {
+    if (d->state == KCA__DELIVERY_KEPT && !d->assigned->revoked) {
+        d->is_back = true;
+    } else if (has_fate_locked(e, d)) {
+        kca__engine_part_with_locked(e, d);
     } else {
         end_delivery_locked(e, d);
     }

@@ -20,7 +20,7 @@ int kca__engine_room_locked(const kca__engine *e) {
     return e->stopping || room < 0 ? 0 : room;
 }
 
-static void release_event(kca_event *event) {
+void kca__engine_release_event(kca_event *event) {
     kca__engine_give_back((kca_delivery *)event);
 }
 
@@ -37,7 +37,7 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
         e->all = d;
         d->engine = e;
         d->event.type = KCA_EVENT_DELIVERY;
-        d->event.release = release_event;
+        d->event.release = kca__engine_release_event;
         d->event.generation = kca__generation();
     }
     d->sharing = d;
@@ -48,6 +48,8 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
     d->letter = d->reply_form = (kca__letter_form){false, false};
     d->answers_error = d->postponed = false;
     atomic_store_explicit(&d->asked, KCA__ASKED_UNKNOWN, memory_order_relaxed);
+    d->batch = d->batch_size = 0;
+    d->alone = d->is_gathered = false;
     return d;
 }
 
@@ -157,8 +159,11 @@ static bool accept_one_locked(kca__engine *e, const kca__inbound_record *r) {
     d->time_ms = r->delay_ms > 0 ? e->setup.clock_ms() + r->delay_ms : 0;
     d->state = KCA__DELIVERY_WAITING;
     d->in_lane = true;
+    d->batch = r->batch;
     set_lane(d, e->setup.order, r);
-    kca__lanes_add(&e->lanes, &d->lane);
+    kca__lane_entry *before = kca__lanes_add(&e->lanes, &d->lane);
+    if (before && d->batch > 0)
+        kca__engine_join_locked(e, kca__delivery_of_lane(before), d);
     return true;
 }
 
@@ -170,7 +175,7 @@ void kca__engine_accept_locked(kca__engine *e, kca__inbound_record *records, int
 
 /* ---- giving out ---- */
 
-static void give_out_locked(kca__engine *e, kca_delivery *d) {
+void kca__engine_give_out_locked(kca__engine *e, kca_delivery *d) {
     int timeout_ms = e->setup.processing_timeout_ms;
     d->state = KCA__DELIVERY_OUT;
     d->attempt++;
@@ -184,37 +189,52 @@ static void give_out_locked(kca__engine *e, kca_delivery *d) {
     d->assigned->out++;
 }
 
-/* Its turn has come, but nothing of its partition is given out now. */
-static void park_locked(kca_delivery *d) {
-    kca__list_add(&d->assigned->parked, &d->event.link);
+/* One behind the head of its lane only goes back there. */
+static void park_locked(kca__engine *e, kca_delivery *d) {
+    if (d->lane.is_behind)
+        kca__lanes_put_back(&e->lanes, &d->lane);
+    else
+        kca__list_add(&d->assigned->parked, &d->event.link);
+}
+
+bool kca__engine_hold_back_locked(kca__engine *e, kca_delivery *d) {
+    const kca__assigned *a = d->assigned;
+    if (a->revoked)
+        kca__engine_drop_locked(e, d);
+    else if (a->draining || a->topic_partition->paused)
+        park_locked(e, d);
+    else
+        return false;
+    return true;
 }
 
 bool kca__engine_has_ready_locked(const kca__engine *e) {
-    return e->lanes.ready.count > 0 && e->batch.count < MOST_IN_BATCH;
+    return (e->lanes.ready.count > 0 || (e->gatherings && kca__engine_has_ripe_locked(e))) &&
+           e->batch.count < MOST_IN_BATCH;
 }
 
 kca_delivery *kca__engine_take_locked(kca__engine *e) {
     if (e->stopping || !kca__engine_has_ready_locked(e))
         return NULL;
+    kca_delivery *batch = e->gatherings ? kca__engine_take_ripe_locked(e) : NULL;
     kca__lane_entry *entry;
-    while ((entry = kca__lanes_take(&e->lanes))) {
+    while (!batch && (entry = kca__lanes_take(&e->lanes))) {
         kca_delivery *d = kca__delivery_of_lane(entry);
-        const kca__assigned *a = d->assigned;
-        if (a->revoked) {
-            kca__engine_drop_locked(e, d);
-        } else if (a->draining || a->topic_partition->paused) {
-            park_locked(d);
-        } else if (d->time_ms > 0 && d->time_ms > e->setup.clock_ms()) {
+        if (kca__engine_hold_back_locked(e, d))
+            continue;
+        if (kca__engine_is_early_locked(e, d)) {
             kca__engine_delay_locked(e, d);
         } else if (kca__engine_meet_refusal_locked(e, d)) {
             if (e->stopping)
                 return NULL;
+        } else if (d->batch > 0) {
+            batch = kca__engine_gather_locked(e, d);
         } else {
-            give_out_locked(e, d);
+            kca__engine_give_out_locked(e, d);
             return d;
         }
     }
-    return NULL;
+    return batch || !e->gatherings ? batch : kca__engine_take_ripe_locked(e);
 }
 
 static int take_notes_locked(kca__engine *e, kca_event **out, int max) {

@@ -45,32 +45,64 @@ static bool same_lane(const kca__lane_entry *a, const kca__lane_entry *b) {
            a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
 }
 
-void kca__lanes_add(kca__lanes *l, kca__lane_entry *e) {
+static kca__lane_entry *head_of(const kca__lanes *l, const kca__lane_entry *e) {
+    kca__lane_entry *head = l->buckets[e->hash & l->mask];
+    while (head && !same_lane(head, e))
+        head = head->in_bucket;
+    return head;
+}
+
+/* The head of a lane, or an entry without a key. */
+static void make_ready(kca__lanes *l, kca__lane_entry *e) {
+    if (!e->is_out && e->along == 0)
+        kca__list_add(&l->ready, &e->link);
+}
+
+kca__lane_entry *kca__lanes_add(kca__lanes *l, kca__lane_entry *e) {
     e->behind = (kca__list){0};
     e->in_bucket = NULL;
+    e->along = 0;
+    e->is_behind = e->is_out = false;
     if (e->key_len == 0) {
         kca__list_add(&l->ready, &e->link);
-        return;
+        return NULL;
     }
     e->hash = hash_key(e->topic_partition, e->key, e->key_len);
-    kca__lane_entry **bucket = &l->buckets[e->hash & l->mask];
-    for (kca__lane_entry *head = *bucket; head; head = head->in_bucket) {
-        if (!same_lane(head, e))
-            continue;
+    kca__lane_entry *head = head_of(l, e);
+    if (head) {
+        kca__lane_entry *last = kca__list_last(&head->behind);
         kca__list_add(&head->behind, &e->link);
-        return;
+        e->is_behind = true;
+        return last ? last : head;
     }
+    kca__lane_entry **bucket = &l->buckets[e->hash & l->mask];
     e->in_bucket = *bucket;
     *bucket = e;
     kca__list_add(&l->ready, &e->link);
+    return NULL;
 }
 
 kca__lane_entry *kca__lanes_take(kca__lanes *l) {
-    return kca__list_take(&l->ready);
+    kca__lane_entry *e = kca__list_take(&l->ready);
+    if (e)
+        e->is_out = true;
+    return e;
+}
+
+kca__lane_entry *kca__lanes_behind(const kca__lane_entry *e) {
+    return e->is_behind ? kca__list_next(&e->link) : kca__list_first(&e->behind);
+}
+
+void kca__lanes_go_along(kca__lanes *l, kca__lane_entry *e) {
+    e->is_out = true;
+    head_of(l, e)->along++;
 }
 
 void kca__lanes_put_back(kca__lanes *l, kca__lane_entry *e) {
-    kca__list_add(&l->ready, &e->link);
+    kca__lane_entry *head = e->is_behind ? head_of(l, e) : e;
+    head->along -= e->is_behind;
+    e->is_out = false;
+    make_ready(l, head);
 }
 
 /* The place in the bucket that points to this head. */
@@ -81,15 +113,40 @@ static kca__lane_entry **link_to(kca__lanes *l, const kca__lane_entry *e) {
     return at;
 }
 
+/* `by` (NULL: nothing) takes the place of an entry behind the head. */
+static void replace_behind(kca__lane_entry *head, const kca__lane_entry *e, kca__lane_entry *by) {
+    kca__list kept = {0};
+    kca__lane_entry *other;
+    while ((other = kca__list_take(&head->behind)))
+        if (other != e)
+            kca__list_add(&kept, &other->link);
+        else if (by)
+            kca__list_add(&kept, &by->link);
+    head->behind = kept;
+}
+
 void kca__lanes_replace(kca__lanes *l, kca__lane_entry *e, kca__lane_entry *by) {
     *by = *e;
-    if (e->key_len > 0)
+    if (e->is_behind)
+        replace_behind(head_of(l, e), e, by);
+    else if (e->key_len > 0)
         *link_to(l, e) = by;
+}
+
+static bool leave_from_behind(kca__lanes *l, kca__lane_entry *e) {
+    kca__lane_entry *head = head_of(l, e);
+    replace_behind(head, e, NULL);
+    head->along -= e->is_out;
+    if (e->is_out)
+        make_ready(l, head);
+    return false;
 }
 
 bool kca__lanes_finish(kca__lanes *l, kca__lane_entry *e) {
     if (e->key_len == 0)
         return false;
+    if (e->is_behind)
+        return leave_from_behind(l, e);
     kca__lane_entry **at = link_to(l, e);
     kca__lane_entry *head = kca__list_take(&e->behind);
     if (!head) {
@@ -98,7 +155,9 @@ bool kca__lanes_finish(kca__lanes *l, kca__lane_entry *e) {
     }
     head->behind = e->behind;
     head->in_bucket = e->in_bucket;
+    head->along = e->along - head->is_out;
+    head->is_behind = false;
     *at = head;
-    kca__list_add(&l->ready, &head->link);
-    return true;
+    make_ready(l, head);
+    return !head->is_out && head->along == 0;
 }

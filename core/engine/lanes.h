@@ -7,6 +7,9 @@
  * table. So memory is that of the entries, however many keys there are; nothing is allocated after
  * kca__lanes_init. An entry without a key is a lane of its own.
  *
+ * Entries behind a head that is out may go along with it, in their order: they are out, too, and
+ * keep their places. A head is not ready again before all those are back.
+ *
  * Pure: no threads, no time, no librdkafka. The owner locks. An entry's key must stay readable
  * until it is finished.
  */
@@ -33,6 +36,9 @@ typedef struct kca__lane_entry {
     /* private to lanes.c */
     struct kca__lane_entry *in_bucket; /* of heads: the next head of the bucket */
     kca__list behind;                  /* of heads: the others of its lane */
+    int along;                         /* of heads: how many of those are out */
+    bool is_behind;                    /* another one is the head */
+    bool is_out;
     uint64_t hash;
 } kca__lane_entry;
 
@@ -46,19 +52,27 @@ typedef struct kca__lanes {
 bool kca__lanes_init(kca__lanes *l, int capacity);
 void kca__lanes_close(kca__lanes *l);
 
-/* A new entry, last of its lane; ready when it is the only one. */
-void kca__lanes_add(kca__lanes *l, kca__lane_entry *e);
+/* A new entry, last of its lane; ready when it is the only one. Gives the entry before it; NULL:
+ * it is the head. */
+kca__lane_entry *kca__lanes_add(kca__lanes *l, kca__lane_entry *e);
 
 /* The entry that has been ready longest, which is then out; NULL: none is ready. */
 kca__lane_entry *kca__lanes_take(kca__lanes *l);
 
-/* An entry that is out is ready again, still the first of its lane. */
+/* The entry behind this one in its lane; NULL: it is the last. */
+kca__lane_entry *kca__lanes_behind(const kca__lane_entry *e);
+
+/* An entry goes along: all those before it in its lane are out. */
+void kca__lanes_go_along(kca__lanes *l, kca__lane_entry *e);
+
+/* An entry that is out is back, still at its place: the head is ready again. */
 void kca__lanes_put_back(kca__lanes *l, kca__lane_entry *e);
 
 /* `by`, of the same key, takes the place of an entry that is out. */
 void kca__lanes_replace(kca__lanes *l, kca__lane_entry *e, kca__lane_entry *by);
 
-/* An entry that is out leaves; the next of its lane becomes ready: returns true then. */
+/* An entry that is out leaves; when it is the head the next of its lane becomes ready, unless that
+ * is out: returns true then. */
 bool kca__lanes_finish(kca__lanes *l, kca__lane_entry *e);
 
 /* Forgets all entries. */

@@ -85,6 +85,7 @@ static kca_error *join_locked(kca__consumer *c, kca__event_queue *note_queue) {
                                       .publishers = c->publishers,
                                       .publisher_count = c->publisher_count,
                                       .deduplication = c->deduplication,
+                                      .handlers = c->setup.handlers,
                                       .largest_bytes = c->largest_bytes,
                                       .let_go = c->setup.release,
                                       .user = c->setup.user};
@@ -346,6 +347,75 @@ bool kca__consumer_handle(const kca__consumer *c, kca_delivery *d, int *out_verd
     kca__trace_context_set_current(&before);
     *out_verdict = verdict == KCA_DEFERRED ? KCA_FAILED : verdict;
     return kca__engine_end_handling(d, verdict);
+}
+
+/* ---- batches ---- */
+
+static int call_batch_handler(const kca__consumer *c, kca_delivery *const *all, int count) {
+    kca__callback this;
+    const kca__handler *handler =
+        kca__handlers_find(c->setup.handlers, all[0]->message.texts[KCA__TEXT_NAME]);
+    if (!handler->batch_fn) {
+        for (int i = 0; i < count; i++) {
+            kca__delivery_explain(all[i], "unhandled", why_unhandled("", handler));
+            kca__engine_settle(all[i], KCA_REJECTED);
+        }
+        return KCA_DONE;
+    }
+    kca__callback_begin(&this, KCA__CALLBACK_HANDLER, c->setup.user);
+    int verdict = handler->batch_fn(all, count, handler->user);
+    kca__callback_end(&this);
+    if (verdict >= KCA_DONE && verdict <= KCA_DUPLICATE)
+        return verdict;
+    for (int i = 0; i < count; i++)
+        kca__delivery_explain(all[i], "verdict",
+                              "its handler returned a number that is not a verdict");
+    return KCA_FAILED;
+}
+
+static void handle_all(const kca__consumer *c, kca_delivery *const *all, int count) {
+    for (int i = 0; i < count; i++)
+        kca__engine_begin_handling(all[i]);
+    int verdict = call_batch_handler(c, all, count);
+    for (int i = 0; i < count && verdict == KCA_DONE; i++)
+        tell_store(c, all[i]);
+    if (verdict != KCA_DEFERRED)
+        kca__engine_settle_batch(all, count, verdict, false);
+    for (int i = 0; i < count; i++)
+        if (kca__engine_end_handling(all[i], verdict))
+            kca__engine_give_back(all[i]);
+}
+
+/* Those of the chain that are to be handled. The others, of which the store knows, or of whose key
+ * it does not know one before them, are settled. */
+static int list_unseen(const kca__consumer *c, kca_delivery **out, kca_delivery *first) {
+    int count = 0;
+    kca_delivery *next;
+    for (kca_delivery *d = first; d; d = next) {
+        next = d->batch_next;
+        int seen = ask_store(c, d);
+        if (seen != 0)
+            kca__engine_settle(d, seen < 0 ? KCA_FAILED : KCA_DUPLICATE);
+        if (seen == 0 && (!c->store.seen || kca__engine_has_out(d)))
+            out[count++] = d;
+        else
+            kca__engine_give_back(d);
+    }
+    return count;
+}
+
+void kca__consumer_handle_batch(const kca__consumer *c, kca_event *batch) {
+    kca_delivery **all = malloc((size_t)kca__batch_count(batch) * sizeof *all);
+    kca_delivery *first = kca__batch_open(batch);
+    if (!all) {
+        kca__engine_fail(first->engine, kca__error_memory());
+        kca__engine_withdraw_batch(first);
+        return;
+    }
+    int count = list_unseen(c, all, first);
+    if (count > 0)
+        handle_all(c, all, count);
+    free(all);
 }
 
 /* ---- while it runs ---- */

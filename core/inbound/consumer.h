@@ -85,6 +85,9 @@ bool kca__consumer_has_left(kca__consumer *c, uint64_t run_number);
  * which is the application's now, and may be freed already. */
 bool kca__consumer_handle(const kca__consumer *c, kca_delivery *d, int *out_verdict);
 
+/* Runs the handler of a batch's name, settles the deliveries and gives them back. */
+void kca__consumer_handle_batch(const kca__consumer *c, kca_event *batch);
+
 /* See kca_consumer_pause, kca_consumer_resume and kca_consumer_seek. */
 kca_error *kca__consumer_set_paused(kca__consumer *c, const char *topic, int partition,
                                     bool paused);

@@ -144,7 +144,8 @@ int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_
                                              .reset_from = reset_from,
                                              .key = m->key,
                                              .key_len = m->key_len,
-                                             .delay_ms = is_end ? 0 : delay_left_ms(in, m)};
+                                             .delay_ms = is_end ? 0 : delay_left_ms(in, m),
+                                             .batch = is_end ? 0 : kca__inbound_batch_of(in, m)};
     }
     return count;
 }

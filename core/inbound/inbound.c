@@ -89,11 +89,68 @@ static bool is_duplicate(const kca__inbound *in, const kca_delivery *d) {
     return id && kca__deduplication_has(memory, id, len);
 }
 
+static void put_away_duplicate(kca_delivery *d) {
+    kca__engine_settle(d, KCA_DUPLICATE);
+    kca__engine_give_back(d);
+}
+
+/* Its name says in which batch it is handled, so it is read already when it comes. */
+int kca__inbound_batch_of(const kca__inbound *in, const rd_kafka_message_t *m) {
+    const kca__handlers *handlers = in->setup.handlers;
+    kca__header room[KCA__DELIVERY_HEADERS];
+    kca_message message;
+    kca__record record = {.key = m->key,
+                          .key_len = m->key_len,
+                          .value = m->payload,
+                          .value_len = m->len,
+                          .timestamp_ms = -1};
+    if (handlers->batch_count == 0 ||
+        !kca__record_headers(&record.headers, &record.header_count, m, room, KCA__DELIVERY_HEADERS))
+        return 0;
+    kca__message_init_inbound(&message);
+    bool readable = kca__cloud_event_read(&message, in->dialect, &record, 0);
+    const kca__handler *handler =
+        readable ? kca__handlers_find(handlers, message.texts[KCA__TEXT_NAME]) : NULL;
+    int batch = handler ? handler->batch : 0;
+    kca__message_clear_inbound(&message);
+    if (record.headers != room)
+        free(record.headers);
+    return batch;
+}
+
+/* The batch without those that were handled before; NULL: none is left, or some of it cannot be
+ * read, which ends the consumer. */
+static kca_event *prepare_batch(kca__inbound *in, kca_event *batch) {
+    kca_delivery *first = kca__batch_open(batch), *d = first;
+    while (d && prepare(in, d))
+        d = d->batch_next;
+    if (d) {
+        kca__engine_fail(in->engine, kca__error_memory());
+        kca__engine_withdraw_batch(first);
+        return NULL;
+    }
+    for (kca_delivery **at = &first; (d = *at);) {
+        if (is_duplicate(in, d)) {
+            *at = d->batch_next;
+            put_away_duplicate(d);
+        } else {
+            at = &d->batch_next;
+        }
+    }
+    return first ? kca__batch_close(first) : NULL;
+}
+
 /* Gives how many are ready to be read; 0: all were duplicates, which are settled, or could not be
  * read, which ends the consumer: the next look tells. */
 static int prepare_all(kca__inbound *in, kca_event **all, int count) {
     int prepared = 0;
     for (int i = 0; i < count; i++) {
+        if (all[i]->type == KCA_EVENT_BATCH) {
+            kca_event *batch = prepare_batch(in, all[i]);
+            if (batch)
+                all[prepared++] = batch;
+            continue;
+        }
         if (all[i]->type != KCA_EVENT_DELIVERY) {
             all[prepared++] = all[i];
             continue;
@@ -102,8 +159,7 @@ static int prepare_all(kca__inbound *in, kca_event **all, int count) {
         if (!prepare(in, d)) {
             give_up_reading(in->engine, d);
         } else if (is_duplicate(in, d)) {
-            kca__engine_settle(d, KCA_DUPLICATE);
-            kca__engine_give_back(d);
+            put_away_duplicate(d);
         } else {
             all[prepared++] = all[i];
         }
@@ -257,6 +313,8 @@ static kca__engine *new_engine(kca__inbound *in, const kca__inbound_setup *setup
                                       .skip = kca__consumer_builder_skips(options),
                                       .abandon = kca__consumer_builder_abandons(options),
                                       .processing_timeout_ms = setup->processing_timeout_ms,
+                                      .batches = setup->handlers->batches,
+                                      .batch_count = setup->handlers->batch_count,
                                       .deduplication = setup->deduplication,
                                       .note_queue = setup->note_queue,
                                       .owner = in,

@@ -20,6 +20,7 @@
 
 #include "engine/engine.h"
 #include "inbound/consumer_builder.h"
+#include "inbound/handlers.h"
 #include "inbound/replies.h"
 #include "inbound/seek.h"
 #include "inbound/transaction.h"
@@ -37,7 +38,8 @@ typedef struct kca__inbound_setup {
     kca__publisher *const *publishers; /* of the system: replies go through them */
     int publisher_count;               /* 0: nothing is answered */
     kca__deduplication *deduplication;
-    int largest_bytes;          /* of a record that is published in a transaction */
+    const kca__handlers *handlers; /* which of them take batches */
+    int largest_bytes;             /* of a record that is published in a transaction */
     void (*let_go)(void *user); /* runs once, after the adapter's memory is gone; also on failure */
     void *user;
 } kca__inbound_setup;
@@ -90,7 +92,8 @@ typedef struct kca__inbound {
 /* Joins. */
 kca_error *kca__inbound_open(kca__inbound **out, const kca__inbound_setup *setup);
 
-/* Up to `max` events: notes, which only the pull form has, or else deliveries, ready to be read.
+/* Up to `max` events: notes, which only the pull form has, or else deliveries and batches of them,
+ * ready to be read.
  * Waits for the first until the deadline. 0: none came; -KCA_ERROR_STOPPED. `returned` may be NULL.
  */
 int kca__inbound_take(kca__inbound *in, kca__returned *returned, kca_event **out, int max,
@@ -112,6 +115,9 @@ void kca__inbound_leave_out(kca__inbound *in, int64_t deadline);
 int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure);
 
 int kca__inbound_fd(kca__inbound *in);
+
+/* The number of the batch that a record is handled in; 0: it is handled by itself. */
+int kca__inbound_batch_of(const kca__inbound *in, const rd_kafka_message_t *m);
 
 /* Sends a partition's records to the fetch queue, or leaves those of a paused one in its own queue,
  * which is bounded. */

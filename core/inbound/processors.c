@@ -14,8 +14,12 @@ typedef struct processor {
 static void *process(void *argument) {
     processor *p = argument;
     kca__returned returned = {0};
-    kca_event *taken; /* the notes go elsewhere in this form: a delivery */
+    kca_event *taken; /* the notes go elsewhere in this form: a delivery, or a batch */
     while (kca__inbound_take(p->inbound, &returned, &taken, 1, KCA__CLOCK_NEVER) > 0) {
+        if (taken->type == KCA_EVENT_BATCH) {
+            kca__consumer_handle_batch(p->consumer, taken);
+            continue;
+        }
         kca_delivery *d = (kca_delivery *)taken;
         if (kca__consumer_handle(p->consumer, d, &returned.verdict))
             returned.done = d;

@@ -362,6 +362,19 @@ kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler
     return e;
 }
 
+kca_error *kca__system_add_batch_handler(kca__system *s, const char *name,
+                                         const kca__batch_plan *plan, kca_batch_fn fn, void *user,
+                                         kca_free_fn free_user) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started_locked(s, "handler", name);
+    if (!e)
+        e = kca__handlers_add_batch(&s->handlers, name, plan, fn, user, free_user);
+    unlock_after_adding(s);
+    if (e)
+        kca__callback_free_user(s, free_user, user);
+    return e;
+}
+
 static kca_error *add_hook(kca__system *s, kca__hooks *hooks, kca__hook hook) {
     lock_for_adding(s);
     kca_error *e = check_not_started_locked(s, "hook", "");

@@ -23,7 +23,7 @@ typedef struct kca__event_handler {
     kca_free_fn free_user;
 } kca__event_handler;
 
-enum { KCA__EVENT_TYPES = 9 };
+enum { KCA__EVENT_TYPES = 10 };
 
 #define KCA__SYSTEM_CALL (INT64_C(1) << 32)
 
@@ -85,6 +85,9 @@ void kca__system_release_handle(kca__system *s);
 kca_error *kca__system_add_connection(kca__system *s, const kca_connection *c);
 kca_error *kca__system_add_publisher(kca__system *s, const kca_publisher_builder *b);
 kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *b);
+kca_error *kca__system_add_batch_handler(kca__system *s, const char *name,
+                                         const kca__batch_plan *plan, kca_batch_fn fn, void *user,
+                                         kca_free_fn free_user);
 kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler_fn fn, void *user,
                                    kca_free_fn free_user);
 

@@ -34,6 +34,7 @@ ORDER = ("connection", "publisher_builder", "consumer_builder", "system", "bus",
 TAKERS = {"kca_event_free", "kca_string_free"} | {f"kca_{noun}_free" for noun in OBJECTS}
 CALLBACKS = {
     "kca_handler_fn": "on_delivery",
+    "kca_batch_fn": "on_batch",
     "kca_event_fn": "on_event",
     "kca_free_fn": "on_free",
     "kca_seen_fn": "on_id",
@@ -67,6 +68,11 @@ static void assert_ok(kca_error *e) {
 
 static int on_delivery(kca_delivery *d, void *user) {
     (void)d, (void)user;
+    return KCA_DONE;
+}
+
+static int on_batch(kca_delivery *const *deliveries, int count, void *user) {
+    (void)deliveries, (void)count, (void)user;
     return KCA_DONE;
 }
 
@@ -179,6 +185,8 @@ class Call:
             return "&calls"
         if p.type == "char *":
             return "new_text()"
+        if p.type.replace(" ", "") == "kca_delivery*const*":
+            return "(kca_delivery *const[]){NULL}"
         noun = _object_of(p.type)
         if noun:
             self.before.append(f"kca_{noun} *{local} = new_{noun}();")

@@ -85,6 +85,45 @@ static void close_pipeline(pipeline *p) {
     end(&p->c);
 }
 
+/* ---- a pipeline of batches ---- */
+
+typedef struct batch_pipeline {
+    kca_system *system;
+    kca_consumer *consumer;
+    kca_bus *bus;
+    atomic_int calls;
+} batch_pipeline;
+
+/* Now and then one of them fails by itself, or all of them together. */
+static int pass_batch_on(kca_delivery *const *all, int count, void *user) {
+    batch_pipeline *p = user;
+    int call = atomic_fetch_add(&p->calls, 1);
+    for (int i = 0; i < count; i++) {
+        kca_error *e = pass_on(p->bus, all[i]);
+        kca_error_free(e); /* it no longer counts */
+    }
+    if (call % 5 == 1)
+        kca_error_free(kca_delivery_settle(all[count / 2], KCA_FAILED));
+    return call % 7 == 2 ? KCA_FAILED : KCA_DONE;
+}
+
+static void open_batch_pipeline(batch_pipeline *p, const char *in, const char *out,
+                                const char *group) {
+    *p = (batch_pipeline){.system = system_on(listener("PLAINTEXT"))};
+    kca_consumer_builder *b = short_session(in, group);
+    kca_consumer_builder_with_commit_interval_ms(b, 50);
+    kca_consumer_builder_with_transactional_id(b, unique("id"));
+    kca_consumer_builder_with_max_attempts(b, 0);
+    kca_consumer_builder_with_retry_backoff_ms(b, 10);
+    give_consumer(p->system, b);
+    give_publisher(p->system, publisher_of(out));
+    must(kca_system_add_batch_handler(p->system, "thing", 100, 50, pass_batch_on, p, NULL));
+    start(p->system);
+    p->bus = bus_of(p->system, out);
+    p->consumer = reader_of(p->system, group);
+    kca_consumer_with_amount_of_processors(p->consumer, PROCESSORS);
+}
+
 /* ---- what came out ---- */
 
 typedef struct outcome {
@@ -212,6 +251,20 @@ static void test_a_pipeline_of_several_processors_passes_all_on_once_and_in_orde
     must_lie_in_the_next_partitions(&w);
     runner_stop(&r);
     close_pipeline(&p);
+}
+
+static void test_batches_pass_all_on_once_and_in_order(void **state) {
+    wish w = new_wish("batches", 3000);
+    batch_pipeline p;
+    open_batch_pipeline(&p, w.in, w.out, w.group);
+    runner r;
+    runner_start(&r, p.consumer);
+    must_have_come_out_once(&w);
+    must_lie_in_the_next_partitions(&w);
+    runner_stop(&r);
+    kca_bus_free(p.bus);
+    kca_consumer_free(p.consumer);
+    finish(p.system);
 }
 
 static void test_a_process_that_is_killed_passes_nothing_on_twice(void **state) {
@@ -595,6 +648,7 @@ int main(int argc, char **argv) {
         return run_pipeline(argv + 2);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_pipeline_of_several_processors_passes_all_on_once_and_in_order),
+        cmocka_unit_test(test_batches_pass_all_on_once_and_in_order),
         cmocka_unit_test(test_a_process_that_is_killed_passes_nothing_on_twice),
         cmocka_unit_test(test_what_a_hook_drops_or_fails_does_not_come_out),
         cmocka_unit_test(test_a_zombie_is_fenced_and_passes_nothing_on),

@@ -18,6 +18,7 @@
 typedef struct record {
     int partition;
     int key; /* -1: none */
+    int batch;
     int64_t offset;
     int released;
     bool asks; /* for a reply */
@@ -135,6 +136,7 @@ static inline kca__inbound_record came(record *r) {
                                  .topic = "things",
                                  .partition = r->partition,
                                  .offset = r->offset,
+                                 .batch = r->batch,
                                  .key = r->key < 0 ? NULL : r->key_text,
                                  .key_len = r->key < 0 ? 0 : strlen(r->key_text)};
 }
@@ -164,8 +166,9 @@ static inline kca_delivery *take(fixture *f) {
     pthread_mutex_lock(&f->engine->lock);
     kca_delivery *d = kca__engine_take_locked(f->engine);
     pthread_mutex_unlock(&f->engine->lock);
-    if (d)
-        kca__message_init_inbound(&d->message);
+    bool several = d && d->event.type == KCA_EVENT_BATCH;
+    for (kca_delivery *one = d; one; one = several ? one->batch_next : NULL)
+        kca__message_init_inbound(&one->message);
     return d;
 }
 

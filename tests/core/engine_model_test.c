@@ -6,8 +6,10 @@
  *
  * What must hold, always:
  *   nothing skipped  what a commit tells to be finished, offset and map, is finished
- *   order            when a record is given out, all before it in its lane are finished, and none
- *                    of them is with the application
+ *   order            when a record is given out, all before it in its lane are finished, or before
+ *                    it in its batch, and none of the others is with the application
+ *   batches          hold no more than they may, and only what is of them; what was in one that
+ *                    failed as a whole comes alone
  *   no repetition    what the commit that an assignment began with told, and what was settled in
  *                    it, is not given out in it
  *   no way back      commits only grow, but for a seek
@@ -29,6 +31,8 @@ enum {
     MOST_OUT = 64,
     MOST_WRITING = 16,
     MOST_GUILTY = 20,
+    BATCHES = 2,
+    MOST_IN_ONE = 6,
     SCHEDULES = 100000,
     STEPS = 250
 };
@@ -44,6 +48,12 @@ typedef struct entry {
     bool asks;       /* for a reply */
     bool silent;     /* in this assignment: its reply was refused in every form */
     bool kept;       /* in this assignment: handled, and to be answered */
+    int batch;       /* 0: by itself */
+    int group;  /* that it was given out with last, in this assignment; 0: none, or called off */
+    bool alone; /* in this assignment its batch failed as a whole */
+    bool waits; /* for those before it in its group and lane: the next is its verdict */
+    int verdict, attempt;
+    bool given; /* a reply */
 } entry;
 
 /* A partition on the broker, and the engine's assignment of it. */
@@ -69,6 +79,8 @@ typedef struct held {
     bool settled; /* or expired */
     bool is_back; /* the application has settled it, whatever came of that */
     bool doomed;  /* it is to be dead-lettered or answered when it is back */
+    int group;    /* 0: by itself */
+    int size;     /* of the group */
 } held;
 
 /* A delivery for which a transaction was aborted, and whose turn has not come again. */
@@ -93,13 +105,17 @@ typedef struct model {
     int max_attempts, capacity, timeout_ms;
     bool dead_letters, skip, abandon;
     bool finishes; /* all that is left */
+    kca__batch_plan batches[BATCHES];
+    int batch_count;
+    int groups;
     long given_out, delayed, commits, stored, refused, aborted, resets, stops, last_letters;
     long replied;
+    long batches_out, along, kept, called_off, alone;
 } model;
 
 /* ---- what the broker has ---- */
 
-static void write_log(place *p, int longest_delay_ms) {
+static void write_log(const model *m, place *p, int longest_delay_ms) {
     int64_t offset = (int64_t)pick(5);
     memset(p, 0, sizeof *p);
     p->committed = -1;
@@ -109,6 +125,7 @@ static void write_log(place *p, int longest_delay_ms) {
         p->entries[i].key = (int)pick(KEYS + 1) - 1;
         p->entries[i].time_ms = simulated_ms + (int64_t)pick((uint64_t)longest_delay_ms + 1);
         p->entries[i].asks = pick(4) == 0;
+        p->entries[i].batch = pick(4) ? (int)pick((uint64_t)m->batch_count + 1) : m->batch_count;
         offset += 1 + (int64_t)pick(4) / 3; /* with gaps, as compaction leaves them */
     }
     p->end = p->count ? offset + (int64_t)pick(3) : offset;
@@ -191,14 +208,17 @@ static void commit_all(model *m) {
 
 /* ---- assignments ---- */
 
+static void forget_assignment(entry *e) {
+    e->told = e->settled = e->owed = e->silent = e->kept = e->alone = e->waits = false;
+    e->group = 0;
+}
+
 static void begin_assignment(place *p) {
     p->assigned = true;
     p->revoked = false;
     p->assignment++;
-    for (int i = 0; i < p->count; i++) {
-        entry *e = &p->entries[i];
-        e->told = e->settled = e->owed = e->silent = e->kept = false;
-    }
+    for (int i = 0; i < p->count; i++)
+        forget_assignment(&p->entries[i]);
 }
 
 static bool is_asked_of(const entry *e) {
@@ -341,6 +361,7 @@ static void fetch(model *m) {
             p->entries[p->next].settled = true;
         record *r = new_record(&m->f, number, e->offset, e->key);
         r->asks = e->asks;
+        r->batch = e->batch;
         bring(m, p, r, false);
     }
 }
@@ -448,7 +469,10 @@ static void forget_guilty(model *m, int partition) {
 static held hold(model *m, kca_delivery *d) {
     const record *r = d->record;
     const place *p = &m->places[r->partition];
-    return (held){d, r->partition, index_at(p, r->offset), p->assignment, false, false, false};
+    return (held){.delivery = d,
+                  .partition = r->partition,
+                  .index = index_at(p, r->offset),
+                  .assignment = p->assignment};
 }
 
 static entry *entry_of(model *m, const held *h) {
@@ -466,34 +490,61 @@ static void check_order(model *m, const held *h) {
     const entry *e = entry_of(m, h);
     for (int i = 0; i < h->index; i++)
         if (in_one_lane(m, &p->entries[i], e))
-            check(p->entries[i].done);
+            check(p->entries[i].done || (h->group > 0 && p->entries[i].group == h->group));
     for (int i = 0; i < m->out_count; i++) {
         const held *other = &m->out[i];
         bool late = other->delivery->state == KCA__DELIVERY_EXPIRED;
         bool runs = late ? !m->abandon && !other->is_back : !other->settled;
-        if (runs && other->partition == h->partition)
+        if (runs && other->partition == h->partition && other != h &&
+            (h->group == 0 || other->group != h->group))
             check(!in_one_lane(m, entry_of(m, other), e));
     }
 }
 
-static void take_one(model *m) {
-    kca_delivery *d = m->out_count < MOST_OUT ? take(&m->f) : NULL;
-    note_met_refusals(m);
-    if (!d)
-        return;
-    held h = hold(m, d);
-    const place *p = &m->places[h.partition];
+static void hand_out(model *m, kca_delivery *d, int group, int size) {
+    held *h = &m->out[m->out_count++];
+    *h = hold(m, d);
+    h->group = group;
+    h->size = size;
+    const place *p = &m->places[h->partition];
+    entry *e = entry_of(m, h);
     check(p->assigned && !p->revoked);
-    check(p->entries[h.index].offset == d->offset);
-    check(!p->entries[h.index].told);
-    check(!p->entries[h.index].settled && !p->entries[h.index].kept);
-    check(p->entries[h.index].time_ms <= simulated_ms);
-    check(!is_paused(&m->f, h.partition));
+    check(e->offset == d->offset);
+    check(!e->told);
+    check(!e->settled && !e->kept && !e->waits);
+    check(e->time_ms <= simulated_ms);
+    check(e->batch == d->batch && (e->batch > 0) == (group > 0));
+    check(!is_paused(&m->f, h->partition));
     check(m->max_attempts == 0 || d->attempt <= m->max_attempts);
-    check_order(m, &h);
-    m->out[m->out_count++] = h;
+    check(!e->alone || size == 1);
+    e->group = group;
+    check_order(m, h);
     m->given_out++;
     m->delayed += d->time_ms > 0 && d->attempt == 1;
+    m->alone += e->alone;
+}
+
+static void hand_out_batch(model *m, kca_delivery *first) {
+    int count = kca__batch_count(&first->event);
+    check(count <= m->batches[first->batch - 1].most);
+    check(kca__batch_open(&first->event) == first);
+    check(first->event.type == KCA_EVENT_DELIVERY);
+    m->groups++;
+    m->batches_out++;
+    for (kca_delivery *d = first; d; d = d->batch_next) {
+        check(d->batch == first->batch);
+        m->along += d->lane.is_behind;
+        hand_out(m, d, m->groups, count);
+    }
+}
+
+static void take_one(model *m) {
+    kca_delivery *d = m->out_count + MOST_IN_ONE <= MOST_OUT ? take(&m->f) : NULL;
+    note_met_refusals(m);
+    if (d && d->event.type == KCA_EVENT_BATCH)
+        hand_out_batch(m, d);
+    else if (d)
+        hand_out(m, d, 0, 1);
 }
 
 /* ---- settling ---- */
@@ -507,15 +558,75 @@ static void note_done(model *m, const held *h) {
     entry_of(m, h)->done = entry_of(m, h)->settled = true;
 }
 
-/* A failure that counted: without retry and dead letters the policy decides at once. */
-static void note_failure(model *m, held *h, int attempt, bool rejected, bool stopping) {
-    bool again = !rejected && (m->max_attempts == 0 || attempt < m->max_attempts);
-    bool answered = m->skip && is_asked_of(entry_of(m, h));
-    h->doomed = !again && (m->dead_letters || answered);
-    if (!again && !m->dead_letters && m->skip && !answered)
+/* A verdict that counted; `given`: a reply. Without retry and dead letters the policy decides of a
+ * failure at once. True: it is finished. */
+static bool note_counted(model *m, held *h, int verdict, int attempt, bool stopping, bool given) {
+    entry *e = entry_of(m, h);
+    bool good = verdict == KCA_DONE || verdict == KCA_DUPLICATE;
+    bool again = verdict == KCA_FAILED && (m->max_attempts == 0 || attempt < m->max_attempts);
+    bool answered = is_asked_of(e) && (good ? verdict == KCA_DONE || given : m->skip);
+    bool finished = good ? !answered : !again && !m->dead_letters && m->skip && !answered;
+    e->kept = good && answered;
+    h->doomed = good ? answered : !again && (m->dead_letters || answered);
+    if (finished)
         note_done(m, h);
-    if (!again && !m->dead_letters && !m->skip)
+    if (!good && !again && !m->dead_letters && !m->skip)
         check(m->f.engine->failure != NULL || stopping);
+    return finished;
+}
+
+/* Its verdict counts only when all before it in its group and lane are finished. */
+static bool must_wait(const model *m, const held *h) {
+    const place *p = &m->places[h->partition];
+    const entry *e = &p->entries[h->index];
+    for (int i = 0; i < h->index; i++)
+        if (e->group > 0 && p->entries[i].group == e->group && !p->entries[i].settled &&
+            in_one_lane(m, &p->entries[i], e))
+            return true;
+    return false;
+}
+
+/* The application may still have it, but nothing that it says of it counts. */
+static void call_off(model *m, int partition, int index) {
+    entry *e = &m->places[partition].entries[index];
+    for (int i = 0; i < m->out_count; i++) {
+        held *h = &m->out[i];
+        if (h->partition == partition && h->index == index && h->group == e->group)
+            h->settled = true;
+    }
+    e->group = 0;
+    e->waits = false;
+    m->called_off++;
+}
+
+/* Those behind it in its group and lane: when it is finished their kept verdicts count, one after
+ * the other; when it has failed they are called off. */
+static void follow(model *m, const held *h, int group, bool finished, bool stopping) {
+    place *p = &m->places[h->partition];
+    for (int i = h->index + 1; i < p->count && group > 0; i++) {
+        entry *e = &p->entries[i];
+        held behind = {.partition = h->partition, .index = i};
+        if (e->group != group || !in_one_lane(m, e, entry_of(m, h)))
+            continue;
+        if (!finished) {
+            call_off(m, h->partition, i);
+            continue;
+        }
+        if (!e->waits)
+            return;
+        e->waits = false;
+        finished = note_counted(m, &behind, e->verdict, e->attempt, stopping, e->given);
+        e->owed = e->owed || behind.doomed;
+    }
+}
+
+static void keep_verdict(model *m, const held *h, int verdict, int attempt, bool given) {
+    entry *e = entry_of(m, h);
+    e->waits = true;
+    e->given = given;
+    e->verdict = verdict;
+    e->attempt = attempt;
+    m->kept++;
 }
 
 /* The application is done with it. */
@@ -529,14 +640,11 @@ static void note_back(model *m, held *h) {
 /* One that is settled, or freed, which counts as failed; `given`: a reply. */
 static void note_verdict(model *m, held *h, int verdict, int attempt, bool stopping, bool given) {
     bool counted = !h->settled && is_current(m, h);
-    bool answered = is_asked_of(entry_of(m, h)) && (verdict == KCA_DONE || given);
-    bool is_done = verdict == KCA_DONE || verdict == KCA_DUPLICATE;
-    if (counted && is_done && answered)
-        h->doomed = entry_of(m, h)->kept = true;
-    else if (counted && is_done)
-        note_done(m, h);
+    if (counted && must_wait(m, h))
+        keep_verdict(m, h, verdict, attempt, given);
     else if (counted)
-        note_failure(m, h, attempt, verdict == KCA_REJECTED, stopping);
+        follow(m, h, entry_of(m, h)->group, note_counted(m, h, verdict, attempt, stopping, given),
+               stopping);
     note_back(m, h);
 }
 
@@ -596,6 +704,67 @@ static void settle_in_passing(model *m) {
     note_verdict(m, &h, verdict, attempt, stopping, given);
 }
 
+/* A failure of several does not say which of them failed: each comes again, alone. */
+static void note_split(model *m, held *h) {
+    if (!h->settled && is_current(m, h)) {
+        entry *e = entry_of(m, h);
+        e->alone = true;
+        follow(m, h, e->group, false, false);
+        e->group = 0;
+    }
+    h->settled = true;
+}
+
+/* The members of a group that the application has, by their places in the lane. */
+static int members_of(model *m, held **out, int group) {
+    int count = 0;
+    for (int i = 0; i < m->out_count; i++) {
+        if (m->out[i].group != group)
+            continue;
+        int at = count++;
+        for (; at > 0 && out[at - 1]->index > m->out[i].index; at--)
+            out[at] = out[at - 1];
+        out[at] = &m->out[i];
+    }
+    return count;
+}
+
+static void note_batch(model *m, held **members, int count, int verdict, bool stopping) {
+    int open = 0;
+    for (int i = 0; i < count; i++)
+        open += !members[i]->settled;
+    bool split = open > 1 && (verdict == KCA_FAILED || verdict == KCA_REJECTED);
+    for (int i = 0; i < count && split; i++)
+        if (!members[i]->settled && is_current(m, members[i]))
+            entry_of(m, members[i])->alone = true;
+    for (int i = 0; i < count; i++) {
+        if (split)
+            note_split(m, members[i]);
+        else if (!members[i]->settled)
+            note_verdict(m, members[i], verdict, members[i]->delivery->attempt, stopping, false);
+    }
+}
+
+/* As one who handles it as a whole does. */
+static void settle_batch(model *m) {
+    int group = m->out_count > 0 ? m->out[pick((uint64_t)m->out_count)].group : 0;
+    if (group == 0)
+        return;
+    held *members[MOST_IN_ONE];
+    kca_delivery *all[MOST_IN_ONE];
+    int count = members_of(m, members, group), verdict = pick_verdict();
+    bool keep = pick(2), stopping = m->f.engine->stopping;
+    for (int i = 0; i < count; i++)
+        all[i] = members[i]->delivery;
+    kca__engine_settle_batch(all, count, verdict, keep);
+    note_batch(m, members, count, verdict, stopping);
+    for (int i = 0; i < count; i++)
+        note_back(m, members[i]);
+    for (int i = 0; i < m->out_count && !keep; i++)
+        if (m->out[i].group == group)
+            free_at(m, i--);
+}
+
 static void free_one(model *m) {
     if (m->out_count > 0)
         free_at(m, (int)pick((uint64_t)m->out_count));
@@ -608,10 +777,14 @@ static void pass_time(model *m, int64_t ms) {
         held *h = &m->out[i];
         if (h->settled || h->delivery->state != KCA__DELIVERY_EXPIRED)
             continue;
+        if (h->size > 1) {
+            note_split(m, h);
+            continue;
+        }
         h->settled = true;
         if (!is_current(m, h))
             continue;
-        note_failure(m, h, h->delivery->attempt, false, stopping);
+        note_counted(m, h, KCA_FAILED, h->delivery->attempt, stopping, false);
         if (m->abandon && !stopping) /* a stand-in meets its fate now */
             h->doomed = false;
     }
@@ -685,6 +858,8 @@ static void begin_life(model *m) {
     setup.order = m->order;
     setup.dead_letters = m->dead_letters;
     setup.abandon = m->abandon;
+    setup.batches = m->batches;
+    setup.batch_count = m->batch_count;
     setup.processing_timeout_ms = m->timeout_ms;
     setup.retry = (kca__retry_plan){.max_attempts = m->max_attempts,
                                     .backoff_ms = 50,
@@ -780,6 +955,7 @@ static void step_to_the_end(model *m) {
         break;
     case 6:
         settle_in_passing(m);
+        settle_batch(m);
         break;
     case 7:
         free_one(m);
@@ -884,7 +1060,10 @@ static void step(model *m) {
         fetch(m);
         break;
     case 16:
-        settle_in_passing(m);
+        if (pick(3) == 0)
+            settle_in_passing(m);
+        else
+            settle_batch(m);
         break;
     case 17:
     case 18:
@@ -924,12 +1103,13 @@ static void handle_the_rest(model *m) {
         fetch(m);
         pass_time(m, 20);
         take_one(m);
-        if (m->out_count > 0) {
-            held *h = &m->out[m->out_count - 1];
+        while (m->out_count > 0) {
+            held *h = &m->out[pick((uint64_t)m->out_count)];
             int attempt = h->delivery->attempt;
-            check(kca__engine_settle(h->delivery, KCA_DONE));
-            note_verdict(m, h, KCA_DONE, attempt, false, false);
-            free_at(m, m->out_count - 1);
+            check(kca__engine_settle(h->delivery, KCA_DONE) == !h->settled);
+            if (!h->settled)
+                note_verdict(m, h, KCA_DONE, attempt, false, false);
+            free_at(m, (int)(h - m->out));
         }
         begin_letter(m);
         answer_letter(m, true);
@@ -948,6 +1128,7 @@ static void handle_the_rest(model *m) {
 /* Of all schedules. */
 static long given_out, delayed, commits, stored, refused, aborted, resets, stops, last_letters;
 static long replied;
+static long batches_out, along, kept, called_off, alone;
 
 static void choose(model *m) {
     m->order = (kca__order)pick(3);
@@ -958,8 +1139,12 @@ static void choose(model *m) {
     m->skip = pick(2) == 0;
     m->abandon = pick(2) == 0;
     int longest_delay_ms = pick(5) ? 0 : 3000;
+    m->batch_count = pick(2) ? 0 : 1 + (int)pick(BATCHES);
+    for (int i = 0; i < m->batch_count; i++)
+        m->batches[i] =
+            (kca__batch_plan){.most = 1 + (int)pick(MOST_IN_ONE), .wait_ms = (int)pick(3) * 100};
     for (int i = 0; i < PARTITIONS; i++)
-        write_log(&m->places[i], longest_delay_ms);
+        write_log(m, &m->places[i], longest_delay_ms);
 }
 
 static void play(void) {
@@ -982,15 +1167,20 @@ static void play(void) {
     stops += m->stops;
     last_letters += m->last_letters;
     replied += m->replied;
+    batches_out += m->batches_out;
+    along += m->along;
+    kept += m->kept;
+    called_off += m->called_off;
+    alone += m->alone;
 }
 
 static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     long schedules = play_each(play, SCHEDULES);
     print_message("%ld schedules: %ld given out, %ld after a delay, %ld commits, %ld letters, "
                   "%ld of them replies, %ld refused, %ld guilty, %ld resets, %ld stops with "
-                  "%ld letters\n",
+                  "%ld letters; %ld batches, %ld along, %ld kept, %ld called off, %ld alone\n",
                   schedules, given_out, delayed, commits, stored, replied, refused, aborted, resets,
-                  stops, last_letters);
+                  stops, last_letters, batches_out, along, kept, called_off, alone);
     if (schedules == 1)
         return;
     /* The schedules did what they are for. */
@@ -1004,6 +1194,11 @@ static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     assert_true(stops > schedules / 4);
     assert_true(last_letters > schedules / 25);
     assert_true(replied > schedules / 8);
+    assert_true(batches_out > schedules * 4);
+    assert_true(along > schedules / 2);
+    assert_true(kept > schedules / 8);
+    assert_true(called_off > schedules / 20);
+    assert_true(alone > schedules / 40);
 }
 
 int main(void) {

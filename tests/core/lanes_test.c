@@ -176,6 +176,65 @@ static void test_lanes_that_are_cleared_are_as_new(void **state) {
     kca__lanes_close(&l);
 }
 
+static void test_those_that_go_along_keep_their_places_and_the_head_waits_for_them(void **state) {
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 4));
+    kca__lane_entry a = entry(&first_partition, "k"), b = a, c = a, d = a;
+    assert_null(kca__lanes_add(&l, &a));
+    assert_ptr_equal(kca__lanes_add(&l, &b), &a);
+    assert_ptr_equal(kca__lanes_add(&l, &c), &b);
+    assert_ptr_equal(kca__lanes_take(&l), &a);
+    assert_ptr_equal(kca__lanes_behind(&a), &b);
+    kca__lanes_go_along(&l, &b);
+    kca__lanes_go_along(&l, &c);
+    assert_ptr_equal(kca__lanes_add(&l, &d), &c);
+    kca__lanes_put_back(&l, &a);
+    assert_null(kca__lanes_take(&l));
+    kca__lanes_put_back(&l, &c);
+    assert_null(kca__lanes_take(&l));
+    kca__lanes_put_back(&l, &b);
+    kca__lane_entry *all[] = {&a, &b, &c, &d};
+    for (int i = 0; i < 4; i++) {
+        assert_ptr_equal(kca__lanes_take(&l), all[i]);
+        assert_int_equal(kca__lanes_finish(&l, all[i]), i < 3);
+    }
+    kca__lanes_close(&l);
+}
+
+static void test_a_head_that_leaves_makes_nothing_ready_that_is_out(void **state) {
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 4));
+    kca__lane_entry a = entry(&first_partition, "k"), b = a, c = a, d = a;
+    kca__lanes_add(&l, &a);
+    kca__lanes_add(&l, &b);
+    kca__lanes_add(&l, &c);
+    assert_ptr_equal(kca__lanes_take(&l), &a);
+    kca__lanes_go_along(&l, &b);
+    kca__lanes_replace(&l, &b, &d); /* from behind */
+    assert_false(kca__lanes_finish(&l, &a));
+    assert_null(kca__lanes_take(&l));
+    assert_true(kca__lanes_finish(&l, &d));
+    assert_ptr_equal(kca__lanes_take(&l), &c);
+    kca__lanes_close(&l);
+}
+
+static void test_one_that_leaves_from_behind_leaves_the_others_as_they_are(void **state) {
+    kca__lanes l;
+    assert_true(kca__lanes_init(&l, 4));
+    kca__lane_entry a = entry(&first_partition, "k"), b = a, c = a;
+    kca__lanes_add(&l, &a);
+    kca__lanes_add(&l, &b);
+    kca__lanes_add(&l, &c);
+    assert_ptr_equal(kca__lanes_take(&l), &a);
+    kca__lanes_go_along(&l, &b);
+    kca__lanes_put_back(&l, &a);
+    assert_false(kca__lanes_finish(&l, &b));
+    assert_ptr_equal(kca__lanes_take(&l), &a);
+    assert_true(kca__lanes_finish(&l, &a));
+    assert_ptr_equal(kca__lanes_take(&l), &c);
+    kca__lanes_close(&l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries_of_one_key_leave_one_after_another),
@@ -188,6 +247,9 @@ int main(void) {
         cmocka_unit_test(test_an_entry_that_is_put_back_is_still_the_first_of_its_lane),
         cmocka_unit_test(test_another_entry_takes_the_place_of_one_that_is_out),
         cmocka_unit_test(test_lanes_that_are_cleared_are_as_new),
+        cmocka_unit_test(test_those_that_go_along_keep_their_places_and_the_head_waits_for_them),
+        cmocka_unit_test(test_a_head_that_leaves_makes_nothing_ready_that_is_out),
+        cmocka_unit_test(test_one_that_leaves_from_behind_leaves_the_others_as_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

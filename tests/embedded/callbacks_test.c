@@ -66,6 +66,7 @@ static void declares_nothing(world *w) {
     refused(w, kca_system_add_consumer(w->system, b));
     kca_consumer_builder_free(b);
     refused(w, kca_system_add_handler(w->system, "more", NULL, w, count_free));
+    refused(w, kca_system_add_batch_handler(w->system, "more", 1, 0, NULL, w, count_free));
     refused(w,
             kca_system_set_event_handler(w->system, KCA_EVENT_FAULT, ignore_event, w, count_free));
     refused(w, kca_system_set_interrupt(w->system, never_interrupt, w, count_free));
@@ -73,7 +74,7 @@ static void declares_nothing(world *w) {
     refused(w, kca_system_add_handling_hook(w->system, NULL, never_hook, w, count_free));
     refused(w, kca_system_set_deduplication_store(w->system, w->idle_name, not_seen, not_seen, w,
                                                   count_free));
-    assert_int_equal(w->freed, before + 6);
+    assert_int_equal(w->freed, before + 7);
 }
 
 static void neither_starts_nor_ends(world *w) {

@@ -842,3 +842,31 @@ def test_what_a_handler_returns_is_its_reply(tmp_path: Path) -> None:
         assert answers == {str(i): {"twice": 2 * i} for i in range(1, 11) if i != 3}
     finally:
         server.close()
+
+
+BATCHES = """
+end)
+system:batch_handler("row", { max = 20, wait_ms = 30 }, function(rows)
+  ngx.sleep(0.001)
+  for _, row in ipairs(rows) do
+    if row.id == 13 then
+      error("it breaks")
+    end
+  end
+  M.largest = math.max(M.largest or 0, #rows)
+  for _, row in ipairs(rows) do
+    M.seen[#M.seen + 1] = row.id
+  end
+"""
+
+
+def test_batches_are_handled_in_light_threads(begin: Begin) -> None:
+    locations = {
+        "/rows": """for id = 1, 50 do app.bus:publish("row", { id = id }, { key = "k" }) end ngx.say("{}")""",
+        "/largest": "app.answer(app.largest)",
+    }
+    server = begin(BATCHES, processors=3, locations=locations)
+    server.json("/rows")
+    wait_until(lambda: len(server.json("/status")["seen"]) == 49, "all but one are handled")
+    assert server.json("/status")["seen"] == [i for i in range(1, 51) if i != 13]
+    assert 1 < server.json("/largest") <= 20

@@ -81,7 +81,7 @@ return function(M, core, Queue)
   --- True when there is a handler to run; or nil and the error.
   -- @local
   function Consumer:check_handlers()
-    if next(self.work.handlers) then
+    if next(self.work.handlers) or next(self.work.batch_handlers) then
       return true
     end
     local text = ("consumer %s has no handler: declare one for the names it reads"):format(self.name)

@@ -39,6 +39,9 @@ local UNUSED = {
   kca_system_set_interrupt = true,
   kca_system_add_publish_hook = true,
   kca_system_add_handling_hook = true,
+  kca_event_batch_count = true,
+  kca_event_into_batch = true, -- into_batch
+  kca_batch_settle = true, -- settle_batch
 }
 
 local support = { ffi = ffi, C = C, tonumber = tonumber }
@@ -230,6 +233,27 @@ function core.kca_event_into_delivery(event)
   end
   ffi.gc(event, nil)
   return ffi.gc(delivery, C.kca_delivery_free)
+end
+
+--- The deliveries of a batch's event, which is used up.
+function core.into_batch(event)
+  local count = C.kca_event_batch_count(event)
+  local out, deliveries = ffi.new("kca_delivery *[?]", count), {}
+  C.kca_event_into_batch(event, out, count)
+  ffi.gc(event, nil)
+  for i = 1, count do
+    deliveries[i] = ffi.gc(out[i - 1], C.kca_delivery_free)
+  end
+  return deliveries
+end
+
+--- Settles deliveries of one batch together.
+function core.settle_batch(deliveries, verdict)
+  local e = C.kca_batch_settle(ffi.new("kca_delivery *[?]", #deliveries, deliveries), #deliveries, verdict)
+  if e ~= nil then
+    return support.failure(e)
+  end
+  return true
 end
 
 --- A 64-bit integer of any kind, in the form that C takes.

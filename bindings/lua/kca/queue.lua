@@ -20,6 +20,14 @@ local function maker_of(core, Message, Delivery)
     return setmetatable({ delivery = delivery, handle = core.kca_delivery_message(delivery) }, Delivery)
   end
 
+  local function batch_of(event)
+    local deliveries = core.into_batch(event)
+    for i, delivery in ipairs(deliveries) do
+      deliveries[i] = setmetatable({ delivery = delivery, handle = core.kca_delivery_message(delivery) }, Delivery)
+    end
+    return { kind = "batch", deliveries = deliveries }
+  end
+
   local function rebalance_of(event)
     local partitions = {}
     for i = 0, core.kca_event_assignment_count(event) - 1 do
@@ -87,6 +95,8 @@ local function maker_of(core, Message, Delivery)
       return delivery_of(event)
     elseif kind == core.KCA_EVENT_REPLY then
       return reply_of(event)
+    elseif kind == core.KCA_EVENT_BATCH then
+      return batch_of(event)
     end
     local taken
     if kind == core.KCA_EVENT_LOG then
@@ -120,8 +130,9 @@ return function(core, Message, Delivery)
   Queue.take = take -- turns one event of the core into a table or delivery
 
   --- Up to `max` events (at most 1024); none if none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
-  -- "delivery", "receipt", "reply", "fault", "rebalance", "state", "end" or "log". A fault whose error is "offset" says
-  -- where reading went on: at `reset_to` instead of `reset_from`; `reset_count` offsets between are gone unread.
+  -- "delivery", "batch" (with its `deliveries`), "receipt", "reply", "fault", "rebalance", "state", "end" or "log". A
+  -- fault whose error is "offset" says where reading went on: at `reset_to` instead of `reset_from`; `reset_count`
+  -- offsets between are gone unread.
   -- @return an array, or nil and the error ("stopped": the consumer has stopped, and nothing is left)
   function Queue:next(max, timeout_ms)
     local left_ms = timeout_ms or -1
@@ -140,8 +151,8 @@ return function(core, Message, Delivery)
     return events
   end
 
-  --- Takes events as `next` does and handles each: deliveries by the handlers of their names, other events by the
-  -- functions of `system:on`.
+  --- Takes events as `next` does and handles each: deliveries and batches by the handlers of their names, other events
+  -- by the functions of `system:on`.
   -- @return their number, or nil and the error
   function Queue:dispatch(max, timeout_ms)
     local events, err = self:next(max, timeout_ms)

@@ -16,6 +16,8 @@ end
 return function(M, core, Work, Bus, Consumer, Queue)
   local System = classes.new()
 
+  local add_batch_handler = types.checked(core, "kca_system_add_batch_handler", "batch handler")
+
   local function refuse(text, ...)
     return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text:format(...))
   end
@@ -67,6 +69,33 @@ return function(M, core, Work, Bus, Consumer, Queue)
       end
     end
     self.work.handlers[name] = fn
+    return self
+  end
+
+  --- Sets the handler of many messages of this name: it is called with a list of their payloads' values (kca.null: there
+  -- is none) and the list of their deliveries, as soon as there are `max` of them (default 100, at most the consumer's
+  -- queue_capacity), or the first has waited for `wait_ms` (default 100). Messages of one key come in their order. It may
+  -- settle any of the deliveries itself; the others are settled by what it returns. When it fails, or rejects, several,
+  -- that does not say which of them failed: each comes again at once in a batch of its own.
+  function System:batch_handler(name, options, fn)
+    local problem = types.text_problem("batch handler: name", name)
+    if problem then
+      return refuse("%s", problem)
+    elseif type(options) ~= "table" then
+      return refuse("batch handler %s: options must be a table, got %s", tostring(name), tostring(options))
+    elseif not is_callable(fn) then
+      return refuse("batch handler %s must be a function, got %s", tostring(name), tostring(fn))
+    end
+    for option in pairs(options) do
+      if option ~= "max" and option ~= "wait_ms" then
+        return refuse("batch handler %s: there is no option %s", tostring(name), tostring(option))
+      end
+    end
+    local ok, err = fallible(add_batch_handler(self.handle, name, options.max or 100, options.wait_ms or 100))
+    if not ok then
+      return nil, err
+    end
+    self.work.batch_handlers[name] = fn
     return self
   end
 
@@ -139,7 +168,8 @@ return function(M, core, Work, Bus, Consumer, Queue)
     if problem then
       return nil, problem
     end
-    if not (self.pulls or next(self.work.handlers)) then -- a program that pulls needs no handler; `run` checks
+    local work = self.work
+    if not (self.pulls or next(work.handlers) or next(work.batch_handlers)) then -- who pulls needs none; `run` checks
       self.pulls = core.kca_system_add_handler(self.handle, "*")
     end
     return fallible(core.kca_system_start(self.handle, timeout_ms or 10000))

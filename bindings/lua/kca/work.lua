@@ -15,14 +15,16 @@ local function here()
   return coroutine.running() or MAIN
 end
 
-return function(M, hooks)
+return function(M, core, hooks)
   local Work = classes.new()
 
   function Work.new()
-    local work = { handlers = {}, stores = {}, listeners = {}, told = {}, publish_hooks = {}, handling_hooks = {} }
+    local work = { handlers = {}, batch_handlers = {}, stores = {}, listeners = {}, told = {} }
+    work.publish_hooks, work.handling_hooks = {}, {}
     return setmetatable(work, Work)
   end
 
+  --- The delivery that is handled here, or nil; inside a batch handler that is no message's: one without a handle.
   function Work.handled()
     return at_work > 0 and handled[here()] or nil
   end
@@ -194,6 +196,86 @@ return function(M, hooks)
     end
   end
 
+  --- What the store says of a message: nil when it is to be handled, or the answer.
+  local function answer_of_store(store, id)
+    local known, seen = pcall(store.seen, store, id)
+    if not known then
+      return { M.FAILED, "deduplication", (select(3, errors.explain(seen))) }
+    elseif seen then
+      return { M.DUPLICATE }
+    end
+  end
+
+  --- The payloads and deliveries that the handler of a batch gets; the others are settled.
+  local function fitting(batch, for_all, store)
+    local payloads, deliveries = {}, {}
+    for _, d in ipairs(batch.deliveries) do
+      local payload, why = payload_of(for_all, d)
+      local id = store and d:message_id() or ""
+      local said = why and { M.REJECTED, "payload", why } or id ~= "" and answer_of_store(store, id) or nil
+      if said then
+        d:settle(said[1], said[2], said[3])
+      else
+        payloads[#payloads + 1] = payload == nil and json.null or payload
+        deliveries[#deliveries + 1] = d
+      end
+    end
+    return payloads, deliveries
+  end
+
+  local function mark_all(store, deliveries)
+    for _, d in ipairs(deliveries) do
+      local id = d.delivery and d:message_id() or ""
+      local marked, problem = pcall(store.mark, store, id)
+      if id ~= "" and not marked then
+        M.warn(("message %s was handled, but could not be marked: %s"):format(id, errors.text(problem)))
+      end
+    end
+  end
+
+  --- Settles those that the handler has not settled itself, together, and frees them.
+  local function settle_together(deliveries, verdict, name, text)
+    local handles = {}
+    for _, d in ipairs(deliveries) do
+      if d.delivery then
+        handles[#handles + 1] = d.delivery
+        if name or text then
+          core.kca_delivery_explain(d.delivery, name, text or "")
+        end
+      end
+    end
+    if handles[1] then
+      core.settle_batch(handles, verdict)
+    end
+    for _, d in ipairs(deliveries) do
+      if d.delivery then
+        core.kca_delivery_free(d.delivery)
+        d.delivery, d.handle = nil, nil
+      end
+    end
+  end
+
+  --- Runs the handler of a batch, and settles its deliveries.
+  function Work:handle_batch(batch)
+    local handler = self.batch_handlers[batch.deliveries[1]:name()]
+    local store = self.stores[batch.deliveries[1]:consumer()]
+    local payloads, deliveries = fitting(batch, not handler, store)
+    if not deliveries[1] then
+      return
+    end
+    local place = here()
+    local outside = handled[place]
+    handled[place], at_work = { work = self, outside = outside }, at_work + 1
+    local verdict, name, text = answer(pcall(handler or self.batch_handlers["*"], payloads, deliveries))
+    handled[place], at_work = outside, at_work - 1
+    if store and verdict == M.DONE then
+      mark_all(store, deliveries)
+    end
+    if verdict ~= M.DEFERRED then
+      settle_together(deliveries, verdict, name, text)
+    end
+  end
+
   --- Whether this coroutine is inside a handler of this system.
   function Work:is_inside()
     local d = Work.handled()
@@ -219,6 +301,8 @@ return function(M, hooks)
   function Work:dispatch(event)
     if event.kind == "delivery" then
       self:handle(event)
+    elseif event.kind == "batch" then
+      self:handle_batch(event)
     else
       self:tell(event)
     end

@@ -57,7 +57,7 @@ from .errors import (
 )
 from .hooks import DROP, Handling, Publishing
 from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message, ReplyMessage, Verdict
-from .queue import End, Event, Fault, Log, Queue, Rebalance, Receipt, Reply, State
+from .queue import Batch, End, Event, Fault, Log, Queue, Rebalance, Receipt, Reply, State
 from .system import System
 from .work import DeduplicationStore
 
@@ -78,6 +78,7 @@ __all__ = [
     "AuthorizationError",
     "BrokerError",
     "BufferFullError",
+    "Batch",
     "Bus",
     "CancelledError",
     "Connection",

@@ -26,11 +26,11 @@ from . import bus as threads
 from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
 from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError
-from .handlers import Handler, conversion_of
+from .handlers import BatchHandler, Handler, conversion_of
 from .message import Delivery, Message, ReplyMessage, Verdict, handled
 from .options import check_number
 from .payload import encoded
-from .queue import MAKERS, SLICE_MS, Receipt
+from .queue import MAKERS, SLICE_MS, Batch, Receipt
 from .receipts import Publishing, Receipts
 from .system import HASTY_MS, SHUTDOWN_MS, BaseSystem, Declaration
 from .system import log as system_log
@@ -40,8 +40,10 @@ from .work import (
     ENDS,
     Answer,
     DeduplicationStore,
+    Fitting,
     Prepared,
     answer_of,
+    answer_of_batch,
     failed,
     failure,
     log,
@@ -49,12 +51,14 @@ from .work import (
     not_marked,
     outcome_of,
     settle,
+    settle_together,
 )
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 _DELIVERY: int = _kca.KCA_EVENT_DELIVERY
+_BATCH: int = _kca.KCA_EVENT_BATCH
 # Deliveries that an iterator gives before the loop runs other tasks: enough to keep the cost of a turn small.
 _BUDGET = 32
 # How long a publish waits for room unless its publisher says otherwise.
@@ -364,10 +368,13 @@ class Consumer(BaseConsumer):
                 await wake.wait(for_queue=free > 0)
             while events:  # and none of them is kept here: it has a place of the queue
                 kind, *parts = events.pop(0)
-                if kind != _DELIVERY:
+                if kind == _DELIVERY:
+                    task = asyncio.create_task(self._handle_delivery(Delivery(*parts)))
+                elif kind == _BATCH:
+                    task = asyncio.create_task(self._handle_batch(MAKERS[kind](*parts)))  # type: ignore[arg-type]
+                else:
                     self._work.tell(MAKERS[kind](*parts))  # type: ignore[arg-type]
                     continue
-                task = asyncio.create_task(self._handle_delivery(Delivery(*parts)))
                 del parts
                 running.add(task)
                 task.add_done_callback(running.discard)
@@ -410,6 +417,32 @@ class Consumer(BaseConsumer):
         # Who keeps the exception may keep this call and its context, and would keep a place of the queue.
         handled.set(None)
         del d
+
+    async def _handle_batch(self, batch: Batch) -> None:
+        handler = self._work.batch_handler(batch)
+        store = self._work.stores.get(batch.deliveries[0].consumer)
+        fits = Fitting(handler)
+        answer = DONE
+        try:
+            for d in batch.deliveries:
+                fits.add(d, await self._known(store, d) if store and d.message_id else DONE)
+            if fits.deliveries:
+                answer = await self._call_batch(handler, fits.arguments())
+            for d in fits.deliveries if store and answer is DONE else ():
+                if d.message_id:
+                    await self._mark(store, d)  # type: ignore[arg-type]
+        except BaseException as e:
+            if isinstance(e, asyncio.CancelledError) and self._is_broken_off():
+                for d in batch.deliveries:
+                    self._work.abandon(d)
+                return
+            if isinstance(e, ENDS):
+                self._ended_by = e
+                self.stop()
+                answer = failed(e)
+            else:
+                answer = failure(e)
+        settle_together(fits.deliveries, answer)
 
     def _is_broken_off(self) -> bool:
         """Whether the handler is cancelled because the application ends; else it was its own doing, which fails."""
@@ -488,6 +521,12 @@ class Consumer(BaseConsumer):
             del d
 
     @staticmethod
+    async def _call_batch(handler: BatchHandler, arguments: tuple[list[Any], ...]) -> Answer:
+        if handler.is_async:
+            return answer_of_batch(handler, await handler.function(*arguments))
+        return await asyncio.get_running_loop().run_in_executor(None, _batch_outcome, handler, arguments)
+
+    @staticmethod
     async def _mark(store: DeduplicationStore, d: Delivery) -> None:
         try:
             await _awaited(store.mark(d.message_id))
@@ -543,6 +582,16 @@ def _outcome(handler: Handler, d: Delivery, arguments: tuple[Any, ...]) -> Answe
         return failure(e)
 
 
+def _batch_outcome(handler: BatchHandler, arguments: tuple[list[Any], ...]) -> Answer:
+    """`_outcome` of a batch handler."""
+    try:
+        return answer_of_batch(handler, handler.function(*arguments))
+    except ENDS:
+        raise
+    except BaseException as e:
+        return failure(e)
+
+
 async def _awaited(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
@@ -553,6 +602,7 @@ class _Deliveries:
         self._queue: Any = None
         self._wake: _Wake | None = None
         self._given = 0
+        self._rest: list[Delivery] = []  # of a batch
 
     def __del__(self) -> None:
         """Leaves later: leaving talks to the cluster, which the loop's thread must not wait for."""
@@ -570,6 +620,8 @@ class _Deliveries:
         if self._given % _BUDGET == 0:
             await asyncio.sleep(0)
         while True:
+            if self._rest:
+                return self._rest.pop(0)
             try:
                 events = _kca.take(self._queue, 1, 0)
             except StoppedError:
@@ -581,6 +633,9 @@ class _Deliveries:
             for kind, *parts in events:
                 if kind == _DELIVERY:
                     return Delivery(*parts)
+                if kind == _BATCH:
+                    self._rest = [Delivery(*each) for each in parts[0]]
+                    continue
                 self._consumer._work.tell(MAKERS[kind](*parts))  # type: ignore[arg-type]
             if not events:
                 await self._wake.wait()

@@ -15,7 +15,7 @@ from . import _kca
 from .errors import StoppedError
 from .message import handled
 from .options import check_number
-from .queue import MAKERS, Queue
+from .queue import MAKERS, Batch, Queue
 from .work import Work
 
 
@@ -178,7 +178,12 @@ class Consumer(BaseConsumer):
             while True:
                 other = _kca.serve(queue._handle, timeout_ms, served)
                 if other:
-                    work.tell(MAKERS[other[0]](*other[1:]))  # type: ignore[arg-type]
+                    event = MAKERS[other[0]](*other[1:])
+                    if isinstance(event, Batch):
+                        work.handle_batch(event, self.stop)
+                    else:
+                        work.dispatch(event)
+                    del event  # its deliveries have places of the queue
                 elif poller:
                     poller.poll()  # meanwhile Python can run signal handlers
         except StoppedError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import is_dataclass
 from decimal import Decimal
@@ -297,7 +297,7 @@ class Handler:
             raise TypeError(f"{_called(function)}: the name of its messages must be a text, got {name!r}")
         if is_kind(inspect.isgeneratorfunction, function) or is_kind(inspect.isasyncgenfunction, function):
             raise TypeError(f"{_called(function)} yields: it would never run; a handler returns, or raises")
-        annotations = _parameters(function)
+        annotations = self._annotations(function)
         kind = next((a for a in annotations if not _is_delivery(a)), None)
         if len(annotations) == 2:
             delivery_first = _is_delivery(annotations[0])
@@ -317,6 +317,11 @@ class Handler:
             self.arguments = lambda d: (convert(d),)
 
     @staticmethod
+    def _annotations(function: Any) -> list[Any]:
+        """The annotations of what the function takes of each delivery."""
+        return _parameters(function)
+
+    @staticmethod
     def _default_name(function: Any, kind: Any) -> str:
         if is_payload_class(kind):
             return name_of(kind)
@@ -324,3 +329,35 @@ class Handler:
         if name == "<lambda>":
             raise TypeError("a handler that is a function without a name needs the name of its messages")
         return _snake_to_camel(name)
+
+
+class BatchHandler(Handler):
+    """A function that handles many messages at once: it takes their payloads in a list, their deliveries, or both.
+
+    Attributes:
+        batch_max: the most messages that it is given.
+        batch_wait_ms: how long the first of them may wait for more.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str | None, batch_max: int, batch_wait_ms: int) -> None:
+        self.batch_max = batch_max
+        self.batch_wait_ms = batch_wait_ms
+        super().__init__(function, name)
+
+    @staticmethod
+    def _annotations(function: Any) -> list[Any]:
+        return [_element(function, annotation) for annotation in _parameters(function)]
+
+    @staticmethod
+    def together(arguments: list[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+        """The lists that the function takes, of the arguments for each delivery."""
+        return tuple(list(column) for column in zip(*arguments, strict=True))
+
+
+def _element(function: Any, annotation: Any) -> Any:
+    """What a list is made of, by the annotation of a parameter."""
+    if annotation in (inspect.Parameter.empty, Any, list) or _is_delivery(annotation):
+        return inspect.Parameter.empty if annotation is list else annotation
+    if typing.get_origin(annotation) in (list, Sequence, Iterable):
+        return typing.get_args(annotation)[0]
+    raise TypeError(f"{_called(function)} gets lists: annotate its parameters by list[...], got {annotation!r}")

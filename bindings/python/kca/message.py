@@ -388,12 +388,16 @@ class Delivery(Message):
         """Settles the delivery: `DONE`, `FAILED`, `REJECTED` or `DUPLICATE`; an error has a name and a line of text.
 
         Raises:
-            StateError: the delivery was settled before, its time is over, or its partition is gone.
+            StateError: the delivery was settled before, its time is over, one before it of its key in its batch has
+                failed, or its partition is gone.
         """
         if error_name or text:
-            told = text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
-            _kca.kca_delivery_explain(self._delivery, error_name, told)
+            self._explain(error_name, text)
         _kca.kca_delivery_settle(self._delivery, verdict)
+
+    def _explain(self, error_name: str, text: str) -> None:
+        told = text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+        _kca.kca_delivery_explain(self._delivery, error_name, told)
 
     def done(self) -> None:
         """Settles the delivery as handled."""

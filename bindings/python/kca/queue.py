@@ -27,6 +27,20 @@ class Receipt(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Deliveries for a batch handler. Each is settled by itself, or all of them together by `settle`."""
+
+    deliveries: list[Delivery]
+
+    def settle(self, verdict: int) -> None:
+        """Settles those that are not settled yet: `DONE`, `FAILED`, `REJECTED` or `DUPLICATE`.
+
+        A failure of several does not say which of them failed: each comes again in a batch of its own.
+        """
+        _kca.settle_batch([d._delivery for d in self.deliveries], verdict)
+
+
+@dataclass(frozen=True)
 class Fault:
     """An error outside any call.
 
@@ -102,7 +116,7 @@ class Log:
     text: str
 
 
-Event = Delivery | Receipt | Reply | Fault | Rebalance | End | State | Log
+Event = Delivery | Batch | Receipt | Reply | Fault | Rebalance | End | State | Log
 
 _REBALANCES = {
     _kca.KCA_REBALANCE_ASSIGNED: "assigned",
@@ -151,6 +165,10 @@ def _reply(e: Any) -> Reply:
     return Reply(_kca.kca_event_token(e), _kca.kca_event_error(e), message)
 
 
+def _batch(parts: list[tuple[Any, str, bytes | None]]) -> Batch:
+    return Batch([Delivery(*each) for each in parts])
+
+
 def _log(e: Any) -> Log:
     return Log(_kca.kca_event_log_level(e), _kca.kca_event_log_component(e), _kca.kca_event_log_text(e))
 
@@ -164,6 +182,7 @@ MAKERS: dict[int, Callable[..., Event]] = {
     _kca.KCA_EVENT_END: _end,
     _kca.KCA_EVENT_STATE: _state,
     _kca.KCA_EVENT_REPLY: _reply,
+    _kca.KCA_EVENT_BATCH: _batch,
 }
 
 
@@ -188,8 +207,8 @@ class Queue:
         return [_receipt(e[1:]) if e[0] == _RECEIPT else MAKERS[e[0]](*e[1:]) for e in taken]
 
     def dispatch(self, max: int = 1, timeout_ms: int = -1) -> int:
-        """Takes events as `next` does, and handles each: deliveries by the handlers of their names, other events by the
-        functions given to `System.on`. Gives the number of events.
+        """Takes events as `next` does, and handles each: deliveries and batches by the handlers of their names, other
+        events by the functions given to `System.on`. Gives the number of events.
         """
         events = self.next(max, timeout_ms)
         for event in events:

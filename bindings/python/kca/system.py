@@ -17,7 +17,7 @@ from .connection import Connection
 from .consumer import BaseConsumer, Consumer
 from .ending import Life
 from .errors import Error, StateError
-from .handlers import Handler, is_kind
+from .handlers import BatchHandler, Handler, is_kind
 from .hooks import Hook
 from .logs import Bridge, level_of
 from .queue import End, Fault, Log, Queue, Rebalance, Receipt, Reply, State
@@ -128,6 +128,31 @@ class BaseSystem(Generic[B, C]):
         self._work.handlers[made.name] = made
         return function
 
+    def batch_handler(self, name: str | None = None, *, max: int = 100, wait_ms: int = 100) -> Callable[[F], F]:
+        """Declares the handler of many messages of a name, as a decorator: it is called with a list of their payloads,
+        with their deliveries as a second list, or with the deliveries alone (`list[Delivery]`).
+
+        It is called as soon as there are `max` messages, 1 to 1000000 and at most the consumer's `queue_capacity`, or
+        the first has waited for `wait_ms`. The annotation of the list's elements chooses the payloads' type, and the
+        default name, as for `handler`. Messages of one key come in their order. A payload that does not fit is rejected
+        by itself, and not in the list.
+
+        When it returns, all are done; it may settle any of them by itself (`delivery.failed(...)`): the ones of that
+        key behind it then come again after it. When it raises, or returns `FAILED` or `REJECTED`, for several, that
+        does not say which of them failed: each comes again at once in a batch of its own, and what becomes of it there
+        counts.
+        """
+
+        def declare(function: F) -> F:
+            made = BatchHandler(function, name, max, wait_ms)
+            if made.is_async and not self._runs_coroutines:
+                raise TypeError(f"handler {made.name} is a coroutine function: it needs a system of kca.asyncio")
+            _kca.kca_system_add_batch_handler(self._handle, made.name, max, wait_ms)
+            self._work.batch_handlers[made.name] = made
+            return function
+
+        return declare
+
     def _prepare(self) -> None:
         """Prepares a start. An application that takes deliveries from a queue needs no handler, but the library wants
         one: without any, "*" is declared here, and `run` itself checks for handlers.
@@ -141,7 +166,7 @@ class BaseSystem(Generic[B, C]):
                     f"consumer {name}: with transactional_id there is no deduplication store: "
                     f"messages of an aborted transaction have to be handled again"
                 )
-        if not self._work.handlers and not self._pulls:
+        if not (self._work.handlers or self._work.batch_handlers or self._pulls):
             _kca.kca_system_add_handler(self._handle, "*")
             self._pulls = True
 

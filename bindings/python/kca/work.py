@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 from . import tracing
 from .errors import PayloadError, Rejected, StateError
-from .handlers import Handler, Mismatched
+from .handlers import BatchHandler, Handler, Mismatched
 from .hooks import Handling, Hook, run
 from .message import Delivery, Message, Verdict, handled
 from .payload import result_of
-from .queue import End, Event, Fault, Log, Rebalance, Receipt, Reply, State
+from .queue import Batch, End, Event, Fault, Log, Rebalance, Receipt, Reply, State
 from .visible import visible
 
 Answer = tuple[Verdict, str, str]
@@ -49,6 +49,7 @@ class Work:
         self.handlers: dict[str, Handler] = {}
         self.publish_hooks: list[Hook] = []
         self.handling_hooks: list[Hook] = []
+        self.batch_handlers: dict[str, BatchHandler] = {}
         self.stores: dict[str, DeduplicationStore] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
@@ -59,7 +60,7 @@ class Work:
 
     def begin(self, consumer: str) -> None:
         """Prepares a consumer's run."""
-        if not self.handlers:
+        if not (self.handlers or self.batch_handlers):
             raise StateError(f"consumer {consumer} has no handler: declare one for the names it reads")
         self.traced = tracing.is_there()
 
@@ -69,6 +70,8 @@ class Work:
         """Handles any event on this thread."""
         if isinstance(event, Delivery):
             self.handle(event)
+        elif isinstance(event, Batch):
+            self.handle_batch(event)
         else:
             self.tell(event)
 
@@ -172,6 +175,60 @@ class Work:
         store = self.stores.get(d.consumer) if self.stores else None
         return store if store and d.message_id else None
 
+    # ---- batches ----
+
+    def handle_batch(self, batch: Batch, stop: Callable[[], None] | None = None) -> None:
+        """Runs the batch's handler, and settles its deliveries; `stop` ends the consumer when the process is to end."""
+        handler = self.batch_handler(batch)
+        store = self.stores.get(batch.deliveries[0].consumer) if self.stores else None
+        fits = Fitting(handler)
+        for d in batch.deliveries:
+            fits.add(d, self._seen(store, d) if store else DONE)
+        if not fits.deliveries:
+            return
+        try:
+            answer = answer_of_batch(handler, handler.function(*fits.arguments()))
+        except ENDS as e:
+            (stop or _go_on)()
+            if self.interrupted and isinstance(e, KeyboardInterrupt):
+                for d in fits.deliveries:
+                    self.abandon(d)
+            else:
+                settle_together(fits.deliveries, failed(e))
+            raise
+        except BaseException as e:
+            answer = failure(e)
+        if store and answer is DONE:
+            for d in fits.deliveries:
+                self._mark(store, d)
+        settle_together(fits.deliveries, answer)
+
+    def batch_handler(self, batch: Batch) -> BatchHandler:
+        """The handler that the batch was gathered for."""
+        return self.batch_handlers.get(batch.deliveries[0].name) or self.batch_handlers["*"]
+
+    @staticmethod
+    def _seen(store: DeduplicationStore, d: Delivery) -> Answer:
+        """What the store says of a delivery: DONE when it is to be handled."""
+        if not d.message_id:
+            return DONE
+        try:
+            return DUPLICATE if known(store.seen(d.message_id)) else DONE
+        except ENDS:
+            raise
+        except BaseException as e:
+            return not_known(e)
+
+    @staticmethod
+    def _mark(store: DeduplicationStore, d: Delivery) -> None:
+        try:
+            if d.message_id:
+                known(store.mark(d.message_id))
+        except ENDS:
+            raise
+        except BaseException as e:
+            not_marked(d, e)
+
     # ---- deliveries, in a loop ----
 
     def prepared(self, d: Delivery) -> Prepared | Answer:
@@ -186,6 +243,32 @@ class Work:
         except BaseException as e:
             return misfit(e)
         return Prepared(handler, arguments, self.store_of(d))
+
+
+class Fitting:
+    """The deliveries of a batch that its handler is called with; the others are settled as they are added."""
+
+    def __init__(self, handler: BatchHandler) -> None:
+        self.deliveries: list[Delivery] = []
+        self._handler = handler
+        self._arguments: list[tuple[Any, ...]] = []
+
+    def add(self, d: Delivery, answer: Answer) -> None:
+        """Adds a delivery, unless the answer says that it is not to be handled, or its payload does not fit."""
+        if answer is DONE:
+            try:
+                self._arguments.append(self._handler.arguments(d))
+                self.deliveries.append(d)
+                return
+            except ENDS:
+                raise
+            except BaseException as e:
+                answer = misfit(e)
+        settle(d, answer)
+
+    def arguments(self) -> tuple[list[Any], ...]:
+        """What the handler is called with."""
+        return self._handler.together(self._arguments)
 
 
 class Prepared:
@@ -217,6 +300,15 @@ def answer_of(handler: Handler, d: Delivery, result: Any) -> Answer:
         return DONE
     with suppress(StateError):  # the delivery's time is over, or its partition gone: the message comes again
         d.reply(result)
+    return DONE
+
+
+def answer_of_batch(handler: Handler, result: Any) -> Answer:
+    """The answer for a batch handler's result: replies are given to its deliveries, each by itself."""
+    if isinstance(result, Verdict):
+        return DONE if result is Verdict.DONE else (result, "", "")
+    if result is not None:
+        is_wanted(handler, result, False)
     return DONE
 
 
@@ -355,6 +447,25 @@ def settle(d: Delivery, answer: Answer) -> None:
         pass  # the delivery's time is over, or its partition gone: the message comes again
     except Exception as e:
         say(logging.ERROR, f"a delivery was not settled, which counts as failed: {text_of(e)}")
+
+
+def settle_together(deliveries: list[Delivery], answer: Answer) -> None:
+    """Settles those of a batch that its handler did not settle itself. A failure of several does not say which of them
+    failed: the library brings each of them again by itself.
+    """
+    if answer[0] is Verdict.DEFERRED or not deliveries:
+        return
+    if answer[0] in (Verdict.DONE, Verdict.DUPLICATE) or len(deliveries) == 1:
+        for d in deliveries:
+            settle(d, answer)
+        return
+    for d in deliveries:
+        with suppress(Exception):
+            d._explain(*answer[1:])
+    try:
+        Batch(deliveries).settle(answer[0])
+    except Exception as e:
+        say(logging.ERROR, f"a batch was not settled, which counts as failed: {text_of(e)}")
 
 
 def _go_on() -> None:

@@ -608,6 +608,37 @@ typedef int (*kca_handler_fn)(kca_delivery *d, void *user);
 kca_error *kca_system_add_handler(kca_system *s, const char *name, kca_handler_fn fn, void *user,
                                   kca_free_fn free_user);
 
+/*
+ * Handles deliveries together, in an array that lasts as long as the call. Those of one key are in their order. Inside,
+ * the application may settle any of them by itself (kca_delivery_settle); the verdict that is returned is that of all
+ * others. KCA_DEFERRED: the application keeps all of them, to settle them each or together (kca_batch_settle), and frees
+ * each. kca_delivery_explain says why one fails.
+ */
+typedef int (*kca_batch_fn)(kca_delivery *const *deliveries, int count, void *user);
+
+/*
+ * As kca_system_add_handler, but for a handler of many: it gets the messages of its name that one consumer has, of any
+ * of its partitions, together: as soon as there are `batch_max` of them, or the first has waited for `batch_wait_ms`, or
+ * queue_capacity has no room for more and nothing of it is out. `batch_max`: 1 to 1000000, at most queue_capacity of them
+ * come; `batch_wait_ms`: 0 to 86400000, 0: what is there. While a batch waits, its deliveries are not out; the
+ * processing time of all begins when it is handed out.
+ *
+ * Order: deliveries of one key (see kca_consumer_builder_with_order) come in their order, in one batch and from one to
+ * the next; a key that is in a batch that is out is in no other. A verdict counts once all before it of its key in the
+ * batch are done: when one of those fails, the ones behind it come again after it, whatever was said of them; other keys
+ * are not concerned. Retries, dead letters, transactions and the failure policy are those of single deliveries.
+ *
+ * A failure of several that are settled together, a rejection or an ended processing time does not say which of them
+ * failed: then each of them comes again at once in a batch of its own, which is not counted as another attempt, and what
+ * becomes of it there counts. So one bad message never takes others down with it.
+ *
+ * Handling hooks are not called for batches. Inside, kca_bus_publish continues no trace; kca_message_follow does. A reply
+ * is given to its delivery (kca_delivery_reply); those of its key behind it in the batch come again after it. `fn` NULL: the application pulls; each batch is a
+ * KCA_EVENT_BATCH of the consumer's queue.
+ */
+kca_error *kca_system_add_batch_handler(kca_system *s, const char *name, int batch_max, int batch_wait_ms,
+                                        kca_batch_fn fn, void *user, kca_free_fn free_user);
+
 /* Says whether a message of this id was handled before: 1 yes, 0 no, -1 unknown now: then the delivery fails. */
 typedef int (*kca_seen_fn)(const char *message_id, void *user);
 
@@ -953,11 +984,19 @@ kca_error *kca_delivery_reply_message(kca_delivery *d, const kca_message *m);
 
 /*
  * Settles a delivery that was pulled or deferred, once: KCA_DONE, KCA_FAILED, KCA_REJECTED or KCA_DUPLICATE.
- * KCA_ERROR_STATE: it was settled before, its processing time is over, or its partition has gone to another consumer;
- * the verdict does not count, and in the last two cases the message comes again. A settled delivery takes room in the
+ * KCA_ERROR_STATE: it was settled before, its processing time is over, one before it of its key in its batch has failed,
+ * or its partition has gone to another consumer; the verdict does not count, and but for the first case the message
+ * comes again. A settled delivery takes room in the
  * queue_capacity until it is freed.
  */
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict);
+
+/*
+ * Settles those of `count` deliveries of one batch, 1 or more, that are not settled yet, with one verdict, as a batch
+ * handler's is: KCA_FAILED or KCA_REJECTED for several brings each of them again in a batch of its own. The order of the
+ * array does not matter. Verdicts that no longer count are no error here. Each delivery is still to be freed.
+ */
+kca_error *kca_batch_settle(kca_delivery *const *deliveries, int count, int verdict);
 
 /*
  * Publishes in the delivery's transaction (kca_consumer_builder_with_transactional_id), through the channel of `bus`,
@@ -1303,7 +1342,8 @@ enum {
     KCA_EVENT_REBALANCE = 5, /* partitions came or went: kca_event_rebalance, consumer, assignment_... */
     KCA_EVENT_END = 6,       /* a partition is fetched to its end: topic, partition, offset, consumer */
     KCA_EVENT_STATE = 7,     /* a connection or consumer is in another state: kca_event_state, connection, consumer ... */
-    KCA_EVENT_REPLY = 8      /* what became of an ask, kca_bus_send: token, error, kca_event_reply */
+    KCA_EVENT_REPLY = 8,     /* what became of an ask, kca_bus_send: token, error, kca_event_reply */
+    KCA_EVENT_BATCH = 9      /* messages to handle together, of a batch handler's name: kca_event_into_batch */
 };
 
 /*
@@ -1325,7 +1365,7 @@ kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event
  */
 int kca_queue_dispatch(kca_queue *q, int max, int timeout_ms);
 
-/* Frees an event. Its delivery, if it has one that is not settled, counts as failed. */
+/* Frees an event. Its deliveries, if it has some that are not settled, count as failed, each by itself. */
 void kca_event_free(kca_event *e);
 
 /* One of KCA_EVENT_...; 0 for NULL. */
@@ -1337,6 +1377,16 @@ kca_delivery *kca_event_delivery(const kca_event *e);
 /* Turns the event into its delivery, which is then the caller's, to settle at any time and to free with
  * kca_delivery_free; do not free the event any more. NULL: the event has no delivery, and stays as it is. */
 kca_delivery *kca_event_into_delivery(kca_event *e);
+
+/* How many deliveries a KCA_EVENT_BATCH has, 1 or more; 0 for events of other types. */
+int kca_event_batch_count(const kca_event *e);
+
+/*
+ * Turns a KCA_EVENT_BATCH into its deliveries, in the array `out`, which has room for `max`; they are then the caller's, to
+ * settle at any time, each or together, and to free each; do not free the event any more. Returns how many they are; 0:
+ * it is an event of another type; -KCA_ERROR_ARGUMENT: there are more than `max`. In these cases it stays as it is.
+ */
+int kca_event_into_batch(kca_event *e, kca_delivery **out, int max);
 
 /* The token that the message was published or sent with. */
 uint64_t kca_event_token(const kca_event *e);

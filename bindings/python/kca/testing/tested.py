@@ -17,6 +17,7 @@ from ..builders import ConsumerBuilder, PublisherBuilder
 from ..connection import Connection
 from ..errors import StoppedError
 from ..message import Delivery, Verdict
+from ..queue import Batch
 from ..system import BaseSystem, new_handle
 from .seen import Handled, Published, fields_of, matches
 
@@ -106,6 +107,8 @@ class Tested:
         del system._declared[len(own) :]
         for name in system._work.handlers:
             _kca.kca_system_add_handler(system._handle, name)
+        for name, batch in system._work.batch_handlers.items():
+            _kca.kca_system_add_batch_handler(system._handle, name, batch.batch_max, batch.batch_wait_ms)
         return list(topics)
 
     def _give_back(self) -> None:
@@ -154,6 +157,10 @@ class Tested:
 
         _Watched.watch(d, settled)
         return True
+
+    def _note_batch(self, consumer: str, batch: Batch) -> bool:
+        """`_note`, for each delivery of a batch."""
+        return [self._note(consumer, d) for d in batch.deliveries][-1]
 
     # ---- the assertions' checks, once all messages are handled ----
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 from .. import _kca
 from ..asyncio import Consumer, System, _in_executor
 from ..errors import StoppedError
 from ..message import Delivery
-from ..queue import MAKERS, Receipt
+from ..queue import MAKERS, Batch, Receipt
 from .seen import Handled, Published
 from .tested import ANY, SLICE_MS, Tested
 
@@ -91,12 +92,18 @@ class AsyncTestedSystem(Tested):
             return
         for kind, *parts in events:
             event: Any = MAKERS[kind](*parts)
-            if not isinstance(event, Delivery):
+            if isinstance(event, Batch):
+                if self._note_batch(name, event):
+                    self._begin(self._consumers[name]._handle_batch(event))
+            elif not isinstance(event, Delivery):
                 self.system._work.tell(event)
             elif self._note(name, event):
-                task = asyncio.create_task(self._consumers[name]._handle_delivery(event))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
+                self._begin(self._consumers[name]._handle_delivery(event))
+
+    def _begin(self, handling: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(handling)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     # ---- assertions ----
 

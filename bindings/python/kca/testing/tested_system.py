@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import StoppedError
 from ..message import Delivery
-from ..queue import Queue
+from ..queue import Batch, Queue
 from ..system import System
 from .seen import Handled, Published
 from .tested import ANY, SLICE_MS, Tested
@@ -73,7 +73,10 @@ class TestedSystem(Tested):
             self._note_end(name, self._queues[name]._handle)
             return
         for event in events:
-            if not isinstance(event, Delivery):
+            if isinstance(event, Batch):
+                if self._note_batch(name, event):
+                    self.system._work.handle_batch(event)
+            elif not isinstance(event, Delivery):
                 self.system._work.tell(event)
             elif self._note(name, event):
                 self.system._work.handle(event)
