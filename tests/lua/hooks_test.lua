@@ -79,6 +79,8 @@ function tests.a_before_settles_and_a_hook_that_fails_fails_the_delivery()
       return nil, { name = "Broken", text = "it is broken" }
     elseif name == "odd" then
       return 7
+    elseif name == "yes" then
+      return true
     end
   end, function(h)
     if h.delivery:name() == "late" then
@@ -86,14 +88,15 @@ function tests.a_before_settles_and_a_hook_that_fails_fails_the_delivery()
     end
   end))
   assert(system:handler("*", function() end))
-  local described = handle(system, "again", "no", "raise", "err", "odd", "late")
+  local described = handle(system, "again", "no", "raise", "err", "odd", "yes", "late")
   check.equal(
     table.concat(calls, "; "),
     "again 4 : ; no 2 NoTenant: it has no tenant; raise 2 Locked: it is locked; err 1 Broken: it is broken; "
-      .. "odd 1 handler: it returned 7, which is not a verdict; late 1 Late: too late"
+      .. "odd 1 handler: it returned 7, which is not a verdict; "
+      .. "yes 1 hook: a function before handling returned true, which is not a verdict; late 1 Late: too late"
   )
   check.equal(described.handled, 1)
-  check.equal(described.skipped, 5)
+  check.equal(described.skipped, 6)
   check.equal(marked, 0)
 end
 

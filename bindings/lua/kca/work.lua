@@ -142,7 +142,12 @@ return function(M, core, hooks)
     return { verdict = verdict, error_name = name or "", error_text = text or "" }
   end
 
+  --- The outcome that a function before has decided. What is no verdict is a failure: the handler has not run.
   local function decided(said)
+    if type(said[1]) ~= "number" then
+      local odd = ("a function before handling returned %s, which is not a verdict"):format(errors.text(said[1]))
+      return outcome_of(M.FAILED, "hook", odd)
+    end
     return outcome_of(answer(true, said[1], said[2], said[3]))
   end
 
