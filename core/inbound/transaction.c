@@ -203,6 +203,13 @@ kca_error *kca__transaction_check_size(kca__transaction *t, const kca__publisher
     return e;
 }
 
+static kca_error *no_longer_counts(const kca_delivery *d) {
+    const kca__inbound *in = kca__engine_owner(d->engine);
+    return kca__error_new(
+        KCA_ERROR_STATE, "consumer %s: the delivery at %s[%d] offset %lld no longer counts",
+        in->options->name, d->event.topic, d->event.partition, (long long)d->offset);
+}
+
 static kca_error *hold(kca__held_record **out, kca_delivery *d, kca__publisher *p,
                        const kca_message *m, int type) {
     const kca__inbound *in = kca__engine_owner(d->engine);
@@ -218,21 +225,21 @@ static kca_error *hold(kca__held_record **out, kca_delivery *d, kca__publisher *
             "a transaction cannot span connections",
             consumer, p->options->topic, p->options->connection, in->options->connection);
     if (!kca__engine_has_out(d))
-        return kca__error_new(KCA_ERROR_STATE,
-                              "consumer %s: the delivery at %s[%d] offset %lld no longer counts",
-                              consumer, d->event.topic, d->event.partition, (long long)d->offset);
+        return no_longer_counts(d);
     kca__trace_context context = kca__delivery_context(d);
     kca_error *e = kca__publisher_hold(out, p, m, type, &context);
     return e ? e : kca__transaction_check_size(in->transaction, p, &(*out)->record);
 }
 
+/* A hook may settle the delivery: what is published with it then goes nowhere. */
 static kca_error *hold_hooked(kca__held_record **out, kca_delivery *d, kca__publisher *p,
                               const kca_message *m, int type) {
     kca_hooked h;
     kca_error *e = NULL;
     if (kca__publisher_enter(&h, p, m, d))
         e = hold(out, d, p, h.message, type);
-    return kca__publisher_leave(&h, p, e);
+    e = kca__publisher_leave(&h, p, e);
+    return !e && *out && !kca__engine_has_out(d) ? no_longer_counts(d) : e;
 }
 
 kca_error *kca__transaction_publish(kca_delivery *d, kca__publisher *p, const kca_message *m,

@@ -65,6 +65,9 @@ static int pass_on(recorder *r, kca_delivery *d, int id) {
     return e ? KCA_FAILED : KCA_DONE;
 }
 
+/* A hook after each publish; NULL: none. */
+static kca_hook_fn hook_after;
+
 static kca_system *system_of(const cluster *c, recorder *r) {
     kca_system *s = system_on(rd_kafka_mock_cluster_bootstraps(c->mock));
     kca_consumer_builder *b = consumer_of("in", "reader");
@@ -74,6 +77,9 @@ static kca_system *system_of(const cluster *c, recorder *r) {
     give_publisher(s, publisher_of("out"));
     record(s, "thing", r);
     must(kca_system_log_to_stderr(s, KCA_LOG_WARN));
+    if (hook_after)
+        must(kca_system_add_publish_hook(s, NULL, hook_after, NULL, NULL));
+    hook_after = NULL;
     start(s);
     r->behave = pass_on;
     return s;
@@ -162,11 +168,47 @@ static void test_a_transaction_of_which_a_part_is_not_confirmed_is_aborted(void 
     rd_kafka_destroy(k.client);
 }
 
+static int settle_inside(kca_hooked *h, void *user) {
+    (void)user;
+    must(kca_delivery_settle(kca_hooked_delivery(h), KCA_DONE));
+    return KCA_GO_ON;
+}
+
+static int pass_on_in_vain(recorder *r, kca_delivery *d, int id) {
+    (void)id;
+    kca_message *m = thing("{}", "k");
+    must_fail(kca_delivery_publish(d, r->context, m), KCA_ERROR_STATE, "no longer counts");
+    kca_message_free(m);
+    return KCA_DONE;
+}
+
+static void test_what_is_published_with_a_delivery_that_a_hook_settles_is_an_error(void **state) {
+    cluster k = open_cluster();
+    recorder *r = recorder_new();
+    hook_after = settle_inside;
+    kca_system *s = system_of(&k, r);
+    kca_consumer *c = reader_of(s, "reader");
+    kca_bus *bus = bus_of(s, "out");
+    r->context = bus;
+    r->behave = pass_on_in_vain;
+    runner running;
+    runner_start(&running, c);
+    write_thing(&k);
+    must_be_handled(r, 1, COME_MS);
+    runner_stop(&running);
+    kca_bus_free(bus);
+    kca_consumer_free(c);
+    finish(s);
+    recorder_free(r);
+    rd_kafka_destroy(k.client);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_commit_that_is_not_answered_in_time_is_insisted_on),
         cmocka_unit_test(test_a_transaction_that_the_broker_does_not_know_is_begun_anew),
         cmocka_unit_test(test_a_transaction_of_which_a_part_is_not_confirmed_is_aborted),
+        cmocka_unit_test(test_what_is_published_with_a_delivery_that_a_hook_settles_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
