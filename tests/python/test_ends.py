@@ -351,6 +351,54 @@ def test_a_store_that_breaks(form: str, seen: bool) -> None:
             assert queue.dispatch(1, 1000 * DEADLINE_SECONDS)
 
 
+@pytest.mark.parametrize("place", ["handler", "before", "after"])
+@pytest.mark.parametrize("form", ["threads", "loop"])
+def test_what_fails_inside_hooks_gives_its_place_back_at_once(form: str, place: str) -> None:
+    """The only place of the queue, without the collector of cycles."""
+    options = {"partition": 0, "failure_policy": "skip", "max_attempts": 1, "queue_capacity": 1}
+    publisher = kca.PublisherBuilder("local", "orders", required_acks=-1, linger_ms=0)
+    consumer = kca.ConsumerBuilder("local", "orders", "shop", **options)  # type: ignore[arg-type]
+    declared = kca.Connection("local", "embedded://"), publisher, consumer
+
+    def fail(h: Any = None) -> None:
+        if h is None or h.delivery.name == "a":
+            raise ValueError("x")
+
+    def declare(system: Any) -> None:
+        system.handling_hook(after=lambda h: None)
+        if place != "handler":
+            system.handling_hook(**{place: fail})
+        system.handler("a", lambda order: fail() if place == "handler" else None)
+        system.handler("last", lambda order: system.consumer("shop").stop())
+
+    async def work() -> None:
+        system = kca.asyncio.System(*declared)
+        declare(system)
+        async with system:
+            bus = system.event_bus("orders")
+            for name in ("a", "a", "last"):
+                await bus.publish(name, key=KEY)
+            await asyncio.wait_for(system.consumer("shop").run(), DEADLINE_SECONDS)
+
+    if form == "loop" or place != "handler":  # else the log's record of the exception keeps the delivery
+        logging.getLogger("kca.consumer").setLevel(logging.ERROR)
+    gc.disable()
+    try:
+        if form == "loop":
+            return asyncio.run(work())
+        system = kca.System(*declared)
+        declare(system)
+        with system:
+            for name in ("a", "a", "last"):
+                system.event_bus("orders").publish(name, key=KEY)
+            runner = threading.Thread(target=system.consumer("shop").run, daemon=True)
+            runner.start()
+            runner.join(DEADLINE_SECONDS)
+            assert not runner.is_alive()
+    finally:
+        gc.enable()
+
+
 # ---- how a run ends: nothing that was settled comes again ----
 
 

@@ -156,6 +156,27 @@ def test_a_before_settles_the_delivery(way: str) -> None:
     assert (consumer["duplicates"], consumer["rejected"]) == ((1, 0) if way == "return" else (0, 1))
 
 
+@pytest.mark.parametrize("form", ["threads", "loop"])
+def test_what_a_before_settles_as_done_is_marked(form: str) -> None:
+    store = Store()
+    system: Any = declared() if form == "threads" else declared_in_loop()
+    system.set_deduplication_store("shop", store)
+    system.handling_hook(lambda h: kca.DONE if h.delivery.name == "orderCreated" else None)
+    if form == "threads":
+        handled(system, message_id="m-1")
+    else:
+
+        async def work() -> None:
+            system.handler("last", lambda order: system.consumer("shop").stop())
+            async with system:
+                await system.event_bus("orders").publish("orderCreated", {}, key=KEY, message_id="m-1")
+                await system.event_bus("orders").publish("last", key=KEY)
+                await system.consumer("shop").run()
+
+        in_loop(work())
+    assert "m-1" in store.marked
+
+
 @pytest.mark.parametrize("place", ["before", "after", "entering", "leaving"])
 def test_a_hook_that_raises_fails_the_delivery_which_is_not_marked(place: str) -> None:
     seen: list[tuple[Any, ...]] = []

@@ -465,15 +465,15 @@ class Consumer(BaseConsumer):
     async def _answer_hooked(self, d: Delivery) -> Answer:
         """Runs the hooks and the handler. A store learns of it at the end: a hook may still fail what was handled."""
         h = hooks.Handling(d, outcome_of)
+        act = partial(self._answer, d, marks=False)
         try:
-            act = partial(self._answer, d, marks=False)
             answer: Answer = await hooks.run_in_loop(self._work.handling_hooks, h, act)
-            store = self._work.store_of(d) if answer is DONE else None
+            store = self._work.store_of(d) if answer[0] is Verdict.DONE else None
             if store:
                 await self._mark(store, d)
             return answer
         finally:
-            del d, h
+            del d, h, act
 
     async def _call(self, found: Prepared, d: Delivery) -> Answer:
         handler, arguments = found.handler, found.arguments

@@ -253,6 +253,8 @@ def _called(call: _Call) -> _Outcome:
         result = call()
     except BaseException as e:
         return None, e
+    finally:
+        del call  # or who keeps the exception would keep the delivery
     if not inspect.isawaitable(result):
         return result, None
     if inspect.iscoroutine(result):
@@ -292,8 +294,9 @@ def run(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
         return result
     try:
         raise error
-    finally:
-        del error  # or the exception would keep this call, and it the exception
+    finally:  # or the exception would keep this call, and it the exception and the delivery
+        h.exception = None
+        del error, h, act, steps, call
 
 
 async def run_in_loop(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
@@ -316,8 +319,9 @@ async def run_in_loop(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
         return result
     try:
         raise error
-    finally:
-        del error  # or the exception would keep this call, and it the exception
+    finally:  # or the exception would keep this call, and it the exception and the delivery
+        h.exception = None
+        del error, h, act, steps, call
 
 
 def is_inside() -> bool:

@@ -107,7 +107,9 @@ class Work:
         return *asked, DONE, told, reply, failure, misfit
 
     def answer(self, d: Delivery) -> Answer:
-        """Runs the handler, with `handled` set; `serve` has a shorter way for most messages."""
+        """Runs the handler, with `handled` set; `serve` has a shorter way for most messages. Who keeps the exception of
+        a handler keeps these calls, too: they let the delivery go.
+        """
         inside = handled.set(d)
         try:
             with tracing.Inside(d) if self.traced and d._traced else nullcontext():
@@ -118,6 +120,7 @@ class Work:
             return failure(e)
         finally:
             handled.reset(inside)
+            del d, inside
 
     def broken_off(self, stop: Callable[[], None], d: Delivery, why: BaseException | None) -> None:
         """The process is to end, by an exception in the handler: that has failed. It ends the consumer first: a failure
@@ -142,19 +145,28 @@ class Work:
     def _answer(self, d: Delivery) -> Answer:
         """Runs the hooks and the handler. A store learns of it at the end: a hook may still fail what was handled."""
         hooks = self.handling_hooks
-        if hooks:
-            answer: Answer = run(hooks, Handling(d, outcome_of), partial(self._answer_once, d))
-        else:
-            answer = self._answer_once(d)
-        store = self.store_of(d) if answer is DONE and self.stores else None
-        if store:
-            try:
-                known(store.mark(d.message_id))
-            except BaseException as e:
-                not_marked(d, e)
-                if isinstance(e, ENDS):
-                    raise
-        return answer
+        try:
+            if hooks:
+                answer: Answer = run(hooks, Handling(d, outcome_of), partial(self._answer_once, d))
+            else:
+                answer = self._answer_once(d)
+            if answer[0] is Verdict.DONE:
+                self._mark(d)
+            return answer
+        finally:
+            del d
+
+    def _mark(self, d: Delivery) -> None:
+        """Tells the store, if there is one, that the message was handled."""
+        store = self.store_of(d)
+        if not store:
+            return
+        try:
+            known(store.mark(d.message_id))
+        except BaseException as e:
+            not_marked(d, e)
+            if isinstance(e, ENDS):
+                raise
 
     def _answer_once(self, d: Delivery) -> Answer:
         """Runs the handler, unless the store has seen the message."""
@@ -168,7 +180,10 @@ class Work:
             raise
         except BaseException as e:
             return not_known(e)
-        return answer_of(found.handler, d, found.function(*found.arguments))
+        try:
+            return answer_of(found.handler, d, found.function(*found.arguments))
+        finally:
+            del d, found
 
     def store_of(self, d: Delivery) -> DeduplicationStore | None:
         """The store that is to be asked whether the message was handled."""
