@@ -154,7 +154,7 @@ def test_a_delivery_is_no_reply_to_itself(system: kca.System) -> None:
     ask(system, 0)
     system.consumer("shop").run()
     error = b'{"error":"a Delivery is no reply: return its payload, its json() or a Message of its own"}'
-    assert replies(system, 1)["0"][0] == error
+    assert replies(system, 2)["0"][0] == error
 
 
 def test_a_deferred_delivery_is_answered_when_it_is_settled(system: kca.System) -> None:
