@@ -18,6 +18,7 @@ struct kca__asks {
     pthread_mutex_t lock;
     int holders;        /* the reader, and each ask */
     kca_error *refusal; /* why none is taken; NULL: they are */
+    bool shut;          /* that stays so */
     kca__awaited *buckets[BUCKETS];
     kca__awaited *first; /* of those that wait */
     int64_t next_ms;     /* none of them is over before */
@@ -74,8 +75,16 @@ void kca__asks_release(kca__asks *a) {
 
 static void set_refusal(kca__asks *a, kca_error *why) {
     pthread_mutex_lock(&a->lock);
-    kca__error_free(a->refusal);
-    a->refusal = why;
+    kca_error *gone = a->shut ? why : a->refusal;
+    if (!a->shut)
+        a->refusal = why;
+    pthread_mutex_unlock(&a->lock);
+    kca__error_free(gone);
+}
+
+void kca__asks_begin(kca__asks *a) {
+    pthread_mutex_lock(&a->lock);
+    a->shut = false;
     pthread_mutex_unlock(&a->lock);
 }
 
@@ -172,6 +181,7 @@ void kca__asks_shut(kca__asks *a) {
     pthread_mutex_lock(&a->lock);
     kca__error_free(a->refusal);
     a->refusal = not_started(a->channel);
+    a->shut = true;
     for (; a->first; a->counts.stopped++)
         end_locked(a, a->first,
                    kca__error_new(KCA_ERROR_STOPPED,

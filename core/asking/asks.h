@@ -39,12 +39,14 @@ kca__asks *kca__asks_new(const char *channel, kca__event_queue *queue, kca__asks
 void kca__asks_release(kca__asks *a);
 
 /* From now on asks are taken; or refused with this error, which it takes. It begins so, as not
- * started. */
+ * started. Nothing changes while the set is shut. */
 void kca__asks_open(kca__asks *a);
 void kca__asks_refuse(kca__asks *a, kca_error *why);
 
-/* Those that wait end with KCA_ERROR_STOPPED, and none is taken any more. */
+/* Those that wait end with KCA_ERROR_STOPPED, and none is taken any more, whoever opens the set,
+ * until it is begun again. */
 void kca__asks_shut(kca__asks *a);
+void kca__asks_begin(kca__asks *a);
 
 /* What an ask is to be. */
 typedef struct kca__awaited_wish {

@@ -108,6 +108,9 @@ static kca_error *open_reader(kca__reply_channel *r, kca_connection *c, const ch
     kca_error *e = kca__connection_configure(c, conf, false, who);
     if (!e)
         e = kca__property_apply_all(conf, who, properties, sizeof properties / sizeof *properties);
+    /* see KCA__QUIRK_FULL_QUEUE_SLEEPS */
+    if (!e && kca__property_is_known("fetch.queue.backoff.ms"))
+        e = kca__property_apply(conf, who, "fetch.queue.backoff.ms", "2");
     if (e) {
         rd_kafka_conf_destroy(conf);
         return e;
@@ -137,6 +140,7 @@ kca_error *kca__reply_channel_open(kca__reply_channel *r, kca_connection *c, kca
     r->partitions = 0;
     r->is_open = r->has_told = false;
     atomic_store(&r->stopping, false);
+    kca__asks_begin(r->asks);
     if (!e) {
         kca__reply_channel_look(r, deadline);
         r->has_thread = kca__thread_start(&r->thread, read_replies, r);

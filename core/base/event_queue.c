@@ -44,6 +44,8 @@ void kca__event_queue_push_receipts(kca__event_queue *q, kca__event_list *receip
 }
 
 void kca__event_queue_push_refusals(kca__event_queue *q, kca__event_list *receipts) {
+    if (receipts->count == 0)
+        return;
     kca__event_queue_push_receipts(q, receipts);
     pthread_mutex_lock(&q->lock);
     wake_server_locked(q);

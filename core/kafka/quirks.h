@@ -24,7 +24,8 @@ enum {
 
     /* A partition whose bounded queue was full is looked at again after a second only (#2879). The
      * fix is a property, fetch.queue.backoff.ms, whose absence tells of the fault. inbound/fetch.c
-     * wakes librdkafka's threads; consumers and redrives set the property, which stays. */
+     * wakes librdkafka's threads; consumers, redrives and reply channels set the property, which
+     * stays. */
     KCA__QUIRK_FULL_QUEUE_SLEEPS = 0x020200ff,
 
     /* The first member of a mock cluster's group waits three seconds for others (no issue number

@@ -206,6 +206,13 @@ static void test_none_is_taken_before_the_start_or_while_refused(void **state) {
     kca__asks_shut(a);
     must_end(7, KCA_ERROR_STOPPED);
     assert_int_equal(add(&ask, a, "one", 7, 100), KCA_ERROR_STATE);
+    kca__asks_open(a); /* a look that went on meanwhile */
+    assert_int_equal(add(&ask, a, "one", 7, 100), KCA_ERROR_STATE);
+    kca__asks_refuse(a, kca__error_new(KCA_ERROR_AUTHORIZATION, "forbidden"));
+    assert_int_equal(add(&ask, a, "one", 7, 100), KCA_ERROR_STATE);
+    kca__asks_begin(a);
+    kca__asks_open(a);
+    ask_for(a, "two", 8, 100);
     close_asks(a);
 }
 
@@ -347,10 +354,12 @@ static void play_end(void) {
 static void play_life(void) {
     model.open = !model.open;
     if (model.open) {
+        kca__asks_begin(model.asks);
         kca__asks_open(model.asks);
         return;
     }
     kca__asks_shut(model.asks);
+    kca__asks_open(model.asks); /* a look that went on meanwhile */
     end_where(is_any, 0, KCA_ERROR_STOPPED);
 }
 

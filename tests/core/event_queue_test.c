@@ -169,6 +169,7 @@ static void test_every_event_is_taken_once_by_many_threads(void **state) {
 typedef struct source {
     kca__event_queue *queue;
     atomic_int woken;
+    atomic_int wakes;
     atomic_int served;
     bool tells_at_the_end;
 } source;
@@ -186,6 +187,7 @@ static void serve(void *owner, int timeout_ms) {
 static void wake(void *owner) {
     assert_non_null(owner);
     atomic_store(&((source *)owner)->woken, 1);
+    atomic_fetch_add(&((source *)owner)->wakes, 1);
 }
 
 static void *take_one(void *argument) {
@@ -212,6 +214,8 @@ static void test_a_note_reaches_who_serves_the_source(void **state) {
     kca__event_queue_set_source(&q, (kca__event_source){serve, wake, &s});
     pthread_create(&taker, NULL, take_one, &q);
     wait_until_served(&s);
+    kca__event_queue_push_refusals(&q, &(kca__event_list){0});
+    assert_int_equal(atomic_load(&s.wakes), 0); /* nothing has come */
     int64_t begin = kca__clock_ms();
     kca__event_queue_push_note(&q, note(1));
     pthread_join(taker, &count);
