@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/interrupt.h"
+#include "message/json_payload.h"
+#include "outbound/publisher_hooks.h"
 
 #include <string.h>
 
@@ -28,31 +30,85 @@ static void hear_report(void *user, kca_error *error) {
     kca__asks_hear_report(user, error);
 }
 
+/* A message with an id: answers to it may come before the call that sends it returns. */
+typedef struct view {
+    const kca_message *of;
+    kca_message message;
+    char id[37];
+} view;
+
+static void view_begin(view *v, const kca_message *m) {
+    v->of = m;
+    v->message = *m;
+    if (m->texts[KCA__TEXT_CORRELATION_ID][0])
+        return;
+    kca__id_uuid4(v->id);
+    v->message.texts[KCA__TEXT_CORRELATION_ID] = v->id;
+}
+
+/* What was read of the view only, by a hook, goes with it. */
+static void view_end(view *v) {
+    if (v->message.json != v->of->json)
+        kca__json_payload_forget(&v->message);
+}
+
+/* Adds the ask of a message that has its id, and publishes it. */
+static kca_error *put_ask(kca__awaited **out, kca__reply_channel *r, kca__publisher *p,
+                          const kca_message *m, int type, kca__awaited_wish *wish) {
+    wish->correlation_id = m->texts[KCA__TEXT_CORRELATION_ID];
+    wish->name = m->texts[KCA__TEXT_NAME];
+    wish->most = p->options->buffer_messages;
+    kca_error *e = check(r, m);
+    if (!e)
+        e = kca__asks_add(out, r->asks, wish);
+    if (e)
+        return e;
+    e = kca__publisher_send(p, m, type, hear_report, *out);
+    if (e) {
+        kca__asks_withdraw(*out, false);
+        *out = NULL;
+    }
+    return e;
+}
+
+/* ... inside the hooks, which may have changed what an answer is known by. */
+static kca_error *put_ask_hooked(kca__awaited **out, kca__reply_channel *r, kca__publisher *p,
+                                 const kca_message *m, int type, kca__awaited_wish *wish) {
+    kca_hooked h;
+    kca_error *e = NULL;
+    if (kca__publisher_enter(&h, p, m, NULL)) {
+        view hooked;
+        view_begin(&hooked, h.message);
+        e = put_ask(out, r, p, &hooked.message, type, wish);
+        view_end(&hooked);
+    }
+    e = kca__publisher_leave(&h, p, e);
+    if (!e && !*out)
+        return kca__error_new(KCA_ERROR_HOOK,
+                              "publisher %s: a hook dropped the message, which nobody can answer "
+                              "then",
+                              p->options->topic);
+    if (e && *out) {
+        kca__asks_withdraw(*out, true);
+        *out = NULL;
+    }
+    return e;
+}
+
 /* Adds the ask and publishes its message. */
 static kca_error *send_ask(kca__awaited **out, kca__reply_channel *r, kca__publisher *p,
                            const kca_message *m, int type, kca__awaited_wish *wish) {
-    char fresh[37];
-    kca_message asked = *m; /* a view with an id of its own: answers may come before this returns */
     *out = NULL;
     kca_error *e = check(r, m);
     if (e)
         return e;
-    wish->correlation_id = m->texts[KCA__TEXT_CORRELATION_ID];
-    wish->name = m->texts[KCA__TEXT_NAME];
-    wish->most = p->options->buffer_messages;
-    if (!wish->correlation_id[0]) {
-        kca__id_uuid4(fresh);
-        wish->correlation_id = asked.texts[KCA__TEXT_CORRELATION_ID] = fresh;
-    }
-    e = kca__asks_add(out, r->asks, wish);
-    if (e)
-        return e;
-    bool sent;
-    e = kca__publisher_send(&sent, p, &asked, type, hear_report, *out);
-    if (e) {
-        kca__asks_withdraw(*out, sent);
-        *out = NULL;
-    }
+    view asked;
+    view_begin(&asked, m);
+    if (kca__publisher_is_hooked(p))
+        e = put_ask_hooked(out, r, p, &asked.message, type, wish);
+    else
+        e = put_ask(out, r, p, &asked.message, type, wish);
+    view_end(&asked);
     return e;
 }
 

@@ -485,8 +485,8 @@ kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_mess
     return e;
 }
 
-static kca_error *put_ask(bool *out_sent, kca__publisher *p, const kca_message *m, int type,
-                          kca__written_fn fn, void *user) {
+kca_error *kca__publisher_send(kca__publisher *p, const kca_message *m, int type,
+                               kca__written_fn fn, void *user) {
     const patience own = {KCA__PUBLISHER_OWN_LIMIT, KCA__CLOCK_NEVER};
     kca__slot *slot;
     kca_error *e = admit(&slot, p, m, &own);
@@ -494,29 +494,9 @@ static kca_error *put_ask(bool *out_sent, kca__publisher *p, const kca_message *
         return e;
     slot->written = fn;
     slot->user = user;
-    if (goes_later(p)) {
-        e = publish_later(p, m, type, slot);
-    } else {
-        e = publish_and_go(p, m, type, slot);
-        kca__in_flight_leave(p->in_flight);
-    }
-    *out_sent = !e;
-    return e;
-}
-
-kca_error *kca__publisher_send(bool *out_sent, kca__publisher *p, const kca_message *m, int type,
-                               kca__written_fn fn, void *user) {
-    kca_hooked h;
-    kca_error *e = NULL;
-    *out_sent = false;
-    if (!kca__publisher_is_hooked(p))
-        return put_ask(out_sent, p, m, type, fn, user);
-    if (kca__publisher_enter(&h, p, m, NULL))
-        e = put_ask(out_sent, p, h.message, type, fn, user);
-    e = kca__publisher_leave(&h, p, e);
-    if (!e && !*out_sent)
-        e = kca__error_new(KCA_ERROR_HOOK,
-                           "publisher %s: a hook dropped the message, which nobody can answer then",
-                           p->options->topic);
+    if (goes_later(p))
+        return publish_later(p, m, type, slot);
+    e = publish_and_go(p, m, type, slot);
+    kca__in_flight_leave(p->in_flight);
     return e;
 }

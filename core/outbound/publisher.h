@@ -57,9 +57,9 @@ kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_
 kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_message *m, int type,
                               uint64_t token, int timeout_ms);
 
-/* Publishes and does not wait for the answer, whether the publisher is async or not. `*out_sent`:
- * `fn(user, error)` is called once, when the broker has answered, also if a hook failed after. */
-kca_error *kca__publisher_send(bool *out_sent, kca__publisher *p, const kca_message *m, int type,
+/* Publishes without hooks, and does not wait for the answer, whether the publisher is async or not.
+ * NULL: `fn(user, error)` is called once, when the broker has answered. */
+kca_error *kca__publisher_send(kca__publisher *p, const kca_message *m, int type,
                                kca__written_fn fn, void *user);
 
 /* Writes a record unchanged, without waiting; `partition` -1: the key chooses. NULL: `fn(user,

@@ -275,18 +275,45 @@ static int drop(kca_hooked *h, void *user) {
     return KCA_DROP;
 }
 
+/* Else it is the answer, which goes through the hooks, too. */
+static bool is_question(const kca_hooked *h) {
+    return strcmp(kca_message_name(kca_hooked_message(h)), "question") == 0;
+}
+
+/* The reader of answers knows nothing of what hooks change. */
+static int move_away(kca_hooked *h, void *user) {
+    const char *how = user;
+    if (!is_question(h))
+        return KCA_GO_ON;
+    kca_message *m = kca_hooked_change(h);
+    if (strcmp(how, "reply_to") == 0)
+        kca_message_set_reply_to(m, "elsewhere");
+    else if (strcmp(how, "raw") == 0)
+        kca_message_set_raw(m, 1);
+    else
+        kca_message_set_correlation_id(m, how);
+    return KCA_GO_ON;
+}
+
+static int read_payload(kca_hooked *h, void *user) {
+    int64_t id;
+    if (is_question(h))
+        must(kca_message_json_int64(kca_hooked_message(h), "/id", &id));
+    return KCA_GO_ON;
+}
+
 static int fail_after(kca_hooked *h, void *user) {
     return KCA_FAILED;
 }
 
-static scene *begin_hooked(kca_hook_fn before, kca_hook_fn after) {
+static scene *begin_hooked(kca_hook_fn before, kca_hook_fn after, const char *user) {
     scene *x = calloc(1, sizeof *x);
     const char *asks = unique("asks"), *replies = unique("replies");
     assert_non_null(x);
     x->system = system_on("embedded://");
     asking_declare(x->system, asks, replies);
     answerer_declare(&x->who, x->system, asks, replies);
-    must(kca_system_add_publish_hook(x->system, before, after, NULL, NULL));
+    must(kca_system_add_publish_hook(x->system, before, after, (void *)user, NULL));
     start(x->system);
     x->bus = query_bus_of(x->system, asks);
     x->queue = queue_of(x->system);
@@ -294,7 +321,7 @@ static scene *begin_hooked(kca_hook_fn before, kca_hook_fn after) {
 }
 
 static void test_what_a_hook_drops_cannot_be_answered(void **state) {
-    scene *x = begin_hooked(drop, NULL);
+    scene *x = begin_hooked(drop, NULL, NULL);
     kca_event *e;
     must_fail(send_question(x->bus, 1, 7, -1), KCA_ERROR_HOOK, "a hook dropped the message");
     must_fail(ask_question(&e, x->bus, 1, -1), KCA_ERROR_HOOK, "a hook dropped the message");
@@ -303,12 +330,39 @@ static void test_what_a_hook_drops_cannot_be_answered(void **state) {
     end(x);
 }
 
+static void must_be_answered_after(kca_hook_fn before, const char *user) {
+    scene *x = begin_hooked(before, NULL, user);
+    kca_event *e;
+    answerer_start(&x->who);
+    must(ask_question(&e, x->bus, 3, COME_MS));
+    must_be_answer(e, 3);
+    kca_event_free(e);
+    end_answered(x);
+}
+
+static void test_hooks_read_and_change_what_is_sent(void **state) {
+    must_be_answered_after(read_payload, NULL);
+    must_be_answered_after(move_away, "mine");
+    must_be_answered_after(move_away, "");
+}
+
+static void test_a_hook_cannot_send_an_answer_elsewhere(void **state) {
+    const char *const ways[] = {"reply_to", "raw"};
+    for (int i = 0; i < 2; i++) {
+        scene *x = begin_hooked(move_away, NULL, ways[i]);
+        must_fail(send_question(x->bus, 1, 7, -1), KCA_ERROR_ARGUMENT,
+                  i == 0 ? "its reply_to is elsewhere" : "it is raw");
+        assert_int_equal(count_of(x, "asked"), 0);
+        end(x);
+    }
+}
+
 static int is_stored(void *argument) {
     return described(((scene *)argument)->system, "publishers", 0, "stored") == 2;
 }
 
 static void test_a_hook_that_fails_after_leaves_no_ask_behind(void **state) {
-    scene *x = begin_hooked(NULL, fail_after);
+    scene *x = begin_hooked(NULL, fail_after, NULL);
     kca_event *e;
     must_fail(send_question(x->bus, 1, 7, -1), KCA_ERROR_HOOK, "a hook failed after");
     must_fail(ask_question(&e, x->bus, 1, -1), KCA_ERROR_HOOK, "a hook failed after");
@@ -331,6 +385,8 @@ int main(void) {
         cmocka_unit_test(test_replies_that_others_read_are_not_read_here),
         cmocka_unit_test(test_a_handler_may_ask),
         cmocka_unit_test(test_what_a_hook_drops_cannot_be_answered),
+        cmocka_unit_test(test_hooks_read_and_change_what_is_sent),
+        cmocka_unit_test(test_a_hook_cannot_send_an_answer_elsewhere),
         cmocka_unit_test(test_a_hook_that_fails_after_leaves_no_ask_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
