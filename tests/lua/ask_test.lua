@@ -5,10 +5,11 @@ local kca = check.kca
 local tests = {}
 
 --- A started system whose consumer answers by hand, when it runs: `stop_at` messages, then it stops.
-local function begin(stop_at)
+local function begin(stop_at, buffer_messages)
+  local options = { required_acks = -1, linger_ms = 0, reply_channel = "answers", buffer_messages = buffer_messages }
   local system = assert(kca.system(
     kca.connection("local", "embedded://"),
-    kca.publisher("local", "prices", { required_acks = -1, linger_ms = 0, reply_channel = "answers" }),
+    kca.publisher("local", "prices", options),
     kca.publisher("local", "answers", { required_acks = -1, linger_ms = 0 }),
     kca.consumer("local", "prices", "shop", { partition = kca.PARTITION_EVERY })
   ))
@@ -66,6 +67,22 @@ function tests.a_send_ends_in_time_or_is_cancelled()
   check.equal(reply.error.name, "cancelled")
   check.equal(reply.message, nil)
   check.fails("not_found", bus:cancel(9))
+  assert(system:shutdown(10000))
+end
+
+function tests.replies_that_were_read_leave_room()
+  local system = begin(1, 2)
+  local bus, queue, patience = assert(system:query_bus("prices")), assert(system:queue()), os.time() + 60
+  collectgarbage("stop")
+  for token = 1, 4 do
+    local sent, err
+    repeat -- the broker may not have confirmed the one before
+      sent, err = bus:send("priceOf", { id = 0 }, { token = token, timeout_ms = 0 })
+    until sent or err.name ~= "buffer_full" or os.time() > patience
+    assert(sent, err)
+    check.equal(next_reply(queue).error.name, "timeout")
+  end
+  collectgarbage("restart")
   assert(system:shutdown(10000))
 end
 

@@ -15,7 +15,8 @@ local kca = require "resty.kca"
 local M = { kca = kca }
 local system = assert(kca.system(
   kca.connection("kafka", "embedded://"),
-  kca.publisher("kafka", "prices", { required_acks = -1, linger_ms = 0, reply_channel = "answers" }),
+  kca.publisher("kafka", "prices",
+    { required_acks = -1, linger_ms = 0, reply_channel = "answers", buffer_messages = 8 }),
   kca.publisher("kafka", "answers", { required_acks = -1, linger_ms = 0 }),
   kca.consumer("kafka", "prices", "shop", { partition = kca.PARTITION_EVERY })))
 M.system = system
@@ -38,6 +39,13 @@ return M
 LOCATIONS = {
     "/ask": "app.ask(ngx.var.arg_id, 60000)",
     "/soon": "app.ask(0, 20)",
+    "/many": """
+        collectgarbage("stop")
+        for id = 1, 10 do
+          assert(app.system:query_bus("prices"):send("priceOf", { id = id % 2 * 2 - 1 }) or id % 2 == 0)
+        end
+        collectgarbage("restart")
+        ngx.say("{}")""",
     "/killed": """
         local thread = ngx.thread.spawn(app.ask, 0, 200)
         ngx.sleep(0.01)
@@ -63,6 +71,10 @@ def test_a_light_thread_waits_for_its_reply(server: Server) -> None:
     late = server.json("/soon")
     assert late["name"] == "timeout"
     assert "priceOf" in late["text"]
+
+
+def test_replies_that_were_read_leave_room(server: Server) -> None:
+    assert server.json("/many") == {}
 
 
 def test_many_ask_side_by_side_and_the_worker_goes_on(server: Server) -> None:

@@ -227,6 +227,10 @@ return function(M, core, Message, Work, hooks)
     local value
     local function put(m)
       local ok, result = self:ask(m, token, timeout_ms)
+      if not ok and result.code == core.KCA_ERROR_BUFFER_FULL then -- replies that nobody has any more may fill it
+        collectgarbage()
+        ok, result = self:ask(m, token, timeout_ms)
+      end
       if not ok or token ~= 0 then
         value = ok
         return ok or nil, not ok and errors.of(result) or nil

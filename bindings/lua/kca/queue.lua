@@ -81,12 +81,16 @@ local function maker_of(core, Message, Delivery)
   --- The message has its memory from the event, which the collector frees.
   local function reply_of(event)
     local handle = core.kca_event_reply(event)
-    return {
+    local taken = {
       kind = "reply",
       token = core.kca_event_token(event),
       error = errors.of(core.kca_event_error(event)),
       message = handle and setmetatable({ handle = handle, event = event }, Message) or nil,
     }
+    if not handle then
+      core.kca_event_free(event)
+    end
+    return taken
   end
 
   return function(event)

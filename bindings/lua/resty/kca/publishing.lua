@@ -53,11 +53,19 @@ return function(M, core, classes, worker)
 
   local free_place
 
+  --- Replies hold room in the library until they are freed, and the collector may be late.
+  local function drop_reply(receipt)
+    if receipt and receipt.message then
+      core.kca_event_free(receipt.message.event)
+    end
+  end
+
   --- Frees the places of those that were killed between their wake-up and their turn: nobody took what woke them.
   local function free_abandoned(system)
     for place in pairs(system.woken) do
       if place.semaphore:count() > 0 then
         place.semaphore:wait(0)
+        drop_reply(place.receipt)
         free_place(system, place)
       end
     end
@@ -95,6 +103,7 @@ return function(M, core, classes, worker)
       free_place(system, place)
       return receipt
     elseif place.gone then
+      drop_reply(receipt)
       free_place(system, place)
     elseif place.semaphore:count() < 0 then
       worker.busy = worker.busy - 1
@@ -106,6 +115,7 @@ return function(M, core, classes, worker)
       place.receipt = receipt
     else
       worker.busy = worker.busy - 1
+      drop_reply(receipt)
       free_place(system, place)
     end
   end
@@ -415,10 +425,14 @@ return function(M, core, classes, worker)
     worker.busy = worker.busy + 1
     local reply = wait_for(system, place, math.huge) -- the library ends it in time
     free_place(system, place)
+    local value, err
     if reply.error then
-      return nil, reply.error
+      err = reply.error
+    else
+      value, err = Bus.values_of(reply.message)
     end
-    return Bus.values_of(reply.message)
+    drop_reply(reply)
+    return value, err
   end
 
   --- Sends a message, given as to `publish`, and waits for its reply on the publisher's reply_channel, without blocking
