@@ -80,7 +80,7 @@ struct kca_delivery {
     char *failure_name;    /* why; NULL: not explained */
     char *failure_text;
     char *refusal_text; /* why its reply was refused when it was here last; NULL: it was not */
-    int writes; /* of its dead letter or reply, so far */
+    int writes;         /* of its dead letter or reply, so far */
     kca__letter_form letter, reply_form;
     bool postponed;     /* its letter is: the assignment's `writing` has it meanwhile */
     bool answers_error; /* its reply is that it failed: failure_text */
