@@ -150,23 +150,12 @@ class Work:
                 answer: Answer = run(hooks, Handling(d, outcome_of), partial(self._answer_once, d))
             else:
                 answer = self._answer_once(d)
-            if answer[0] is Verdict.DONE:
-                self._mark(d)
+            store = self.store_of(d) if answer[0] is Verdict.DONE and self.stores else None
+            if store:
+                self._mark(store, d)
             return answer
         finally:
             del d
-
-    def _mark(self, d: Delivery) -> None:
-        """Tells the store, if there is one, that the message was handled."""
-        store = self.store_of(d)
-        if not store:
-            return
-        try:
-            known(store.mark(d.message_id))
-        except BaseException as e:
-            not_marked(d, e)
-            if isinstance(e, ENDS):
-                raise
 
     def _answer_once(self, d: Delivery) -> Answer:
         """Runs the handler, unless the store has seen the message."""
@@ -239,10 +228,10 @@ class Work:
         try:
             if d.message_id:
                 known(store.mark(d.message_id))
-        except ENDS:
-            raise
         except BaseException as e:
             not_marked(d, e)
+            if isinstance(e, ENDS):
+                raise
 
     # ---- deliveries, in a loop ----
 
