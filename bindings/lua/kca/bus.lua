@@ -103,6 +103,7 @@ return function(M, core, Message, Work, hooks)
     end)
     if is_programs then
       core.kca_message_free(hooked.handle)
+      hooked.handle = nil -- a hook may have kept the message
     end
     if not is_dropped then
       return ok, err
@@ -144,6 +145,7 @@ return function(M, core, Message, Work, hooks)
     end
     if made ~= message then
       core.kca_message_free(made.handle) -- Lua's collector does not see how much memory a handle holds
+      made.handle = nil -- a hook may have kept the message
     end
     return ok, err
   end
@@ -182,6 +184,7 @@ return function(M, core, Message, Work, hooks)
     local ok, err, is_dropped = hooks.publish(self.system.work.publish_hooks, self.channel, hooked, nil, put)
     if is_programs then
       core.kca_message_free(hooked.handle)
+      hooked.handle = nil -- a hook may have kept the message
     end
     if is_dropped then
       return nil, Bus.dropped()
@@ -243,6 +246,7 @@ return function(M, core, Message, Work, hooks)
     local ok, err = self:through(made, made == message, put)
     if made ~= message then
       core.kca_message_free(made.handle)
+      made.handle = nil -- a hook may have kept the message
     end
     if not ok then
       return nil, err

@@ -283,6 +283,7 @@ local function new_delivery_class(M, core, Message)
     end
     if made ~= message then
       core.kca_message_free(made.handle)
+      made.handle = nil -- a hook may have kept the message
     end
     return ok, err
   end

@@ -350,6 +350,7 @@ return function(M, core, classes, worker)
       return put(bus, m, more)
     end)
     core.kca_message_free(own.handle)
+    own.handle = nil -- a hook may have kept the message
     return ok, err, is_dropped
   end
 
