@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -315,6 +315,56 @@ def test_messages_published_in_the_handler_go_on_with_the_hooks_trace() -> None:
     system.handler("note", lambda d: None)
     handled(system, trace_context=(TRACE, None))
     assert traces == [TRACE, "", TRACE, ""]
+
+
+@pytest.mark.parametrize("form", ["threads", "loop"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
+def test_what_ends_the_process_after_a_deferral_is_raised_and_settles_nothing(
+    error: type[BaseException], form: str
+) -> None:
+    kept: list[kca.Delivery] = []
+    system: Any = declared(max_attempts=1) if form == "threads" else declared_in_loop(max_attempts=1)
+    left: list[str] = []
+    system.handling_hook(after=lambda h: left.append(type(h.exception).__name__))
+
+    def fail(h: kca.Handling) -> None:
+        if h.delivery.name == "orderCreated":
+            raise error
+
+    system.handling_hook(after=fail)
+
+    @system.handler("orderCreated")
+    def handle(order: Any, d: kca.Delivery) -> kca.Verdict:
+        kept.append(d)
+        return kca.DEFERRED
+
+    @system.handler("last")
+    def last(order: Any) -> None:
+        kept[0].done()
+        system.consumer("shop").stop()
+
+    async def work() -> None:
+        async with system:
+            await system.event_bus("orders").publish("orderCreated", {}, key=KEY)
+            await system.event_bus("orders").publish("last", key="k-other", partition=0)
+            with raised:
+                await system.consumer("shop").run()
+
+    def in_threads() -> None:
+        with system:
+            system.event_bus("orders").publish("orderCreated", {}, key=KEY)
+            system.event_bus("orders").publish("last", key="k-other", partition=0)
+            with raised:
+                system.consumer("shop").run()
+
+    raised: Any = pytest.raises(error) if error is KeyboardInterrupt else nullcontext()
+    if form == "loop":
+        in_loop(work())
+    else:
+        in_threads()
+    assert left[0] == error.__name__
+    [consumer] = system.description()["consumers"]
+    assert consumer["failed"] == 0
 
 
 # ---- on publishing ----
@@ -674,3 +724,51 @@ def test_in_a_loop_publishes_go_through_hooks_in_order() -> None:
 
     in_loop(work())
     assert seen[:52] == [*[(i, False) for i in range(50)], (None, True), (None, False)]
+
+
+def test_in_a_loop_a_flush_waits_for_publishes_whose_hooks_run() -> None:
+    system = declared_in_loop()
+    system.handler("*", lambda d: None)
+
+    @system.publish_hook
+    async def slow(p: kca.Publishing) -> None:
+        await gate.wait()
+
+    async def work() -> None:
+        async with system:
+            bus = system.event_bus("orders")
+            waiting = [bus.publish("orderCreated", {}, key=KEY) for _ in range(3)]
+            asyncio.get_running_loop().call_later(0.1, gate.set)
+            await bus.flush()
+            assert system.description()["publishers"][0]["stored"] == 3
+            await asyncio.gather(*waiting)
+
+    gate = asyncio.Event()
+    in_loop(work())
+
+
+def test_in_a_loop_what_a_hook_began_goes_through_hooks_when_it_has_returned() -> None:
+    system = declared_in_loop()
+    system.handler("*", lambda d: None)
+    names: list[str] = []
+    tasks: list[Any] = []
+
+    async def later() -> None:
+        await returned.wait()
+        await system.event_bus("orders").publish("later", key=KEY)
+
+    @system.publish_hook
+    async def begins(p: kca.Publishing) -> None:
+        names.append(p.message.name)
+        if p.message.name == "first":
+            tasks.append(asyncio.create_task(later()))
+
+    async def work() -> None:
+        async with system:
+            await system.event_bus("orders").publish("first", key=KEY)
+            returned.set()
+            await tasks[0]
+
+    returned = asyncio.Event()
+    in_loop(work())
+    assert names == ["first", "later"]

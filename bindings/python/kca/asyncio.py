@@ -25,7 +25,7 @@ from . import _kca, hooks, tracing
 from . import bus as threads
 from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
-from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError
+from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError, make
 from .handlers import BatchHandler, Handler, conversion_of
 from .message import Delivery, Message, ReplyMessage, Verdict, handled
 from .options import check_number
@@ -35,6 +35,7 @@ from .receipts import Publishing, Receipts
 from .system import HASTY_MS, SHUTDOWN_MS, BaseSystem, Declaration
 from .system import log as system_log
 from .work import (
+    DEFERRED,
     DONE,
     DUPLICATE,
     ENDS,
@@ -46,6 +47,7 @@ from .work import (
     answer_of_batch,
     failed,
     failure,
+    is_deferred,
     log,
     not_known,
     not_marked,
@@ -100,9 +102,9 @@ class Bus:
         Await it, or give it to `asyncio.create_task`, a `TaskGroup`, `gather` or `run_coroutine_threadsafe`. In the
         system's loop the message is buffered in this call: messages that are published one after another keep their
         order, also when all of their receipts are awaited together. Called elsewhere, it publishes when it is awaited
-        in the system's loop. While the buffer is full, the message waits for room, as long as the publisher's
-        `buffer_timeout_ms` says. A publish that is cancelled meanwhile publishes nothing; later the message is on its
-        way.
+        in the system's loop. Behind hooks on publishing it is buffered later: while one awaits, a later message may
+        overtake. While the buffer is full, the message waits for room, as long as the publisher's `buffer_timeout_ms`
+        says. A publish that is cancelled meanwhile publishes nothing; later the message is on its way.
 
         Args:
             message: the message.
@@ -228,9 +230,13 @@ class Bus:
             raise
 
     async def flush(self, timeout_ms: int = -1) -> None:
-        """Waits until the broker has answered every published message."""
+        """Waits until the broker has answered every published message, also those that wait for hooks or room."""
         loop = asyncio.get_running_loop()
         end = None if timeout_ms < 0 else loop.time() + timeout_ms / 1000
+        if self._system._receipts and not hooks.is_inside():  # a hook would wait for itself
+            await self._system._receipts.hand_over(timeout_ms)
+            if end is not None and loop.time() >= end and self._system._receipts.has_begun:
+                raise make(TimedOutError.code, "timeout", f"bus: flush: hooks ran longer than {timeout_ms} ms", 0, 1, 0)
         while True:  # in slices: a call that is cancelled is waited for
             left = SLICE_MS if end is None else max(0, int((end - loop.time()) * 1000))
             try:
@@ -405,14 +411,15 @@ class Consumer(BaseConsumer):
             with tracing.Inside(d) if traced and self._work.traced else nullcontext():
                 answer = await (self._answer_hooked(d) if self._work.handling_hooks else self._answer(d))
         except BaseException as e:
-            if isinstance(e, asyncio.CancelledError) and self._is_broken_off():
+            deferred = is_deferred(d)
+            if isinstance(e, asyncio.CancelledError) and self._is_broken_off() and not deferred:
                 return self._work.abandon(d)
             if isinstance(e, ENDS):  # run raises it: raised here, it would break out of the loop at once
                 self._ended_by = e
                 self.stop()
-                answer = failed(e)
+                answer = DEFERRED if deferred else failed(e)
             else:
-                answer = failure(e)
+                answer = DEFERRED if deferred else failure(e)
         settle(d, answer)
         # Who keeps the exception may keep this call and its context, and would keep a place of the queue.
         handled.set(None)

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from .queue import Receipt
 
 DROP: int = _kca.KCA_DROP
-# Whether a hook on publishing runs: what it publishes goes without hooks, or they would have no end.
-_inside: ContextVar[bool] = ContextVar("inside a hook on publishing", default=False)
+# Where a hook on publishing runs, a list of one element: what it publishes goes without hooks, or they would have no
+# end. When the hook has returned the list is empty, for tasks that have a copy of its context.
+_inside: ContextVar[list[bool] | None] = ContextVar("inside a hook on publishing", default=None)
 
 log = logging.getLogger("kca.hooks")
 
@@ -110,6 +111,8 @@ class Handling(Hooked):
     def _judge(self, result: Any, error: BaseException | None) -> None:
         super()._judge(result, error)
         self.verdict, self.error_name, self.error_text = result if error is None else self._explain(error)
+        if error is None and self.verdict is Verdict.DEFERRED:
+            self.delivery._is_deferred = True
 
     def _stands(self, result: Any, error: BaseException | None) -> bool:
         # Who deferred the delivery may have settled it by now.
@@ -240,7 +243,7 @@ def _around(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Generator[_Call, _O
             continue
         if failed is None or failed is error:
             continue
-        if h._stands(result, error):
+        if h._stands(result, error) and isinstance(failed, Exception):
             log.error("a hook failed after the outcome was final", exc_info=failed)
             continue
         result, error = None, failed
@@ -270,8 +273,13 @@ async def _awaited(call: _Call) -> _Outcome:
         return None, e
 
 
-def _guarded(h: Hooked, call: _Call, act: _Call) -> Token[bool] | None:
-    return _inside.set(True) if call is not act and isinstance(h, Publishing) else None
+def _guarded(h: Hooked, call: _Call, act: _Call) -> Token[list[bool] | None] | None:
+    return _inside.set([True]) if call is not act and isinstance(h, Publishing) else None
+
+
+def _unguard(token: Token[list[bool] | None]) -> None:
+    (_inside.get() or []).clear()
+    _inside.reset(token)
 
 
 def run(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
@@ -287,7 +295,7 @@ def run(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
         token = _guarded(h, call, act)
         outcome = _called(call)
         if token:
-            _inside.reset(token)
+            _unguard(token)
     result, error = outcome
     del outcome
     if error is None:
@@ -312,7 +320,7 @@ async def run_in_loop(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
         token = _guarded(h, call, act)
         outcome = await _awaited(call)
         if token:
-            _inside.reset(token)
+            _unguard(token)
     result, error = outcome
     del outcome
     if error is None:
@@ -326,4 +334,4 @@ async def run_in_loop(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
 
 def is_inside() -> bool:
     """Whether a hook on publishing runs here."""
-    return _inside.get()
+    return bool(_inside.get())

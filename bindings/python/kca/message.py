@@ -236,6 +236,7 @@ class ReplyMessage(Message):
 
     __slots__ = ("_event", "_payload")
     _is_raw = False
+    _is_deferred: bool  # set when hooks have seen that its handler deferred it
 
     def __init__(self, event: Any) -> None:
         self._event = event  # which has the message
@@ -261,8 +262,9 @@ class Delivery(Message):
     settled counts as failed.
     """
 
-    __slots__ = ("_message", "_name", "_owned", "_payload", "_raw", "_traced")
+    __slots__ = ("_is_deferred", "_message", "_name", "_owned", "_payload", "_raw", "_traced")
     _is_raw = False
+    _is_deferred: bool  # set when hooks have seen that its handler deferred it
 
     def __init__(
         self, handle: Any, name: str, payload: bytes | None, raw: int | None = None, traced: bool = True
@@ -356,7 +358,8 @@ class Delivery(Message):
         """Publishes a message in this delivery's transaction: the message is committed with the delivery's offset.
 
         For consumers with a `transactional_id`; arguments as for `Bus.publish`. The message continues the delivery's
-        trace, unless it has a trace context of its own.
+        trace, unless it has a trace context of its own. It does not wait: in a system of `kca.asyncio` with a hook on
+        publishing that is a coroutine function it raises `TypeError`.
         """
         bus._put(self, message, payload, **fields)
 

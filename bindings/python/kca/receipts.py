@@ -142,6 +142,11 @@ class Receipts:
         await asyncio.wait([over], timeout=None if end is None else max(0, end - self.loop.time()))
 
     @property
+    def has_begun(self) -> bool:
+        """Whether hooks before publishes run."""
+        return bool(self._begun)
+
+    @property
     def crowded(self) -> bool:
         """Whether earlier publishes wait for room."""
         return bool(self._line)

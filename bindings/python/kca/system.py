@@ -199,7 +199,8 @@ class BaseSystem(Generic[B, C]):
 
         Its functions are called with a `Publishing`, in the order of the declarations, those after in reverse. Before,
         they may change the message, drop it (`return kca.DROP`), or refuse it by an exception, which the publish
-        raises. See `kca.hooks` for the kinds of hooks. What a hook on publishing publishes goes without hooks.
+        raises. See `kca.hooks` for the kinds of hooks. What a hook on publishing publishes before it
+        returns goes without hooks. One that is awaited is not for `Delivery.publish`, which raises `TypeError` then.
         """
         return self._add_hook(self._work.publish_hooks, hook, before, after)
 

@@ -22,6 +22,7 @@ from .visible import visible
 Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
 DUPLICATE: Answer = (Verdict.DUPLICATE, "", "")
+DEFERRED: Answer = (Verdict.DEFERRED, "", "")
 # What ends the process, not only a handler.
 ENDS = (KeyboardInterrupt, SystemExit)
 MISFITS = (Mismatched, PayloadError, ValueError, RecursionError)
@@ -117,7 +118,7 @@ class Work:
         except ENDS:
             raise
         except BaseException as e:
-            return failure(e)
+            return DEFERRED if is_deferred(d) else failure(e)
         finally:
             handled.reset(inside)
             del d, inside
@@ -127,6 +128,8 @@ class Work:
         that would be tried again comes again after the next start. None: the handler has not begun.
         """
         stop()
+        if is_deferred(d):  # and a hook after its handler raised
+            return
         if why is None or (self.interrupted and isinstance(why, KeyboardInterrupt)):
             self.abandon(d)
         else:
@@ -439,6 +442,11 @@ def not_marked(d: Delivery, e: BaseException) -> None:
         logging.ERROR,
         f"consumer {d.consumer}: message {visible(d.message_id)} was handled, but could not be marked: {text_of(e)}",
     )
+
+
+def is_deferred(d: Delivery) -> bool:
+    """Whether its handler deferred it, as hooks have seen: it is no longer kca's to settle, whatever they raise."""
+    return hasattr(d, "_is_deferred")
 
 
 def settle(d: Delivery, answer: Answer) -> None:
