@@ -787,8 +787,10 @@ kca_error *kca_bus_publish_within(kca_event **out, kca_bus *bus, const kca_messa
  * an ask with that id waits already. KCA_ERROR_BUFFER_FULL: there is no room in the buffer, for which this waits as
  * kca_bus_publish does, or as many asks as buffer_messages wait or have an event that is not freed. KCA_ERROR_STATE: the
  * publisher has no reply_channel. KCA_ERROR_ARGUMENT: an event bus, which nobody answers, a raw message, or one whose
- * reply_to is another channel. While the reply channel cannot be read, the error says why. A publisher's linger_ms
- * delays each ask.
+ * reply_to is another channel. Until the reply channel can be read for the first time, the error says why it cannot;
+ * when it no longer can, a fault does, and asks end by their time. A publisher's linger_ms delays each ask.
+ * kca_system_shutdown waits for handlers before it ends asks: a handler that asks needs a `timeout_ms` below the
+ * shutdown's; with -1 in both, a shutdown waits for ever where no answer comes.
  */
 kca_error *kca_bus_send(kca_bus *bus, const kca_message *m, uint64_t token, int timeout_ms);
 

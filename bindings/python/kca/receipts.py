@@ -108,6 +108,7 @@ class Receipts:
         """Calls `put` with a token when there is room; the reply becomes the result of the future that it gives.
 
         It waits beside the line of publishes: the replies that make room for asks may have to be published by them.
+        Asks that wait for room get it in no order.
         """
         end = self.loop.time() + room_ms / 1000
         while True:
