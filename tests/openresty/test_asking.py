@@ -39,6 +39,7 @@ return M
 LOCATIONS = {
     "/ask": "app.ask(ngx.var.arg_id, 60000)",
     "/soon": "app.ask(0, 20)",
+    "/ever": "app.ask(0, -1)",
     "/many": """
         collectgarbage("stop")
         for id = 1, 10 do
@@ -71,6 +72,7 @@ def test_a_light_thread_waits_for_its_reply(server: Server) -> None:
     late = server.json("/soon")
     assert late["name"] == "timeout"
     assert "priceOf" in late["text"]
+    assert server.json("/ever")["name"] == "argument"
 
 
 def test_replies_that_were_read_leave_room(server: Server) -> None:

@@ -415,8 +415,11 @@ return function(M, core, classes, worker)
     if not timeout_ms then
       return nil, wrong
     end
-    local room_ms = timeout_ms < 0 and math.huge or timeout_ms
-    local ok, place = make_and_put(self, message, payload, fields, room_ms, true, nil, function(bus, made, token)
+    if timeout_ms < 0 then -- nothing else would end what a light thread that was killed has sent
+      local text = "bus: send: timeout_ms must be 0 or more in a worker, got " .. timeout_ms
+      return nil, errors.new(core.KCA_ERROR_ARGUMENT, "argument", text)
+    end
+    local ok, place = make_and_put(self, message, payload, fields, timeout_ms, true, nil, function(bus, made, token)
       local taken, err = bus:ask(made, token, timeout_ms)
       return taken, not taken and errors.of(err) or nil
     end)
@@ -438,7 +441,7 @@ return function(M, core, classes, worker)
 
   --- Sends a message, given as to `publish`, and waits for its reply on the publisher's reply_channel, without blocking
   -- the worker: of a command or query bus. A worker that exits waits for it.
-  -- @param fields those of `kca.message`, and timeout_ms: how long to wait (30000)
+  -- @param fields those of `kca.message`, and timeout_ms: how long to wait (30000), 0 or more
   -- @return the values of the reply's payload (kca.null: none), or nil and the error: "reply": the reply is an error,
   -- whose text this is; "timeout": none came in time, and the message may have been handled nevertheless
   function Bus:send(message, payload, fields)
