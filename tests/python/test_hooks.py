@@ -333,15 +333,16 @@ def test_what_ends_the_process_after_a_deferral_is_raised_and_settles_nothing(
 
     system.handling_hook(after=fail)
 
-    @system.handler("orderCreated")
     def handle(order: Any, d: kca.Delivery) -> kca.Verdict:
         kept.append(d)
         return kca.DEFERRED
 
-    @system.handler("last")
     def last(order: Any) -> None:
         kept[0].done()
         system.consumer("shop").stop()
+
+    system.handler("orderCreated", handle)
+    system.handler("last", last)
 
     async def work() -> None:
         async with system:
