@@ -491,7 +491,7 @@ class Consumer(BaseConsumer):
             if handler.is_async:
                 return answer_of(handler, d, await handler.function(*arguments))
             context = contextvars.copy_context()
-            call = partial(context.run, _outcome, handler, d, arguments)
+            call = partial(context.run, _outcome, handler, [d], arguments)
             try:
                 return await asyncio.get_running_loop().run_in_executor(None, call)
             finally:
@@ -579,14 +579,20 @@ def _is_cancelled(task: Any) -> bool:
     return hasattr(task, "cancelling") and bool(task.cancelling())
 
 
-def _outcome(handler: Handler, d: Delivery, arguments: tuple[Any, ...]) -> Answer:
-    """The outcome of a plain function, on a thread of the executor: of some exceptions the loop would never hear."""
+def _outcome(handler: Handler, only: list[Delivery], arguments: tuple[Any, ...]) -> Answer:
+    """The outcome of a plain function, on a thread of the executor: of some exceptions the loop would never hear.
+
+    Who keeps the exception keeps the executor's call, and its arguments, too: the delivery is taken out of them.
+    """
+    d = only.pop()
     try:
         return answer_of(handler, d, handler.function(*arguments))
     except ENDS:
         raise
     except BaseException as e:
         return failure(e)
+    finally:  # who keeps the exception keeps this call, too
+        del d, arguments
 
 
 def _batch_outcome(handler: BatchHandler, arguments: tuple[list[Any], ...]) -> Answer:

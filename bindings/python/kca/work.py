@@ -301,13 +301,15 @@ def answer_of(handler: Handler, d: Delivery, result: Any) -> Answer:
     """The answer for a handler's result, which is kept as the delivery's reply unless it is a verdict or None."""
     if result is None:
         return DONE
-    if isinstance(result, Verdict):
-        return DONE if result is Verdict.DONE else (result, "", "")
-    if not is_wanted(handler, result, d.wants_reply):
+    try:
+        if isinstance(result, Verdict):
+            return DONE if result is Verdict.DONE else (result, "", "")
+        if is_wanted(handler, result, d.wants_reply):
+            with suppress(StateError):  # the delivery's time is over, or its partition gone: the message comes again
+                d.reply(result)
         return DONE
-    with suppress(StateError):  # the delivery's time is over, or its partition gone: the message comes again
-        d.reply(result)
-    return DONE
+    finally:  # who keeps the exception keeps this call, too
+        del d
 
 
 def answer_of_batch(handler: Handler, result: Any) -> Answer:
