@@ -49,7 +49,6 @@ LOCATIONS = {
         ngx.say("{}")""",
     "/killed": """
         local thread = ngx.thread.spawn(app.ask, 0, 200)
-        ngx.sleep(0.01)
         ngx.thread.kill(thread)
         ngx.say("{}")""",
     "/channel": 'ngx.say(require("kca.json").encode(app.system:description().reply_channels[1]))',

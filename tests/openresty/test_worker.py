@@ -141,14 +141,14 @@ def test_hooks_surround_publishes_and_handlers(begin: Begin) -> None:
         """M.seen[#M.seen + 1] = tostring(order.id) .. tostring(message:header("tenant"))
         end)
         system:handling_hook(function(h)
-          ngx.sleep(0.001)
+          coroutine.yield()
           h.kept = "kept"
         end, function(h)
           M.seen[#M.seen + 1] = h.kept .. h.verdict
         end)
         system:publish_hook(function(h)
           local id = h.message:json().id
-          ngx.sleep(0)
+          coroutine.yield()
           if id == 3 then
             return kca.DROP
           elseif id == 4 then
@@ -808,7 +808,7 @@ local system = assert(kca.system(
   kca.consumer("kafka", "orders", "shop", { partition = kca.PARTITION_EVERY, failure_policy = "skip", reply = true }),
   kca.consumer("kafka", "answers", "asker", { partition = kca.PARTITION_EVERY })))
 system:handler("question", function(question)
-  ngx.sleep(0.01)
+  coroutine.yield()
   if question.id == 3 then
     error("no three")
   end
@@ -847,7 +847,7 @@ def test_what_a_handler_returns_is_its_reply(tmp_path: Path) -> None:
 BATCHES = """
 end)
 system:batch_handler("row", { max = 20, wait_ms = 30 }, function(rows)
-  ngx.sleep(0.001)
+  coroutine.yield()
   for _, row in ipairs(rows) do
     if row.id == 13 then
       error("it breaks")
