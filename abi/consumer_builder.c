@@ -151,6 +151,10 @@ void kca_consumer_builder_with_rejected_error(kca_consumer_builder *b, const cha
     kca__options_add_text(options_of(b), "rejected_error", error_name);
 }
 
+void kca_consumer_builder_with_retry_channel(kca_consumer_builder *b, const char *channel) {
+    kca__options_add_text(options_of(b), "retry_channel", channel);
+}
+
 void kca_consumer_builder_with_dead_letter_channel(kca_consumer_builder *b, const char *channel) {
     kca__options_set_text(options_of(b), "dead_letter_channel", channel);
 }

@@ -485,6 +485,26 @@ void kca_consumer_builder_with_retry_delay_ms(kca_consumer_builder *b, int delay
 void kca_consumer_builder_with_rejected_error(kca_consumer_builder *b, const char *error_name);
 
 /*
+ * Retries by way of topics, instead of waiting in the process: adds the channel of a publisher of this system, over the
+ * consumer's connection, with required_acks 1 or -1. Repeatable; N channels make N + 1 attempts. A delivery whose nth
+ * attempt failed is written to the nth channel, and its offset counts as done when the broker has confirmed that, as with
+ * a dead letter; so neither key nor memory is held while it waits, however long. The consumer reads these channels beside
+ * its own topics, in its own group, and hands the record out as the next attempt when its time has come, not before: that
+ * is the nth pause of retry_delay_ms or retry_backoff_ms after the failure, without jitter. After the last channel, on
+ * reject, and for what a channel refuses for good: dead_letter_channel and failure_policy, as without.
+ * Retry channels do not keep the order of a key: the next of it does not wait. Retries in the process do.
+ * Key, value and headers are written unchanged, with headers added that say where the record came from at first, how
+ * often it has failed and when it is due: texts kca-retry-topic, -partition, -offset, -timestamp, -group, -attempts,
+ * -error-name, -error-text, -due-ms (milliseconds since 1970); with the dead_letter_format "spring" those of Spring's
+ * non-blocking retries (retry_topic-attempts, retry_topic-backoff-timestamp, kafka_original-topic ...). Both are
+ * understood. A dead letter tells the first place and all attempts, and who asked for a reply is answered at the end.
+ * Records in one channel wait for one another: give each pause a channel of its own. A time more than a day after the
+ * record was written counts as a day. A consumer of one partition writes and reads that partition of the channels.
+ * max_attempts must be left out, or be N + 1. A channel is read from its beginning, whatever start_offset says.
+ */
+void kca_consumer_builder_with_retry_channel(kca_consumer_builder *b, const char *channel);
+
+/*
  * Where deliveries go that were rejected or have used up their attempts: the channel of a publisher of this system,
  * over any connection, with required_acks 1 or -1. Key, value and headers are written unchanged, whatever they hold,
  * with headers added that say where the record came from and why. Its offset counts as done only when the broker has
@@ -701,11 +721,12 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * through it included; of these "stored": the broker has confirmed them (with required_acks 0: they were sent),
  * "failed": they were given up, "unanswered": neither yet. "receipts_waiting": receipts that the application has not
  * freed. Of a consumer: "handled" (done), "failed", "rejected", "duplicates" count verdicts; "retried" and "timed_out"
- * those of the failed that are tried again, or took too long; "dead_lettered", "skipped": what became of those that
+ * those of the failed that are tried again, or took too long, "retry_stored" those of the retried that the broker has
+ * confirmed in a retry channel; "dead_lettered", "skipped": what became of those that
  * failed for good; "replied": replies that the broker has confirmed, errors included, "not_replied": those that were
  * asked for and are not sent (kca_consumer_builder_with_reply); "finished_before": not handed out, because they were
  * finished before a restart; "held", "out", "waiting": deliveries that it has now, that the application has of these, and
- * that wait for a retry, dead letter or reply, or for their time (delay_ms).
+ * that wait for a retry, dead letter or reply, or for their time (delay_ms, retry_channel).
  *
  * In JSON, "reply_channels" are those that answers are read from: "channel", "connection", "partitions" that are read,
  * and of the asks through it since it was declared: "asked", the sum of those "waiting" now and the ended "answered",
@@ -939,7 +960,8 @@ const char *kca_delivery_topic(const kca_delivery *d);
 int kca_delivery_partition(const kca_delivery *d);
 int64_t kca_delivery_offset(const kca_delivery *d);
 int64_t kca_delivery_timestamp_ms(const kca_delivery *d); /* the record's own */
-int kca_delivery_attempt(const kca_delivery *d);          /* 1 the first time that it is handed out, then 2, ... */
+int kca_delivery_attempt(const kca_delivery *d);          /* 1 the first time that it is handed out, then 2, ...; it goes
+                                                             on through retry channels */
 
 /*
  * How long the handler may still take: milliseconds until the processing time is over

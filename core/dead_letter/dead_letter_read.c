@@ -12,20 +12,19 @@ static const kca__header *find(const kca__record *record, const char *name) {
     return name ? kca__dead_letter_find(record->headers, record->header_count, name) : NULL;
 }
 
-static const char *text(const kca__record *record, const char *name) {
+const char *kca__dead_letter_text(const kca__record *record, const char *name) {
     const kca__header *h = find(record, name);
     return h ? h->value : "";
 }
 
-/* A topic's name is whole, or not known. */
-static const char *topic_of(const kca__record *record, const char *name) {
+const char *kca__dead_letter_name(const kca__record *record, const char *name) {
     const kca__header *h = find(record, name);
     return h && strlen(h->value) == h->value_len ? h->value : "";
 }
 
-/* The number that a value of decimal digits writes; any other value: `unknown`. */
-static int64_t decimal(const kca__record *record, const char *name, int64_t most, int64_t unknown) {
-    const char *p = text(record, name);
+int64_t kca__dead_letter_decimal(const kca__record *record, const char *name, int64_t most,
+                                 int64_t unknown) {
+    const char *p = kca__dead_letter_text(record, name);
     int64_t number = 0;
     if (!*p)
         return unknown;
@@ -38,13 +37,12 @@ static int64_t decimal(const kca__record *record, const char *name, int64_t most
     return number;
 }
 
-static int64_t time_of(const kca__record *record, const char *name) {
+int64_t kca__dead_letter_time(const kca__record *record, const char *name) {
     int64_t ms;
-    return kca__wire_time_read(&ms, text(record, name)) ? ms : -1;
+    return kca__wire_time_read(&ms, kca__dead_letter_text(record, name)) ? ms : -1;
 }
 
-/* A big-endian number of exactly `bytes` bytes; negative or unreadable: -1. */
-static int64_t binary(const kca__record *record, const char *name, size_t bytes) {
+int64_t kca__dead_letter_binary(const kca__record *record, const char *name, size_t bytes) {
     const kca__header *h = find(record, name);
     uint64_t number = 0;
     if (!h || h->value_len != bytes || h->value[0] & 0x80)
@@ -57,15 +55,15 @@ static int64_t binary(const kca__record *record, const char *name, size_t bytes)
 /* ---- ours ---- */
 
 void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record) {
-    out->topic = topic_of(record, KCA__DEAD_LETTER_TOPIC);
-    out->partition = (int)decimal(record, KCA__DEAD_LETTER_PARTITION, INT_MAX, -1);
-    out->offset = decimal(record, KCA__DEAD_LETTER_OFFSET, INT64_MAX, -1);
-    out->timestamp_ms = time_of(record, KCA__DEAD_LETTER_TIMESTAMP);
-    out->group = text(record, KCA__DEAD_LETTER_GROUP);
-    out->attempts = (int)decimal(record, KCA__DEAD_LETTER_ATTEMPTS, INT_MAX, 0);
-    out->error_name = text(record, KCA__DEAD_LETTER_ERROR_NAME);
-    out->error_text = text(record, KCA__DEAD_LETTER_ERROR_TEXT);
-    out->time_ms = time_of(record, KCA__DEAD_LETTER_TIME);
+    out->topic = kca__dead_letter_name(record, KCA__DEAD_LETTER_TOPIC);
+    out->partition = (int)kca__dead_letter_decimal(record, KCA__DEAD_LETTER_PARTITION, INT_MAX, -1);
+    out->offset = kca__dead_letter_decimal(record, KCA__DEAD_LETTER_OFFSET, INT64_MAX, -1);
+    out->timestamp_ms = kca__dead_letter_time(record, KCA__DEAD_LETTER_TIMESTAMP);
+    out->group = kca__dead_letter_text(record, KCA__DEAD_LETTER_GROUP);
+    out->attempts = (int)kca__dead_letter_decimal(record, KCA__DEAD_LETTER_ATTEMPTS, INT_MAX, 0);
+    out->error_name = kca__dead_letter_text(record, KCA__DEAD_LETTER_ERROR_NAME);
+    out->error_text = kca__dead_letter_text(record, KCA__DEAD_LETTER_ERROR_TEXT);
+    out->time_ms = kca__dead_letter_time(record, KCA__DEAD_LETTER_TIME);
 }
 
 /* ---- of other houses ---- */
@@ -78,30 +76,32 @@ static bool has_our_two(const kca__house *h, const kca__record *record) {
 
 static int attempts_of(const kca__house *h, const kca__record *record) {
     if (!h->next_attempt)
-        return (int)decimal(record, h->attempts, INT_MAX, 0);
-    int64_t next = binary(record, h->next_attempt, 4);
+        return (int)kca__dead_letter_decimal(record, h->attempts, INT_MAX, 0);
+    int64_t next = kca__dead_letter_binary(record, h->next_attempt, 4);
     if (next < 0)
-        next = binary(record, h->next_attempt, 1);
+        next = kca__dead_letter_binary(record, h->next_attempt, 1);
     return next > 1 ? (int)next - 1 : 0;
 }
 
 static void read_house(kca__dead_letter *out, const kca__house *h, const kca__record *record) {
-    const char *cause = text(record, h->cause);
-    out->topic = topic_of(record, h->topic);
-    out->partition = (int)(h->javas ? binary(record, h->partition, 4)
-                                    : decimal(record, h->partition, INT_MAX, -1));
-    out->offset =
-        h->javas ? binary(record, h->offset, 8) : decimal(record, h->offset, INT64_MAX, -1);
-    out->timestamp_ms = binary(record, h->timestamp, 8);
-    out->log_append_time = strcmp(text(record, h->timestamp_type), "LogAppendTime") == 0;
-    out->group = text(record, h->group);
+    const char *cause = kca__dead_letter_text(record, h->cause);
+    out->topic = kca__dead_letter_name(record, h->topic);
+    out->partition = (int)(h->javas ? kca__dead_letter_binary(record, h->partition, 4)
+                                    : kca__dead_letter_decimal(record, h->partition, INT_MAX, -1));
+    out->offset = h->javas ? kca__dead_letter_binary(record, h->offset, 8)
+                           : kca__dead_letter_decimal(record, h->offset, INT64_MAX, -1);
+    out->timestamp_ms = kca__dead_letter_binary(record, h->timestamp, 8);
+    out->log_append_time =
+        strcmp(kca__dead_letter_text(record, h->timestamp_type), "LogAppendTime") == 0;
+    out->group = kca__dead_letter_text(record, h->group);
     out->attempts = attempts_of(h, record);
-    out->error_name = *cause ? cause : text(record, h->error_name);
-    out->error_text = text(record, h->error_text);
-    out->time_ms = time_of(record, h->time);
+    out->error_name = *cause ? cause : kca__dead_letter_text(record, h->error_name);
+    out->error_text = kca__dead_letter_text(record, h->error_text);
+    out->time_ms = kca__dead_letter_time(record, h->time);
     if (has_our_two(h, record)) {
-        out->attempts = (int)decimal(record, KCA__DEAD_LETTER_ATTEMPTS, INT_MAX, 0);
-        out->time_ms = time_of(record, KCA__DEAD_LETTER_TIME);
+        out->attempts =
+            (int)kca__dead_letter_decimal(record, KCA__DEAD_LETTER_ATTEMPTS, INT_MAX, 0);
+        out->time_ms = kca__dead_letter_time(record, KCA__DEAD_LETTER_TIME);
     }
 }
 

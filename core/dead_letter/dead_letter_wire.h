@@ -114,6 +114,17 @@ bool kca__house_adds(const kca__house *h, const char *name);
 bool kca__house_drops(const kca__house *h, const char *name);
 bool kca__house_has_signed(const kca__house *h, const kca__record *record);
 
+/* The value of the last header of a name: as text, "" for none; a topic's name, which is whole, or
+ * "" as well; the number that decimal digits write, else `unknown`; a time, -1 for none; a
+ * big-endian number of exactly `bytes` bytes, -1 for a negative or unreadable one. `name` NULL:
+ * there is none. */
+const char *kca__dead_letter_text(const kca__record *record, const char *name);
+const char *kca__dead_letter_name(const kca__record *record, const char *name);
+int64_t kca__dead_letter_decimal(const kca__record *record, const char *name, int64_t most,
+                                 int64_t unknown);
+int64_t kca__dead_letter_time(const kca__record *record, const char *name);
+int64_t kca__dead_letter_binary(const kca__record *record, const char *name, size_t bytes);
+
 /* Reads our own headers. */
 void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record);
 

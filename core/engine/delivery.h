@@ -23,9 +23,9 @@ typedef enum kca__delivery_state {
     KCA__DELIVERY_KEPT,      /* settled; its verdict waits for those before it in its batch */
     KCA__DELIVERY_EXPIRED,   /* what the application does with it does not count any more */
     KCA__DELIVERY_COMING,    /* in the due queue: its time has not come, or it is to be retried, or
-                                dead-lettered or answered once more */
-    KCA__DELIVERY_CONDEMNED, /* to be dead-lettered or answered */
-    KCA__DELIVERY_WRITING    /* its dead letter or reply is under way */
+                                written once more */
+    KCA__DELIVERY_CONDEMNED, /* to be dead-lettered, answered, or written to a retry channel */
+    KCA__DELIVERY_WRITING    /* that is under way */
 } kca__delivery_state;
 
 /* What becomes of a delivery that failed, or is to be answered, once the application has given it
@@ -34,11 +34,12 @@ typedef enum kca__fate {
     KCA__FATE_NONE,
     KCA__FATE_AGAIN,
     KCA__FATE_RETRY,
+    KCA__FATE_RETRY_CHANNEL,
     KCA__FATE_DEAD_LETTER,
     KCA__FATE_REPLY
 } kca__fate;
 
-/* How its dead letter or reply is written next: the owner's, who writes it. */
+/* How its letter or reply is written next: the owner's, who writes it. */
 typedef struct kca__letter_form {
     bool trimmed; /* the whole one was refused; a reply: the asker is told that instead */
     bool alone;   /* it was refused in company, which may have been the reason */
@@ -80,7 +81,7 @@ struct kca_delivery {
     char *failure_name;    /* why; NULL: not explained */
     char *failure_text;
     char *refusal_text; /* why its reply was refused when it was here last; NULL: it was not */
-    int writes;         /* of its dead letter or reply, so far */
+    int writes;         /* of its letter, so far */
     kca__letter_form letter, reply_form;
     bool postponed;     /* its letter is: the assignment's `writing` has it meanwhile */
     bool answers_error; /* its reply is that it failed: failure_text */
@@ -120,9 +121,9 @@ static inline kca_delivery *kca__delivery_of_due(kca__due_entry *entry) {
     return (kca_delivery *)((char *)entry - offsetof(kca_delivery, due));
 }
 
-/* A letter is to be written of it: a dead letter or a reply. */
+/* A letter is to be written of it: a dead letter, a reply, or its record to a retry channel. */
 static inline bool kca__delivery_owes_letter(const kca_delivery *d) {
-    return d->fate == KCA__FATE_DEAD_LETTER || d->fate == KCA__FATE_REPLY;
+    return d->fate >= KCA__FATE_RETRY_CHANNEL;
 }
 
 /* See kca_delivery_explain. Without memory for the text it stays as it was. */

@@ -5,6 +5,7 @@
  *   fetch -> lanes by key -> take -> the application -> settle -> frontier -> commit
  *                ^                         |
  *                +---- due queue <- failed +-> condemned -> dead letter -> frontier
+ *                                                           or retry channel
  *
  * The threads that take deliveries fetch the records, too: a thread that finds nothing ready calls
  * `fetch`, one thread at a time. The owner's poller thread does the rest: it assigns and revokes
@@ -43,6 +44,7 @@ typedef struct kca__inbound_record {
     const void *key; /* inside the record */
     size_t key_len;
     int64_t delay_ms; /* from now on until its time comes; 0: it has come */
+    int attempts;     /* that it failed before it came here, by way of a retry channel; 0: none */
     int batch; /* 1 to batch_count: which of the setup's batches it is handled in; 0: by itself */
 } kca__inbound_record;
 
@@ -60,9 +62,10 @@ typedef struct kca__engine_setup {
     int capacity;
     kca__order order;
     kca__retry_plan retry;
-    bool dead_letters; /* there is a channel for them */
-    bool skip;         /* failure policy */
-    bool abandon;      /* timeout policy */
+    bool retry_channels; /* what is to be retried is written there */
+    bool dead_letters;   /* there is a channel for them */
+    bool skip;           /* failure policy */
+    bool abandon;        /* timeout policy */
     int processing_timeout_ms;
     const kca__batch_plan *batches;
     int batch_count;
@@ -300,8 +303,9 @@ void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition)
  * again. Gives when to call it next, at `latest_ms` at the latest. */
 int64_t kca__engine_see_to_due(kca__engine *e, int64_t now_ms, int64_t latest_ms);
 
-/* The next delivery to be dead-lettered or, if its fate is that, answered: the caller's until it
- * tells with one of the next four what became of the letter, or of the reply; NULL: none. */
+/* The next delivery of which a letter is to be written, by its fate a dead letter, a reply, or its
+ * record to a retry channel: the caller's until it tells with one of the next four what became of
+ * that; NULL: none. */
 kca_delivery *kca__engine_take_condemned(kca__engine *e);
 
 /* The four may free the engine. Stored: the delivery is settled; or, if a dead letter was, and
@@ -309,8 +313,8 @@ kca_delivery *kca__engine_take_condemned(kca__engine *e);
  * of it, and the letter is written again after a growing pause, or not if the engine stops: then
  * the record comes again after the next start. Refused for good, whatever its form, with this error
  * (taken): the failure policy decides, as without a channel; a reply's delivery is settled without,
- * and the error is a fault. Postponed: the letter is written in `pause_ms`, perhaps in another
- * form. */
+ * and the error is a fault; one that a retry channel refuses is given up, as if no attempt were
+ * left. Postponed: the letter is written in `pause_ms`, perhaps in another form. */
 void kca__engine_letter_stored(kca_delivery *d);
 void kca__engine_letter_failed(kca_delivery *d, kca_error *error);
 void kca__engine_letter_refused(kca_delivery *d, kca_error *error);
@@ -384,6 +388,7 @@ int kca__engine_out(kca__engine *e);
 typedef struct kca__engine_counts {
     int64_t handled, failed, rejected, skipped;
     int64_t retried;       /* failures that were, or will be, tried again */
+    int64_t retry_stored;  /* of these, confirmed by the broker in a retry channel */
     int64_t timed_out;     /* of the failures */
     int64_t dead_lettered; /* confirmed by the broker */
     int64_t replied;       /* likewise, errors included */
@@ -391,7 +396,7 @@ typedef struct kca__engine_counts {
     int64_t duplicates;
     int64_t finished_before; /* ahead of the frontier, by the consumer that had the partition */
     int held, out;
-    int waiting; /* to be retried, dead-lettered or answered */
+    int waiting; /* to be retried, or a letter to be written of them */
 } kca__engine_counts;
 
 kca__engine_counts kca__engine_count(kca__engine *e);

@@ -2,9 +2,9 @@
  * The inside of the inbound engine, for its own files: engine.c (life, notes, the end),
  * engine_take.c (records come, deliveries are given out), engine_settle.c (they come back),
  * engine_batch.c (those that are handled together), engine_retry.c (what becomes of those that
- * failed), engine_refused.c (those for whose records a transaction was aborted) and
- * engine_partitions.c (assignments and commits). They are one module: all work on one state, under
- * one lock.
+ * failed), engine_retry_channel.c (those that come again by way of a topic), engine_refused.c
+ * (those for whose records a transaction was aborted) and engine_partitions.c (assignments and
+ * commits). They are one module: all work on one state, under one lock.
  *
  * THE LOCK. `lock` guards all of struct kca__engine but `setup` and `consumer`, which never change;
  * also the assignments with their frontiers, and the part of a delivery that delivery.h names. A
@@ -61,20 +61,22 @@
  *   SETTLED    settled again: does not count             SETTLED     A  settle
  *   SETTLED,   given back, fate RETRY                    COMING      A  come_later_locked
  *   EXPIRED      ... and the engine is stopping          FREE        A  meet_fate_locked
- *              given back, fate DEAD_LETTER or REPLY     CONDEMNED   A  condemn_locked
+ *              given back, it owes a letter              CONDEMNED   A  condemn_locked
  *              given back, fate NONE, or the partition   FREE        A  give_back_and_unlock
  *                is revoked, or the engine is shut
  *   SETTLED,   given back, fate AGAIN                    WAITING     A  wait_again_locked
  *   EXPIRED      ... and the engine is stopping          FREE        A  meet_fate_locked
  *   COMING     due, fate RETRY, or its time has come     WAITING     P  bring_back_locked
- *   COMING     due, fate DEAD_LETTER or REPLY            CONDEMNED   P  bring_back_locked
+ *   COMING     due, it owes a letter                     CONDEMNED   P  bring_back_locked
  *   COMING     its partition is revoked                  FREE        P, T  sweep_due_locked,
  *                                                                    P  bring_back_locked
  *   CONDEMNED  its letter is to be written now           WRITING     P  take_condemned
  *   CONDEMNED  its partition is revoked                  FREE        P, T  sweep_condemned_locked
  *   WRITING    stored                                    FREE        R  letter_stored
  *   WRITING    its dead letter is stored, or the policy  CONDEMNED   R, P  go_on_locked
- *                lets it be skipped, and it is asked
+ *                lets it be skipped, and it is asked;
+ *                or a retry channel refuses it, and
+ *                there is a dead-letter channel
  *   WRITING    failed                                    COMING      R  letter_failed
  *   WRITING    postponed: its publisher has no room, or  COMING      P, R  letter_postponed
  *                it is to be written in another form
@@ -91,8 +93,9 @@
  *   **  and with the same call WAITING, COMING, CONDEMNED or FREE when it is given back, or was
  *       already
  *
- * A letter is a dead letter or a reply: both are written in the same states, and the fate says
- * which. It becomes FREE in kca__engine_free_delivery_locked only. T revokes and sweeps when a
+ * A letter is a dead letter, a reply, or a record to a retry channel: they are written in the same
+ * states, and the fate, DEAD_LETTER, REPLY or RETRY_CHANNEL, says which: one of these owes a
+ * letter. It becomes FREE in kca__engine_free_delivery_locked only. T revokes and sweeps when a
  * partition's offsets go back: the assignment begins anew with the record that T has just fetched.
  * Being shut leaves OUT, SETTLED, EXPIRED and WRITING as they are, and revokes all partitions.
  *
@@ -109,6 +112,8 @@
  *   failed or expired, with attempts left and
  *   no error of those that are rejected        RETRY
  *     ... and the engine is stopping           NONE; the record comes again after the next start
+ *     ... and there are retry channels         RETRY_CHANNEL; the frontier passes it when its
+ *                                              record is stored there. When it is refused for good:
  *   else, with a dead-letter channel           DEAD_LETTER; the frontier passes it when its letter
  *                                              is stored, and, if it is asked, REPLY comes first;
  *                                              when the letter is refused for good:
@@ -120,7 +125,7 @@
  * published and the reply that it was given are kept until the reply is stored, and go out, in a
  * transaction, together.
  *
- * RETRY becomes NONE when it is WAITING again, DEAD_LETTER and REPLY when it is FREE. One that has
+ * RETRY becomes NONE when it is WAITING again, the letters when it is FREE. One that has
  * a fate, or comes again, keeps its lane: the next of its key waits for it.
  *
  * A STAND-IN is a second delivery of a record (`sharing`). It takes over the position in the lane
@@ -130,9 +135,9 @@
  * a rebalance and a stop must see at once; when an expired one with a fate is settled; and when one
  * expires under the timeout policy "abandon". Under the policy "wait" an expired delivery keeps its
  * lane until its handler is back. None is made of a revoked partition, without memory, or for a
- * RETRY while the engine is stopping: then the fate waits for the giving back. A DEAD_LETTER or
- * REPLY has one also while it stops, for the poller waits for the letter, and leaves the group when
- * it sees none.
+ * RETRY while the engine is stopping: then the fate waits for the giving back. One that owes a
+ * letter has one also while it stops, for the poller waits for the letter, and leaves the group
+ * when it sees none.
  *
  * HOW A DELIVERY ENDS, the verbs:
  *
@@ -202,7 +207,7 @@ struct kca__engine {
     kca_delivery *out_last;
     kca__due_queue due;
     int coming;         /* in the due queue */
-    int coming_letters; /* of these, dead letters and replies to be written again */
+    int coming_letters; /* of these, letters to be written again */
     int64_t poller_wakes_ms;
     kca__list condemned;
     int writing;
@@ -375,6 +380,15 @@ void kca__engine_delay_locked(kca__engine *e, kca_delivery *d);
 
 /* It was taken out of the due queue: the counts follow. */
 void kca__engine_leave_due_locked(kca__engine *e, kca_delivery *d);
+
+/* ---- engine_retry_channel.c ---- */
+
+/* Its fate is a retry channel. */
+void kca__engine_pass_on_locked(kca__engine *e, kca_delivery *d);
+
+/* Its retry channel refused it for good, with this error (taken): it is given up. True: it counts
+ * as settled. */
+bool kca__engine_turn_back_locked(kca__engine *e, kca_delivery *d, kca_error *error);
 
 /* ---- engine_partitions.c ---- */
 

@@ -42,7 +42,7 @@ static kca__refused *new_refused(const kca__held_record *held, bool for_good, kc
     r->offset = held->offset;
     r->attempt = held->attempt;
     r->kind = held->kind;
-    if (held->kind == KCA__HELD_LETTER) {
+    if (held->kind == KCA__HELD_LETTER || held->kind == KCA__HELD_RETRY) {
         r->name = held->letter.name ? kca__text_copy(held->letter.name) : NULL;
         r->text = held->letter.text ? kca__text_copy(held->letter.text) : NULL;
     } else {
@@ -97,6 +97,11 @@ static bool fail_locked(kca__engine *e, kca_delivery *d, kca__refused *r) {
         d->letter.trimmed = true;
         kca__engine_condemn_locked(d);
         return false;
+    }
+    if (r->kind == KCA__HELD_RETRY) {
+        kca_error *error = r->error;
+        r->error = NULL;
+        return kca__engine_turn_back_locked(e, d, error);
     }
     e->counts.failed++;
     return kca__engine_decide_locked(e, d, false);

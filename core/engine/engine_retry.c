@@ -76,7 +76,12 @@ static uint64_t draw_locked(kca__engine *e) {
 }
 
 bool kca__engine_decide_locked(kca__engine *e, kca_delivery *d, bool rejected) {
-    if (!rejected && kca__retry_is_due(&e->setup.retry, d->attempt, d->failure_name)) {
+    bool again = !rejected && kca__retry_is_due(&e->setup.retry, d->attempt, d->failure_name);
+    if (again && e->setup.retry_channels) {
+        kca__engine_pass_on_locked(e, d);
+        return false;
+    }
+    if (again) {
         /* One that would come after the end comes again after the next start. */
         if (e->stopping)
             return false;
@@ -312,12 +317,17 @@ kca_delivery *kca__engine_take_condemned(kca__engine *e) {
     return d;
 }
 
+static const char *kind_of_letter(const kca_delivery *d) {
+    if (d->fate == KCA__FATE_RETRY_CHANNEL)
+        return "retry";
+    return d->fate == KCA__FATE_REPLY ? "reply" : "dead letter";
+}
+
 static void tell_of_write_locked(kca__engine *e, const kca_delivery *d, const kca_error *error) {
     const kca__topic_partition *tp = d->assigned->topic_partition;
-    kca_error *told =
-        kca__error_new(error->code, "consumer %s: the %s of %s[%d] offset %lld is not stored: %s",
-                       e->consumer, d->fate == KCA__FATE_REPLY ? "reply" : "dead letter", tp->topic,
-                       tp->number, (long long)d->offset, error->text);
+    kca_error *told = kca__error_new(
+        error->code, "consumer %s: the %s of %s[%d] offset %lld is not stored: %s", e->consumer,
+        kind_of_letter(d), tp->topic, tp->number, (long long)d->offset, error->text);
     kca__error_mark(told, error->rdkafka_code, KCA__RETRIABLE);
     kca__engine_fault_locked(e, told, tp->topic, tp->number, d->offset);
 }
@@ -357,14 +367,20 @@ static void go_on_locked(kca__engine *e, kca_delivery *d, bool ends) {
         condemn_locked(e, d);
 }
 
+static int64_t *counter_of_locked(kca__engine *e, kca__fate fate) {
+    if (fate == KCA__FATE_RETRY_CHANNEL)
+        return &e->counts.retry_stored;
+    return fate == KCA__FATE_REPLY ? &e->counts.replied : &e->counts.dead_lettered;
+}
+
+/* Who asks for a reply of one that is retried is answered at its end, and not by now. */
 static void store_locked(kca__engine *e, kca_delivery *d) {
-    bool is_reply = d->fate == KCA__FATE_REPLY;
     if (d->assigned->revoked) {
         go_on_locked(e, d, true);
         return;
     }
-    (*(is_reply ? &e->counts.replied : &e->counts.dead_lettered))++;
-    bool ends = is_reply || !kca__engine_answer_locked(e, d, true);
+    (*counter_of_locked(e, d->fate))++;
+    bool ends = d->fate != KCA__FATE_DEAD_LETTER || !kca__engine_answer_locked(e, d, true);
     if (ends)
         kca__engine_finish_locked(e, d);
     go_on_locked(e, d, ends);
@@ -405,14 +421,15 @@ void kca__engine_letter_refused(kca_delivery *d, kca_error *error) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
     end_writing_locked(e, d);
-    bool is_reply = d->fate == KCA__FATE_REPLY;
+    kca__fate was = d->fate;
     if (d->assigned->revoked)
         kca__error_free(error);
-    else if (is_reply)
+    else if (was == KCA__FATE_REPLY)
         leave_unanswered_locked(e, d, error);
-    else if (kca__engine_give_up_locked(e, d, error))
+    else if (was == KCA__FATE_RETRY_CHANNEL ? kca__engine_turn_back_locked(e, d, error)
+                                            : kca__engine_give_up_locked(e, d, error))
         kca__frontier_settle(&d->assigned->frontier, &d->frontier);
-    go_on_locked(e, d, is_reply || d->fate != KCA__FATE_REPLY);
+    go_on_locked(e, d, d->fate == was);
     pthread_mutex_unlock(&e->lock);
     kca__engine_release(e);
 }

@@ -156,6 +156,7 @@ static bool accept_one_locked(kca__engine *e, const kca__inbound_record *r) {
     d->assigned = a;
     d->record = r->record;
     d->offset = r->offset;
+    d->attempt = r->attempts;
     d->time_ms = r->delay_ms > 0 ? e->setup.clock_ms() + r->delay_ms : 0;
     d->state = KCA__DELIVERY_WAITING;
     d->in_lane = true;

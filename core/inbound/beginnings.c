@@ -99,10 +99,11 @@ static void find_origin(topic_look *look, kca__topic_beginning *mine) {
 }
 
 /* Of a partition that the group begins with, or that its owner was lost with, or that appeared
- * later. */
+ * later. A retry channel has only what the group itself has yet to do. */
 static int64_t place_in(const kca__inbound *in, const topic_look *look, int partition) {
     int64_t start = start_place(in);
-    if (!look->origin.has_begun || partition >= look->origin.partitions)
+    if (kca__consumer_builder_retry_channel(in->options, look->topic) >= 0 ||
+        !look->origin.has_begun || partition >= look->origin.partitions)
         return RD_KAFKA_OFFSET_BEGINNING;
     return start == RD_KAFKA_OFFSET_END && !look->is_first ? look->origin.time_ms : start;
 }

@@ -112,6 +112,7 @@ static void add_counts(kca__engine_counts *sum, const kca__engine_counts *counts
     sum->rejected += counts->rejected;
     sum->skipped += counts->skipped;
     sum->retried += counts->retried;
+    sum->retry_stored += counts->retry_stored;
     sum->timed_out += counts->timed_out;
     sum->dead_lettered += counts->dead_lettered;
     sum->replied += counts->replied;

@@ -26,7 +26,7 @@ typedef struct kca__consumer {
     kca__consumer_setup setup;
     int largest_bytes; /* of a message that a publisher over its connection takes. Set by start */
     kca__publisher *dead_letters;      /* of their channel; NULL: none. Set by start */
-    kca__publisher *const *publishers; /* of the system, for replies. Set by start */
+    kca__publisher *const *publishers; /* of the system. Set by start */
     int publisher_count;
     kca__deduplication *deduplication; /* NULL: none */
     kca__deduplication_store store;

@@ -48,15 +48,33 @@ kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *con
     return NULL;
 }
 
+/* Adds to the topics; one twice only once. False when memory is out. */
+static bool read_retry_channels(kca_consumer_builder *b) {
+    const kca__option_texts *channels = &b->retry_channel;
+    char **grown = realloc(b->topics, (size_t)(b->topic_count + channels->count) * sizeof *grown);
+    if (!grown)
+        return false;
+    b->topics = grown;
+    for (int i = 0; i < channels->count; i++) {
+        if (kca__consumer_builder_retry_channel(b, channels->items[i]) < i)
+            continue;
+        char *copy = kca__text_copy(channels->items[i]);
+        if (!copy)
+            return false;
+        b->topics[b->topic_count++] = copy;
+    }
+    return true;
+}
+
 kca_error *kca__consumer_builder_copy(kca_consumer_builder **out, const kca_consumer_builder *b) {
     kca_error *e = kca__consumer_builder_new(out, b->connection, b->topics[0], b->name);
     if (e)
         return e;
     kca_consumer_builder *copy = *out;
-    for (int i = 1; i < b->topic_count; i++)
+    for (int i = 1; i < b->declared_topics; i++)
         kca__consumer_builder_add_topic(copy, b->topics[i]);
     if (!copy->error && kca__options_copy(kca__consumer_options, copy, b) &&
-        kca__properties_copy(&copy->properties, &b->properties)) {
+        kca__properties_copy(&copy->properties, &b->properties) && read_retry_channels(copy)) {
         copy->given = b->given;
         return NULL;
     }
@@ -93,6 +111,7 @@ void kca__consumer_builder_add_topic(kca_consumer_builder *b, const char *topic)
         b->topics[b->topic_count++] = copy;
     else
         free(copy);
+    b->declared_topics = b->topic_count;
     if (!e && !(grown && copy))
         e = kca__error_memory();
     if (e)
@@ -153,14 +172,27 @@ int kca__consumer_builder_dead_letter(const kca_consumer_builder *b) {
     return kca__dead_letter_format(b->dead_letter_format);
 }
 
+int kca__consumer_builder_retry_channel(const kca_consumer_builder *b, const char *topic) {
+    for (int i = 0; i < b->retry_channel.count; i++)
+        if (strcmp(b->retry_channel.items[i], topic) == 0)
+            return i;
+    return -1;
+}
+
+static int max_attempts(const kca_consumer_builder *b) {
+    if (b->retry_channel.count > 0)
+        return b->retry_channel.count + 1;
+    return b->max_attempts != KCA__OPTION_UNSET ? b->max_attempts : b->retry_delay_ms.count + 1;
+}
+
+/* Records of one channel come one behind the other: jitter would only keep some of them waiting. */
 kca__retry_plan kca__consumer_builder_retry(const kca_consumer_builder *b) {
     return (kca__retry_plan){
-        .max_attempts =
-            b->max_attempts != KCA__OPTION_UNSET ? b->max_attempts : b->retry_delay_ms.count + 1,
+        .max_attempts = max_attempts(b),
         .backoff_ms = b->retry_backoff_ms,
         .backoff_max_ms = b->retry_backoff_max_ms,
         .multiplier = b->retry_backoff_multiplier,
-        .jitter_percent = b->retry_jitter_percent,
+        .jitter_percent = b->retry_channel.count > 0 ? 0 : b->retry_jitter_percent,
         .delays_ms = b->retry_delay_ms.items,
         .delay_count = b->retry_delay_ms.count,
         .rejected_errors = b->rejected_error.items,
@@ -189,12 +221,47 @@ static kca_error *check_transactions(const kca_consumer_builder *b) {
     return NULL;
 }
 
+static kca_error *check_retry_channel(const kca_consumer_builder *b, const char *channel) {
+    if (b->dead_letter_channel && strcmp(channel, b->dead_letter_channel) == 0)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: retry_channel %s is its dead_letter_channel, too: its "
+                              "dead letters would come back",
+                              b->name, channel);
+    for (int i = 0; i < b->declared_topics; i++)
+        if (strcmp(b->topics[i], channel) == 0)
+            return kca__error_new(KCA_ERROR_ARGUMENT,
+                                  "consumer %s: retry_channel %s is a topic that it reads: name a "
+                                  "topic for retries alone",
+                                  b->name, channel);
+    return NULL;
+}
+
+static kca_error *check_retry_channels(const kca_consumer_builder *b) {
+    int count = b->retry_channel.count;
+    kca_error *e = NULL;
+    for (int i = 0; i < count && !e; i++)
+        e = check_retry_channel(b, b->retry_channel.items[i]);
+    if (!e && count > 0 && b->max_attempts != KCA__OPTION_UNSET && b->max_attempts != count + 1)
+        e = kca__error_new(KCA_ERROR_ARGUMENT,
+                           "consumer %s: with %d retry_channel max_attempts must be %d, one more, "
+                           "or left out, got %d",
+                           b->name, count, count + 1, b->max_attempts);
+    if (!e && count > 0 && b->retry_delay_ms.count > count)
+        e = kca__error_new(KCA_ERROR_ARGUMENT,
+                           "consumer %s: with %d retry_channel there must be %d retry_delay_ms at "
+                           "most, one for each, got %d",
+                           b->name, count, count, b->retry_delay_ms.count);
+    return e;
+}
+
 kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
     if (b->error)
         return kca__error_copy(b->error);
     kca_error *e = check_transactions(b);
     if (!e)
         e = kca__group_check(b);
+    if (!e)
+        e = check_retry_channels(b);
     if (e)
         return e;
     if (b->read_batch_timeout_ms < b->max_wait_ms + 1000)
@@ -203,12 +270,12 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
             "consumer %s: read_batch_timeout_ms must be at least max_wait_ms + 1000, %d, "
             "got %d",
             b->name, b->max_wait_ms + 1000, b->read_batch_timeout_ms);
-    if (b->partition >= 0 && b->topic_count > 1)
+    if (b->partition >= 0 && b->declared_topics > 1)
         return kca__error_new(
             KCA_ERROR_ARGUMENT,
             "consumer %s: partition %d of several topics: with_partition takes one topic", b->name,
             b->partition);
-    for (int i = 0; i < b->topic_count && b->dead_letter_channel; i++)
+    for (int i = 0; i < b->declared_topics && b->dead_letter_channel; i++)
         if (strcmp(b->topics[i], b->dead_letter_channel) == 0)
             return kca__error_new(KCA_ERROR_ARGUMENT,
                                   "consumer %s: dead_letter_channel %s is a topic that it reads: "

@@ -17,7 +17,8 @@ struct kca_consumer_builder {
     char *name;
     char **topics;
     int topic_count;
-    int partition; /* or KCA_PARTITION_... */
+    int declared_topics; /* how many of them the application named; the others are retry channels */
+    int partition;       /* or KCA_PARTITION_... */
     int queue_capacity;
     int min_bytes;
     int max_bytes;
@@ -45,6 +46,7 @@ struct kca_consumer_builder {
     int retry_jitter_percent;
     kca__option_ints retry_delay_ms;
     kca__option_texts rejected_error;
+    kca__option_texts retry_channel;
     char *dead_letter_channel;
     const char *dead_letter_format;
     const char *failure_policy;
@@ -63,6 +65,7 @@ extern const kca__option kca__consumer_options[];
 
 kca_error *kca__consumer_builder_new(kca_consumer_builder **out, const char *connection,
                                      const char *topic, const char *consumer);
+/* A copy also reads its retry channels. */
 kca_error *kca__consumer_builder_copy(kca_consumer_builder **out, const kca_consumer_builder *b);
 void kca__consumer_builder_free(kca_consumer_builder *b);
 
@@ -108,6 +111,9 @@ int kca__consumer_builder_dead_letter(const kca_consumer_builder *b);
 kca__dialect kca__consumer_builder_dialect(const kca_consumer_builder *b);
 
 kca__order kca__consumer_builder_order(const kca_consumer_builder *b);
+
+/* Which of the retry channels is this topic: 0 is the first; -1: none. */
+int kca__consumer_builder_retry_channel(const kca_consumer_builder *b, const char *topic);
 
 /* Borrowed from the builder. */
 kca__retry_plan kca__consumer_builder_retry(const kca_consumer_builder *b);

@@ -38,6 +38,11 @@ static kca_error *check_error_name(kca__option_owner owner, const char *error_na
     return kca__option_check_name("rejected_error", error_name, LONGEST_ERROR_NAME);
 }
 
+static kca_error *check_retry_channel(kca__option_owner owner, const char *channel) {
+    (void)owner;
+    return kca__option_check_topic(channel);
+}
+
 const kca__option kca__consumer_options[] = {
     {OPTION(partition), .kind = KCA__OPTION_INT, .least = KCA_PARTITION_EVERY, .most = INT_MAX,
      .initial = KCA_PARTITION_ASSIGNED, .document = "WithPartition", .hidden = true},
@@ -91,6 +96,7 @@ const kca__option kca__consumer_options[] = {
     {OPTION(retry_jitter_percent), .kind = KCA__OPTION_INT, .least = 0, .most = 100, .initial = 20},
     {OPTION(retry_delay_ms), .kind = KCA__OPTION_INTS, .least = 0, .most = DAY_MS, .at_most = 100},
     {OPTION(rejected_error), .kind = KCA__OPTION_TEXTS, .check = check_error_name},
+    {OPTION(retry_channel), .kind = KCA__OPTION_TEXTS, .check = check_retry_channel},
     {OPTION(dead_letter_channel), .kind = KCA__OPTION_TEXT},
     {OPTION(dead_letter_format), .kind = KCA__OPTION_CHOICE, .choices = formats},
     {OPTION(failure_policy), .kind = KCA__OPTION_CHOICE, .choices = failure_policies},

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "dead_letter/dead_letter.h"
+#include "inbound/retry_channel.h"
 #include "kafka/kafka_error.h"
 #include "kafka/record_headers.h"
 #include "message/record_size.h"
@@ -14,12 +15,12 @@ enum {
     NO_ROOM_PAUSE_MS = 20
 };
 
-static kca__dead_letter letter_of(const kca__inbound *in, const kca_delivery *d,
-                                  const kca__header *headers, int header_count) {
+kca__dead_letter kca__dead_letter_channel_letter(const kca__inbound *in, const kca_delivery *d,
+                                                 kca__header *headers, int header_count) {
     const rd_kafka_message_t *m = d->record;
     rd_kafka_timestamp_type_t type;
     int64_t timestamp_ms = rd_kafka_message_timestamp(m, &type);
-    return (kca__dead_letter){
+    kca__dead_letter letter = {
         .key = m->key,
         .key_len = m->key_len,
         .value = m->payload,
@@ -38,6 +39,8 @@ static kca__dead_letter letter_of(const kca__inbound *in, const kca_delivery *d,
         .time_ms = d->failed_ms,
         .trimmed = d->letter.trimmed,
     };
+    kca__retry_channel_trace_back(in, &letter, headers);
+    return letter;
 }
 
 /* ---- what is not stored ---- */
@@ -130,8 +133,9 @@ static kca_error *give(kca__inbound *in, kca_delivery *d, const kca__record *let
         return hold(in->transaction, d, channel, letter);
     if (!d->letter.alone)
         return kca__publisher_write(channel, letter, -1, on_written, d);
-    kca_error *e = kca__lone_publisher_open(&in->lone_letters, channel);
-    return e ? e : kca__publisher_write(in->lone_letters.publisher, letter, -1, on_written, d);
+    kca__publisher *alone;
+    kca_error *e = kca__lone_publishers_find(&alone, &in->alone, channel);
+    return e ? e : kca__publisher_write(alone, letter, -1, on_written, d);
 }
 
 static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
@@ -139,7 +143,7 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
     int count;
     if (!kca__record_headers(&headers, &count, d->record, NULL, 0))
         return kca__error_memory();
-    kca__dead_letter letter = letter_of(in, d, headers, count);
+    kca__dead_letter letter = kca__dead_letter_channel_letter(in, d, headers, count);
     kca__dead_letter_record written;
     kca_error *e = NULL;
     if (!kca__dead_letter_write(&written, &letter, kca__consumer_builder_dead_letter(in->options),
@@ -155,15 +159,19 @@ static kca_error *write_letter(kca__inbound *in, kca_delivery *d) {
 
 /* A channel without room keeps no other one's back. */
 static void send_one(kca__inbound *in, kca_delivery *d) {
-    bool is_reply = d->fate == KCA__FATE_REPLY;
-    kca_error *e = is_reply ? kca__replies_write(in, d) : write_letter(in, d);
+    kca__fate kind = d->fate;
+    kca_error *e = kind == KCA__FATE_REPLY           ? kca__replies_write(in, d)
+                   : kind == KCA__FATE_RETRY_CHANNEL ? kca__retry_channel_write(in, d)
+                                                     : write_letter(in, d);
     if (!e)
         return;
     if (e->code == KCA_ERROR_BUFFER_FULL) {
         kca__error_free(e);
         kca__engine_letter_postponed(d, NO_ROOM_PAUSE_MS);
-    } else if (is_reply) {
+    } else if (kind == KCA__FATE_REPLY) {
         kca__replies_not_stored(d, e, true);
+    } else if (kind == KCA__FATE_RETRY_CHANNEL) {
+        kca__retry_channel_not_stored(in, d, e, true);
     } else {
         is_not_stored(in, d, e, true);
     }
@@ -180,6 +188,5 @@ bool kca__dead_letter_channel_send(kca__inbound *in) {
 }
 
 void kca__dead_letter_channel_close(kca__inbound *in, int64_t deadline) {
-    kca__lone_publisher_close(&in->lone_letters, deadline);
-    kca__replies_end(&in->replies, deadline);
+    kca__lone_publishers_close(&in->alone, deadline);
 }

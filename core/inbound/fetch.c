@@ -1,6 +1,7 @@
 #include "inbound/fetch.h"
 
 #include "inbound/group_refusal.h"
+#include "inbound/retry_channel.h"
 #include "kafka/kafka_error.h"
 
 #include <stdlib.h>
@@ -146,6 +147,8 @@ int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_
                                              .key_len = m->key_len,
                                              .delay_ms = is_end ? 0 : delay_left_ms(in, m),
                                              .batch = is_end ? 0 : kca__inbound_batch_of(in, m)};
+        if (in->options->retry_channel.count > 0 && !is_end)
+            kca__retry_channel_look(in, &out[count - 1]);
     }
     return count;
 }

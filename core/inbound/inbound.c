@@ -190,6 +190,13 @@ int kca__inbound_fd(kca__inbound *in) {
     return fd;
 }
 
+kca__publisher *kca__inbound_find_publisher(const kca__inbound *in, const char *channel) {
+    for (int i = 0; i < in->setup.publisher_count; i++)
+        if (strcmp(in->setup.publishers[i]->options->topic, channel) == 0)
+            return in->setup.publishers[i];
+    return NULL;
+}
+
 /* ---- pausing ---- */
 
 /* The records kept back come to the fetch queue when they are no more. */
@@ -309,6 +316,7 @@ static kca__engine *new_engine(kca__inbound *in, const kca__inbound_setup *setup
                                       .capacity = kca__consumer_builder_capacity(options),
                                       .order = kca__consumer_builder_order(options),
                                       .retry = kca__consumer_builder_retry(options),
+                                      .retry_channels = options->retry_channel.count > 0,
                                       .dead_letters = setup->dead_letters != NULL,
                                       .skip = kca__consumer_builder_skips(options),
                                       .abandon = kca__consumer_builder_abandons(options),

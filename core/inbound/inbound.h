@@ -35,8 +35,8 @@ typedef struct kca__inbound_setup {
     int processing_timeout_ms;
     kca__event_queue *note_queue;      /* see kca__engine */
     kca__publisher *dead_letters;      /* their channel; NULL: none */
-    kca__publisher *const *publishers; /* of the system: replies go through them */
-    int publisher_count;               /* 0: nothing is answered */
+    kca__publisher *const *publishers; /* of the system: replies and retries go through them */
+    int publisher_count;
     kca__deduplication *deduplication;
     const kca__handlers *handlers; /* which of them take batches */
     int largest_bytes;             /* of a record that is published in a transaction */
@@ -60,9 +60,9 @@ typedef struct kca__inbound {
     kca__log *log;
 
     kca__client *client;
-    kca__watched watched;             /* its state */
-    kca__transaction *transaction;    /* NULL: none */
-    kca__lone_publisher lone_letters; /* the poller's: for those that were refused in company */
+    kca__watched watched;          /* its state */
+    kca__transaction *transaction; /* NULL: none */
+    kca__lone_publishers alone;    /* the poller's: for letters that were refused in company */
     kca__replies replies;
     rd_kafka_queue_t *fetch_queue;
     rd_kafka_queue_t *main_queue;
@@ -115,6 +115,9 @@ void kca__inbound_leave_out(kca__inbound *in, int64_t deadline);
 int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure);
 
 int kca__inbound_fd(kca__inbound *in);
+
+/* The system's publisher of this channel; NULL: none. */
+kca__publisher *kca__inbound_find_publisher(const kca__inbound *in, const char *channel);
 
 /* The number of the batch that a record is handled in; 0: it is handled by itself. */
 int kca__inbound_batch_of(const kca__inbound *in, const rd_kafka_message_t *m);

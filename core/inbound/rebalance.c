@@ -225,7 +225,8 @@ static void take_declared(kca__inbound *in) {
     if (o->partition == KCA_PARTITION_EVERY)
         e = kca__every_partition_find(list, in->client->rk, o);
     else
-        rd_kafka_topic_partition_list_add(list, o->topics[0], o->partition);
+        for (int i = 0; i < o->topic_count; i++)
+            rd_kafka_topic_partition_list_add(list, o->topics[i], o->partition);
     if (e)
         fail(in, e);
     else

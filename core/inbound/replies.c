@@ -12,23 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct lone {
-    kca__link link;
-    const kca__publisher *channel;
-    kca__lone_publisher own;
-} lone;
-
 void kca__replies_init(kca__replies *r) {
     *r = (kca__replies){0};
     pthread_mutex_init(&r->lock, NULL);
-}
-
-void kca__replies_end(kca__replies *r, int64_t deadline) {
-    lone *l;
-    while ((l = kca__list_take(&r->alone))) {
-        kca__lone_publisher_close(&l->own, deadline);
-        free(l);
-    }
 }
 
 void kca__replies_close(kca__replies *r) {
@@ -38,13 +24,6 @@ void kca__replies_close(kca__replies *r) {
 }
 
 /* ---- who is asked ---- */
-
-static kca__publisher *find_publisher(const kca__inbound *in, const char *channel) {
-    for (int i = 0; i < in->setup.publisher_count; i++)
-        if (strcmp(in->setup.publishers[i]->options->topic, channel) == 0)
-            return in->setup.publishers[i];
-    return NULL;
-}
 
 /* A transaction cannot span connections. */
 static bool may_answer(const kca__inbound *in, const kca__publisher *p) {
@@ -90,7 +69,7 @@ static void tell(kca__inbound *in, const kca_delivery *d, const kca__publisher *
 
 void kca__replies_look(kca__inbound *in, kca_delivery *d) {
     const char *channel = asked_channel(&d->message);
-    const kca__publisher *p = *channel ? find_publisher(in, channel) : NULL;
+    const kca__publisher *p = *channel ? kca__inbound_find_publisher(in, channel) : NULL;
     bool asked = may_answer(in, p);
     if (*channel && !asked && d->attempt == 1)
         tell(in, d, p);
@@ -120,7 +99,7 @@ static bool read_question(question *out, const kca__inbound *in, const kca_deliv
         free(out->headers);
         return false;
     }
-    kca__publisher *p = find_publisher(in, asked_channel(&out->message));
+    kca__publisher *p = kca__inbound_find_publisher(in, asked_channel(&out->message));
     out->channel = may_answer(in, p) ? p : NULL;
     return true;
 }
@@ -168,7 +147,7 @@ static void keep(kca_delivery *d, kca__held_record *reply) {
 }
 
 static const kca__publisher *channel_of(const kca_delivery *d) {
-    return find_publisher(kca__engine_owner(d->engine), asked_channel(&d->message));
+    return kca__inbound_find_publisher(kca__engine_owner(d->engine), asked_channel(&d->message));
 }
 
 kca_error *kca__replies_give(kca_delivery *d, const void *payload, size_t len) {
@@ -285,27 +264,15 @@ static kca_error *hold(kca__transaction *t, kca_delivery *d, kca__publisher *cha
     return NULL;
 }
 
-/* NULL when memory is out. */
-static lone *lone_of(kca__replies *r, const kca__publisher *channel) {
-    lone *l = kca__list_first(&r->alone);
-    while (l && l->channel != channel)
-        l = kca__list_next(&l->link);
-    if (!l && (l = calloc(1, sizeof *l))) {
-        l->channel = channel;
-        kca__list_add(&r->alone, &l->link);
-    }
-    return l;
-}
-
 static kca_error *give(kca__inbound *in, kca_delivery *d, kca__publisher *channel) {
     const kca__held_record *r = d->reply;
     if (in->transaction)
         return hold(in->transaction, d, channel);
     if (!d->reply_form.alone && channel->options->required_acks != 0)
         return kca__publisher_write(channel, &r->record, r->partition, on_written, d);
-    lone *l = lone_of(&in->replies, channel);
-    kca_error *e = l ? kca__lone_publisher_open(&l->own, channel) : kca__error_memory();
-    return e ? e : kca__publisher_write(l->own.publisher, &r->record, r->partition, on_written, d);
+    kca__publisher *alone;
+    kca_error *e = kca__lone_publishers_find(&alone, &in->alone, channel);
+    return e ? e : kca__publisher_write(alone, &r->record, r->partition, on_written, d);
 }
 
 kca_error *kca__replies_write(kca__inbound *in, kca_delivery *d) {

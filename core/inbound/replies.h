@@ -16,14 +16,13 @@
 #include <pthread.h>
 
 #include "engine/delivery.h"
-#include "outbound/lone_publisher.h"
+#include "outbound/publisher.h"
 
 struct kca__inbound;
 
 enum { KCA__UNKNOWN_CHANNELS = 100 }; /* of more than that nobody is told */
 
 typedef struct kca__replies {
-    kca__list alone; /* the poller's: publishers of their own */
     pthread_mutex_t lock;
     char *told[KCA__UNKNOWN_CHANNELS]; /* channels that were asked for and cannot be answered in */
     int told_count;
@@ -31,9 +30,6 @@ typedef struct kca__replies {
 
 void kca__replies_init(kca__replies *r);
 
-/* No more are written. Those that are under way alone, and not answered by the deadline, have
- * failed. On the poller. */
-void kca__replies_end(kca__replies *r, int64_t deadline);
 void kca__replies_close(kca__replies *r);
 
 /* Whether somebody waits for the delivery's reply, and it can be answered; else a fault may tell.

@@ -10,6 +10,7 @@
 
 #include "inbound/dead_letter_channel.h"
 #include "inbound/inbound.h"
+#include "inbound/retry_channel.h"
 #include "kafka/kafka_error.h"
 #include "message/record_size.h"
 
@@ -126,8 +127,11 @@ static void tell_engine(const trial *x, const kca__held_record *r) {
     kca__inbound *in = x->t->in;
     kca_error *e = kca__publisher_refusal(r->channel, kca__record_size(&r->record), r->error);
     bool is_letter = r->kind == KCA__HELD_LETTER;
-    bool for_good = r->letter.trimmed || (is_letter && e->code != KCA_ERROR_TOO_LARGE);
-    if (for_good && is_letter)
+    bool is_retry = r->kind == KCA__HELD_RETRY;
+    bool for_good = r->letter.trimmed || is_retry || (is_letter && e->code != KCA_ERROR_TOO_LARGE);
+    if (is_retry)
+        e = kca__retry_channel_explain(in, r->source, r->offset, r->topic, e);
+    else if (for_good && is_letter)
         e = kca__dead_letter_channel_explain(in, r->source, r->offset, &r->letter, e);
     kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name, "%s", e->text);
     kca__engine_refuse(in->engine, r, for_good, e);

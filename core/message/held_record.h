@@ -6,10 +6,16 @@
 #include "base/list.h"
 #include "message/translator.h"
 
-/* What a held record is: what a handler published, its dead letter, or its reply. */
-typedef enum kca__held_kind { KCA__HELD_RESULT, KCA__HELD_LETTER, KCA__HELD_REPLY } kca__held_kind;
+/* What a held record is: what a handler published, its dead letter, its reply, or, to a retry
+ * channel, its own record. */
+typedef enum kca__held_kind {
+    KCA__HELD_RESULT,
+    KCA__HELD_LETTER,
+    KCA__HELD_REPLY,
+    KCA__HELD_RETRY
+} kca__held_kind;
 
-/* A dead letter or reply that is held: how its record failed, and in which form it is written. */
+/* A letter that is held: how its record failed, and in which form it is written. */
 typedef struct kca__held_letter {
     bool trimmed;       /* see dead_letter.h; a reply: it tells an error instead of the result */
     char *name, *text;  /* NULL: none; owned */

@@ -8,6 +8,16 @@
 
 #include "outbound/publisher.h"
 
+/* One for each of several publishers. Empty when it is all zeros. */
+typedef kca__list kca__lone_publishers;
+
+/* The one beside `other`, made and opened when it is not there yet; borrowed. */
+kca_error *kca__lone_publishers_find(kca__publisher **out, kca__lone_publishers *all,
+                                     const kca__publisher *other);
+
+/* Closes all of them, as kca__lone_publisher_close. */
+void kca__lone_publishers_close(kca__lone_publishers *all, int64_t deadline);
+
 typedef struct kca__lone_publisher {
     kca__publisher *publisher; /* NULL: not open */
     kca__producers producers;  /* its own */

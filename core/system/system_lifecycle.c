@@ -16,23 +16,47 @@ static kca_error *unknown_connection(const char *kind, const char *name, const c
                           connection);
 }
 
-/* Finds the publisher of the dead letters. One that gets no confirmations is refused: failed
- * messages must not be lost there. */
+/* The publisher of a channel that failed messages are written to. One that gets no confirmations is
+ * refused: they must not be lost there. */
+static kca_error *find_confirmed(kca__publisher **out, kca__system *s, const kca__consumer *c,
+                                 const char *option, const char *channel) {
+    *out = kca__system_find_publisher(s, channel);
+    if (!*out)
+        return kca__error_new(KCA_ERROR_NOT_FOUND,
+                              "consumer %s: %s %s: no publisher is declared for it",
+                              c->options->name, option, channel);
+    if ((*out)->options->required_acks == 0)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: %s %s: its publisher must have required_acks -1 or 1, "
+                              "so that no failed message is lost, got 0",
+                              c->options->name, option, channel);
+    return NULL;
+}
+
+/* What is written there is read by the consumer itself. */
+static kca_error *check_retry_channels(kca__system *s, const kca__consumer *c) {
+    const kca__option_texts *channels = &c->options->retry_channel;
+    kca_error *e = NULL;
+    for (int i = 0; i < channels->count && !e; i++) {
+        kca__publisher *p;
+        e = find_confirmed(&p, s, c, "retry_channel", channels->items[i]);
+        if (!e && strcmp(p->options->connection, c->options->connection) != 0)
+            e = kca__error_new(KCA_ERROR_ARGUMENT,
+                               "consumer %s: retry_channel %s is over connection %s: it must be "
+                               "over the consumer's, %s, who reads it",
+                               c->options->name, channels->items[i], p->options->connection,
+                               c->options->connection);
+    }
+    return e;
+}
+
 static kca_error *resolve_dead_letters(kca__system *s, kca__consumer *c) {
     const char *channel = c->options->dead_letter_channel;
     if (!channel)
         return NULL;
-    c->dead_letters = kca__system_find_publisher(s, channel);
-    if (!c->dead_letters)
-        return kca__error_new(
-            KCA_ERROR_NOT_FOUND,
-            "consumer %s: dead_letter_channel %s: no publisher is declared for it",
-            c->options->name, channel);
-    if (c->dead_letters->options->required_acks == 0)
-        return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "consumer %s: dead_letter_channel %s: its publisher must have "
-                              "required_acks -1 or 1, so that no dead letter is lost, got 0",
-                              c->options->name, channel);
+    kca_error *e = find_confirmed(&c->dead_letters, s, c, "dead_letter_channel", channel);
+    if (e)
+        return e;
     if (c->options->transactional_id &&
         strcmp(c->dead_letters->options->connection, c->options->connection) != 0)
         return kca__error_new(KCA_ERROR_ARGUMENT,
@@ -72,6 +96,8 @@ static kca_error *resolve_connections(kca__system *s) {
         c->publishers = s->publishers;
         c->publisher_count = s->publisher_count;
         kca_error *e = resolve_dead_letters(s, c);
+        if (!e)
+            e = check_retry_channels(s, c);
         if (e)
             return e;
     }

@@ -256,6 +256,73 @@ static void test_a_copy_shares_nothing(void **state) {
     kca__consumer_builder_free(copy);
 }
 
+/* ---- retry channels ---- */
+
+static kca_consumer_builder *retrying_by(const char *first, const char *second) {
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_retry_channel(b, first);
+    kca_consumer_builder_with_retry_channel(b, second);
+    return b;
+}
+
+static void test_retry_channels_say_how_often_it_is_tried_and_when(void **state) {
+    kca_consumer_builder *b = retrying_by("short", "long");
+    kca_consumer_builder_with_retry_delay_ms(b, 1000);
+    kca_consumer_builder_with_retry_delay_ms(b, 3600000);
+    assert_null(kca__consumer_builder_check(b));
+    kca__retry_plan plan = kca__consumer_builder_retry(b);
+    assert_int_equal(plan.max_attempts, 3);
+    for (uint64_t random = 0; random < 100; random++) {
+        assert_int_equal(kca__retry_delay_ms(&plan, 1, random), 1000);
+        assert_int_equal(kca__retry_delay_ms(&plan, 2, random), 3600000);
+    }
+    kca_consumer_builder_free(b);
+}
+
+/* One that is named twice, as Spring's for all attempts, is read once. */
+static void test_a_copy_reads_its_retry_channels_once(void **state) {
+    kca_consumer_builder *b = retrying_by("again", "again"), *copy, *copied;
+    kca_consumer_builder_with_retry_channel(b, "last");
+    assert_null(kca__consumer_builder_copy(&copy, b));
+    assert_null(kca__consumer_builder_copy(&copied, copy));
+    assert_int_equal(copied->declared_topics, 1);
+    assert_int_equal(copied->topic_count, 3);
+    assert_string_equal(copied->topics[0], "orders");
+    assert_string_equal(copied->topics[1], "again");
+    assert_string_equal(copied->topics[2], "last");
+    assert_int_equal(kca__consumer_builder_retry_channel(copied, "again"), 0);
+    assert_int_equal(kca__consumer_builder_retry_channel(copied, "last"), 2);
+    assert_int_equal(kca__consumer_builder_retry_channel(copied, "orders"), -1);
+    kca_consumer_builder_free(b);
+    kca__consumer_builder_free(copy);
+    kca__consumer_builder_free(copied);
+}
+
+static void test_retry_channels_that_cannot_work_are_refused(void **state) {
+    kca_consumer_builder *b = retrying_by("short", "orders");
+    assert_check(b, "consumer billing: retry_channel orders is a topic that it reads: name a topic "
+                    "for retries alone");
+    b = retrying_by("short", "dead");
+    kca_consumer_builder_with_dead_letter_channel(b, "dead");
+    assert_check(b,
+                 "consumer billing: retry_channel dead is its dead_letter_channel, too: its dead "
+                 "letters would come back");
+    b = retrying_by("short", "long");
+    kca_consumer_builder_with_max_attempts(b, 3);
+    assert_null(kca__consumer_builder_check(b));
+    kca_consumer_builder_with_max_attempts(b, 4);
+    assert_check(b, "consumer billing: with 2 retry_channel max_attempts must be 3, one more, or "
+                    "left out, got 4");
+    b = retrying_by("short", "long");
+    for (int i = 0; i < 3; i++)
+        kca_consumer_builder_with_retry_delay_ms(b, 1);
+    assert_check(b,
+                 "consumer billing: with 2 retry_channel there must be 2 retry_delay_ms at most, "
+                 "one for each, got 3");
+    assert_failed(retrying_by("^.*", "long"), "topic ^.*: letters, digits, '.', '_' and '-' are "
+                                              "allowed");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_defaults_are_those_of_the_document),
@@ -270,6 +337,9 @@ int main(void) {
         cmocka_unit_test(test_a_property_of_an_option_or_of_publishers_is_refused),
         cmocka_unit_test(test_a_bad_name_makes_no_builder),
         cmocka_unit_test(test_a_copy_shares_nothing),
+        cmocka_unit_test(test_retry_channels_say_how_often_it_is_tried_and_when),
+        cmocka_unit_test(test_a_copy_reads_its_retry_channels_once),
+        cmocka_unit_test(test_retry_channels_that_cannot_work_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,8 @@
  *   in time          nothing is given out before its time has come
  *   nothing silent   what retention took unread is told, from where to where
  *   no silence       what is asked for a reply is finished once that is stored, or refused for good
+ *   retry channels   what they have comes again as the next attempt; it is finished where it failed
+ *                    once they have it, and not answered by that
  *   no early end     a stop that waits ends when no dead letter or reply is owed any more, and then
  *                    all that was settled is committed
  *   nothing stuck    in the end all is finished and committed
@@ -28,6 +30,8 @@ enum {
     PARTITIONS = 3,
     KEYS = 4,
     MOST_RECORDS = 60,
+    MOST_LOGGED = 3 * MOST_RECORDS, /* with those that failed elsewhere */
+    RETRY_PLACE = PARTITIONS - 1,   /* where those go */
     MOST_OUT = 64,
     MOST_WRITING = 16,
     MOST_GUILTY = 20,
@@ -40,6 +44,7 @@ enum {
 typedef struct entry {
     int64_t offset;
     int key;         /* -1: none */
+    int attempts;    /* that failed elsewhere */
     int64_t time_ms; /* not given out before */
     bool done;       /* for good, or passed over by a seek */
     bool told;       /* to this assignment as finished */
@@ -58,7 +63,7 @@ typedef struct entry {
 
 /* A partition on the broker, and the engine's assignment of it. */
 typedef struct place {
-    entry entries[MOST_RECORDS];
+    entry entries[MOST_LOGGED];
     int count;
     int64_t end;       /* beyond the last record: what is between is never delivered */
     int64_t committed; /* -1: nothing */
@@ -103,13 +108,13 @@ typedef struct model {
     /* of this schedule */
     kca__order order;
     int max_attempts, capacity, timeout_ms;
-    bool dead_letters, skip, abandon;
+    bool dead_letters, skip, abandon, retry_channels;
     bool finishes; /* all that is left */
     kca__batch_plan batches[BATCHES];
     int batch_count;
     int groups;
     long given_out, delayed, commits, stored, refused, aborted, resets, stops, last_letters;
-    long replied;
+    long replied, passed_on, turned_back, came_again;
     long batches_out, along, kept, called_off, alone;
 } model;
 
@@ -334,6 +339,8 @@ static void bring(model *m, place *p, record *r, bool is_end) {
     inbound.reset_from = p->reset_from;
     if (!is_end)
         inbound.delay_ms = delay_left_ms(p, offset);
+    if (!is_end)
+        inbound.attempts = p->entries[index_at(p, offset)].attempts;
     pthread_mutex_lock(&m->f.engine->lock);
     kca__engine_accept_locked(m->f.engine, &inbound, 1);
     pthread_mutex_unlock(&m->f.engine->lock);
@@ -414,14 +421,19 @@ static void find_guilty(model *m, int number) {
     bool is_reply = e->asks && pick(2), for_good = pick(2);
     bool is_letter = !is_reply && m->dead_letters && pick(2);
     int attempt = 1 + (m->max_attempts > 1 ? (int)pick((uint64_t)m->max_attempts) : 0);
+    if (m->retry_channels)
+        attempt = e->attempts + 1;
+    bool again = m->max_attempts == 0 || attempt < m->max_attempts;
+    bool is_retry = m->retry_channels && again && !is_reply && !is_letter && pick(2);
     kca__held_record held_one = {.source = tp,
                                  .offset = e->offset,
                                  .attempt = attempt,
                                  .kind = is_reply    ? KCA__HELD_REPLY
                                          : is_letter ? KCA__HELD_LETTER
+                                         : is_retry  ? KCA__HELD_RETRY
                                                      : KCA__HELD_RESULT};
-    bool again = m->max_attempts == 0 || attempt < m->max_attempts;
-    bool given_up = is_letter ? for_good : !is_reply && !again && !m->dead_letters;
+    for_good |= is_retry;
+    bool given_up = is_letter ? for_good : !is_reply && (is_retry || !again) && !m->dead_letters;
     m->guilty[m->guilty_count++] = (guilty){number, i, tp, given_up, is_reply, for_good};
     e->done = false;
     m->aborted++;
@@ -516,6 +528,8 @@ static void hand_out(model *m, kca_delivery *d, int group, int size) {
     check(e->batch == d->batch && (e->batch > 0) == (group > 0));
     check(!is_paused(&m->f, h->partition));
     check(m->max_attempts == 0 || d->attempt <= m->max_attempts);
+    check(!m->retry_channels || d->attempt == e->attempts + 1);
+    m->came_again += e->attempts > 0;
     check(!e->alone || size == 1);
     e->group = group;
     check_order(m, h);
@@ -567,7 +581,7 @@ static bool note_counted(model *m, held *h, int verdict, int attempt, bool stopp
     bool answered = is_asked_of(e) && (good ? verdict == KCA_DONE || given : m->skip);
     bool finished = good ? !answered : !again && !m->dead_letters && m->skip && !answered;
     e->kept = good && answered;
-    h->doomed = good ? answered : !again && (m->dead_letters || answered);
+    h->doomed = good ? answered : again ? m->retry_channels : m->dead_letters || answered;
     if (finished)
         note_done(m, h);
     if (!good && !again && !m->dead_letters && !m->skip)
@@ -798,7 +812,9 @@ static void begin_letter(model *m) {
     if (!d)
         return;
     held h = hold(m, d);
-    check(d->fate == KCA__FATE_REPLY ? entry_of(m, &h)->asks : m->dead_letters);
+    check(d->fate == KCA__FATE_REPLY           ? entry_of(m, &h)->asks
+          : d->fate == KCA__FATE_RETRY_CHANNEL ? m->retry_channels
+                                               : m->dead_letters);
     m->writing[m->writing_count++] = h;
 }
 
@@ -808,23 +824,42 @@ static void note_paid(model *m, const held *h) {
         entry_of(m, h)->owed = false;
 }
 
-/* What was to be written is stored, or left out: it is answered next, or finished. */
-static void note_written(model *m, const held *h) {
-    bool is_reply = h->delivery->fate == KCA__FATE_REPLY;
-    if (!is_current(m, h) || (!is_reply && is_asked_of(entry_of(m, h))))
+/* What was to be written is stored, or left out: it is finished, or answered next, if that is so
+ * (`ends`) and somebody asks. */
+static void note_written(model *m, const held *h, bool ends) {
+    if (!is_current(m, h) || (ends && is_asked_of(entry_of(m, h))))
         return;
     note_done(m, h);
     note_paid(m, h);
 }
 
-/* For good: the policy decides; a reply is left out. */
+/* For good: the policy decides; a reply is left out; instead of a retry there is a dead letter. */
 static void refuse_letter(model *m, const held *h) {
-    if (m->skip || h->delivery->fate == KCA__FATE_REPLY)
-        note_written(m, h);
-    else
+    kca__fate fate = h->delivery->fate;
+    bool turned_back = fate == KCA__FATE_RETRY_CHANNEL && m->dead_letters;
+    if (m->skip || fate == KCA__FATE_REPLY) {
+        if (!turned_back)
+            note_written(m, h, fate != KCA__FATE_REPLY);
+    } else if (!turned_back) {
         note_paid(m, h);
+    }
+    m->turned_back += turned_back;
     m->refused++;
     kca__engine_letter_refused(h->delivery, kca__error_new(KCA_ERROR_TOO_LARGE, "too large"));
+}
+
+/* The broker has it in the retry channel, whoever has its partition now. */
+static void log_retry(model *m, const held *h) {
+    place *p = &m->places[RETRY_PLACE];
+    const entry *e = entry_of(m, h);
+    p->entries[p->count++] = (entry){.offset = p->end,
+                                     .key = e->key,
+                                     .attempts = h->delivery->attempt,
+                                     .time_ms = simulated_ms + (int64_t)pick(500),
+                                     .asks = e->asks,
+                                     .batch = e->batch};
+    p->end++;
+    m->passed_on++;
 }
 
 static void answer_letter(model *m, bool stored) {
@@ -833,9 +868,16 @@ static void answer_letter(model *m, bool stored) {
     int i = (int)pick((uint64_t)m->writing_count);
     held h = m->writing[i];
     m->writing[i] = m->writing[--m->writing_count];
+    kca__fate fate = h.delivery->fate;
+    if (stored && fate == KCA__FATE_RETRY_CHANNEL) {
+        if (m->places[RETRY_PLACE].count == MOST_LOGGED)
+            stored = false;
+        else
+            log_retry(m, &h);
+    }
     if (stored) {
-        note_written(m, &h);
-        m->replied += h.delivery->fate == KCA__FATE_REPLY;
+        note_written(m, &h, fate == KCA__FATE_DEAD_LETTER);
+        m->replied += fate == KCA__FATE_REPLY;
         m->stored++;
         m->last_letters += m->f.engine->stopping;
         kca__engine_letter_stored(h.delivery);
@@ -857,6 +899,7 @@ static void begin_life(model *m) {
     kca__engine_setup setup = plain_setup(m->capacity, m->skip);
     setup.order = m->order;
     setup.dead_letters = m->dead_letters;
+    setup.retry_channels = m->retry_channels;
     setup.abandon = m->abandon;
     setup.batches = m->batches;
     setup.batch_count = m->batch_count;
@@ -1127,12 +1170,13 @@ static void handle_the_rest(model *m) {
 
 /* Of all schedules. */
 static long given_out, delayed, commits, stored, refused, aborted, resets, stops, last_letters;
-static long replied;
+static long replied, passed_on, turned_back, came_again;
 static long batches_out, along, kept, called_off, alone;
 
 static void choose(model *m) {
     m->order = (kca__order)pick(3);
-    m->max_attempts = (int)pick(4);
+    m->retry_channels = pick(3) == 0;
+    m->max_attempts = m->retry_channels ? 2 + (int)pick(3) : (int)pick(4);
     m->capacity = 2 + (int)pick(20);
     m->timeout_ms = pick(2) ? 100 : 0;
     m->dead_letters = pick(2) == 0;
@@ -1167,6 +1211,9 @@ static void play(void) {
     stops += m->stops;
     last_letters += m->last_letters;
     replied += m->replied;
+    passed_on += m->passed_on;
+    turned_back += m->turned_back;
+    came_again += m->came_again;
     batches_out += m->batches_out;
     along += m->along;
     kept += m->kept;
@@ -1178,9 +1225,11 @@ static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     long schedules = play_each(play, SCHEDULES);
     print_message("%ld schedules: %ld given out, %ld after a delay, %ld commits, %ld letters, "
                   "%ld of them replies, %ld refused, %ld guilty, %ld resets, %ld stops with "
-                  "%ld letters; %ld batches, %ld along, %ld kept, %ld called off, %ld alone\n",
+                  "%ld letters; %ld batches, %ld along, %ld kept, %ld called off, %ld alone; "
+                  "%ld to retry channels, %ld turned back, %ld came of them\n",
                   schedules, given_out, delayed, commits, stored, replied, refused, aborted, resets,
-                  stops, last_letters, batches_out, along, kept, called_off, alone);
+                  stops, last_letters, batches_out, along, kept, called_off, alone, passed_on,
+                  turned_back, came_again);
     if (schedules == 1)
         return;
     /* The schedules did what they are for. */
@@ -1199,6 +1248,9 @@ static void test_no_schedule_skips_disorders_repeats_or_sticks(void **state) {
     assert_true(kept > schedules / 8);
     assert_true(called_off > schedules / 20);
     assert_true(alone > schedules / 40);
+    assert_true(passed_on > schedules / 16);
+    assert_true(turned_back > schedules / 500);
+    assert_true(came_again > schedules / 16);
 }
 
 int main(void) {

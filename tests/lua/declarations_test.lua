@@ -13,6 +13,7 @@ local SAMPLES = {
   assignment_strategy = "range",
   order = "none",
   rejected_error = "e",
+  retry_channel = "r",
   dead_letter_channel = "d",
   dead_letter_format = "kca",
   transactional_id = "t",

@@ -204,6 +204,7 @@ class ConsumerBuilder(Declared):
         retry_jitter_percent: int | None = None,
         retry_delay_ms: int | list[int] | None = None,
         rejected_error: str | list[str] | None = None,
+        retry_channel: str | list[str] | None = None,
         dead_letter_channel: str | None = None,
         dead_letter_format: Literal["kca", "spring", "gomes"] | None = None,
         failure_policy: Literal["stop", "skip"] | None = None,
@@ -430,6 +431,28 @@ class ConsumerBuilder(Declared):
         message without a handler "unhandled".
         """
         _kca.kca_consumer_builder_with_rejected_error(self._handle, error_name)
+        return self
+
+    def with_retry_channel(self, channel: str) -> ConsumerBuilder:
+        """Retries by way of topics, instead of waiting in the process: adds the channel of a publisher of this system,
+        over the consumer's connection, with required_acks 1 or -1. Repeatable; N channels make N + 1 attempts. A
+        delivery whose nth attempt failed is written to the nth channel, and its offset counts as done when the broker
+        has confirmed that, as with a dead letter; so neither key nor memory is held while it waits, however long. The
+        consumer reads these channels beside its own topics, in its own group, and hands the record out as the next
+        attempt when its time has come, not before: that is the nth pause of retry_delay_ms or retry_backoff_ms after
+        the failure, without jitter. After the last channel, on reject, and for what a channel refuses for good:
+        dead_letter_channel and failure_policy, as without. Retry channels do not keep the order of a key: the next of
+        it does not wait. Retries in the process do. Key, value and headers are written unchanged, with headers added
+        that say where the record came from at first, how often it has failed and when it is due: texts kca-retry-topic,
+        -partition, -offset, -timestamp, -group, -attempts, -error-name, -error-text, -due-ms (milliseconds since 1970);
+        with the dead_letter_format "spring" those of Spring's non-blocking retries (retry_topic-attempts,
+        retry_topic-backoff-timestamp, kafka_original-topic ...). Both are understood. A dead letter tells the first
+        place and all attempts, and who asked for a reply is answered at the end. Records in one channel wait for one
+        another: give each pause a channel of its own. A time more than a day after the record was written counts as a
+        day. A consumer of one partition writes and reads that partition of the channels. max_attempts must be left out,
+        or be N + 1. A channel is read from its beginning, whatever start_offset says.
+        """
+        _kca.kca_consumer_builder_with_retry_channel(self._handle, channel)
         return self
 
     def with_dead_letter_channel(self, channel: str) -> ConsumerBuilder:

@@ -12,6 +12,7 @@ from .output import Wrong
 
 # The commands' own options say these.
 _LEFT_OUT = {"property", "partition", "group_topic", "group_id"}
+_LISTS = {"retry_delay_ms", "rejected_error", "retry_channel"}
 _ALIASES = {"auto.offset.reset": "start_offset"}
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -53,6 +54,6 @@ def set_options(builder: Builder, options: Mapping[str, str]) -> None:
     own = _options_of(type(builder))
     for option, told in options.items():
         if option in own:
-            values = told.split(",") if option in {"retry_delay_ms", "rejected_error"} else [told]
+            values = told.split(",") if option in _LISTS else [told]
             for value in values:
                 getattr(builder, f"with_{option}")(_value(option, value))

@@ -1,0 +1,28 @@
+/*
+ * Deliveries that are retried by way of a topic. Part of the inbound engine.
+ *
+ * One that has failed, and has attempts left, is written to a retry channel, as a dead letter is;
+ * once the broker has it, it is done here, and its lane goes on. It comes again as another record,
+ * of a topic that the same group reads, which says when its time comes and how often it has failed
+ * (kca__inbound_record). So nothing of it is held meanwhile, and its key does not wait.
+ */
+#include "engine/engine_private.h"
+
+#include "base/clock.h"
+
+void kca__engine_pass_on_locked(kca__engine *e, kca_delivery *d) {
+    e->counts.retried++;
+    d->fate = KCA__FATE_RETRY_CHANNEL;
+    d->failed_ms = kca__clock_unix_ms();
+}
+
+bool kca__engine_turn_back_locked(kca__engine *e, kca_delivery *d, kca_error *error) {
+    const kca__topic_partition *tp = d->assigned->topic_partition;
+    if (!e->setup.dead_letters)
+        return kca__engine_give_up_locked(e, d, error);
+    kca__engine_fault_locked(e, error, tp->topic, tp->number, d->offset);
+    d->letter = (kca__letter_form){false, false};
+    d->writes = 0;
+    kca__engine_condemn_locked(d);
+    return false;
+}
