@@ -99,10 +99,9 @@ static void *read_replies(void *argument) {
 
 static kca_error *open_reader(kca__reply_channel *r, kca_connection *c, const char *who) {
     const char *const properties[][2] = {
-        {"enable.auto.commit", "false"},         {"offset.store.method", "none"},
-        {"auto.offset.reset", "earliest"},       {"isolation.level", "read_committed"},
-        {"allow.auto.create.topics", "false"},   {"fetch.error.backoff.ms", "100"},
-        {"queued.max.messages.kbytes", "16384"},
+        {"enable.auto.commit", "false"},       {"auto.offset.reset", "earliest"},
+        {"isolation.level", "read_committed"}, {"allow.auto.create.topics", "false"},
+        {"fetch.error.backoff.ms", "100"},     {"queued.max.messages.kbytes", "16384"},
     };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     kca_error *e = kca__connection_configure(c, conf, false, who);
