@@ -1,5 +1,6 @@
 #include "inbound/remade.h"
 
+#include "connection/connection.h"
 #include "inbound/beginnings.h"
 #include "inbound/offsets.h"
 #include "inbound/poller.h"
@@ -12,8 +13,10 @@ enum { ANSWER_MS = 3000, WATCH_MS = 5000 };
 
 /* ---- ids ---- */
 
+/* Not the embedded broker: its topics stay, and it does not answer. */
 static void ask(kca__inbound *in) {
     in->ids_are_asked =
+        !in->setup.connection->embedded &&
         kca__topic_ids_ask(in->client->rk, in->topic_ids, (const char *const *)in->options->topics,
                            in->options->topic_count);
 }
