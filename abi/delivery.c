@@ -129,9 +129,10 @@ kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message
         return kca__error_new(KCA_ERROR_FORKED, "this delivery belongs to the parent process");
     kca__call call = kca__call_begin(bus->system);
     kca_message *kept = call.system ? kca__message_keep(m) : NULL;
-    bool begun = call.system && kca__engine_keep(d);
+    if (call.system)
+        kca__engine_keep(d);
     kca_error *e = kca__transaction_publish(d, bus->publisher, m, bus->type);
-    if (begun)
+    if (call.system)
         kca__engine_let_go(d);
     kca__message_let_go(kept);
     kca__call_end(call);

@@ -68,7 +68,7 @@ struct kca_delivery {
     kca__fate fate;
     bool in_lane;
     bool delayed;           /* in the due queue because its time has not come */
-    bool handling;          /* a handler of the callback form runs with it */
+    int handling;           /* handlers of the callback form and publishes that run with it */
     bool let_go;            /* meanwhile the application has freed it */
     kca_delivery *all_next; /* of all that were ever made */
     kca_delivery *next;     /* of those that are free; of those that are out, oldest first */

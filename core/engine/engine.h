@@ -154,9 +154,8 @@ int kca__engine_left_ms(const kca_delivery *d);
 void kca__engine_begin_handling(kca_delivery *d);
 bool kca__engine_end_handling(kca_delivery *d, int verdict);
 
-/* Around a call with `d` inside which the application may free it. keep gives whether let_go must
- * follow: inside its handler it stays in any case. */
-bool kca__engine_keep(kca_delivery *d);
+/* Around a call with `d` inside which the application, here or in another thread, may free it. */
+void kca__engine_keep(kca_delivery *d);
 void kca__engine_let_go(kca_delivery *d);
 
 /* How many deliveries a batch's event has. No lock, as the next two. */

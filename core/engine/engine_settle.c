@@ -342,19 +342,21 @@ static void give_back_and_unlock(kca__engine *e, kca_delivery *d) {
 
 /* Only the thread that calls the handler knows the delivery. */
 void kca__engine_begin_handling(kca_delivery *d) {
-    d->handling = true;
+    d->handling = 1;
     d->let_go = false;
 }
 
 bool kca__engine_end_handling(kca_delivery *d, int verdict) {
     if (verdict != KCA_DEFERRED) {
-        d->handling = false;
+        d->handling = 0;
+        d->let_go = false;
         return true;
     }
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
-    d->handling = false;
-    bool let_go = d->let_go;
+    bool let_go = --d->handling == 0 && d->let_go;
+    if (let_go)
+        d->let_go = false;
     pthread_mutex_unlock(&e->lock);
     return let_go;
 }
@@ -367,7 +369,7 @@ void kca__engine_give_back(kca_delivery *d) {
             d->error_text = kca__text_copy("it was freed without being settled");
         kca__engine_settle_locked(e, d, KCA_FAILED);
     }
-    if (d->handling) {
+    if (d->handling > 0) {
         d->let_go = true;
         pthread_mutex_unlock(&e->lock);
     } else {
@@ -375,11 +377,10 @@ void kca__engine_give_back(kca_delivery *d) {
     }
 }
 
-bool kca__engine_keep(kca_delivery *d) {
-    if (d->handling)
-        return false;
-    kca__engine_begin_handling(d);
-    return true;
+void kca__engine_keep(kca_delivery *d) {
+    pthread_mutex_lock(&d->engine->lock);
+    d->handling++;
+    pthread_mutex_unlock(&d->engine->lock);
 }
 
 void kca__engine_let_go(kca_delivery *d) {
