@@ -810,8 +810,11 @@ kca_error *kca_bus_publish_within(kca_event **out, kca_bus *bus, const kca_messa
  * publisher has no reply_channel. KCA_ERROR_ARGUMENT: an event bus, which nobody answers, a raw message, or one whose
  * reply_to is another channel. Until the reply channel can be read for the first time, the error says why it cannot;
  * when it no longer can, a fault does, and asks end by their time. A publisher's linger_ms delays each ask.
- * kca_system_shutdown waits for handlers before it ends asks: a handler that asks needs a `timeout_ms` below the
- * shutdown's; with -1 in both, a shutdown waits for ever where no answer comes.
+ * kca_system_shutdown waits for handlers, and so for the answers that they wait for, until half of its time is over, or all
+ * but 10 s of it; then asks end with KCA_ERROR_STOPPED, so that their handlers may end in time. If it has no limit, those of
+ * -1 end at once, and the others in their time: a shutdown never waits for ever for an answer.
+ * Answers are understood as Gomes writes them and as CloudEvents (kca_publisher_builder_with_dialect), whatever the
+ * publisher's dialect.
  */
 kca_error *kca_bus_send(kca_bus *bus, const kca_message *m, uint64_t token, int timeout_ms);
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/recent_ids.h"
+#include "message/cloud_event.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@ struct kca__asks {
     int holders;        /* the reader, and each ask */
     kca_error *refusal; /* why none is taken; NULL: they are */
     bool shut;          /* that stays so */
+    bool hurries;       /* the system shuts down: none waits beyond the next */
+    int64_t until_ms;
     kca__awaited *buckets[BUCKETS];
     kca__awaited *first; /* of those that wait */
     int64_t next_ms;     /* none of them is over before */
@@ -84,7 +87,7 @@ static void set_refusal(kca__asks *a, kca_error *why) {
 
 void kca__asks_begin(kca__asks *a) {
     pthread_mutex_lock(&a->lock);
-    a->shut = false;
+    a->shut = a->hurries = false;
     pthread_mutex_unlock(&a->lock);
 }
 
@@ -129,6 +132,15 @@ static kca__awaited *find_locked(kca__asks *a, const char *id) {
     return ask;
 }
 
+/* Two without a limit, the ask and the shutdown, would wait for each other for ever. */
+static int64_t end_ms_locked(const kca__asks *a, const kca__awaited *ask) {
+    if (!a->hurries)
+        return ask->deadline_ms;
+    if (ask->deadline_ms == KCA__CLOCK_NEVER && a->until_ms == KCA__CLOCK_NEVER)
+        return KCA__CLOCK_OVER;
+    return ask->deadline_ms < a->until_ms ? ask->deadline_ms : a->until_ms;
+}
+
 static void insert_locked(kca__asks *a, kca__awaited *ask) {
     kca__awaited **bucket = bucket_of(a, ask->id);
     ask->next_of_bucket = *bucket;
@@ -138,8 +150,11 @@ static void insert_locked(kca__asks *a, kca__awaited *ask) {
         a->first->previous = ask;
     a->first = ask;
     a->counts.waiting++;
-    if (ask->deadline_ms < a->next_ms)
-        a->next_ms = ask->deadline_ms;
+    int64_t end_ms = end_ms_locked(a, ask);
+    if (end_ms < a->next_ms)
+        a->next_ms = end_ms;
+    if (end_ms < a->awake_ms)
+        a->wake(a->waker);
 }
 
 static void remove_locked(kca__asks *a, kca__awaited *ask) {
@@ -176,6 +191,21 @@ static kca_error *over(const kca__asks *a, const kca__awaited *ask) {
     return kca__error_mark(e, 0, KCA__RETRIABLE);
 }
 
+static kca_error *stopped(const kca__asks *a, const kca__awaited *ask) {
+    return kca__error_new(KCA_ERROR_STOPPED,
+                          "reply channel %s: the system shut down before the answer to %s came",
+                          a->channel, ask->name);
+}
+
+void kca__asks_hurry(kca__asks *a, int64_t until_ms) {
+    pthread_mutex_lock(&a->lock);
+    a->hurries = true;
+    a->until_ms = until_ms;
+    a->next_ms = KCA__CLOCK_OVER; /* what was looked at may end sooner now */
+    a->wake(a->waker);
+    pthread_mutex_unlock(&a->lock);
+}
+
 void kca__asks_shut(kca__asks *a) {
     kca__event_list told = {0};
     pthread_mutex_lock(&a->lock);
@@ -183,12 +213,7 @@ void kca__asks_shut(kca__asks *a) {
     a->refusal = not_started(a->channel);
     a->shut = true;
     for (; a->first; a->counts.stopped++)
-        end_locked(a, a->first,
-                   kca__error_new(KCA_ERROR_STOPPED,
-                                  "reply channel %s: the system shut down before the answer to %s "
-                                  "came",
-                                  a->channel, a->first->name),
-                   &told);
+        end_locked(a, a->first, stopped(a, a->first), &told);
     pthread_mutex_unlock(&a->lock);
     kca__event_queue_push_refusals(a->queue, &told);
 }
@@ -227,11 +252,15 @@ static void expire_locked(kca__asks *a, int64_t now_ms, kca__event_list *told) {
     a->next_ms = KCA__CLOCK_NEVER;
     for (kca__awaited *ask = a->first, *next; ask; ask = next) {
         next = ask->next;
+        int64_t end_ms = end_ms_locked(a, ask);
         if (ask->deadline_ms <= now_ms) {
             a->counts.timed_out++;
             end_locked(a, ask, over(a, ask), told);
-        } else if (ask->deadline_ms < a->next_ms) {
-            a->next_ms = ask->deadline_ms;
+        } else if (end_ms <= now_ms) {
+            a->counts.stopped++;
+            end_locked(a, ask, stopped(a, ask), told);
+        } else if (end_ms < a->next_ms) {
+            a->next_ms = end_ms;
         }
     }
 }
@@ -284,8 +313,6 @@ kca_error *kca__asks_add(kca__awaited **out, kca__asks *a, const kca__awaited_wi
         a->holders++;
         a->counts.asked++;
         insert_locked(a, ask);
-        if (wish->deadline_ms < a->awake_ms)
-            a->wake(a->waker);
     }
     pthread_mutex_unlock(&a->lock);
     if (e)
@@ -340,35 +367,53 @@ void kca__asks_hear_report(kca__awaited *ask, kca_error *error) {
 
 /* ---- answers ---- */
 
-/* The last header correlationId; NULL: there is none. */
-static const char *correlation_id_of(const kca__record *r) {
+/* What an answer is known by, and how it is written: who answers chooses that. */
+typedef struct address {
+    const char *id; /* NULL: it has none */
+    kca__dialect dialect;
+    char *owned;
+} address;
+
+/* The last header of this name; NULL: there is none. */
+static const char *find_header(const kca__record *r, const char *name) {
     for (int i = r->header_count - 1; i >= 0; i--)
-        if (r->headers[i].name && r->headers[i].value &&
-            strcmp(r->headers[i].name, "correlationId") == 0)
+        if (r->headers[i].name && r->headers[i].value && strcmp(r->headers[i].name, name) == 0)
             return r->headers[i].value;
     return NULL;
 }
 
-static void answer_locked(kca__asks *a, kca__awaited *ask, const kca__record *r, int64_t now_ms,
-                          kca__event_list *told) {
-    kca_error *error = kca__awaited_keep(ask, r, now_ms);
+static address address_of(const kca__record *r) {
+    address to = {.id = find_header(r, "correlationId"), .dialect = KCA__DIALECT_GOMES};
+    if (to.id)
+        return to;
+    to.dialect = KCA__DIALECT_CLOUD_EVENTS;
+    to.id = find_header(r, "ce_correlationid");
+    if (!to.id)
+        to.id = to.owned = kca__cloud_event_correlation_id(r);
+    return to;
+}
+
+static void answer_locked(kca__asks *a, kca__awaited *ask, const kca__record *r,
+                          kca__dialect dialect, int64_t now_ms, kca__event_list *told) {
+    kca_error *error = kca__awaited_keep(ask, r, dialect, now_ms);
     a->counts.answered += !error;
     a->counts.refused += error != NULL;
     end_locked(a, ask, error, told);
 }
 
 void kca__asks_hear_answer(kca__asks *a, const kca__record *r, int64_t now_ms) {
-    const char *id = correlation_id_of(r);
+    address to = address_of(r);
     kca__event_list told = {0};
     pthread_mutex_lock(&a->lock);
-    kca__awaited *ask = id ? find_locked(a, id) : NULL;
+    kca__awaited *ask = to.id ? find_locked(a, to.id) : NULL;
     if (ask)
-        answer_locked(a, ask, r, now_ms, &told);
-    else if (id && kca__recent_ids_has(a->ended, id, strlen(id)))
+        answer_locked(a, ask, r, to.dialect, now_ms, &told);
+    else if (to.id && kca__recent_ids_has(a->ended, to.id, strlen(to.id)))
         a->counts.late++;
     else
         a->counts.unknown++;
     pthread_mutex_unlock(&a->lock);
+    free(to.owned);
     kca__event_queue_push_refusals(a->queue, &told);
 }
 

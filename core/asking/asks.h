@@ -2,8 +2,8 @@
  * Asks: those of one reply channel that wait for their answers, found by correlation id.
  *
  * Each ask ends once: by its answer, by an error of its publish, when its time is over, when it is
- * cancelled, or when the set is shut. Its end is told by its event, or to the call that blocks.
- * What comes for an ask that has ended, or for nobody here, is counted and dropped.
+ * cancelled, or when the system shuts down. Its end is told by its event, or to the call that
+ * blocks. What comes for an ask that has ended, or for nobody here, is counted and dropped.
  *
  * The set is counted: it outlives its system while events are out. Pure but for its lock: time is
  * an argument, and it knows nothing of librdkafka.
@@ -47,6 +47,10 @@ void kca__asks_refuse(kca__asks *a, kca_error *why);
  * until it is begun again. */
 void kca__asks_shut(kca__asks *a);
 void kca__asks_begin(kca__asks *a);
+
+/* The system shuts down: until it is begun again none waits longer than to `until_ms`, and if that
+ * is KCA__CLOCK_NEVER, none that has no limit itself. These end with KCA_ERROR_STOPPED. */
+void kca__asks_hurry(kca__asks *a, int64_t until_ms);
 
 /* What an ask is to be. */
 typedef struct kca__awaited_wish {

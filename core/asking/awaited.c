@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/generation.h"
+#include "message/cloud_event.h"
 #include "message/json_payload.h"
 
 #include <ctype.h>
@@ -60,12 +61,14 @@ static kca_error *error_of(const kca_message *m) {
                           unreadable ? "an error whose text has \\u0000 in it" : text);
 }
 
-kca_error *kca__awaited_keep(kca__awaited *ask, const kca__record *r, int64_t now_ms) {
+kca_error *kca__awaited_keep(kca__awaited *ask, const kca__record *r, kca__dialect dialect,
+                             int64_t now_ms) {
     ask->record = kca__held_record_new(NULL, r);
     if (!ask->record)
         return kca__error_memory();
     kca__message_init_inbound(&ask->reply);
-    kca__translator_read(&ask->reply, &ask->record->record, now_ms);
+    if (!kca__cloud_event_read(&ask->reply, dialect, &ask->record->record, now_ms))
+        return kca__error_memory();
     ask->event.reply = &ask->reply;
     return error_of(&ask->reply);
 }

@@ -42,8 +42,9 @@ kca__awaited *kca__awaited_new(const char *correlation_id, const char *name);
 /* Its event only: no user has it any more. */
 void kca__awaited_free(kca__awaited *ask);
 
-/* Keeps a copy of its answer. Gives the error that the answer tells of, {"error": text}, or that
- * there is no memory for it; NULL: it is a result. */
-kca_error *kca__awaited_keep(kca__awaited *ask, const kca__record *r, int64_t now_ms);
+/* Keeps a copy of its answer, which is written in this dialect. Gives the error that the answer
+ * tells of, {"error": text}, or that there is no memory for it; NULL: it is a result. */
+kca_error *kca__awaited_keep(kca__awaited *ask, const kca__record *r, kca__dialect dialect,
+                             int64_t now_ms);
 
 #endif

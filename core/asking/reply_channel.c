@@ -150,6 +150,10 @@ kca_error *kca__reply_channel_open(kca__reply_channel *r, kca_connection *c, kca
     return e;
 }
 
+void kca__reply_channel_hurry(kca__reply_channel *r, int64_t until_ms) {
+    kca__asks_hurry(r->asks, until_ms);
+}
+
 void kca__reply_channel_shut(kca__reply_channel *r) {
     kca__asks_shut(r->asks);
 }

@@ -46,7 +46,8 @@ void kca__reply_channel_free(kca__reply_channel *r);
 kca_error *kca__reply_channel_open(kca__reply_channel *r, kca_connection *c, kca__client *finder,
                                    int64_t deadline);
 
-/* Ends what waits. */
+/* Ends what waits; hurry: what still does at this time, see kca__asks_hurry. */
+void kca__reply_channel_hurry(kca__reply_channel *r, int64_t until_ms);
 void kca__reply_channel_shut(kca__reply_channel *r);
 void kca__reply_channel_close(kca__reply_channel *r);
 

@@ -25,6 +25,10 @@
 bool kca__cloud_event_read(kca_message *out, kca__dialect dialect, kca__record *record,
                            int64_t now_ms);
 
+/* The id by which an answer is known: of a structured event, as that of the others stands in a
+ * header. In memory of its own, for the caller to free; NULL: it has none, or memory is out. */
+char *kca__cloud_event_correlation_id(const kca__record *record);
+
 /* Frees the memory of kca__cloud_event_read; m->headers is empty then. */
 void kca__cloud_event_clear(kca_message *m);
 

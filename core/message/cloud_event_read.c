@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char correlation_attribute[] = "correlationid";
+
 void kca__cloud_event_clear(kca_message *m) {
     free(m->event_block);
     m->event_block = NULL;
@@ -293,4 +295,25 @@ bool kca__cloud_event_read(kca_message *out, kca__dialect dialect, kca__record *
     if (!is_event)
         kca__translator_read(out, record, now_ms);
     return true;
+}
+
+char *kca__cloud_event_correlation_id(const kca__record *record) {
+    envelope e;
+    if (mode_of(record) != STRUCTURED || !open_envelope(&e, record))
+        return NULL;
+    member m = {.end = e.object}, found = {0};
+    while (next_member(&m, m.end))
+        if (has_name(&m, correlation_attribute))
+            found = m;
+    if (!found.value || !is_string(&found))
+        return NULL;
+    char *id = malloc((size_t)(found.end - found.value));
+    if (!id)
+        return NULL;
+    size_t len = kca__json_string_read(id, found.value);
+    id[len] = '\0';
+    if (kca__wire_name_is_own(KCA__TEXT_CORRELATION_ID, id, len))
+        return id;
+    free(id);
+    return NULL;
 }

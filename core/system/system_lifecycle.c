@@ -267,12 +267,17 @@ kca_error *kca__system_start(kca__system *s, int timeout_ms) {
 enum { FLUSH_RESERVE_MS = 5000, HANDLERS_LOOK_NS = 10000000 };
 
 /* Consumers end first, and leave a quarter of the time, at most FLUSH_RESERVE_MS, to send what
- * their handlers published. */
-static int64_t consumers_deadline(int timeout_ms) {
+ * their handlers published. Asks end so long before that again: their handlers go on then. */
+static int64_t deadline_before(int timeout_ms, int reserves) {
     if (timeout_ms <= 0)
         return kca__clock_deadline(timeout_ms);
     int reserve = timeout_ms / 4 < FLUSH_RESERVE_MS ? timeout_ms / 4 : FLUSH_RESERVE_MS;
-    return kca__clock_deadline(timeout_ms - reserve);
+    return kca__clock_deadline(timeout_ms - reserves * reserve);
+}
+
+static void hurry_asks(kca__system *s, int64_t until_ms) {
+    for (int i = 0; i < s->reply_channel_count; i++)
+        kca__reply_channel_hurry(s->reply_channels[i], until_ms);
 }
 
 static bool is_handling(kca__system *s) {
@@ -312,7 +317,8 @@ kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
         int64_t deadline = kca__clock_deadline(timeout_ms);
         kca__system_dismiss_visits(s);
         kca__watch_dismiss(&s->watch);
-        int held = close_consumers(s, consumers_deadline(timeout_ms));
+        hurry_asks(s, deadline_before(timeout_ms, 2));
+        int held = close_consumers(s, deadline_before(timeout_ms, 1));
         kca__system_await_visits(s);
         int unsent = close_all(s, deadline);
         s->started = false;

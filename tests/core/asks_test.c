@@ -139,6 +139,161 @@ static void test_only_an_object_of_one_error_text_is_an_error(void **state) {
     close_asks(a);
 }
 
+/* ---- answers that are CloudEvents ---- */
+
+static void hear(kca__asks *a, kca__header *headers, int count, const char *value) {
+    const kca__record r = {.value = value,
+                           .value_len = strlen(value),
+                           .timestamp_ms = 5,
+                           .headers = headers,
+                           .header_count = count};
+    kca__asks_hear_answer(a, &r, 9);
+}
+
+static void hear_binary(kca__asks *a, const char *id, const char *payload) {
+    kca__header headers[] = {{"ce_specversion", "1.0", 3},
+                             {"ce_type", "com.example.priced", 18},
+                             {"ce_correlationid", id, strlen(id)},
+                             {"ce_mine", "7", 1}};
+    hear(a, headers, 4, payload);
+}
+
+static void hear_structured(kca__asks *a, const char *envelope) {
+    kca__header headers[] = {{"content-type", "application/cloudevents+json", 28}};
+    hear(a, headers, 1, envelope);
+}
+
+/* The next event is the answer with this token; it is freed by the caller. */
+static kca_event *must_be_event(uint64_t token, const char *payload) {
+    kca_event *e = next();
+    assert_non_null(e);
+    assert_int_equal(kca_event_token(e), token);
+    assert_null(kca_event_error(e));
+    assert_int_equal(kca_message_payload_len(kca_event_reply(e)), strlen(payload));
+    assert_memory_equal(kca_message_payload(kca_event_reply(e)), payload, strlen(payload));
+    assert_string_equal(kca_message_name(kca_event_reply(e)), "com.example.priced");
+    assert_string_equal(kca_message_header(kca_event_reply(e), "ce_mine"), "7");
+    return e;
+}
+
+static void test_an_answer_may_be_a_cloud_event(void **state) {
+    kca__asks *a = open_asks();
+    ask_for(a, "one", 7, 100);
+    ask_for(a, "two \"2\"", 8, 100);
+    hear_binary(a, "one", "{\"price\":3}");
+    kca_event_free(must_be_event(7, "{\"price\":3}"));
+    hear_structured(a, "{\"specversion\":\"1.0\",\"correlationid\":\"lost\",\"mine\":\"7\","
+                       "\"type\":\"com.example.priced\",\"data\": [4],"
+                       "\"correlationid\":\"two \\\"2\\u0022\"}");
+    kca_event *e = must_be_event(8, "[4]");
+    assert_string_equal(kca_message_correlation_id(kca_event_reply(e)), "two \"2\"");
+    assert_int_equal(kca__asks_count(a).answered, 2);
+    close_asks(a);
+    kca_event_free(e);
+}
+
+static void test_a_cloud_event_may_answer_with_an_error(void **state) {
+    kca__asks *a = open_asks();
+    ask_for(a, "one", 7, 100);
+    hear_binary(a, "one", "{\"error\":\"no\"}");
+    must_end(7, KCA_ERROR_REPLY);
+    ask_for(a, "two", 8, 100);
+    hear_structured(a, "{\"specversion\":\"1.0\",\"correlationid\":\"two\","
+                       "\"data\":{\"error\":\"no\"}}");
+    must_end(8, KCA_ERROR_REPLY);
+    assert_int_equal(kca__asks_count(a).refused, 2);
+    close_asks(a);
+}
+
+static void test_events_that_answer_nothing_here_are_counted(void **state) {
+    static const char *const envelopes[] = {
+        "{\"specversion\":\"1.0\",\"correlationid\":\"others\"}",
+        "{\"specversion\":\"1.0\",\"correlationid\":7}",
+        "{\"specversion\":\"1.0\",\"correlationid\":\"one\\u0000\"}",
+        "{\"specversion\":\"1.0\",\"data\":{\"correlationid\":\"one\"}}",
+        "{\"correlationid\":\"one\"}",
+        "{\"specversion\":\"1.0\",\"correlationid\":\"one\"",
+        "{}",
+        "[]",
+        ""};
+    int count = sizeof envelopes / sizeof *envelopes;
+    kca__asks *a = open_asks();
+    ask_for(a, "one", 7, 100);
+    for (int i = 0; i < count; i++)
+        hear_structured(a, envelopes[i]);
+    assert_null(next());
+    assert_int_equal(kca__asks_count(a).unknown, count);
+    kca__asks_expire(a, 100, 1000);
+    must_end(7, KCA_ERROR_TIMEOUT);
+    hear_structured(a, "{\"specversion\":\"1.0\",\"correlationid\":\"one\"}");
+    hear_binary(a, "one", "1");
+    assert_int_equal(kca__asks_count(a).late, 2);
+    close_asks(a);
+}
+
+/* It says what is in it by the header by which it is known. */
+static void test_an_answer_of_gomes_stays_one_whatever_it_holds(void **state) {
+    kca__asks *a = open_asks();
+    const char *envelope = "{\"specversion\":\"1.0\",\"data\":1}";
+    kca__header headers[] = {{"content-type", "application/cloudevents+json", 28},
+                             {"correlationId", "one", 3}};
+    ask_for(a, "one", 7, 100);
+    hear(a, headers, 2, envelope);
+    kca_event *e = next();
+    assert_int_equal(kca_message_payload_len(kca_event_reply(e)), strlen(envelope));
+    kca_event_free(e);
+    close_asks(a);
+}
+
+/* ---- a shutdown ---- */
+
+static void test_a_shutdown_limits_how_long_asks_wait(void **state) {
+    kca__asks *a = open_asks();
+    ask_for(a, "for ever", 7, KCA__CLOCK_NEVER);
+    ask_for(a, "longer", 8, 300);
+    ask_for(a, "shorter", 9, 150);
+    assert_int_equal(kca__asks_expire(a, 100, 1000), 50);
+    kca__asks_hurry(a, 200);
+    assert_int_equal(wakes, 1);
+    assert_int_equal(kca__asks_expire(a, 100, 1000), 50);
+    kca__asks_expire(a, 150, 1000);
+    must_end(9, KCA_ERROR_TIMEOUT);
+    assert_null(next());
+    assert_int_equal(kca__asks_expire(a, 199, 1000), 1);
+    kca__asks_expire(a, 200, 1000);
+    must_end(8, KCA_ERROR_STOPPED);
+    must_end(7, KCA_ERROR_STOPPED);
+    ask_for(a, "new", 10, KCA__CLOCK_NEVER);
+    kca__asks_expire(a, 200, 1000);
+    must_end(10, KCA_ERROR_STOPPED);
+    close_asks(a);
+}
+
+static void test_a_shutdown_without_a_limit_ends_asks_that_have_none(void **state) {
+    kca__asks *a = open_asks();
+    ask_for(a, "for ever", 7, KCA__CLOCK_NEVER);
+    ask_for(a, "an hour", 8, 3600000);
+    kca__asks_hurry(a, KCA__CLOCK_NEVER);
+    assert_int_equal(kca__asks_expire(a, 100, 1000), 1000);
+    must_end(7, KCA_ERROR_STOPPED);
+    wakes = 0;
+    ask_for(a, "new", 9, KCA__CLOCK_NEVER); /* by a handler that is still at work */
+    assert_int_equal(wakes, 1);
+    kca__asks_expire(a, 100, 1000);
+    must_end(9, KCA_ERROR_STOPPED);
+    answer(a, "an hour", "1");
+    must_end(8, KCA_OK);
+    kca__asks_shut(a);
+    kca__asks_begin(a);
+    kca__asks_open(a);
+    ask_for(a, "for ever", 10, KCA__CLOCK_NEVER);
+    kca__asks_expire(a, 100, 1000);
+    assert_null(next());
+    kca__asks_shut(a);
+    must_end(10, KCA_ERROR_STOPPED);
+    close_asks(a);
+}
+
 static void test_what_comes_too_late_or_for_others_is_counted(void **state) {
     kca__asks *a = open_asks();
     ask_for(a, "one", 7, 100);
@@ -245,7 +400,8 @@ static struct {
     one all[MOST];
     int count;
     int64_t now_ms;
-    bool open;
+    bool open, hurries;
+    int64_t until_ms;
     kca_event *kept[MOST];
     int kept_count;
 } model;
@@ -277,6 +433,10 @@ static bool is_any(const one *o, int64_t which) {
     return true;
 }
 
+static bool is_endless(const one *o, int64_t which) {
+    return o->deadline_ms == KCA__CLOCK_NEVER;
+}
+
 static bool is_this(const one *o, int64_t index) {
     return o - model.all == index;
 }
@@ -290,6 +450,8 @@ static bool waits(int id) {
 
 static void play_add(void) {
     one o = {.id = (int)pick(IDS), .deadline_ms = model.now_ms + (int64_t)pick(50), .waits = true};
+    if (pick(8) == 0)
+        o.deadline_ms = KCA__CLOCK_NEVER;
     int wanted = !model.open ? KCA_ERROR_STATE : waits(o.id) ? KCA_ERROR_DUPLICATE : KCA_OK;
     if (model.count == MOST)
         return;
@@ -348,11 +510,22 @@ static void play_end(void) {
         model.now_ms += (int64_t)pick(20);
         kca__asks_expire(model.asks, model.now_ms, 1000);
         end_where(is_over, model.now_ms, KCA_ERROR_TIMEOUT);
+        if (model.hurries && model.until_ms == KCA__CLOCK_NEVER)
+            end_where(is_endless, 0, KCA_ERROR_STOPPED);
+        if (model.hurries && model.until_ms <= model.now_ms)
+            end_where(is_any, 0, KCA_ERROR_STOPPED);
     }
 }
 
 static void play_life(void) {
+    if (model.open && !model.hurries && pick(2)) {
+        model.hurries = true;
+        model.until_ms = pick(2) ? model.now_ms + (int64_t)pick(40) : KCA__CLOCK_NEVER;
+        kca__asks_hurry(model.asks, model.until_ms);
+        return;
+    }
     model.open = !model.open;
+    model.hurries = false;
     if (model.open) {
         kca__asks_begin(model.asks);
         kca__asks_open(model.asks);
@@ -427,6 +600,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_answer_comes_with_its_token_and_all_it_has),
         cmocka_unit_test(test_only_an_object_of_one_error_text_is_an_error),
+        cmocka_unit_test(test_an_answer_may_be_a_cloud_event),
+        cmocka_unit_test(test_a_cloud_event_may_answer_with_an_error),
+        cmocka_unit_test(test_events_that_answer_nothing_here_are_counted),
+        cmocka_unit_test(test_an_answer_of_gomes_stays_one_whatever_it_holds),
+        cmocka_unit_test(test_a_shutdown_limits_how_long_asks_wait),
+        cmocka_unit_test(test_a_shutdown_without_a_limit_ends_asks_that_have_none),
         cmocka_unit_test(test_what_comes_too_late_or_for_others_is_counted),
         cmocka_unit_test(test_an_id_that_waits_is_not_asked_for_twice),
         cmocka_unit_test(test_there_is_room_again_once_an_event_is_freed),

@@ -4,6 +4,8 @@
 #include "systems.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 
 enum { COME_MS = 60000, SOON_MS = 20, MANY = 1000 };
 
@@ -271,6 +273,133 @@ static void test_a_handler_may_ask(void **state) {
     finish(x.system);
 }
 
+/* ---- dialects ---- */
+
+static int reply_twice(kca_delivery *d, void *user) {
+    int64_t id;
+    char payload[60];
+    must(kca_message_json_int64(kca_delivery_message(d), "/id", &id));
+    if (id < 0) {
+        kca_delivery_explain(d, "negative", "negative");
+        return KCA_REJECTED;
+    }
+    snprintf(payload, sizeof payload, "{\"twice\":%lld}", (long long)(2 * id));
+    must(kca_delivery_reply(d, payload, strlen(payload)));
+    return KCA_DONE;
+}
+
+static void declare_publisher(kca_system *s, const char *channel, const char *replies,
+                              const char *dialect) {
+    kca_publisher_builder *p = publisher_of(channel);
+    kca_publisher_builder_with_linger_ms(p, 0);
+    kca_publisher_builder_with_dialect(p, dialect);
+    if (replies)
+        kca_publisher_builder_with_reply_channel(p, replies);
+    give_publisher(s, p);
+}
+
+/* Asks in one dialect, and is answered in another. */
+static void ask_in(const char *asked, const char *answered) {
+    const char *asks = unique("asks"), *replies = unique("replies");
+    kca_system *s = system_on("embedded://");
+    runner r;
+    kca_event *e;
+    declare_publisher(s, asks, replies, asked);
+    declare_publisher(s, replies, NULL, answered);
+    kca_consumer_builder *c = consumer_of(asks, asks);
+    kca_consumer_builder_with_partition(c, KCA_PARTITION_EVERY);
+    kca_consumer_builder_with_reply(c, 1);
+    kca_consumer_builder_with_failure_policy(c, "skip");
+    kca_consumer_builder_with_dialect(c, strcmp(asked, "gomes") == 0 ? asked : "cloudevents");
+    give_consumer(s, c);
+    must(kca_system_add_handler(s, "question", reply_twice, NULL, NULL));
+    start(s);
+    kca_consumer *reader = reader_of(s, asks);
+    kca_bus *bus = query_bus_of(s, asks);
+    runner_start(&r, reader);
+    must(ask_question(&e, bus, 21, COME_MS));
+    must_be_answer(e, 21);
+    assert_int_equal(kca_message_type(kca_event_reply(e)), KCA_TYPE_DOCUMENT);
+    kca_event_free(e);
+    must_fail(ask_question(&e, bus, -1, COME_MS), KCA_ERROR_REPLY, "negative");
+    assert_int_equal(described(s, "reply_channels", 0, "unknown"), 0);
+    runner_stop(&r);
+    kca_bus_free(bus);
+    kca_consumer_free(reader);
+    finish(s);
+}
+
+static void test_answers_are_understood_in_any_dialect(void **state) {
+    ask_in("gomes", "cloudevents");
+    ask_in("cloudevents", "gomes");
+    ask_in("cloudevents", "cloudevents-structured");
+    ask_in("cloudevents-structured", "cloudevents");
+}
+
+/* ---- a shutdown ---- */
+
+/* Handlers that ask for what nobody answers, and note how that ended. */
+typedef struct lonely {
+    scene x;
+    int ask_ms; /* how long they wait */
+    atomic_int waiting, code;
+} lonely;
+
+static int wait_in_vain(kca_delivery *d, void *user) {
+    lonely *l = user;
+    kca_event *e;
+    atomic_fetch_add(&l->waiting, 1);
+    kca_error *error = ask_question(&e, l->x.bus, 0, l->ask_ms);
+    atomic_store(&l->code, kca_error_code(error));
+    kca_error_free(error);
+    return KCA_DONE;
+}
+
+static int is_waiting(void *argument) {
+    return count_of(&((lonely *)argument)->x, "waiting") > 0;
+}
+
+static void must_shut_down(int ask_ms, int shutdown_ms) {
+    const char *asks = unique("asks"), *replies = unique("replies"), *outer = unique("outer");
+    lonely l = {.x = {.system = system_on("embedded://")}, .ask_ms = ask_ms};
+    asking_declare(l.x.system, asks, replies);
+    answerer_declare(&l.x.who, l.x.system, asks, replies);
+    give_publisher(l.x.system, publisher_of(outer));
+    kca_consumer_builder *b = consumer_of(outer, outer);
+    kca_consumer_builder_with_partition(b, KCA_PARTITION_EVERY);
+    give_consumer(l.x.system, b);
+    must(kca_system_add_handler(l.x.system, "thing", wait_in_vain, &l, NULL));
+    start(l.x.system);
+    l.x.bus = query_bus_of(l.x.system, asks);
+    kca_bus *events = bus_of(l.x.system, outer);
+    kca_consumer *c = reader_of(l.x.system, outer);
+    runner r;
+    runner_start(&r, c);
+    publish_things(events, 0, 1, 1, 0);
+    must_become(is_waiting, &l, COME_MS, "the handler waits for its answer");
+    kca_error *e = kca_system_shutdown(l.x.system, shutdown_ms);
+    if (e) /* the handler was slow to end */
+        assert_int_equal(kca_error_code(e), KCA_ERROR_TIMEOUT);
+    kca_error_free(e);
+    must(runner_join(&r, COME_MS));
+    assert_int_equal(atomic_load(&l.code), KCA_ERROR_STOPPED);
+    assert_int_equal(atomic_load(&l.waiting), 1);
+    kca_consumer_free(c);
+    kca_bus_free(events);
+    kca_bus_free(l.x.bus);
+    kca_system_free(l.x.system);
+}
+
+static void test_a_shutdown_waits_for_no_answer_for_ever(void **state) {
+    must_shut_down(-1, -1);
+}
+
+static void test_handlers_that_wait_for_answers_end_within_a_shutdown(void **state) {
+    must_shut_down(-1, 1000);
+    must_shut_down(600000, 1000);
+    must_shut_down(-1, 0);
+}
+
 static int drop(kca_hooked *h, void *user) {
     return KCA_DROP;
 }
@@ -384,6 +513,9 @@ int main(void) {
         cmocka_unit_test(test_what_nobody_could_answer_is_refused),
         cmocka_unit_test(test_replies_that_others_read_are_not_read_here),
         cmocka_unit_test(test_a_handler_may_ask),
+        cmocka_unit_test(test_answers_are_understood_in_any_dialect),
+        cmocka_unit_test(test_a_shutdown_waits_for_no_answer_for_ever),
+        cmocka_unit_test(test_handlers_that_wait_for_answers_end_within_a_shutdown),
         cmocka_unit_test(test_what_a_hook_drops_cannot_be_answered),
         cmocka_unit_test(test_hooks_read_and_change_what_is_sent),
         cmocka_unit_test(test_a_hook_cannot_send_an_answer_elsewhere),

@@ -89,7 +89,10 @@ class Strict:
 
 
 def test_an_error_reply_raises_its_text() -> None:
-    with answering() as system, pytest.raises(kca.ReplyError, match="^there is no such thing$") as raised:
+    with (
+        answering() as system,
+        pytest.raises(kca.ReplyError, match="^there is no such thing$") as raised,
+    ):
         system.command_bus("prices").send("priceOf", {"id": -1}, timeout_ms=COME_MS)
     assert raised.value.name == "reply"
 
@@ -200,20 +203,77 @@ def test_a_cancelled_send_waits_no_more() -> None:
 
 
 def test_more_asks_than_there_is_room_for_wait_for_their_turn() -> None:
+    asked: list[int] = []
+
     async def main() -> None:
         some = declarations()
         some[1].with_buffer_messages(10).with_buffer_timeout_ms(-1)
         system = kca.asyncio.System(*some)
 
         @system.handler("priceOf")
-        async def price_of(asked: kca.Delivery) -> None:
-            await replies.publish(None, answer_to(asked), unnamed=True, correlation_id=asked.correlation_id)
+        async def price_of(question: kca.Delivery) -> None:
+            asked.append(question.json()["id"])
+            await replies.publish(
+                None,
+                answer_to(question),
+                unnamed=True,
+                correlation_id=question.correlation_id,
+            )
+
+        async def ask_twice(
+            id: int,
+        ) -> None:  # those that wait come before who asks again
+            for each in (id, 100 + id):
+                await bus.send("priceOf", {"id": each}, key="k", timeout_ms=COME_MS)
 
         async with system:
             bus, replies = system.query_bus("prices"), system.event_bus("answers")
             async with system.consumer("shop").running():
-                asks = [bus.send("priceOf", {"id": id}, timeout_ms=COME_MS) for id in range(1, 41)]
-                assert len(await asyncio.gather(*asks)) == 40
+                await asyncio.gather(*(ask_twice(id) for id in range(1, 41)))
+
+    asyncio.run(main())
+    assert asked[:40] == list(range(1, 41))
+    assert sorted(asked[40:]) == list(range(101, 141))
+
+
+def test_an_ask_that_is_cancelled_while_it_waits_for_room_is_not_sent() -> None:
+    async def main() -> None:
+        some = declarations()[:3]
+        some[1].with_buffer_messages(1).with_buffer_timeout_ms(-1)
+        async with kca.asyncio.System(*some) as system:
+            bus = system.query_bus("prices")
+            asks = [asyncio.create_task(bus.send("priceOf", {"id": 0}, timeout_ms=-1)) for _ in range(3)]
+            while channel_of(system)["waiting"] == 0:
+                await asyncio.sleep(0.01)
+            asks[1].cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asks[1]
+            asks[0].cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asks[0]
+            while channel_of(system)["asked"] == 1:
+                await asyncio.sleep(0.01)
+            asks[2].cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asks[2]
+            assert channel_of(system)["cancelled"] == channel_of(system)["asked"] == 2
+
+    asyncio.run(main())
+
+
+def test_room_for_an_ask_that_does_not_come_is_an_error() -> None:
+    async def main() -> None:
+        some = declarations()[:3]
+        some[1].with_buffer_messages(1).with_buffer_timeout_ms(20)
+        async with kca.asyncio.System(*some) as system:
+            bus = system.query_bus("prices")
+            first = asyncio.create_task(bus.send("priceOf", {"id": 0}, timeout_ms=-1))
+            while channel_of(system)["waiting"] == 0:
+                await asyncio.sleep(0.01)
+            with pytest.raises(kca.BufferFullError, match="within 20 ms"):
+                await bus.send("priceOf", {"id": 0}, timeout_ms=-1)
+        with pytest.raises(kca.StoppedError):
+            await first
 
     asyncio.run(main())
 
@@ -246,3 +306,54 @@ def test_a_thread_that_waits_is_ended_by_a_shutdown() -> None:
     system.shutdown()
     thread.join()
     assert isinstance(errors[0], kca.StoppedError)
+
+
+def test_a_shutdown_waits_for_no_answer_for_ever() -> None:
+    system = kca.System(*declarations())
+    ends: list[type] = []
+
+    @system.handler("priceOf")
+    def price_of(
+        asked: kca.Delivery,
+    ) -> None:  # the consumer that it waits for waits for it
+        try:
+            system.query_bus("prices").send("priceOf", {"id": 0}, timeout_ms=-1)
+        except kca.Error as e:
+            ends.append(type(e))
+
+    system.start()
+    running = threading.Thread(target=system.consumer("shop").run)
+    running.start()
+    system.query_bus("prices").publish("priceOf", {"id": 1})
+    wait_for(lambda: channel_of(system)["waiting"] == 1, "the ask")
+    stopping = threading.Thread(target=system.shutdown, args=(-1,))
+    stopping.start()
+    for thread in (stopping, running):
+        thread.join(COME_MS / 1000)
+        assert not thread.is_alive()
+    assert ends == [kca.StoppedError]
+
+
+def test_a_shutdown_in_a_loop_waits_for_no_answer_for_ever() -> None:
+    ends: list[type] = []
+
+    async def main() -> None:
+        system = kca.asyncio.System(*declarations())
+
+        @system.handler("priceOf")
+        async def price_of(asked: kca.Delivery) -> None:
+            try:
+                await system.query_bus("prices").send("priceOf", {"id": 0}, timeout_ms=-1)
+            except kca.Error as e:
+                ends.append(type(e))
+
+        await system.start()
+        running = asyncio.create_task(system.consumer("shop").run())
+        await system.query_bus("prices").publish("priceOf", {"id": 1})
+        while channel_of(system)["waiting"] == 0:
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(system.shutdown(-1), COME_MS / 1000)
+        await running
+
+    asyncio.run(main())
+    assert ends == [kca.StoppedError]

@@ -220,14 +220,11 @@ class Bus:
         def put(token: int) -> None:
             self._bus._lend(asked, lambda m: _kca.kca_bus_send(self._bus._handle, m, token, timeout_ms))
 
-        token, future = await receipts.ask(put, self._room_ms)
-        try:
-            reply: ReplyMessage = await future
-            return reply
-        except asyncio.CancelledError:
+        def cancel(token: int) -> None:
             with suppress(Error):
                 self._bus.cancel(token)
-            raise
+
+        return await receipts.ask(put, cancel, self._room_ms)
 
     async def flush(self, timeout_ms: int = -1) -> None:
         """Waits until the broker has answered every published message, also those that wait for hooks or room."""

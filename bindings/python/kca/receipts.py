@@ -48,14 +48,15 @@ class Publishing(asyncio.Future[Any], Coroutine[Any, Any, Any]):
 
 
 class _Waiting:
-    """A publish that waits for room."""
+    """A publish or ask that waits for room; `token`: it has found some."""
 
-    __slots__ = ("context", "future", "put", "room_ms", "timer")
+    __slots__ = ("context", "future", "put", "room_ms", "timer", "token")
 
     def __init__(self, put: Callable[[int], Any], future: Publishing, room_ms: int) -> None:
         self.put = put
         self.future = future
         self.room_ms = room_ms
+        self.token = 0
         self.context = contextvars.copy_context()
         self.timer: asyncio.TimerHandle | None = None
 
@@ -70,7 +71,8 @@ class Receipts:
     """The system's queue, read by the loop. All of it runs in the loop's thread.
 
     A publish that finds no room waits in a line, without a task of its own. Each receipt that is read makes room, and
-    then the first of the line are published until the room is used up. So the order of the calls is kept.
+    then the first of the line are published until the room is used up. So the order of the calls is kept. Asks have a
+    line of their own: the replies that make room for them may have to be published by the other.
     """
 
     def __init__(self, system: Any, work: Work) -> None:
@@ -80,6 +82,7 @@ class Receipts:
         self._fd = _kca.kca_queue_fd(self._queue)
         self._futures: dict[int, Publishing] = {}
         self._line: deque[_Waiting] = deque()
+        self._asks: deque[_Waiting] = deque()
         self._begun: set[asyncio.Future[None]] = set()  # of publishes that hooks surround
         self._last_token = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -93,33 +96,35 @@ class Receipts:
             full: the error of an earlier call of `put`; None: there was none.
             room_ms: how long the message may wait for room; -1 for ever.
         """
-        future = Publishing(loop=self.loop)
-        waiting = _Waiting(put, future, room_ms)
+        waiting = _Waiting(put, Publishing(loop=self.loop), room_ms)
         if room_ms == 0 and full:
-            future.set_exception(full)
-            return future
-        if room_ms >= 0:
-            waiting.timer = self.loop.call_later(room_ms / 1000, self._expire, waiting)
-        self._line.append(waiting)
-        self._look_again()
-        return future
+            waiting.future.set_exception(full)
+        else:
+            self._line.append(waiting)
+            self._await_room(waiting)
+        return waiting.future
 
-    async def ask(self, put: Callable[[int], Any], room_ms: int) -> tuple[int, Publishing]:
-        """Calls `put` with a token when there is room; the reply becomes the result of the future that it gives.
-
-        It waits beside the line of publishes: the replies that make room for asks may have to be published by them.
-        Asks that wait for room get it in no order.
+    async def ask(self, put: Callable[[int], Any], cancel: Callable[[int], None], room_ms: int) -> ReplyMessage:
+        """Calls `put` with a token when there is room, in the order of these calls, and gives the reply. When it is
+        cancelled after that, it calls `cancel` with the token.
         """
-        end = self.loop.time() + room_ms / 1000
-        while True:
-            token = self.next_token()
-            try:
-                put(token)
-                return token, self.expect(token)
-            except BufferFullError:
-                if room_ms >= 0 and self.loop.time() >= end:
-                    raise
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        waiting = _Waiting(put, Publishing(loop=self.loop), room_ms)
+        self._asks.append(waiting)
+        self._fill(self._asks)
+        if not waiting.token and not waiting.future.done():
+            self._await_room(waiting)
+        try:
+            reply: ReplyMessage = await waiting.future
+            return reply
+        except asyncio.CancelledError:
+            if waiting.token:
+                cancel(waiting.token)
+            raise
+
+    def _await_room(self, waiting: _Waiting) -> None:
+        if waiting.room_ms >= 0:
+            waiting.timer = self.loop.call_later(waiting.room_ms / 1000, self._expire, waiting)
+        self._look_again()
 
     async def hand_over(self, timeout_ms: int) -> None:
         """Waits until the hooks before the publishes of now have run, and those that wait for room have found some,
@@ -204,20 +209,21 @@ class Receipts:
         _fail(future, error)
         return future
 
-    def _fill(self) -> None:
+    def _fill(self, line: deque[_Waiting]) -> None:
         """Publishes from the front of the line, until there is no room."""
-        while self._line:
-            first = self._line[0]
+        while line:
+            first = line[0]
             if not first.future.done():  # else the publish was cancelled, or its time is over
                 token = self.next_token()
                 try:
                     first.context.run(first.put, token)
                     self._futures[token] = first.future
+                    first.token = token
                 except BufferFullError:
                     return
                 except Exception as e:
                     _fail(first.future, e)
-            self._line.popleft()
+            line.popleft()
             if first.timer:
                 first.timer.cancel()
 
@@ -228,12 +234,13 @@ class Receipts:
             waiting.future.set_exception(make(BufferFullError.code, "buffer_full", text, 0, 1, 0))
 
     def _look_again(self) -> None:
-        if self._timer is None and self._line:
+        if self._timer is None and (self._line or self._asks):
             self._timer = self.loop.call_later(_LOOK_AGAIN_SECONDS, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        self._fill()
+        self._fill(self._line)
+        self._fill(self._asks)
         self._look_again()
 
     def _read(self) -> None:
@@ -249,7 +256,8 @@ class Receipts:
                 self._resolve_reply(event[1])
             else:
                 self._work.tell(MAKERS[event[0]](*event[1:]))  # type: ignore[arg-type]
-        self._fill()
+        self._fill(self._line)
+        self._fill(self._asks)
         return len(events)
 
     def _resolve(self, event: tuple[Any, ...]) -> None:
@@ -278,9 +286,10 @@ class Receipts:
             self._timer.cancel()
         while self._drain(_BUDGET):
             pass
-        for future in [*self._futures.values(), *(each.future for each in self._line)]:
+        for future in [*self._futures.values(), *(each.future for each in (*self._line, *self._asks))]:
             if not future.done():
                 future.set_exception(StoppedError("the system was shut down"))
         self._futures.clear()
         self._line.clear()
+        self._asks.clear()
         self._queue = None
