@@ -6,12 +6,13 @@
  * partition that goes takes it away. When the batch is full, or its time has come, all of it is
  * given out at once, those of one lane in their order.
  *
- * Each is settled by itself, but a verdict counts only when all before it in its lane are finished:
- * until then it is kept, and when one of those has failed, the ones behind it are called off: they
- * come again after it.
+ * Each is settled by itself, but a verdict counts only when all before it in its lane are finished,
+ * with their replies stored: until then it is kept, and when one of those has failed, the ones
+ * behind it are called off: they come again after it.
  */
 #include "engine/engine_private.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 bool kca__gatherings_init(kca__engine *e) {
@@ -208,7 +209,8 @@ static void call_off_kept_locked(kca__engine *e, kca_delivery *d) {
 void kca__engine_call_off_behind_locked(kca__engine *e, kca_delivery *d,
                                         void (*end_locked)(kca__engine *e, kca_delivery *d)) {
     kca__lane_entry *entry = kca__lanes_behind(&d->lane), *next;
-    for (int left = d->lane.along; left > 0; entry = next) {
+    /* Before one that is no head is one whose reply is not stored yet. */
+    for (int left = d->lane.is_behind ? INT_MAX : d->lane.along; entry && left > 0; entry = next) {
         kca_delivery *behind = kca__delivery_of_lane(entry);
         next = kca__lanes_behind(entry);
         left -= entry->is_out;
@@ -258,8 +260,10 @@ void kca__engine_settle_batch(kca_delivery *const *deliveries, int count, int ve
         else
             kca__engine_settle_locked(e, d, verdict);
     }
-    for (int i = 0; keep && i < count; i++)
-        kca__engine_detach_locked(e, deliveries[i]);
+    /* The poller must not leave the group, nor give a partition up, before it sees the letters. */
+    for (int i = 0; i < count; i++)
+        if (keep || e->stopping || kca__delivery_owes_letter(deliveries[i]))
+            kca__engine_detach_locked(e, deliveries[i]);
     kca__engine_wake_locked(e);
     pthread_mutex_unlock(&e->lock);
 }

@@ -44,12 +44,13 @@
  *   WAITING    it is gathered, its partition is revoked  FREE        P, T  sweep_batches_locked
  *   OUT        settled with a verdict                    SETTLED     A  settle_locked
  *   OUT        ... but one before it of its lane is out  KEPT        A  settle_locked
- *                in its batch
+ *                in its batch, or not answered yet
  *   OUT        one before it in its batch and lane has   EXPIRED     A, P  call_off_locked
  *                failed, or the batch as a whole has
  *   KEPT       those before it are finished: its         SETTLED **  A  settle_kept_locked
  *                verdict counts
- *   KEPT       one before it has failed                  SETTLED **  A, P  call_off_kept_locked
+ *   KEPT       one before it has failed, or its reply    SETTLED **  A, P, R  call_off_kept_locked
+ *                is not stored when the engine stops
  *   KEPT       its partition is revoked                  FREE **     P, T  sweep_batches_locked
  *   OUT        given back: as if settled with            SETTLED **  A  give_back
  *                KCA_FAILED
@@ -327,7 +328,7 @@ kca_delivery *kca__engine_take_ripe_locked(kca__engine *e);
 /* Gives when the next batch's time comes, or `next_ms` if that is sooner. */
 int64_t kca__engine_see_to_batches_locked(kca__engine *e, int64_t now_ms, int64_t next_ms);
 
-/* Those that are out behind the head of a lane come again after it, kept verdicts or not.
+/* Those that are out behind it in its lane come again after it, kept verdicts or not.
  * `end_locked` (NULL: they are called off) ends those that the application has not settled. */
 void kca__engine_call_off_behind_locked(kca__engine *e, kca_delivery *d,
                                         void (*end_locked)(kca__engine *e, kca_delivery *d));

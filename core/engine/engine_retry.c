@@ -400,10 +400,13 @@ void kca__engine_letter_failed(kca_delivery *d, kca_error *error) {
     pthread_mutex_lock(&e->lock);
     end_writing_locked(e, d);
     tell_of_write_locked(e, d, error);
-    if (e->stopping)
+    if (e->stopping) {
+        /* It comes again after the next start, and they after it. */
+        kca__engine_call_off_behind_locked(e, d, NULL);
         drop_letter_locked(e, d);
-    else
+    } else {
         write_later_locked(e, d, write_pause_ms(d->writes++));
+    }
     pthread_mutex_unlock(&e->lock);
     kca__error_free(error);
     kca__engine_release(e);

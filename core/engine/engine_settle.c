@@ -161,7 +161,7 @@ static bool count_verdict_locked(kca__engine *e, kca_delivery *d, int verdict) {
 void kca__engine_judge_locked(kca__engine *e, kca_delivery *d, int verdict) {
     if (count_verdict_locked(e, d, verdict))
         kca__frontier_settle(&d->assigned->frontier, &d->frontier);
-    else
+    else if (d->fate != KCA__FATE_REPLY) /* else they wait for the reply, as they are */
         kca__engine_call_off_behind_locked(e, d, NULL);
 }
 

@@ -370,6 +370,115 @@ static void test_an_event_that_is_freed_fails_all_of_its_batch(void **state) {
     close_engine(&f);
 }
 
+/* ---- with replies ---- */
+
+/* Somebody waits for its reply. */
+static void come_asking(fixture *f, int64_t offset, int key) {
+    record *r = new_record(f, 0, offset, key);
+    r->batch = 1;
+    r->asks = true;
+    accept_record(f, r);
+}
+
+/* A batch of one key whose first is asked for a reply, all of it settled as done. */
+static void settle_before_a_reply(fixture *f, kca_delivery *all[MOST]) {
+    open_batches(f);
+    come_asking(f, 0, 5);
+    for (int i = 1; i < MOST; i++)
+        come(f, 0, i, 5);
+    assert_int_equal(take_batch(f, all), MOST);
+    settle_all(all, MOST, KCA_DONE);
+    assert_int_equal(kca__engine_out(f->engine), 0);
+    assert_int_equal(commit(f), NOTHING);
+}
+
+static void test_those_behind_an_answered_one_wait_for_its_reply(void **state) {
+    fixture f;
+    kca_delivery *all[MOST];
+    settle_before_a_reply(&f, all);
+    pass_ms(&f, WAIT_MS);
+    assert_null(take(&f)); /* and are not handled again */
+    kca__engine_letter_stored(kca__engine_take_condemned(f.engine));
+    assert_int_equal(commit(&f), MOST);
+    assert_null(take(&f));
+    assert_int_equal(kca__engine_count(f.engine).handled, MOST);
+    assert_int_equal(f.live, 0);
+    close_engine(&f);
+}
+
+static void test_each_of_a_key_is_answered_in_its_turn(void **state) {
+    fixture f;
+    kca_delivery *all[MOST];
+    open_batches(&f);
+    for (int i = 0; i < MOST; i++)
+        come_asking(&f, i, 5);
+    assert_int_equal(take_batch(&f, all), MOST);
+    for (int i = MOST - 1; i >= 0; i--)
+        assert_true(kca__engine_settle(all[i], i == 2 ? KCA_FAILED : KCA_DONE));
+    for (int i = 0; i < 2; i++) {
+        kca_delivery *d = kca__engine_take_condemned(f.engine);
+        assert_non_null(d);
+        assert_int_equal(d->offset, i);
+        assert_null(kca__engine_take_condemned(f.engine));
+        kca__engine_letter_stored(d);
+        assert_int_equal(commit(&f), i + 1);
+    }
+    for (int i = 0; i < MOST; i++)
+        kca__engine_give_back(all[i]);
+    pass_ms(&f, WAIT_MS);
+    assert_null(take(&f));
+    pass_ms(&f, WAIT_MS);
+    expect_batch(&f, all, (int64_t[]){2, 3}, 2); /* the retry, and the one that it called off */
+    settle_all(all, 2, KCA_DONE);
+    close_engine(&f);
+}
+
+static void test_nothing_behind_a_reply_that_is_not_stored_counts(void **state) {
+    fixture f;
+    kca_delivery *all[MOST];
+    settle_before_a_reply(&f, all);
+    kca__engine_stop(f.engine, KCA__CLOCK_NEVER);
+    assert_int_equal(kca__engine_see_rest(f.engine).letters, 1);
+    kca__engine_letter_failed(kca__engine_take_condemned(f.engine),
+                              kca__error_new(KCA_ERROR_NOT_STORED, "away"));
+    assert_int_equal(kca__engine_see_rest(f.engine).letters, 0);
+    assert_int_equal(commit(&f), NOTHING); /* they come again after it */
+    close_engine(&f);
+}
+
+/* ... and what was kept behind that counts after it. */
+static void test_what_takes_too_long_behind_an_answered_one_comes_again(void **state) {
+    fixture f;
+    kca_delivery *all[MOST], *one[MOST];
+    kca__engine_setup setup = batch_setup();
+    setup.processing_timeout_ms = 1000;
+    open_engine_with(&f, setup);
+    assign(&f, 0);
+    come_asking(&f, 0, 5);
+    for (int i = 1; i < MOST; i++)
+        come(&f, 0, i, 5);
+    assert_int_equal(take_batch(&f, all), MOST);
+    assert_true(kca__engine_settle(all[0], KCA_DONE));
+    assert_true(kca__engine_settle(all[2], KCA_DONE));
+    pass_ms(&f, 1000);
+    assert_false(kca__engine_settle(all[1], KCA_DONE));
+    for (int i = 0; i < MOST; i++)
+        kca__engine_give_back(all[i]);
+    assert_null(take(&f));
+    kca__engine_letter_stored(kca__engine_take_condemned(f.engine));
+    assert_int_equal(commit(&f), 1);
+    expect_batch(&f, one, (int64_t[]){1}, 1); /* of several that took too long: alone */
+    settle_all(one, 1, KCA_DONE);
+    assert_null(take(&f));
+    pass_ms(&f, WAIT_MS);
+    expect_batch(&f, one, (int64_t[]){2}, 1);
+    settle_all(one, 1, KCA_DONE);
+    expect_batch(&f, one, (int64_t[]){3}, 1);
+    settle_all(one, 1, KCA_DONE);
+    assert_int_equal(commit(&f), MOST);
+    close_engine(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_batch_is_given_out_when_it_is_full),
@@ -388,6 +497,10 @@ int main(void) {
         cmocka_unit_test(test_a_stop_gives_out_no_batch),
         cmocka_unit_test(test_nothing_behind_a_failure_counts_while_it_stops),
         cmocka_unit_test(test_an_event_that_is_freed_fails_all_of_its_batch),
+        cmocka_unit_test(test_those_behind_an_answered_one_wait_for_its_reply),
+        cmocka_unit_test(test_each_of_a_key_is_answered_in_its_turn),
+        cmocka_unit_test(test_nothing_behind_a_reply_that_is_not_stored_counts),
+        cmocka_unit_test(test_what_takes_too_long_behind_an_answered_one_comes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
