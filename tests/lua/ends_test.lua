@@ -249,6 +249,35 @@ function tests.a_run_that_is_stopped_waits_for_dead_letters()
   assert(system:shutdown(10000))
 end
 
+--- Its next attempts come by way of the channels, however often the consumer is run anew.
+function tests.retry_channels_bring_the_next_attempts()
+  local reliable = { required_acks = -1, linger_ms = 0 }
+  local system = assert(kca.system(
+    kca.connection("local", "embedded://"),
+    kca.publisher("local", "orders", reliable),
+    kca.publisher("local", "again", reliable),
+    kca.publisher("local", "last", reliable),
+    kca.consumer("local", "orders", "shop", {
+      partition = 0,
+      retry_channel = { "again", "last" },
+      retry_delay_ms = { 1, 2 },
+    })
+  ))
+  assert(system:start(10000))
+  local shop, seen = assert(system:consumer("shop")), {}
+  system.work.handlers["*"] = function(_, d)
+    seen[#seen + 1] = d:attempt() .. d:topic()
+    shop:stop()
+    return nil, #seen < 3 and "the bank does not answer" or nil
+  end
+  systems.publish(system, "1")
+  for _ = 1, 3 do
+    assert(shop:run())
+  end
+  check.equal(table.concat(seen, " "), "1orders 2again 3last")
+  assert(system:shutdown(10000))
+end
+
 function tests.a_queue_that_has_left_has_stored_all_that_is_settled()
   local system, shop = burying()
   systems.publish(system, "1")

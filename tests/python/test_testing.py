@@ -34,6 +34,7 @@ def shop(**options: object) -> kca.System:
         kca.Connection("kafka", "nowhere.invalid:9092", tls=True, sasl=("PLAIN", "me", "secret")),
         kca.PublisherBuilder("kafka", "invoices"),
         kca.PublisherBuilder("kafka", "orders.dead", required_acks=-1),
+        kca.PublisherBuilder("kafka", "orders.retry", required_acks=-1),
     )
     consumer = kca.ConsumerBuilder("kafka", "orders", "billing")
     for option, value in options.items():
@@ -138,6 +139,19 @@ def test_nothing_waits_for_a_time() -> None:
         app.assert_failed("orderCreated", times=3)
 
 
+def test_retry_channels_bring_the_next_attempt_at_once() -> None:
+    hour_ms = 3600000
+    with embedded(
+        shop(retry_channel="orders.retry", retry_delay_ms=hour_ms, dead_letter_channel="orders.dead")
+    ) as app:
+        app.publish("orders", OrderCreated("ORD-1", 0))
+        app.assert_failed("orderCreated", times=2)
+        assert [(h.topic, h.attempt) for h in app.handled] == [("orders", 1), ("orders.retry", 2)]
+        app.assert_published("orders.retry", "orderCreated", times=1)
+        letter = app.assert_dead_lettered("orders.dead", "orderCreated", error="ValueError")
+        assert letter.headers["kca-dead-letter-topic"] == b"orders"
+
+
 def test_what_is_never_done_is_said() -> None:
     with embedded(shop(max_attempts=0, retry_backoff_ms=1), timeout=0.3) as app:
         app.publish("orders", OrderCreated("ORD-1", 0))
@@ -150,6 +164,7 @@ def shop_in_a_loop(**options: object) -> kca.asyncio.System:
         kca.Connection("kafka", "nowhere.invalid:9092", tls=True, sasl=("PLAIN", "me", "secret")),
         kca.PublisherBuilder("kafka", "invoices", async_=False),
         kca.PublisherBuilder("kafka", "orders.dead", required_acks=-1),
+        kca.PublisherBuilder("kafka", "orders.retry", required_acks=-1),
     )
     consumer = kca.ConsumerBuilder("kafka", "orders", "billing")
     for option, value in options.items():
@@ -161,6 +176,8 @@ def shop_in_a_loop(**options: object) -> kca.asyncio.System:
         await asyncio.sleep(0.01)
         if order.amount < 0:
             raise NegativeAmountError("it is below 0")
+        if order.amount == 0:
+            raise ValueError("it is 0")
         await system.event_bus("invoices").publish("invoiceCreated", {"order": order.id}, key=order.id)
 
     @system.handler("orderPaid")
@@ -193,7 +210,11 @@ def test_a_system_of_asyncio_runs_in_the_tests_loop() -> None:
                 with pytest.raises(LookupError, match="no channel payments is declared"):
                     await app.publish("payments", "x")
         assert system.description() == before
-        assert set(system._rooms) == {"invoices", "orders.dead"}
+        assert set(system._rooms) == {"invoices", "orders.dead", "orders.retry"}
+        async with embedded(shop_in_a_loop(retry_channel="orders.retry", failure_policy="skip")) as app:
+            await app.publish("orders", OrderCreated("ORD-2", 0))
+            await app.assert_failed("orderCreated", error="ValueError", times=2)
+            assert [(h.topic, h.attempt) for h in app.handled] == [("orders", 1), ("orders.retry", 2)]
 
     asyncio.run(asyncio.wait_for(work(), DEADLINE_SECONDS))
 
