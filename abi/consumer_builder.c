@@ -171,6 +171,10 @@ void kca_consumer_builder_with_reply(kca_consumer_builder *b, int reply) {
     kca__options_set_int(options_of(b), "reply", reply);
 }
 
+void kca_consumer_builder_with_relay(kca_consumer_builder *b, int relay) {
+    kca__options_set_int(options_of(b), "relay", relay);
+}
+
 void kca_consumer_builder_with_deduplication(kca_consumer_builder *b, int messages) {
     kca__options_set_int(options_of(b), "deduplication", messages);
 }

@@ -296,6 +296,18 @@ void kca_publisher_builder_with_background(kca_publisher_builder *b, int backgro
  */
 void kca_publisher_builder_with_dialect(kca_publisher_builder *b, const char *dialect);
 
+/*
+ * For messages that are to be delivered later (kca_message_set_deliver_at_ms): adds a topic that they wait in, and for how
+ * long at a time, 0 to 604800000 (7 days); each repeatable, as many of the one as of the other, in the same order. Such a
+ * message goes to the longest that fits what is left, and from there to the next, until its time has come; each is read
+ * and relayed by a consumer with `relay`. What is left when it is less than the shortest is waited for in the shortest: a
+ * message is late by that at most, beside its way. So 1 s, 1 min, 1 h and 1 day bring a message of next month in at most
+ * 30 + 23 + 59 + 59 hops and by the second. Records of one topic wait for one another, which is why one topic cannot hold
+ * them all. All 0: nothing waits, for tests. The topics get the publisher's settings, over its connection.
+ */
+void kca_publisher_builder_with_delay_channel(kca_publisher_builder *b, const char *channel);
+void kca_publisher_builder_with_delay_channel_ms(kca_publisher_builder *b, int delay_ms);
+
 /* Any other librdkafka property; see kca_connection_with_property. */
 void kca_publisher_builder_with_property(kca_publisher_builder *b, const char *name, const char *value);
 
@@ -556,6 +568,17 @@ void kca_consumer_builder_with_timeout_policy(kca_consumer_builder *b, const cha
 void kca_consumer_builder_with_reply(kca_consumer_builder *b, int reply);
 
 /*
+ * 1: the consumer reads delay channels (kca_publisher_builder_with_delay_channel): no message is handed out, but each is
+ * written on when its time has come, to the next delay channel or to its topic, by the publisher of that channel that this
+ * system has. Its offset counts as done only when the broker has confirmed that. Name its topics as those of any consumer;
+ * handlers need not be declared. What names no channel of which the system has a publisher, or is refused for good, is given
+ * up with the error name "relay": dead_letter_channel and failure_policy. A time more than a week after the record was
+ * written counts as a week, unless the publisher has delay channels for the rest. Messages of one key that wait in one
+ * channel keep their order; delivered at different times, or through several channels, they do not. Default 0.
+ */
+void kca_consumer_builder_with_relay(kca_consumer_builder *b, int relay);
+
+/*
  * How many ids (header messageId) of handled messages to remember in this process, the newest ones: a message whose id
  * is among them is settled as done without being handled, and counted as a duplicate; it is not answered once more. An
  * id is remembered once its reply is stored. 0 to 10000000, default 0: none.
@@ -724,7 +747,7 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * those of the failed that are tried again, or took too long, "retry_stored" those of the retried that the broker has
  * confirmed in a retry channel; "dead_lettered", "skipped": what became of those that
  * failed for good; "replied": replies that the broker has confirmed, errors included, "not_replied": those that were
- * asked for and are not sent (kca_consumer_builder_with_reply); "finished_before": not handed out, because they were
+ * asked for and are not sent (kca_consumer_builder_with_reply); "relayed": written on by a relay; "finished_before": not handed out, because they were
  * finished before a restart; "held", "out", "waiting": deliveries that it has now, that the application has of these, and
  * that wait for a retry, dead letter or reply, or for their time (delay_ms, retry_channel).
  *
@@ -863,6 +886,14 @@ void kca_message_set_reply_to(kca_message *m, const char *channel);             
  * the message is published, with KCA_ERROR_ARGUMENT, and the text says how many it has; the cluster is asked the first
  * time, and for one above those known then. librdkafka: RD_KAFKA_V_PARTITION. */
 void kca_message_set_partition(kca_message *m, int partition);
+
+/*
+ * Not delivered before this time, milliseconds since 1970; 0, the default: at once. The publisher must have a
+ * delay_channel, else publishing it fails with KCA_ERROR_STATE. Until then it waits in delay channels, which a consumer
+ * with `relay` reads, in this process or another. Its receipt says that a delay channel has it; partition and offset are
+ * there. Its record has more headers meanwhile: kca-deliver-to, -at-ms, -due-ms and -partition. Does not count in replies.
+ */
+void kca_message_set_deliver_at_ms(kca_message *m, int64_t ms_since_1970);
 
 /* Custom headers. A name is 1 to 1000 characters of UTF-8 without controls. Those of the wire (messageId, route ...) are
  * refused, unless the value has not the form that the wire gives it, such as a messageType com.acme.Order: that is a

@@ -93,6 +93,11 @@ void kca_message_set_partition(kca_message *m, int partition) {
         kca__message_set_partition(m, partition);
 }
 
+void kca_message_set_deliver_at_ms(kca_message *m, int64_t ms_since_1970) {
+    if (writable(m))
+        kca__message_set_deliver_at_ms(m, ms_since_1970);
+}
+
 void kca_message_set_header(kca_message *m, const char *name, const char *value) {
     if (writable(m))
         kca__custom_headers_set(m, name, value && value[0] ? value : NULL,

@@ -87,6 +87,14 @@ void kca_publisher_builder_with_dialect(kca_publisher_builder *b, const char *di
     kca__options_set_text(options_of(b), "dialect", dialect);
 }
 
+void kca_publisher_builder_with_delay_channel(kca_publisher_builder *b, const char *channel) {
+    kca__options_add_text(options_of(b), "delay_channel", channel);
+}
+
+void kca_publisher_builder_with_delay_channel_ms(kca_publisher_builder *b, int delay_ms) {
+    kca__options_add_int(options_of(b), "delay_channel_ms", delay_ms);
+}
+
 void kca_publisher_builder_with_property(kca_publisher_builder *b, const char *name,
                                          const char *value) {
     if (!b)

@@ -24,7 +24,7 @@ typedef enum kca__delivery_state {
     KCA__DELIVERY_EXPIRED,   /* what the application does with it does not count any more */
     KCA__DELIVERY_COMING,    /* in the due queue: its time has not come, or it is to be retried, or
                                 written once more */
-    KCA__DELIVERY_CONDEMNED, /* to be dead-lettered, answered, or written to a retry channel */
+    KCA__DELIVERY_CONDEMNED, /* a letter is to be written of it */
     KCA__DELIVERY_WRITING    /* that is under way */
 } kca__delivery_state;
 
@@ -35,6 +35,7 @@ typedef enum kca__fate {
     KCA__FATE_AGAIN,
     KCA__FATE_RETRY,
     KCA__FATE_RETRY_CHANNEL,
+    KCA__FATE_RELAY,
     KCA__FATE_DEAD_LETTER,
     KCA__FATE_REPLY
 } kca__fate;
@@ -121,7 +122,8 @@ static inline kca_delivery *kca__delivery_of_due(kca__due_entry *entry) {
     return (kca_delivery *)((char *)entry - offsetof(kca_delivery, due));
 }
 
-/* A letter is to be written of it: a dead letter, a reply, or its record to a retry channel. */
+/* A letter is to be written of it: a dead letter, a reply, or its record, to a retry channel or to
+ * where it is relayed. */
 static inline bool kca__delivery_owes_letter(const kca_delivery *d) {
     return d->fate >= KCA__FATE_RETRY_CHANNEL;
 }

@@ -63,9 +63,10 @@ typedef struct kca__engine_setup {
     kca__order order;
     kca__retry_plan retry;
     bool retry_channels; /* what is to be retried is written there */
-    bool dead_letters;   /* there is a channel for them */
-    bool skip;           /* failure policy */
-    bool abandon;        /* timeout policy */
+    bool relays;       /* nothing is given out: each record is written on when its time has come */
+    bool dead_letters; /* there is a channel for them */
+    bool skip;         /* failure policy */
+    bool abandon;      /* timeout policy */
     int processing_timeout_ms;
     const kca__batch_plan *batches;
     int batch_count;
@@ -303,8 +304,8 @@ void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition)
 int64_t kca__engine_see_to_due(kca__engine *e, int64_t now_ms, int64_t latest_ms);
 
 /* The next delivery of which a letter is to be written, by its fate a dead letter, a reply, or its
- * record to a retry channel: the caller's until it tells with one of the next four what became of
- * that; NULL: none. */
+ * record, to a retry channel or on: the caller's until it tells with one of the next four what
+ * became of that; NULL: none. */
 kca_delivery *kca__engine_take_condemned(kca__engine *e);
 
 /* The four may free the engine. Stored: the delivery is settled; or, if a dead letter was, and
@@ -312,8 +313,8 @@ kca_delivery *kca__engine_take_condemned(kca__engine *e);
  * of it, and the letter is written again after a growing pause, or not if the engine stops: then
  * the record comes again after the next start. Refused for good, whatever its form, with this error
  * (taken): the failure policy decides, as without a channel; a reply's delivery is settled without,
- * and the error is a fault; one that a retry channel refuses is given up, as if no attempt were
- * left. Postponed: the letter is written in `pause_ms`, perhaps in another form. */
+ * and the error is a fault; one that a retry channel or relay refuses is given up, as if no
+ * attempt were left. Postponed: the letter is written in `pause_ms`, perhaps in another form. */
 void kca__engine_letter_stored(kca_delivery *d);
 void kca__engine_letter_failed(kca_delivery *d, kca_error *error);
 void kca__engine_letter_refused(kca_delivery *d, kca_error *error);
@@ -389,7 +390,8 @@ typedef struct kca__engine_counts {
     int64_t retried;       /* failures that were, or will be, tried again */
     int64_t retry_stored;  /* of these, confirmed by the broker in a retry channel */
     int64_t timed_out;     /* of the failures */
-    int64_t dead_lettered; /* confirmed by the broker */
+    int64_t relayed;       /* confirmed by the broker */
+    int64_t dead_lettered; /* likewise */
     int64_t replied;       /* likewise, errors included */
     int64_t not_replied;   /* asked, and not to be answered */
     int64_t duplicates;

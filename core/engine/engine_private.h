@@ -67,6 +67,7 @@
  *                is revoked, or the engine is shut
  *   SETTLED,   given back, fate AGAIN                    WAITING     A  wait_again_locked
  *   EXPIRED      ... and the engine is stopping          FREE        A  meet_fate_locked
+ *   WAITING    its turn has come, all is relayed         EXPIRED *   T  relay_locked
  *   COMING     due, fate RETRY, or its time has come     WAITING     P  bring_back_locked
  *   COMING     due, it owes a letter                     CONDEMNED   P  bring_back_locked
  *   COMING     its partition is revoked                  FREE        P, T  sweep_due_locked,
@@ -76,8 +77,9 @@
  *   WRITING    stored                                    FREE        R  letter_stored
  *   WRITING    its dead letter is stored, or the policy  CONDEMNED   R, P  go_on_locked
  *                lets it be skipped, and it is asked;
- *                or a retry channel refuses it, and
- *                there is a dead-letter channel
+ *                or it is not taken where it is to
+ *                be retried or relayed, and there is
+ *                a dead-letter channel
  *   WRITING    failed                                    COMING      R  letter_failed
  *   WRITING    postponed: its publisher has no room, or  COMING      P, R  letter_postponed
  *                it is to be written in another form
@@ -94,11 +96,12 @@
  *   **  and with the same call WAITING, COMING, CONDEMNED or FREE when it is given back, or was
  *       already
  *
- * A letter is a dead letter, a reply, or a record to a retry channel: they are written in the same
- * states, and the fate, DEAD_LETTER, REPLY or RETRY_CHANNEL, says which: one of these owes a
- * letter. It becomes FREE in kca__engine_free_delivery_locked only. T revokes and sweeps when a
- * partition's offsets go back: the assignment begins anew with the record that T has just fetched.
- * Being shut leaves OUT, SETTLED, EXPIRED and WRITING as they are, and revokes all partitions.
+ * A letter is a dead letter, a reply, or a record to a retry channel or to where it is relayed:
+ * they are written in the same states, and the fate, DEAD_LETTER, REPLY, RETRY_CHANNEL or RELAY,
+ * says which: one of these owes a letter. It becomes FREE in kca__engine_free_delivery_locked only.
+ * T revokes and sweeps when a partition's offsets go back: the assignment begins anew with the
+ * record that T has just fetched. Being shut leaves OUT, SETTLED, EXPIRED and WRITING as they are,
+ * and revokes all partitions.
  *
  * ITS FATE is decided when it is settled or expires, and met when it is given back:
  *
@@ -387,8 +390,11 @@ void kca__engine_leave_due_locked(kca__engine *e, kca_delivery *d);
 /* Its fate is a retry channel. */
 void kca__engine_pass_on_locked(kca__engine *e, kca_delivery *d);
 
-/* Its retry channel refused it for good, with this error (taken): it is given up. True: it counts
- * as settled. */
+/* Its turn has come, and it is written on. */
+void kca__engine_relay_locked(kca__engine *e, kca_delivery *d);
+
+/* Its retry channel, or where it was to be relayed, refused it for good, with this error (taken):
+ * it is given up. True: it counts as settled. */
 bool kca__engine_turn_back_locked(kca__engine *e, kca_delivery *d, kca_error *error);
 
 /* ---- engine_partitions.c ---- */

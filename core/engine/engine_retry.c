@@ -318,8 +318,8 @@ kca_delivery *kca__engine_take_condemned(kca__engine *e) {
 }
 
 static const char *kind_of_letter(const kca_delivery *d) {
-    if (d->fate == KCA__FATE_RETRY_CHANNEL)
-        return "retry";
+    if (d->fate == KCA__FATE_RETRY_CHANNEL || d->fate == KCA__FATE_RELAY)
+        return d->fate == KCA__FATE_RELAY ? "relay" : "retry";
     return d->fate == KCA__FATE_REPLY ? "reply" : "dead letter";
 }
 
@@ -370,6 +370,8 @@ static void go_on_locked(kca__engine *e, kca_delivery *d, bool ends) {
 static int64_t *counter_of_locked(kca__engine *e, kca__fate fate) {
     if (fate == KCA__FATE_RETRY_CHANNEL)
         return &e->counts.retry_stored;
+    if (fate == KCA__FATE_RELAY)
+        return &e->counts.relayed;
     return fate == KCA__FATE_REPLY ? &e->counts.replied : &e->counts.dead_lettered;
 }
 
@@ -429,8 +431,8 @@ void kca__engine_letter_refused(kca_delivery *d, kca_error *error) {
         kca__error_free(error);
     else if (was == KCA__FATE_REPLY)
         leave_unanswered_locked(e, d, error);
-    else if (was == KCA__FATE_RETRY_CHANNEL ? kca__engine_turn_back_locked(e, d, error)
-                                            : kca__engine_give_up_locked(e, d, error))
+    else if (was == KCA__FATE_DEAD_LETTER ? kca__engine_give_up_locked(e, d, error)
+                                          : kca__engine_turn_back_locked(e, d, error))
         kca__frontier_settle(&d->assigned->frontier, &d->frontier);
     go_on_locked(e, d, d->fate == was);
     pthread_mutex_unlock(&e->lock);

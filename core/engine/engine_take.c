@@ -228,6 +228,8 @@ kca_delivery *kca__engine_take_locked(kca__engine *e) {
         } else if (kca__engine_meet_refusal_locked(e, d)) {
             if (e->stopping)
                 return NULL;
+        } else if (e->setup.relays) {
+            kca__engine_relay_locked(e, d);
         } else if (d->batch > 0) {
             batch = kca__engine_gather_locked(e, d);
         } else {

@@ -114,6 +114,7 @@ static void add_counts(kca__engine_counts *sum, const kca__engine_counts *counts
     sum->retried += counts->retried;
     sum->retry_stored += counts->retry_stored;
     sum->timed_out += counts->timed_out;
+    sum->relayed += counts->relayed;
     sum->dead_lettered += counts->dead_lettered;
     sum->replied += counts->replied;
     sum->not_replied += counts->not_replied;

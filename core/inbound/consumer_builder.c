@@ -262,6 +262,12 @@ kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
         e = kca__group_check(b);
     if (!e)
         e = check_retry_channels(b);
+    if (!e && b->relay && (b->transactional_id || b->retry_channel.count > 0))
+        e = kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "consumer %s: relay with %s: what it relays is not handled: leave one of "
+            "them out",
+            b->name, b->transactional_id ? "transactional_id" : "retry_channel");
     if (e)
         return e;
     if (b->read_batch_timeout_ms < b->max_wait_ms + 1000)

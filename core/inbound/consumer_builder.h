@@ -53,6 +53,7 @@ struct kca_consumer_builder {
     const char *timeout_policy;
     const char *dialect;
     int reply;              /* answers those who ask */
+    int relay;              /* writes on what is to be delivered later */
     int deduplication;      /* message ids to remember; 0: none */
     char *transactional_id; /* NULL: no transactions */
     int transaction_timeout_ms;

@@ -103,6 +103,7 @@ const kca__option kca__consumer_options[] = {
     {OPTION(timeout_policy), .kind = KCA__OPTION_CHOICE, .choices = timeout_policies},
     {OPTION(dialect), .kind = KCA__OPTION_CHOICE, .choices = dialects},
     {OPTION(reply), .kind = KCA__OPTION_FLAG},
+    {OPTION(relay), .kind = KCA__OPTION_FLAG},
     {OPTION(deduplication), .kind = KCA__OPTION_INT, .least = 0, .most = 10000000},
     {OPTION(transactional_id), .kind = KCA__OPTION_TEXT, .stands_for = "transactional.id",
      .instead = "a consumer's transactional_id"},

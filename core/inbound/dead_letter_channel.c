@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "dead_letter/dead_letter.h"
+#include "inbound/relay.h"
 #include "inbound/retry_channel.h"
 #include "kafka/kafka_error.h"
 #include "kafka/record_headers.h"
@@ -162,6 +163,7 @@ static void send_one(kca__inbound *in, kca_delivery *d) {
     kca__fate kind = d->fate;
     kca_error *e = kind == KCA__FATE_REPLY           ? kca__replies_write(in, d)
                    : kind == KCA__FATE_RETRY_CHANNEL ? kca__retry_channel_write(in, d)
+                   : kind == KCA__FATE_RELAY         ? kca__relay_write(in, d)
                                                      : write_letter(in, d);
     if (!e)
         return;
@@ -172,6 +174,8 @@ static void send_one(kca__inbound *in, kca_delivery *d) {
         kca__replies_not_stored(d, e, true);
     } else if (kind == KCA__FATE_RETRY_CHANNEL) {
         kca__retry_channel_not_stored(in, d, e, true);
+    } else if (kind == KCA__FATE_RELAY) {
+        kca__relay_not_stored(d, e, true);
     } else {
         is_not_stored(in, d, e, true);
     }

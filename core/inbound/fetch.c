@@ -1,6 +1,7 @@
 #include "inbound/fetch.h"
 
 #include "inbound/group_refusal.h"
+#include "inbound/relay.h"
 #include "inbound/retry_channel.h"
 #include "kafka/kafka_error.h"
 
@@ -149,6 +150,8 @@ int kca__fetch(kca__inbound *in, kca__inbound_record *out, int max, int timeout_
                                              .batch = is_end ? 0 : kca__inbound_batch_of(in, m)};
         if (in->options->retry_channel.count > 0 && !is_end)
             kca__retry_channel_look(in, &out[count - 1]);
+        if (in->options->relay && !is_end)
+            kca__relay_look(in, &out[count - 1]);
     }
     return count;
 }

@@ -317,6 +317,7 @@ static kca__engine *new_engine(kca__inbound *in, const kca__inbound_setup *setup
                                       .order = kca__consumer_builder_order(options),
                                       .retry = kca__consumer_builder_retry(options),
                                       .retry_channels = options->retry_channel.count > 0,
+                                      .relays = options->relay != 0,
                                       .dead_letters = setup->dead_letters != NULL,
                                       .skip = kca__consumer_builder_skips(options),
                                       .abandon = kca__consumer_builder_abandons(options),

@@ -25,7 +25,7 @@ static int64_t wait_ms(int64_t due_ms, int64_t written_ms) {
     int64_t last_ms = (written_ms < now_ms ? written_ms : now_ms) + LONGEST_WAIT_MS;
     if (due_ms > last_ms)
         due_ms = last_ms;
-    return due_ms > now_ms ? due_ms - now_ms : 0;
+    return due_ms > now_ms ? due_ms - now_ms + 1 : 0; /* clocks of whole milliseconds */
 }
 
 /* Without memory for its headers it comes now, as the first attempt after those that its channel

@@ -20,8 +20,9 @@ kca__held_record *kca__held_record_new(const char *topic, const kca__record *rec
 }
 
 kca__held_record *kca__held_record_of(const char *topic, const kca_message *m,
-                                      const kca__wire *wire) {
-    int count = wire->header_count + wire->custom_count;
+                                      const kca__wire *wire, const kca__header *more,
+                                      int more_count) {
+    int own = wire->header_count + wire->custom_count, count = own + more_count;
     kca__header *headers = malloc(((size_t)count + 1) * sizeof *headers);
     if (!headers)
         return NULL;
@@ -29,6 +30,8 @@ kca__held_record *kca__held_record_of(const char *topic, const kca_message *m,
         memcpy(headers, wire->custom, (size_t)wire->custom_count * sizeof *headers);
     memcpy(headers + wire->custom_count, wire->headers,
            (size_t)wire->header_count * sizeof *headers);
+    if (more_count > 0)
+        memcpy(headers + own, more, (size_t)more_count * sizeof *headers);
     const kca__record record = {.key = wire->key,
                                 .key_len = wire->key_len,
                                 .value = wire->value,

@@ -44,9 +44,10 @@ typedef struct kca__held_record {
 /* A copy of `record`; NULL when memory is out. */
 kca__held_record *kca__held_record_new(const char *topic, const kca__record *record);
 
-/* The record of `m` with what `wire` adds to it; NULL when memory is out. */
+/* The record of `m` with what `wire` adds to it, and more headers; NULL when memory is out. */
 kca__held_record *kca__held_record_of(const char *topic, const kca_message *m,
-                                      const kca__wire *wire);
+                                      const kca__wire *wire, const kca__header *more,
+                                      int more_count);
 
 typedef kca__list kca__held_records;
 

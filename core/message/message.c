@@ -154,6 +154,7 @@ kca_error *kca__message_reset(kca_message *m, const char *name) {
     m->payload_len = m->key_len = 0;
     m->header_count = 0;
     m->partition = -1;
+    m->deliver_at_ms = 0;
     m->raw = m->unnamed = false;
 
     kca_error *e = m->error;
@@ -191,6 +192,7 @@ kca_error *kca__message_clone(kca_message **out, const kca_message *m) {
     copy->type = m->type;
     copy->timestamp_ms = m->timestamp_ms;
     copy->partition = m->partition;
+    copy->deliver_at_ms = m->deliver_at_ms;
     copy->raw = m->raw;
     copy->unnamed = m->unnamed || m->inbound;
     copy->error = kca__error_copy(m->error);
@@ -299,6 +301,15 @@ void kca__message_set_partition(kca_message *m, int partition) {
                           partition);
     else
         m->partition = partition;
+}
+
+void kca__message_set_deliver_at_ms(kca_message *m, int64_t ms) {
+    if (ms < 0 || ms > KCA__WIRE_TIME_MAX_MS)
+        kca__message_fail(m, KCA_ERROR_ARGUMENT,
+                          "deliver_at_ms must be 0 to %lld ms (year 9999), got %lld",
+                          (long long)KCA__WIRE_TIME_MAX_MS, (long long)ms);
+    else
+        m->deliver_at_ms = ms;
 }
 
 void kca__message_set_raw(kca_message *m, bool raw) {

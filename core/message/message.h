@@ -62,9 +62,10 @@ struct kca_message {
     size_t key_len;
     kca__header *headers; /* custom ones */
     int header_count;
-    int partition; /* outbound: to write to; -1: the key chooses */
-    bool raw;      /* outbound: a record that is written as it is; see kca_message_set_raw */
-    bool unnamed;  /* outbound: it may be published without a name */
+    int partition;         /* outbound: to write to; -1: the key chooses */
+    int64_t deliver_at_ms; /* outbound: not handed out before; 0: at once */
+    bool raw;     /* outbound: a record that is written as it is; see kca_message_set_raw */
+    bool unnamed; /* outbound: it may be published without a name */
 
     int keepers; /* outbound: calls that use it and may call the application meanwhile */
     bool freed;  /* by the application, while a call keeps it */
@@ -118,6 +119,7 @@ void kca__message_set_key(kca_message *m, const void *key, size_t len);
 void kca__message_set_type(kca_message *m, int type);
 void kca__message_set_timestamp_ms(kca_message *m, int64_t ms);
 void kca__message_set_partition(kca_message *m, int partition);
+void kca__message_set_deliver_at_ms(kca_message *m, int64_t ms);
 void kca__message_set_raw(kca_message *m, bool raw);
 void kca__message_set_trace_context(kca_message *m, const char *traceparent,
                                     const char *tracestate);

@@ -59,6 +59,7 @@ bool kca__message_copy_make(kca__message_copy **at, const kca_message *m,
     out->key = kca__block_put(&end, m->key, m->key_len);
     out->key_len = m->key_len;
     out->partition = m->partition;
+    out->deliver_at_ms = m->deliver_at_ms;
     out->raw = m->raw;
     (*at)->context =
         (kca__trace_context){put_text(&end, context->traceparent),

@@ -24,7 +24,7 @@ kca_error *kca__reply_hold(kca__held_record **out, const kca__reply_frame *frame
     kca__wire wire;
     if (!kca__cloud_event_write(&wire, m, &defaults, frame->now_ms))
         return kca__error_memory();
-    *out = kca__held_record_of(frame->channel, m, &wire);
+    *out = kca__held_record_of(frame->channel, m, &wire, NULL, 0);
     kca__wire_clear(&wire);
     if (!*out)
         return kca__error_memory();

@@ -197,6 +197,43 @@ static bool translate(kca__wire *out, const kca__publisher *p, const kca_message
     return kca__cloud_event_write(out, m, &defaults, kca__clock_unix_coarse_ms());
 }
 
+/* ---- what is delivered later ---- */
+
+kca__rung kca__publisher_rung(const kca__publisher *p, int64_t at_ms) {
+    const kca__option_ints *delays = &p->options->delay_channel_ms;
+    return kca__postponed_rung(delays->items, delays->count, at_ms, kca__clock_unix_ms());
+}
+
+static kca_error *check_delivery_time(const kca__publisher *p, const kca_message *m) {
+    if (m->deliver_at_ms == 0 || p->options->delay_channel.count > 0)
+        return NULL;
+    return kca__error_new(KCA_ERROR_STATE,
+                          "publisher %s: a message with deliver_at_ms needs a delay_channel",
+                          p->options->topic);
+}
+
+/* The topic that has it first, and headers that it has there. */
+typedef struct detour {
+    const char *topic; /* NULL: none, it goes where it is to go */
+    kca__header headers[KCA__POSTPONED_HEADERS];
+    char room[KCA__POSTPONED_HEADERS][KCA__POSTPONED_NUMBER];
+    int header_count;
+} detour;
+
+static void find_detour(detour *out, const kca__publisher *p, const kca_message *m) {
+    out->topic = NULL;
+    out->header_count = 0;
+    if (m->deliver_at_ms == 0)
+        return;
+    kca__rung rung = kca__publisher_rung(p, m->deliver_at_ms);
+    if (rung.channel < 0)
+        return;
+    out->topic = p->options->delay_channel.items[rung.channel];
+    const kca__postponed postponed = {p->options->topic, m->deliver_at_ms, rung.due_ms,
+                                      m->partition};
+    out->header_count = kca__postponed_write(out->headers, out->room, &postponed);
+}
+
 /* Gives librdkafka the message's record. */
 static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot,
                           const kca__trace_context *context) {
@@ -211,9 +248,13 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
         rd_kafka_headers_new((size_t)wire.header_count + (size_t)wire.custom_count);
     kca__record_headers_add(headers, wire.custom, wire.custom_count);
     kca__record_headers_add(headers, wire.headers, wire.header_count);
+    detour by;
+    find_detour(&by, p, m);
+    kca__record_headers_add(headers, by.headers, by.header_count);
 
-    const kca__parcel parcel = {.topic = p->topic,
-                                .partition = m->partition,
+    const kca__parcel parcel = {.topic = by.topic ? NULL : p->topic,
+                                .topic_name = by.topic,
+                                .partition = by.topic ? -1 : m->partition,
                                 .key = wire.key,
                                 .key_len = wire.key_len,
                                 .value = wire.value,
@@ -246,14 +287,21 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
     *out = NULL;
     kca_error *e = kca__message_check(m);
     if (!e)
+        e = check_delivery_time(p, m);
+    if (!e)
         e = check_partition(p, m->partition);
     if (e)
         return e;
     kca__wire wire;
     if (!translate(&wire, p, m, type, context))
         return kca__error_memory();
-    kca__held_record *held = kca__held_record_of(p->options->topic, m, &wire);
+    detour by;
+    find_detour(&by, p, m);
+    kca__held_record *held = kca__held_record_of(by.topic ? by.topic : p->options->topic, m, &wire,
+                                                 by.headers, by.header_count);
     kca__wire_clear(&wire);
+    if (held && by.topic)
+        held->partition = -1;
     if (!held)
         return kca__error_memory();
     e = kca__publisher_check_size(p, kca__record_size(&held->record));
@@ -268,13 +316,19 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
 
 kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, int partition,
                                 kca__written_fn fn, void *user) {
+    return kca__publisher_write_to(p, NULL, r, partition, fn, user);
+}
+
+kca_error *kca__publisher_write_to(kca__publisher *p, const char *topic, const kca__record *r,
+                                   int partition, kca__written_fn fn, void *user) {
     kca__slot *slot;
     kca_error *e = kca__in_flight_take(&slot, p->in_flight, r->value_len + r->key_len);
     if (!slot)
         return e ? e : kca__in_flight_full(p->in_flight, 0);
     slot->written = fn;
     slot->user = user;
-    const kca__parcel parcel = {.topic = p->topic,
+    const kca__parcel parcel = {.topic = topic ? NULL : p->topic,
+                                .topic_name = topic,
                                 .partition = partition,
                                 .key = r->key,
                                 .key_len = r->key_len,
@@ -452,6 +506,8 @@ static bool goes_later(const kca__publisher *p) {
 static kca_error *admit(kca__slot **out, kca__publisher *p, const kca_message *m,
                         const patience *limit) {
     kca_error *e = kca__message_check(m);
+    if (!e)
+        e = check_delivery_time(p, m);
     if (!e && goes_later(p))
         e = kca__publisher_check_size(p, kca__record_size_bare(m->key_len, m->payload_len) +
                                              kca__record_size_headers(m->headers, m->header_count));

@@ -13,6 +13,7 @@
 
 #include "message/held_record.h"
 #include "message/hooks.h"
+#include "message/postponed.h"
 #include "message/translator.h"
 #include "outbound/producer.h"
 #include "outbound/publisher_builder.h"
@@ -67,6 +68,14 @@ kca_error *kca__publisher_send(kca__publisher *p, const kca_message *m, int type
  * there is no room. */
 kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, int partition,
                                 kca__written_fn fn, void *user);
+
+/* The same, to another topic; NULL: its own. */
+kca_error *kca__publisher_write_to(kca__publisher *p, const char *topic, const kca__record *r,
+                                   int partition, kca__written_fn fn, void *user);
+
+/* Where a message that is to be delivered at this time goes now: one of its delay channels, or,
+ * with -1, its topic. */
+kca__rung kca__publisher_rung(const kca__publisher *p, int64_t at_ms);
 
 /* The record of a message, to be written later; it goes on with this context unless the message has
  * one of its own. */

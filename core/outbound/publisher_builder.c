@@ -66,6 +66,17 @@ void kca__publisher_builder_free(kca_publisher_builder *b) {
 kca_error *kca__publisher_builder_check(const kca_publisher_builder *b) {
     if (b->error)
         return kca__error_copy(b->error);
+    if (b->delay_channel.count != b->delay_channel_ms.count)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "publisher %s: there must be as many delay_channel_ms as "
+                              "delay_channel, %d, got %d",
+                              b->topic, b->delay_channel.count, b->delay_channel_ms.count);
+    for (int i = 0; i < b->delay_channel.count; i++)
+        if (strcmp(b->delay_channel.items[i], b->topic) == 0)
+            return kca__error_new(KCA_ERROR_ARGUMENT,
+                                  "publisher %s: delay_channel %s is its own topic: name topics "
+                                  "for delayed messages alone",
+                                  b->topic, b->topic);
     if (b->idempotence && b->required_acks != -1)
         return kca__error_new(KCA_ERROR_ARGUMENT,
                               "publisher %s: idempotence needs required_acks -1, got %d", b->topic,

@@ -26,6 +26,8 @@ struct kca_publisher_builder {
     int buffer_timeout_ms;
     int background;
     const char *dialect;
+    kca__option_texts delay_channel; /* one for each of */
+    kca__option_ints delay_channel_ms;
     kca__options_given given;
     kca__properties properties;
     kca_error *error;

@@ -6,8 +6,15 @@
 
 #define OPTION(option) .name = #option, .field = offsetof(kca_publisher_builder, option)
 
+enum { WEEK_MS = 604800000 };
+
 static const char *const dialects[] = {"gomes", "cloudevents", "cloudevents-structured", NULL};
 static const char *const codecs[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+
+static kca_error *check_delay_channel(kca__option_owner owner, const char *channel) {
+    (void)owner;
+    return kca__option_check_topic(channel);
+}
 
 const kca__option kca__publisher_options[] = {
     {OPTION(max_attempts), .kind = KCA__OPTION_INT, .least = 1, .most = 1000000, .initial = 10,
@@ -35,5 +42,8 @@ const kca__option kca__publisher_options[] = {
      .initial = 10000},
     {OPTION(background), .kind = KCA__OPTION_FLAG},
     {OPTION(dialect), .kind = KCA__OPTION_CHOICE, .choices = dialects},
+    {OPTION(delay_channel), .kind = KCA__OPTION_TEXTS, .check = check_delay_channel},
+    {OPTION(delay_channel_ms), .kind = KCA__OPTION_INTS, .least = 0, .most = WEEK_MS,
+     .at_most = 100},
     {.name = NULL},
 };

@@ -175,6 +175,7 @@ static void add_counts(cJSON *o, const kca__engine_counts *counts) {
     cJSON_AddNumberToObject(o, "retried", (double)counts->retried);
     cJSON_AddNumberToObject(o, "retry_stored", (double)counts->retry_stored);
     cJSON_AddNumberToObject(o, "timed_out", (double)counts->timed_out);
+    cJSON_AddNumberToObject(o, "relayed", (double)counts->relayed);
     cJSON_AddNumberToObject(o, "dead_lettered", (double)counts->dead_lettered);
     cJSON_AddNumberToObject(o, "replied", (double)counts->replied);
     cJSON_AddNumberToObject(o, "not_replied", (double)counts->not_replied);

@@ -88,7 +88,7 @@ static kca_error *resolve_connections(kca__system *s) {
         kca__consumer *c = s->consumers[i];
         if (!(c->connection = kca__system_find_connection_locked(s, c->options->connection)))
             return unknown_connection("consumer", c->options->name, c->options->connection);
-        if (s->handlers.count == 0)
+        if (s->handlers.count == 0 && !c->options->relay)
             return kca__error_new(KCA_ERROR_STATE,
                                   "consumer %s has no handler: declare one for the names it reads",
                                   c->options->name);

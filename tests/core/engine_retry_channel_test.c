@@ -1,4 +1,4 @@
-/* Deliveries that are retried by way of a topic: one rule in each test. */
+/* Deliveries that are written on: retried by way of a topic, or relayed. One rule in each test. */
 #include "engine_fixture.h"
 
 static kca__engine_setup passing_on(int max_attempts, bool dead_letters) {
@@ -212,6 +212,60 @@ static void test_what_a_transaction_could_not_pass_on_is_dead_lettered(void **st
     close_engine(&f);
 }
 
+/* ---- relays ---- */
+
+static void open_relay(fixture *f, bool dead_letters) {
+    kca__engine_setup setup = plain_setup(10, true);
+    setup.relays = true;
+    setup.dead_letters = dead_letters;
+    open_with(f, setup);
+}
+
+static void test_a_relay_writes_on_at_its_time_and_gives_nothing_out(void **state) {
+    fixture f;
+    open_relay(&f, false);
+    kca__inbound_record inbound = came(new_record(&f, 0, 0, 1));
+    inbound.delay_ms = 100;
+    pthread_mutex_lock(&f.engine->lock);
+    kca__engine_accept_locked(f.engine, &inbound, 1);
+    pthread_mutex_unlock(&f.engine->lock);
+    accept(&f, 0, 1, 2); /* its time has come, but it is another's */
+    assert_null(take(&f));
+    kca__engine_letter_stored(owed(&f, KCA__FATE_RELAY));
+    assert_null(kca__engine_take_condemned(f.engine));
+    assert_true(f.kept_back[0]);
+    pass_ms(&f, 100);
+    assert_null(take(&f));
+    assert_int_equal(commit(&f), 0);
+    kca__engine_letter_stored(owed(&f, KCA__FATE_RELAY));
+    assert_int_equal(commit(&f), 2);
+    assert_int_equal(f.engine->counts.relayed, 2);
+    assert_int_equal(f.engine->counts.handled, 0);
+    assert_int_equal(f.live, 0);
+    close_engine(&f);
+}
+
+static void test_what_cannot_be_relayed_is_dead_lettered_with_the_reason(void **state) {
+    fixture f;
+    open_relay(&f, true);
+    accept(&f, 0, 0, 1);
+    assert_null(take(&f));
+    refuse(owed(&f, KCA__FATE_RELAY));
+    kca_delivery *d = owed(&f, KCA__FATE_DEAD_LETTER);
+    assert_string_equal(d->failure_name, "relay");
+    assert_string_equal(d->failure_text, "too large");
+    kca__engine_letter_stored(d);
+    assert_int_equal(commit(&f), 1);
+    close_engine(&f);
+    open_relay(&f, false);
+    accept(&f, 0, 0, 1);
+    assert_null(take(&f));
+    refuse(owed(&f, KCA__FATE_RELAY));
+    assert_int_equal(commit(&f), 1);
+    assert_int_equal(f.engine->counts.skipped, 1);
+    close_engine(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_failure_is_done_here_once_its_retry_channel_has_it),
@@ -224,6 +278,8 @@ int main(void) {
         cmocka_unit_test(test_a_stop_waits_until_the_channel_has_it),
         cmocka_unit_test(test_a_partition_that_has_gone_does_not_count_what_comes_later),
         cmocka_unit_test(test_what_a_transaction_could_not_pass_on_is_dead_lettered),
+        cmocka_unit_test(test_a_relay_writes_on_at_its_time_and_gives_nothing_out),
+        cmocka_unit_test(test_what_cannot_be_relayed_is_dead_lettered_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

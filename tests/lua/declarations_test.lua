@@ -6,6 +6,7 @@ local tests = {}
 local SAMPLES = {
   reply_channel = "c",
   compression = "gzip",
+  delay_channel = "d",
   property = "p",
   group_topic = "t",
   start_offset = "latest",

@@ -278,6 +278,40 @@ function tests.retry_channels_bring_the_next_attempts()
   assert(system:shutdown(10000))
 end
 
+--- A message that is delivered at a time comes by way of a relay, which is pulled here, and gives nothing out.
+function tests.a_relay_brings_what_is_delivered_later()
+  local reliable = { required_acks = -1, linger_ms = 0 }
+  local system = assert(kca.system(
+    kca.connection("local", "embedded://"),
+    kca.publisher("local", "orders", {
+      required_acks = -1,
+      linger_ms = 0,
+      delay_channel = "d1",
+      delay_channel_ms = 20,
+    }),
+    kca.publisher("local", "d1", reliable),
+    kca.consumer("local", "d1", "relay", { partition = kca.PARTITION_EVERY, relay = 1 }),
+    kca.consumer("local", "orders", "shop", { partition = 0 })
+  ))
+  assert(system:start(10000))
+  local bus, due = assert(system:event_bus("orders")), (os.time() + 1) * 1000
+  assert(bus:publish("orderCreated", "{}", { key = systems.KEY, deliver_at_ms = due }))
+  local relay = assert(system:consumer("relay"):queue())
+  local shop = assert(system:consumer("shop"):queue())
+  local deadline, events = os.time() + 60, {}
+  while not events[1] do
+    assert(os.time() < deadline, "it does not come")
+    check.equal(#assert(relay:next(1, 10)), 0)
+    events = assert(shop:next(1, 10))
+  end
+  assert(os.time() * 1000 >= due)
+  check.equal(events[1]:header("kca-deliver-to"), nil)
+  assert(events[1]:done())
+  relay:close()
+  shop:close()
+  assert(system:shutdown(10000))
+end
+
 function tests.a_queue_that_has_left_has_stored_all_that_is_settled()
   local system, shop = burying()
   systems.publish(system, "1")

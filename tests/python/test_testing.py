@@ -152,6 +152,17 @@ def test_retry_channels_bring_the_next_attempt_at_once() -> None:
         assert letter.headers["kca-dead-letter-topic"] == b"orders"
 
 
+def test_what_is_to_be_delivered_later_comes_at_once() -> None:
+    system = shop()
+    ladder = kca.PublisherBuilder("kafka", "reminders", delay_channel="an.hour", delay_channel_ms=3600000)
+    system.add_publisher(ladder.with_required_acks(-1))
+    system.add_consumer(kca.ConsumerBuilder("kafka", "an.hour", "relay", relay=True))
+    with embedded(system) as app:
+        system.event_bus("reminders").publish("remind", {"id": 1}, deliver_at=4102444800000)
+        app.assert_published("reminders", "remind", {"id": 1}, times=1)
+        app.assert_nothing_published("an.hour")
+
+
 def test_what_is_never_done_is_said() -> None:
     with embedded(shop(max_attempts=0, retry_backoff_ms=1), timeout=0.3) as app:
         app.publish("orders", OrderCreated("ORD-1", 0))

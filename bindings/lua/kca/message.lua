@@ -224,7 +224,7 @@ local function add_message(M, core, Message)
 
   --- A message of this name. `payload`: a string is taken as it is, kca.null is none, anything else becomes JSON; nil is
   -- a mistake. A message without a name is published only with the field raw or unnamed. `fields`:
-  -- key, type, message_id, correlation_id, timestamp_ms, origin, version, reply_to, partition, raw, unnamed,
+  -- key, type, message_id, correlation_id, timestamp_ms, origin, version, reply_to, partition, raw, unnamed, deliver_at_ms,
   -- traceparent, tracestate, headers (a table); and check_json: true refuses a string that is not JSON.
   function M.message(name, payload, fields)
     local taken, problem = types.take(core, "const char *", "name", name)

@@ -42,6 +42,8 @@ class PublisherBuilder(Declared):
         buffer_timeout_ms: int | None = None,
         background: bool | None = None,
         dialect: Literal["gomes", "cloudevents", "cloudevents-structured"] | None = None,
+        delay_channel: str | list[str] | None = None,
+        delay_channel_ms: int | list[int] | None = None,
         property: Properties | None = None,
     ) -> None:
         given = locals()
@@ -159,6 +161,32 @@ class PublisherBuilder(Declared):
         _kca.kca_publisher_builder_with_dialect(self._handle, dialect)
         return self
 
+    def with_delay_channel(self, channel: str) -> PublisherBuilder:
+        """For messages that are to be delivered later (`deliver_at` of `Bus.publish`): adds a topic that they wait in,
+        and for how long at a time, 0 to 604800000 (7 days); each repeatable, as many of the one as of the other, in the
+        same order. Such a message goes to the longest that fits what is left, and from there to the next, until its
+        time has come; each is read and relayed by a consumer with `relay`. What is left when it is less than the
+        shortest is waited for in the shortest: a message is late by that at most, beside its way. So 1 s, 1 min, 1 h
+        and 1 day bring a message of next month in at most 30 + 23 + 59 + 59 hops and by the second. Records of one
+        topic wait for one another, which is why one topic cannot hold them all. All 0: nothing waits, for tests. The
+        topics get the publisher's settings, over its connection.
+        """
+        _kca.kca_publisher_builder_with_delay_channel(self._handle, channel)
+        return self
+
+    def with_delay_channel_ms(self, delay_ms: int) -> PublisherBuilder:
+        """For messages that are to be delivered later (`deliver_at` of `Bus.publish`): adds a topic that they wait in,
+        and for how long at a time, 0 to 604800000 (7 days); each repeatable, as many of the one as of the other, in the
+        same order. Such a message goes to the longest that fits what is left, and from there to the next, until its
+        time has come; each is read and relayed by a consumer with `relay`. What is left when it is less than the
+        shortest is waited for in the shortest: a message is late by that at most, beside its way. So 1 s, 1 min, 1 h
+        and 1 day bring a message of next month in at most 30 + 23 + 59 + 59 hops and by the second. Records of one
+        topic wait for one another, which is why one topic cannot hold them all. All 0: nothing waits, for tests. The
+        topics get the publisher's settings, over its connection.
+        """
+        _kca.kca_publisher_builder_with_delay_channel_ms(self._handle, delay_ms)
+        return self
+
     def with_property(self, name: str, value: str) -> PublisherBuilder:
         """Any other librdkafka property; see `Connection.with_property`."""
         _kca.kca_publisher_builder_with_property(self._handle, name, value)
@@ -210,6 +238,7 @@ class ConsumerBuilder(Declared):
         failure_policy: Literal["stop", "skip"] | None = None,
         timeout_policy: Literal["wait", "abandon"] | None = None,
         reply: bool | None = None,
+        relay: bool | None = None,
         deduplication: int | None = None,
         transactional_id: str | None = None,
         transaction_timeout_ms: int | None = None,
@@ -511,6 +540,19 @@ class ConsumerBuilder(Declared):
         replyTo is ignored.
         """
         _kca.kca_consumer_builder_with_reply(self._handle, reply)
+        return self
+
+    def with_relay(self, relay: bool) -> ConsumerBuilder:
+        """True: the consumer reads delay channels (`with_delay_channel`): no message is handed out, but each is written
+        on when its time has come, to the next delay channel or to its topic, by the publisher of that channel that this
+        system has. Its offset counts as done only when the broker has confirmed that. Name its topics as those of any
+        consumer; handlers need not be declared. What names no channel of which the system has a publisher, or is
+        refused for good, is given up with the error name "relay": dead_letter_channel and failure_policy. A time more
+        than a week after the record was written counts as a week, unless the publisher has delay channels for the rest.
+        Messages of one key that wait in one channel keep their order; delivered at different times, or through several
+        channels, they do not. Default False.
+        """
+        _kca.kca_consumer_builder_with_relay(self._handle, relay)
         return self
 
     def with_deduplication(self, messages: int) -> ConsumerBuilder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from sys import modules
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -25,7 +26,7 @@ _NO_TRACE = None, None
 _EXACT_HEADERS = (dict, list, type(None))
 # The fields in the order in which `publish` passes them on, after the token.
 _FIELDS = ("key", "type", "message_id", "correlation_id", "timestamp_ms", "origin", "version", "reply_to", "headers",
-           "trace_context", "partition", "unnamed", "timeout_ms")  # fmt: skip
+           "trace_context", "partition", "unnamed", "timeout_ms", "deliver_at")  # fmt: skip
 
 
 class Fields(TypedDict, total=False):
@@ -43,6 +44,7 @@ class Fields(TypedDict, total=False):
     trace_context: tuple[str, str | None] | None
     partition: int | None
     unnamed: bool
+    deliver_at: datetime | int | None
 
 
 class Bus:
@@ -73,6 +75,7 @@ class Bus:
         partition: int | None = None,
         unnamed: bool = False,
         timeout_ms: int | None = None,
+        deliver_at: datetime | int | None = None,
     ) -> Receipt | None:
         """Publishes a message.
 
@@ -105,14 +108,23 @@ class Bus:
             timeout_ms: how long the call may take, -1 for ever: for the wait for room, in place of the publisher's
                 `buffer_timeout_ms`, and for the broker's answer, if the publisher is not async. Default: the first as
                 the publisher says, the second without a limit.
+            deliver_at: not delivered before this time, a `datetime` with a zone or milliseconds since 1970: until then
+                the message waits in the publisher's delay channels (`with_delay_channel`), which its receipt tells of.
+                Default: at once. A `Message` has its own.
 
         Raises:
             TimedOutError: the broker has not answered in time; the message may be stored nevertheless.
             Error: by kind; `BufferFullError` and others that are `retriable` may work later.
         """
-        if message.__class__ is not str or headers.__class__ not in _EXACT_HEADERS or self._hooks:
+        if (
+            message.__class__ is not str
+            or headers.__class__ not in _EXACT_HEADERS
+            or self._hooks
+            or deliver_at is not None
+        ):
             return self._put(None, message, payload, token, key, type, message_id, correlation_id, timestamp_ms, origin,
-                             version, reply_to, headers, trace_context, partition, unnamed, timeout_ms)  # fmt: skip
+                             version, reply_to, headers, trace_context, partition, unnamed, timeout_ms,
+                             deliver_at)  # fmt: skip
         trace = trace_context or (tracing.current() if "opentelemetry.trace" in modules else None)
         cause = None if trace else handled.get()
         traceparent, tracestate = trace or _NO_TRACE
@@ -243,8 +255,16 @@ class Bus:
         partition: int | None = None,
         unnamed: bool = False,
         timeout_ms: int | None = None,
+        deliver_at: datetime | int | None = None,
     ) -> Receipt | None:
         """Publishes any kind of message, without hooks."""
+        if deliver_at is not None and not isinstance(message, Message):
+            message = message_of(message, payload, {
+                "key": key, "type": type, "message_id": message_id, "correlation_id": correlation_id,
+                "timestamp_ms": timestamp_ms, "origin": origin, "version": version, "reply_to": reply_to,
+                "headers": headers, "trace_context": trace_context, "partition": partition, "unnamed": unnamed,
+                "deliver_at": deliver_at,
+            })  # fmt: skip
         trace = trace_context or tracing.current()
         cause = None if trace else handled.get()
         if message.__class__ is not str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from datetime import datetime, timedelta, timezone
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,18 @@ Headers = Mapping[str, bytes | str] | Sequence[tuple[str, bytes | str | None]]
 handled: ContextVar[Delivery | None] = ContextVar("handled", default=None)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def _ms_of(time: datetime | int) -> int:
+    """Milliseconds since 1970: never before the time."""
+    if not isinstance(time, datetime):
+        return time
+    if time.tzinfo is None:
+        raise ValueError("deliver_at must have a time zone, as datetime.now(timezone.utc) has")
+    return -((_EPOCH - time) // timedelta(milliseconds=1))
+
+
 class Message:
     """A message: name, payload, ids and headers. A `payload` that is neither text nor bytes becomes JSON.
 
@@ -44,6 +57,8 @@ class Message:
     id, name, time or trace is written; without a key the record has none; `timestamp_ms` is the record's own time. A
     copy of a delivery's record: `Message(None, d.payload, key=d.key, headers=d.record_headers,
     timestamp_ms=d.record_timestamp_ms, raw=True)`.
+
+    With `deliver_at`, a time with a zone or milliseconds since 1970, it waits in the publisher's delay channels until then.
 
     A message without a name, which no handler but that of "*" takes, is published only if it is `raw` or `unnamed`.
 
@@ -73,6 +88,7 @@ class Message:
         partition: int | None = None,
         raw: bool = False,
         unnamed: bool = False,
+        deliver_at: datetime | int | None = None,
     ) -> None:
         self._handle = m = _kca.kca_message_new(name)
         self._is_raw = bool(raw)
@@ -86,6 +102,8 @@ class Message:
             _kca.kca_message_set_timestamp_ms(m, timestamp_ms)
         if partition is not None:
             _kca.kca_message_set_partition(m, partition)
+        if deliver_at is not None:
+            _kca.kca_message_set_deliver_at_ms(m, _ms_of(deliver_at))
         for field, value in [
             (_kca.kca_message_set_message_id, message_id),
             (_kca.kca_message_set_correlation_id, correlation_id),

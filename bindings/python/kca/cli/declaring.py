@@ -12,7 +12,7 @@ from .output import Wrong
 
 # The commands' own options say these.
 _LEFT_OUT = {"property", "partition", "group_topic", "group_id"}
-_LISTS = {"retry_delay_ms", "rejected_error", "retry_channel"}
+_LISTS = {"retry_delay_ms", "rejected_error", "retry_channel", "delay_channel", "delay_channel_ms"}
 _ALIASES = {"auto.offset.reset": "start_offset"}
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 

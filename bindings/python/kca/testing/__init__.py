@@ -42,7 +42,8 @@ def embedded(
     """Starts a system with its handlers on a broker in this process, and shuts the system down at the end.
 
     All its connections lead to this broker; its consumers read all partitions at once, without a group. Afterwards the
-    system is as it was. Nothing waits for a time: retries and records with a `delay_ms` come at once.
+    system is as it was. Nothing waits for a time: retries, records with a `delay_ms` and messages with a
+    `deliver_at` come at once.
 
     Args:
         system: the application's system, not started. For a system of `kca.asyncio`: `async with embedded(system)`.

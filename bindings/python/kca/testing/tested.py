@@ -91,7 +91,7 @@ class Tested:
             if isinstance(declaration, Connection):
                 system.add_connection(Connection(declaration.name, "embedded://"))
             elif isinstance(declaration, PublisherBuilder):
-                system.add_publisher(declaration)
+                system.add_publisher(_undelayed(declaration))
             else:
                 system.add_consumer(_eager(declaration))
         topics = {p["channel"]: p["connection"] for p in declared["publishers"]}
@@ -207,6 +207,14 @@ class Tested:
         there = [f"  {seen}" for seen in among] or ["  nothing"]
         lines = [f"{name} was {what} {len(found)} times, not {wanted}; there was:", *there, *map(str, self.errors)]
         raise AssertionError("\n".join(lines))
+
+
+def _undelayed(publisher: PublisherBuilder) -> PublisherBuilder:
+    """A copy whose messages with a `deliver_at` do not wait for it."""
+    made = PublisherBuilder(*publisher._names)
+    for method, arguments in publisher._given:
+        getattr(made, method)(*((0,) if method == "with_delay_channel_ms" else arguments))
+    return made
 
 
 def _eager(consumer: ConsumerBuilder) -> ConsumerBuilder:
