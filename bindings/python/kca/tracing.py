@@ -24,8 +24,29 @@ def current() -> Trace | None:
     span = api.get_current_span().get_span_context()
     if not span.is_valid:
         return None
+    return context_of(span)
+
+
+def context_of(span: Any) -> Trace:
+    """Traceparent and tracestate of a span's context."""
     state = span.trace_state.to_header() if span.trace_state else ""
     return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}", state or None
+
+
+def parent_of(trace_context: tuple[str, str]) -> Any:
+    """A span's context of the form that the library gives: 00-<32 hex>-<16 hex>-<2 hex>; None: there is none."""
+    parent, state = trace_context
+    if not parent:
+        return None
+    from opentelemetry import trace
+
+    return trace.SpanContext(
+        int(parent[3:35], 16),
+        int(parent[36:52], 16),
+        True,
+        trace.TraceFlags(int(parent[53:55], 16)),
+        trace.TraceState.from_header([state]) if state else None,
+    )
 
 
 def baggage() -> str | None:
@@ -68,9 +89,9 @@ class Inside:
         self._token: Any = None
 
     def __enter__(self) -> None:
-        parent, state = self._message.trace_context
+        parent = self._message.trace_context
         carried = self._message.header("baggage")
-        if not parent and not carried:
+        if not parent[0] and not carried:
             return
         if Inside._api is None:
             from opentelemetry import context as context_module
@@ -80,15 +101,8 @@ class Inside:
             Inside._api = context_module, trace_module, W3CBaggagePropagator()
         context, trace, reader = Inside._api
         inside = context.get_current()
-        if parent:
-            # 00-<32 hex>-<16 hex>-<2 hex>: the library gives this form only.
-            span = trace.SpanContext(
-                int(parent[3:35], 16),
-                int(parent[36:52], 16),
-                True,
-                trace.TraceFlags(int(parent[53:55], 16)),
-                trace.TraceState.from_header([state]) if state else None,
-            )
+        span = parent_of(parent)
+        if span is not None:
             inside = trace.set_span_in_context(trace.NonRecordingSpan(span), inside)
         if carried:
             with suppress(Exception):  # a stranger's may hold anything
