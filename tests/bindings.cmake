@@ -98,6 +98,6 @@ if(KCA_BUILD_PYTHON AND KCA_BUILD_LUA)
   foreach(name cross hostile postgres)
     kca_add_pytest(bindings.${name} bindings ${CMAKE_CURRENT_SOURCE_DIR}/bindings/${name}_test.py
       KCA_PEER_C=$<TARGET_FILE:bindings_peer> KCA_LUA=${KCA_lua5.1} KCA_LUAJIT=${KCA_luajit}
-      LUA_PATH=${lua_folder}/?.lua "LUA_CPATH=${lua_folder}/5.1/?.so\;\;")
+      LUA_PATH=${lua_folder}/?.lua "LUA_CPATH=${lua_folder}/5.1/?.so\;\;" KCA_LUA_FOLDER=${lua_folder})
   endforeach()
 endif()

@@ -5,18 +5,25 @@
  *                  PAYLOAD
  *     peer handle BOOTSTRAP TOPIC GROUP COUNT
  *     peer read BOOTSTRAP TOPIC all|named
+ *     peer answer BOOTSTRAP CHANNEL REPLIES COUNT
+ *     peer ask BOOTSTRAP REPLIES ASKER TRACEPARENT CHANNEL...
  *
  * What is published asks for a reply in the channel TOPIC.replies. `handle` prints a line for each:
  * the fields of `publish` with tabs, the payload in hex; and answers {"by":GROUP,"to":NAME}. `read`
  * prints each record as tests/python/hostile.py does, up to the one named "end", and then what the
  * system says of itself; its handlers are of every name, or only of "orderCreated".
+ *
+ * `answer` answers COUNT questions: "greet" with {"from":CHANNEL,"id":its correlation id}; "refuse"
+ * it rejects, because "CHANNEL greets nobody". `ask` sends both to each CHANNEL, with the
+ * correlation ids ASKER>CHANNEL and ASKER>CHANNEL!, and prints the answers: the channel and the
+ * JSON; the channel, the error's kind in this language, and its text.
  */
 #include <kca.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 300 };
+enum { NAME = 300, PATIENCE_MS = 120000 };
 
 typedef struct peer {
     kca_consumer *consumer;
@@ -118,6 +125,103 @@ static void handle(char **args) {
     close_system(s);
 }
 
+/* ---- asking ---- */
+
+static void count_down(peer *p) {
+    if (--p->left == 0)
+        kca_consumer_stop(p->consumer);
+}
+
+static int greet(kca_delivery *d, void *user) {
+    peer *p = user;
+    char answer[2 * NAME];
+    int len = snprintf(answer, sizeof answer, "{\"from\":\"%s\",\"id\":\"%s\"}", p->group,
+                       kca_message_correlation_id(kca_delivery_message(d)));
+    check(kca_delivery_reply(d, answer, (size_t)len));
+    count_down(p);
+    return KCA_DONE;
+}
+
+static int refuse(kca_delivery *d, void *user) {
+    peer *p = user;
+    char text[2 * NAME];
+    snprintf(text, sizeof text, "%s greets nobody", p->group);
+    kca_delivery_explain(d, "refused", text);
+    count_down(p);
+    return KCA_REJECTED;
+}
+
+static void answer_all(char **args) {
+    kca_system *s = new_system(args[0]);
+    kca_consumer_builder *b;
+    peer p = {.group = args[1], .left = atoi(args[3])};
+    add_publisher(s, args[2]);
+    check(kca_consumer_builder_new(&b, "kafka", args[1], args[1]));
+    kca_consumer_builder_with_reply(b, 1);
+    kca_consumer_builder_with_failure_policy(b, "skip");
+    check(kca_system_add_consumer(s, b));
+    kca_consumer_builder_free(b);
+    check(kca_system_add_handler(s, "greet", greet, &p, NULL));
+    check(kca_system_add_handler(s, "refuse", refuse, &p, NULL));
+    check(kca_system_start(s, PATIENCE_MS));
+    check(kca_system_consumer(s, args[1], &p.consumer));
+    check(kca_consumer_run(p.consumer));
+    kca_consumer_free(p.consumer);
+    close_system(s);
+}
+
+static kca_error *send(kca_event **out, kca_bus *bus, const char *name, const char *id,
+                       const char *traceparent) {
+    kca_message *m;
+    check(kca_message_new(&m, name));
+    kca_message_set_correlation_id(m, id);
+    kca_message_set_trace_context(m, traceparent, "");
+    kca_message_set_payload(m, "{}", 2);
+    kca_error *e = kca_bus_send_for_reply(out, bus, m, PATIENCE_MS);
+    kca_message_free(m);
+    return e;
+}
+
+static void ask_one(kca_system *s, const char *channel, const char *asker,
+                    const char *traceparent) {
+    kca_bus *bus;
+    kca_event *e;
+    char id[2 * NAME];
+    check(kca_system_query_bus(s, channel, &bus));
+    snprintf(id, sizeof id, "%s>%s", asker, channel);
+    check(send(&e, bus, "greet", id, traceparent));
+    const kca_message *m = kca_event_reply(e);
+    printf("%s\t%.*s\n", channel, (int)kca_message_payload_len(m),
+           (const char *)kca_message_payload(m));
+    kca_event_free(e);
+    snprintf(id, sizeof id, "%s>%s!", asker, channel);
+    kca_error *refusal = send(&e, bus, "refuse", id, traceparent);
+    printf("%s\t%s\t%s\n", channel,
+           kca_error_code(refusal) == KCA_ERROR_REPLY ? "KCA_ERROR_REPLY" : "another",
+           kca_error_text(refusal));
+    kca_error_free(refusal);
+    kca_bus_free(bus);
+}
+
+static void ask_all(char **args, int channels) {
+    kca_system *s = new_system(args[0]);
+    for (int i = 0; i < channels; i++) {
+        kca_publisher_builder *b;
+        check(kca_publisher_builder_new(&b, "kafka", args[4 + i]));
+        kca_publisher_builder_with_required_acks(b, -1);
+        kca_publisher_builder_with_linger_ms(b, 0);
+        kca_publisher_builder_with_reply_channel(b, args[1]);
+        check(kca_system_add_publisher(s, b));
+        kca_publisher_builder_free(b);
+    }
+    check(kca_system_start(s, PATIENCE_MS));
+    for (int i = 0; i < channels; i++)
+        ask_one(s, args[4 + i], args[2], args[3]);
+    close_system(s);
+}
+
+/* ---- records ---- */
+
 /* Length and ends. */
 static void print_digest(const void *bytes, size_t len) {
     const unsigned char *p = bytes;
@@ -200,6 +304,10 @@ int main(int argc, char **argv) {
         handle(argv + 2);
     else if (argc == 5 && strcmp(argv[1], "read") == 0)
         read_all(argv + 2);
+    else if (argc == 6 && strcmp(argv[1], "answer") == 0)
+        answer_all(argv + 2);
+    else if (argc > 6 && strcmp(argv[1], "ask") == 0)
+        ask_all(argv + 2, argc - 6);
     else
         return 2;
     return 0;

@@ -86,5 +86,55 @@ local function read(bootstrap, topic, form)
   assert(system:shutdown(10000))
 end
 
-local verbs = { publish = publish, handle = handle, read = read }
+local PATIENCE_MS = 120000
+
+local function answer(bootstrap, channel, replies, count)
+  local system = assert(kca.system(
+    kca.connection("kafka", bootstrap),
+    kca.publisher("kafka", replies, { required_acks = -1, linger_ms = 0 }),
+    kca.consumer("kafka", channel, channel, { reply = true, failure_policy = "skip" })
+  ))
+  local consumer
+  local left = tonumber(count)
+  local function count_down()
+    left = left - 1
+    if left == 0 then
+      consumer:stop()
+    end
+  end
+  assert(system:handler("greet", function(_, asked)
+    count_down()
+    return { from = channel, id = asked:correlation_id() }
+  end))
+  assert(system:handler("refuse", function()
+    count_down()
+    error(kca.rejected("refused", channel .. " greets nobody"))
+  end))
+  assert(system:start(PATIENCE_MS))
+  consumer = assert(system:consumer(channel))
+  assert(consumer:run())
+  assert(system:shutdown(10000))
+end
+
+local function ask(bootstrap, replies, asker, traceparent, ...)
+  local system = assert(kca.system(kca.connection("kafka", bootstrap)))
+  for _, channel in ipairs({ ... }) do
+    local options = { required_acks = -1, linger_ms = 0, reply_channel = replies }
+    assert(system:add_publisher(kca.publisher("kafka", channel, options)))
+  end
+  assert(system:start(PATIENCE_MS))
+  for _, channel in ipairs({ ... }) do
+    local bus = assert(system:query_bus(channel))
+    local function send(name, id)
+      return bus:send(name, {}, { correlation_id = id, traceparent = traceparent, timeout_ms = PATIENCE_MS })
+    end
+    local id = asker .. ">" .. channel
+    print(channel, require("kca.json").encode(assert(send("greet", id))))
+    local _, err = send("refuse", id .. "!")
+    print(channel, err.name, tostring(err))
+  end
+  assert(system:shutdown(10000))
+end
+
+local verbs = { publish = publish, handle = handle, read = read, answer = answer, ask = ask }
 verbs[arg[1]](select(2, (unpack or table.unpack)(arg)))
