@@ -63,8 +63,9 @@ static rd_kafka_resp_err_t begin(kca__reply_channel *r, int count, bool at_end, 
     rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
     for (int i = r->partitions; i < count; i++)
         rd_kafka_topic_partition_list_add(list, r->channel, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    /* It is known to be there: a node that knows nothing of it has not heard of it yet. */
     if (at_end)
-        err = ask(r, r->reader->rk, ask_ends, list, may_pass, deadline);
+        err = ask(r, r->reader->rk, ask_ends, list, may_come, deadline);
     for (int i = 0; i < list->cnt && !err; i++) {
         const rd_kafka_topic_partition_t *p = &list->elems[i];
         if (rd_kafka_consume_start_queue(r->topic, p->partition, p->offset, r->records) != 0)

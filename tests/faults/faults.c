@@ -46,6 +46,7 @@ static const scenario scenarios[] = {
      {.protocol = "consumer", .dead_letters = true, .passes_on = true},
      PROTOCOL_READY},
     {"publisher_killed", the_publisher_is_killed, {0}, 0},
+    {"askers_killed", askers_and_answerers_are_killed, {.asks = true}, 0},
     {"leader_killed", the_leader_is_killed, {.asks = true}, 0},
     {"leader_freezes", the_leader_freezes, {0}, 0},
     {"coordinator_killed", the_coordinator_is_killed, {0}, 0},

@@ -14,6 +14,9 @@ void the_group_protocol_changes(scene *s);
 /* publisher_faults.c */
 void the_publisher_is_killed(scene *s);
 
+/* asker_faults.c: each message is a question */
+void askers_and_answerers_are_killed(scene *s);
+
 /* node_faults.c */
 void the_leader_is_killed(scene *s);
 void the_leader_freezes(scene *s);

@@ -5,6 +5,8 @@
  *   stored ID PARTITION OFFSET                               confirmed
  *   failed ID ERROR                                          stored or not
  *   refused ID ERROR                                         never sent
+ *   counted ANSWERED LATE UNKNOWN TIMED_OUT ASKED            by an asker, whose stored ones are
+ *                                                            answered
  *   handled BEGIN_NS TIME_NS ID PARTITION OFFSET ATTEMPT KEY  the work is done, but not settled
  *   tried   BEGIN_NS TIME_NS ID PARTITION OFFSET ATTEMPT KEY  in vain
  */
@@ -19,8 +21,12 @@ void ledger_note(int fd, const char *format, ...) __attribute__((format(printf, 
 
 /* For the test. ledger_read passes on the new lines; a last line without its end is not complete
  * yet, or never will be. */
+enum { COUNTED_ANSWERED, COUNTED_LATE, COUNTED_UNKNOWN, COUNTED_TIMED_OUT, COUNTED_ASKED, COUNTED };
+
 typedef struct ledger {
     int fd, process;
+    int stored;           /* lines */
+    int counted[COUNTED]; /* last; -1: not yet */
     size_t rest_len;
     char rest[256];
 } ledger;

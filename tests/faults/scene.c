@@ -88,16 +88,28 @@ static int most_repeated(scene *s) {
 
 /* ---- publisher ---- */
 
-void scene_publish(scene *s) {
+static void publish(scene *s, const char *verb) {
     arguments a = {0};
     arguments_add(&a, "worker");
-    arguments_add(&a, "publish");
+    arguments_add(&a, "%s", verb);
     arguments_add(&a, "from=%d", checker_next_id(s->checker));
     if (s->wish.keys)
         arguments_add(&a, "keys=%d", s->wish.keys);
     if (s->replies)
         arguments_add(&a, "replies=%s", s->replies);
+    if (strcmp(verb, "ask") == 0)
+        arguments_add(&a, "a_second=%d", SCENE_ASKS_A_SECOND);
     s->publisher = start_process(s, "publisher", -1, &a);
+}
+
+void scene_publish(scene *s) {
+    publish(s, "publish");
+}
+
+void scene_ask(scene *s) {
+    s->asker.from = checker_next_id(s->checker);
+    publish(s, "ask");
+    s->asker.process = s->publisher;
 }
 
 void scene_kill_publisher(scene *s) {
@@ -276,7 +288,8 @@ scene *scene_open(const char *name, scene_wish wish, unsigned seed) {
                  .seed = seed,
                  .chance = seed,
                  .fates = wish.dead_letters ? seed | 1 : 0,
-                 .publisher = -1};
+                 .publisher = -1,
+                 .asker = {.process = -1}};
     current = s;
     s->checker = checker_new();
     s->begin_ms = now_ms();

@@ -20,6 +20,7 @@ enum {
     SCENE_QUEUE = 50,           /* queue_capacity of a member, unless wished otherwise */
     SCENE_COMMIT_MS = 200,      /* commit_interval */
     SCENE_SESSION_MS = 4000,    /* session_timeout, as in broker/configuration.bash */
+    SCENE_ASKS_A_SECOND = 100,  /* fewer than are answered: else all waits for the last answer */
     SCENE_PROCESSING_MS = 300,  /* processing time, where some ids take longer */
     SCENE_PATIENCE_MS = 240000, /* until what must happen has happened */
     /* Until a process has ended: a dead letter that is being written, leaving the group, and the
@@ -52,7 +53,14 @@ typedef struct scene {
     checker *checker;
     process processes[SCENE_PROCESSES]; /* by the checker's numbers */
     int process_count;
-    int publisher; /* -1: none */
+    int publisher; /* or asker; -1: none */
+    struct {
+        int process;            /* the last one; -1: none */
+        int from;               /* its first id */
+        int64_t stored;         /* questions to be, while nobody answers */
+        int64_t answers_before; /* to others: at least these were there when it began */
+        int least_unknown;      /* answers that came to it, and were not its own */
+    } asker;
     int members, most_members;
     bool old_library; /* what is started now has the system's librdkafka, not the test's */
     int64_t begin_ms, fault_ms; /* fault_ms: since when something is wrong; 0: nothing */
@@ -82,6 +90,7 @@ void scene_abandon(void);
 
 /* ---- publisher ---- */
 void scene_publish(scene *s); /* until the scene closes, or it is killed */
+void scene_ask(scene *s);     /* likewise; the publisher waits for answers */
 void scene_kill_publisher(scene *s);
 
 /* ---- members: consumer processes of one group; 0, 1, ... by the order of scene_join ---- */

@@ -197,6 +197,27 @@ static void must_answer(const scene *s, const raw_record *r, int id) {
         fail_msg("question %d is answered %s, and nothing fails here", id, r->value);
 }
 
+/* Its questions that were not to be over at once are answered, each once; and what else came is
+ * counted. */
+static void must_have_counted(const scene *s, const int times[], int ids) {
+    const ledger *l = &s->processes[s->asker.process].ledger;
+    const int *n = l->counted;
+    int64_t own = 0, others = 0;
+    for (int id = 0; id < ids; id++)
+        *(id < s->asker.from ? &others : &own) += times[id];
+    print_message(
+        "faults %s: of the last asker %d asks, %d answered, %d timed out, %d answers late, "
+        "%d unknown\n",
+        s->name, n[COUNTED_ASKED], n[COUNTED_ANSWERED], n[COUNTED_TIMED_OUT], n[COUNTED_LATE],
+        n[COUNTED_UNKNOWN]);
+    assert_int_equal(n[COUNTED_ASKED], ids - s->asker.from);
+    assert_int_equal(n[COUNTED_ASKED], n[COUNTED_ANSWERED] + n[COUNTED_TIMED_OUT]);
+    assert_int_equal(n[COUNTED_ANSWERED], l->stored);
+    assert_in_range(n[COUNTED_TIMED_OUT], 0, n[COUNTED_ASKED] / 50 + 1);
+    assert_in_range(n[COUNTED_ANSWERED] + n[COUNTED_LATE], n[COUNTED_ANSWERED], own);
+    assert_in_range(n[COUNTED_UNKNOWN], s->asker.least_unknown, others - s->asker.answers_before);
+}
+
 /* Each confirmed question has an answer: in transactions one, else perhaps more. */
 static void take_replies(scene *s, reading r) {
     int ids = checker_next_id(s->checker), answers = 0, unanswered = 0, twice = 0;
@@ -218,6 +239,8 @@ static void take_replies(scene *s, reading r) {
     print_message("faults %s: %d questions, %d answers, %d unanswered, %d answered twice\n",
                   s->name, checker_published(s->checker), answers, unanswered, twice);
     assert_int_equal(unanswered, 0);
+    if (s->asker.process >= 0)
+        must_have_counted(s, times, ids);
     if (s->wish.passes_on)
         assert_int_equal(twice, 0);
     free(times);

@@ -149,10 +149,12 @@ static bool take(worker_options *o, char *option) {
 }
 
 /* No thread of the library may take a signal: that is a fault whatever the scene allows. */
-static int work(worker_options *o, bool publishes) {
+static int work(worker_options *o, const char *verb) {
     if (o->storm)
         storm_begin();
-    int status = publishes ? worker_publish(o) : worker_consume(o);
+    int status = strcmp(verb, "publish") == 0 ? worker_publish(o)
+                 : strcmp(verb, "ask") == 0   ? worker_ask(o)
+                                              : worker_consume(o);
     if (o->storm)
         storm_end();
     if (storm_strayed() > 0) {
@@ -160,6 +162,14 @@ static int work(worker_options *o, bool publishes) {
         abort();
     }
     return status;
+}
+
+/* What else a verb needs; false: there is no such verb. */
+static bool has_all_of(const worker_options *o, const char *verb) {
+    if (strcmp(verb, "publish") == 0)
+        return true;
+    return strcmp(verb, "ask") == 0 ? o->replies != NULL
+                                    : strcmp(verb, "consume") == 0 && o->group != NULL;
 }
 
 int main(int argc, char **argv) {
@@ -178,11 +188,9 @@ int main(int argc, char **argv) {
     bool fine = argc > 2;
     for (int i = 2; fine && i < argc; i++)
         fine = take(&o, argv[i]);
-    if (fine && o.hosts && o.topic && o.ledger >= 0 && strcmp(argv[1], "publish") == 0)
-        return work(&o, true);
-    if (fine && o.hosts && o.topic && o.ledger >= 0 && o.group && strcmp(argv[1], "consume") == 0)
-        return work(&o, false);
-    fprintf(stderr, "usage: worker consume|publish hosts=... topic=... [group=...] ledger=FILE "
+    if (fine && o.hosts && o.topic && o.ledger >= 0 && has_all_of(&o, argv[1]))
+        return work(&o, argv[1]);
+    fprintf(stderr, "usage: worker consume|publish|ask hosts=... topic=... [group=...] ledger=FILE "
                     "[NAME=VALUE]...\n");
     return 2;
 }

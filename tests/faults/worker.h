@@ -1,4 +1,4 @@
-/* The processes of the fault tests, which may be killed: worker consume|publish NAME=VALUE...
+/* The processes of the fault tests, which may be killed: worker consume|publish|ask NAME=VALUE...
  * They end well on SIGTERM, and at once when the test does. */
 #ifndef KCA_TESTS_WORKER_H
 #define KCA_TESTS_WORKER_H
@@ -30,6 +30,7 @@ typedef struct worker_options {
 /* Run until SIGTERM; give the exit status. */
 int worker_consume(worker_options *o);
 int worker_publish(const worker_options *o);
+int worker_ask(const worker_options *o);
 
 /* The worker's handler; `options`: a worker_options. */
 int worker_handle(kca_delivery *d, void *options);

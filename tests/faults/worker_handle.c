@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -43,10 +44,12 @@ static int pass_on(kca_bus *results, kca_delivery *d) {
     return verdict;
 }
 
-/* With what was asked. What no longer counts comes again. */
-static void answer(kca_delivery *d) {
-    const kca_message *m = kca_delivery_message(d);
-    kca_error *e = kca_delivery_reply(d, kca_message_payload(m), kca_message_payload_len(m));
+/* With what was asked, and where that is. What no longer counts comes again. */
+static void answer(kca_delivery *d, int id) {
+    char text[100];
+    int len = snprintf(text, sizeof text, "{\"id\":%d,\"partition\":%d,\"offset\":%" PRId64 "}", id,
+                       kca_delivery_partition(d), kca_delivery_offset(d));
+    kca_error *e = kca_delivery_reply(d, text, (size_t)len);
     if (kca_error_code(e) != KCA_ERROR_STATE)
         require(e);
     kca_error_free(e);
@@ -55,7 +58,7 @@ static void answer(kca_delivery *d) {
 static int verdict_of(const worker_options *o, kca_delivery *d, int id) {
     deed what = fate_deed(o->fates, id, kca_delivery_attempt(d));
     if (what == DEED_DONE && o->replies)
-        answer(d);
+        answer(d, id);
     if (what == DEED_DONE)
         return o->bus ? pass_on(o->bus, d) : KCA_DONE;
     if (what == DEED_LATE && o->processing_ms > 0)
