@@ -163,6 +163,18 @@ void kca_consumer_builder_with_dead_letter_format(kca_consumer_builder *b, const
     kca__options_set_text(options_of(b), "dead_letter_format", format);
 }
 
+void kca_consumer_builder_with_park(kca_consumer_builder *b, int park) {
+    kca__options_set_int(options_of(b), "park", park);
+}
+
+void kca_consumer_builder_with_park_max_keys(kca_consumer_builder *b, int keys) {
+    kca__options_set_int(options_of(b), "park_max_keys", keys);
+}
+
+void kca_consumer_builder_with_park_max_ms(kca_consumer_builder *b, int max_ms) {
+    kca__options_set_int(options_of(b), "park_max_ms", max_ms);
+}
+
 void kca_consumer_builder_with_timeout_policy(kca_consumer_builder *b, const char *policy) {
     kca__options_set_text(options_of(b), "timeout_policy", policy);
 }

@@ -537,6 +537,33 @@ void kca_consumer_builder_with_dead_letter_channel(kca_consumer_builder *b, cons
 void kca_consumer_builder_with_dead_letter_format(kca_consumer_builder *b, const char *format);
 
 /*
+ * 1: keys are parked. After a message of a key has become a dead letter, the later ones of that key in its partition are
+ * not handled, but follow it into the dead-letter channel, in their order, so that none overtakes it. Their letters have
+ * the error name "parked", kca-dead-letter-parked, and in kca-dead-letter-waits-for the offset of the first one;
+ * kca-dead-letter-behind and -at say where in that line they stand. kca_system_redrive publishes the line again in its
+ * order; each of it is handled once all before it were, and after the last one the key is let go. One that fails again
+ * becomes a dead letter again, and those behind it follow. What came meanwhile is the rest of the line: redrive until
+ * describe shows no "parked_keys". Messages without a key are never parked; one that asks is answered when it is handled.
+ * What is parked is told in the group's commits, beside the offset, and so survives restarts and rebalances; when the
+ * group's offsets are reset by a tool, or deleted, its keys are let go. It needs a dead_letter_channel of the format
+ * "kca", an order of "key" or "partition", a commit interval, and neither retry_channel nor relay. Default 0.
+ */
+void kca_consumer_builder_with_park(kca_consumer_builder *b, int park);
+
+/*
+ * Most keys of a partition that may be parked; 1 to 120, default 100: a commit's metadata has room for about so many.
+ * The key that has been parked longest is let go for a new one, with a fault event that names it: its later messages are
+ * handled again, before its dead letters.
+ */
+void kca_consumer_builder_with_park_max_keys(kca_consumer_builder *b, int keys);
+
+/*
+ * After so many ms a parked key is let go, with a fault event, when its next message comes; 1000 to 2073600000 (24
+ * days), default 604800000 (7 days). No longer than the dead-letter topic keeps its records.
+ */
+void kca_consumer_builder_with_park_max_ms(kca_consumer_builder *b, int max_ms);
+
+/*
  * What happens without a dead-letter channel, and when the channel refuses the dead letter for good: "stop" (default):
  * the consumer stops with the error and commits nothing from that delivery on, so nothing is skipped; "skip": the
  * consumer reports a fault event and goes on to the next. The text says which record and why; of a dead letter also
@@ -745,7 +772,7 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * "failed": they were given up, "unanswered": neither yet. "receipts_waiting": receipts that the application has not
  * freed. Of a consumer: "handled" (done), "failed", "rejected", "duplicates" count verdicts; "retried" and "timed_out"
  * those of the failed that are tried again, or took too long, "retry_stored" those of the retried that the broker has
- * confirmed in a retry channel; "dead_lettered", "skipped": what became of those that
+ * confirmed in a retry channel; "dead_lettered", "parked", "skipped": what became of those that
  * failed for good; "replied": replies that the broker has confirmed, errors included, "not_replied": those that were
  * asked for and are not sent (kca_consumer_builder_with_reply); "relayed": written on by a relay; "finished_before": not handed out, because they were
  * finished before a restart; "held", "out", "waiting": deliveries that it has now, that the application has of these, and

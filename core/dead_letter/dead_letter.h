@@ -5,7 +5,9 @@
  *
  * kca     key, value and headers as they were, and text headers "kca-dead-letter-...": topic,
  *         partition, offset, timestamp, group, attempts, error-name, error-text, time. Unknown ones
- *         are left out, except the topic. Times are RFC 3339 in UTC.
+ *         are left out, except the topic. Times are RFC 3339 in UTC. Where keys are parked also
+ *         waits-for, behind and at (parked_place.h), and of what was not handled "parked": it
+ *         "follows" another, or was "repeated".
  * spring  key, value and headers as they were, two headers of ours that Spring does not read
  *         (kca-dead-letter-attempts and -time), and then spring-kafka's binary headers
  *         "kafka_dlt-...". As in Spring, the original topic, offset ... of earlier hops stay before
@@ -42,6 +44,7 @@
 #ifndef KCA_DEAD_LETTER_DEAD_LETTER_H
 #define KCA_DEAD_LETTER_DEAD_LETTER_H
 
+#include "dead_letter/parked_place.h"
 #include "message/translator.h"
 
 enum {
@@ -59,6 +62,17 @@ enum { KCA__DEAD_LETTER_ERROR_MOST = 1000, KCA__DEAD_LETTER_ERROR_TRIMMED = 100 
 size_t kca__dead_letter_plain(char out[KCA__DEAD_LETTER_ERROR_MOST + 1], const char *text);
 size_t kca__dead_letter_plain_bytes(char out[KCA__DEAD_LETTER_ERROR_MOST + 1], const char *text,
                                     size_t len);
+
+/* How a record became one: it failed; it followed a dead letter of its key; or the same, once more.
+ * The two that did not fail have these error names. */
+typedef enum kca__dead_letter_kind {
+    KCA__DEAD_LETTER_FAILED,
+    KCA__DEAD_LETTER_FOLLOWS,
+    KCA__DEAD_LETTER_REPEATED
+} kca__dead_letter_kind;
+
+#define KCA__DEAD_LETTER_PARKED_NAME   "parked"
+#define KCA__DEAD_LETTER_REPEATED_NAME "repeated"
 
 /* Answers of kca__dead_letter_read that are not formats. */
 enum { KCA__DEAD_LETTER_NONE = -1, KCA__DEAD_LETTER_NO_MEMORY = -2 };
@@ -87,7 +101,9 @@ typedef struct kca__dead_letter {
     const char *error_name;
     const char *error_text;
     int64_t time_ms; /* when it was given up; -1: unknown */
-    bool trimmed;    /* written without what can be left out */
+    kca__dead_letter_kind kind;
+    kca__parked_place place;
+    bool trimmed; /* written without what can be left out */
 } kca__dead_letter;
 
 /* The record to publish. It points into its own block and into what the dead letter borrows. */

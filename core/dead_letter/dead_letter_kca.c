@@ -41,6 +41,18 @@ void kca__dead_letter_add_ours(kca__dead_letter_draft *out, const kca__dead_lett
     }
 }
 
+/* A trimmed one keeps its place: without it the line would stand still. */
+static void add_parked(kca__dead_letter_draft *out, const kca__dead_letter *d) {
+    static const char *const kinds[] = {
+        NULL, [KCA__DEAD_LETTER_FOLLOWS] = "follows", [KCA__DEAD_LETTER_REPEATED] = "repeated"};
+    kca__draft_add_known(out, KCA__DEAD_LETTER_PARKED, kinds[d->kind]);
+    if (!d->place.in_line)
+        return;
+    kca__draft_add_number(out, KCA__DEAD_LETTER_WAITS_FOR, d->place.waits_for, 0);
+    kca__draft_add_number(out, KCA__DEAD_LETTER_BEHIND, d->place.behind, 0);
+    kca__draft_add_number(out, KCA__DEAD_LETTER_AT, d->place.at, 0);
+}
+
 void kca__dead_letter_write_kca(kca__dead_letter_draft *out, const kca__dead_letter *d) {
     for (int i = 0; i < d->header_count; i++) {
         const kca__header *h = &d->headers[i];
@@ -48,4 +60,5 @@ void kca__dead_letter_write_kca(kca__dead_letter_draft *out, const kca__dead_let
             kca__draft_add(out, h->name, h->value, h->value_len);
     }
     kca__dead_letter_add_ours(out, d);
+    add_parked(out, d);
 }

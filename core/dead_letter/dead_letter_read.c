@@ -54,6 +54,19 @@ int64_t kca__dead_letter_binary(const kca__record *record, const char *name, siz
 
 /* ---- ours ---- */
 
+static void read_parked(kca__dead_letter *out, const kca__record *record) {
+    const char *kind = kca__dead_letter_text(record, KCA__DEAD_LETTER_PARKED);
+    if (strcmp(kind, "follows") == 0)
+        out->kind = KCA__DEAD_LETTER_FOLLOWS;
+    else if (strcmp(kind, "repeated") == 0)
+        out->kind = KCA__DEAD_LETTER_REPEATED;
+    kca__parked_place *place = &out->place;
+    place->waits_for = kca__dead_letter_decimal(record, KCA__DEAD_LETTER_WAITS_FOR, INT64_MAX, -1);
+    place->behind = kca__dead_letter_decimal(record, KCA__DEAD_LETTER_BEHIND, INT64_MAX, -1);
+    place->at = kca__dead_letter_decimal(record, KCA__DEAD_LETTER_AT, INT64_MAX, -1);
+    place->in_line = place->waits_for >= 0 && place->at >= 0;
+}
+
 void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record) {
     out->topic = kca__dead_letter_name(record, KCA__DEAD_LETTER_TOPIC);
     out->partition = (int)kca__dead_letter_decimal(record, KCA__DEAD_LETTER_PARTITION, INT_MAX, -1);
@@ -64,6 +77,7 @@ void kca__dead_letter_read_ours(kca__dead_letter *out, const kca__record *record
     out->error_name = kca__dead_letter_text(record, KCA__DEAD_LETTER_ERROR_NAME);
     out->error_text = kca__dead_letter_text(record, KCA__DEAD_LETTER_ERROR_TEXT);
     out->time_ms = kca__dead_letter_time(record, KCA__DEAD_LETTER_TIME);
+    read_parked(out, record);
 }
 
 /* ---- of other houses ---- */

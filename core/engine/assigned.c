@@ -7,6 +7,7 @@
 
 static void free_assigned(kca__assigned *a) {
     kca__offset_map_clear(&a->known);
+    kca__parking_close(&a->parking);
     free(a);
 }
 
@@ -17,6 +18,7 @@ void kca__assigned_list_close(kca__assigned_list *list) {
     }
     for (kca__topic_partition *tp = list->topic_partitions, *next; tp; tp = next) {
         next = tp->next;
+        kca__parking_close(&tp->carried);
         free(tp->topic);
         free(tp);
     }

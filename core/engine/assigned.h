@@ -9,6 +9,7 @@
 #include "engine/frontier.h"
 #include "engine/offset_map.h"
 #include "engine/origin.h"
+#include "engine/parking.h"
 
 struct kca_delivery;
 
@@ -21,6 +22,7 @@ typedef struct kca__topic_partition {
     bool paused; /* nothing of it is given out until it is resumed */
     int delayed; /* its deliveries whose time has not come */
     kca__origin origin;
+    kca__parking carried; /* from the last assignment to the next one: a seek comes between */
 } kca__topic_partition;
 
 /* Its records are kept back in librdkafka's queue; those that the engine holds take no room from
@@ -35,19 +37,20 @@ typedef struct kca__assigned {
     kca__topic_partition *topic_partition;
     kca__frontier frontier;
     kca__offset_map known; /* finished beyond `base` by the consumer that had it before */
-    int64_t base;          /* the group's committed offset when it began; -1: none */
-    int64_t begin;         /* `base`, or the first record that came; -1: not known yet */
-    int64_t last_offset;   /* of the last record that came; -1: none */
-    int64_t reset_from;    /* a place that was out of range: what comes next beyond it tells; -1 */
-    uint64_t told;         /* frontier.changes when the group was last told; KCA__NOT_TOLD */
-    int64_t committed;     /* what the group was told; -1: nothing in this assignment */
-    kca__list parked;      /* deliveries whose turn has come, but it is paused or draining */
-    bool draining;         /* nothing more of it is given out */
-    bool is_anew;          /* its offsets went back: it began anew */
-    bool revoked;          /* settling its deliveries no longer counts */
-    int held;              /* records of it that the engine holds */
-    int out;               /* of these, given out and not settled */
-    int writing;           /* of these, to be dead-lettered or answered now or soon */
+    kca__parking parking;
+    int64_t base;        /* the group's committed offset when it began; -1: none */
+    int64_t begin;       /* `base`, or the first record that came; -1: not known yet */
+    int64_t last_offset; /* of the last record that came; -1: none */
+    int64_t reset_from;  /* a place that was out of range: what comes next beyond it tells; -1 */
+    uint64_t told;       /* frontier.changes when the group was last told; KCA__NOT_TOLD */
+    int64_t committed;   /* what the group was told; -1: nothing in this assignment */
+    kca__list set_aside; /* deliveries whose turn has come, but it is paused or draining */
+    bool draining;       /* nothing more of it is given out */
+    bool is_anew;        /* its offsets went back: it began anew */
+    bool revoked;        /* settling its deliveries no longer counts */
+    int held;            /* records of it that the engine holds */
+    int out;             /* of these, given out and not settled */
+    int writing;         /* of these, to be dead-lettered or answered now or soon */
 } kca__assigned;
 
 #define KCA__NOT_TOLD UINT64_MAX

@@ -10,6 +10,7 @@
 #include "engine/due_queue.h"
 #include "engine/frontier.h"
 #include "engine/lanes.h"
+#include "engine/parking.h"
 #include "message/held_record.h"
 #include "message/message.h"
 
@@ -17,7 +18,7 @@ enum { KCA__DELIVERY_HEADERS = 16 };
 
 typedef enum kca__delivery_state {
     KCA__DELIVERY_FREE,
-    KCA__DELIVERY_WAITING,   /* ready, behind another of its key, parked, or gathered */
+    KCA__DELIVERY_WAITING,   /* ready, behind another of its key, set aside, or gathered */
     KCA__DELIVERY_OUT,       /* the application has it, and its verdict will count */
     KCA__DELIVERY_SETTLED,   /* the application has settled it, and not given it back yet */
     KCA__DELIVERY_KEPT,      /* settled; its verdict waits for those before it in its batch */
@@ -88,9 +89,15 @@ struct kca_delivery {
     bool answers_error; /* its reply is that it failed: failure_text */
     kca__kept_id id;
     atomic_int asked; /* kca__asked: also its taker's, before it is handed out */
-    int batch;        /* which of the engine's it is handled in; 0: by itself */
-    int batch_size;   /* of the one that it is out in */
-    bool alone;       /* that failed as a whole: the next one holds this delivery only */
+    const void *key;  /* inside the record; only where keys may be parked, as the next */
+    size_t key_len;
+    uint64_t key_hash; /* 0: it has no key that may be parked */
+    kca__parked parked;
+    kca__parked_place place;
+    bool is_letter; /* its dead letter is stored */
+    int batch;      /* which of the engine's it is handled in; 0: by itself */
+    int batch_size; /* of the one that it is out in */
+    bool alone;     /* that failed as a whole: the next one holds this delivery only */
     bool is_gathered;
     int verdict;              /* while it is kept, as the next */
     bool is_back;             /* the application has given it back */

@@ -23,6 +23,8 @@ kca__engine *kca__engine_new(const kca__engine_setup *setup) {
     }
     if (!e->setup.clock_ms)
         e->setup.clock_ms = kca__clock_ms;
+    if (!e->setup.unix_ms)
+        e->setup.unix_ms = kca__clock_unix_ms;
     e->holders = 1;
     e->random = (uint64_t)kca__clock_ms() * 2 + 1;
     e->poller_wakes_ms = e->drain_deadline = KCA__CLOCK_NEVER;
@@ -325,7 +327,7 @@ static bool shut_delivery_locked(kca__engine *e, kca_delivery *d) {
 static void shut_partitions_locked(kca__engine *e) {
     for (kca__assigned *a = e->assigned.first, *next; a; a = next) {
         next = a->next;
-        a->parked = (kca__list){0};
+        a->set_aside = (kca__list){0};
         a->revoked = true;
         if (a->held == 0)
             kca__assigned_list_remove(&e->assigned, a);

@@ -65,8 +65,10 @@ typedef struct kca__engine_setup {
     bool retry_channels; /* what is to be retried is written there */
     bool relays;       /* nothing is given out: each record is written on when its time has come */
     bool dead_letters; /* there is a channel for them */
-    bool skip;         /* failure policy */
-    bool abandon;      /* timeout policy */
+    int park_max_keys; /* of a partition; 0: keys are not parked */
+    int64_t park_max_ms;
+    bool skip;    /* failure policy */
+    bool abandon; /* timeout policy */
     int processing_timeout_ms;
     const kca__batch_plan *batches;
     int batch_count;
@@ -74,6 +76,7 @@ typedef struct kca__engine_setup {
     kca__event_queue *note_queue;      /* where faults and rebalances go; NULL: they are taken with
                                           the deliveries */
     int64_t (*clock_ms)(void);         /* NULL: kca__clock_ms */
+    int64_t (*unix_ms)(void);          /* NULL: kca__clock_unix_ms */
     void *owner;
 
     /* Up to `room` records; waits for the first. Without the lock, by one thread at a time. */
@@ -81,6 +84,9 @@ typedef struct kca__engine_setup {
     /* Whether somebody waits for its reply, of a delivery of which that is not known. With the
      * lock. NULL: nothing is answered. */
     bool (*is_asked)(void *owner, const kca_delivery *d);
+    /* The place in the line of its key that a delivery's record says it has; as it is when it says
+     * none. With the lock. NULL: keys are not parked. */
+    void (*told_place)(void *owner, const kca_delivery *d, kca__parked_place *out);
     /* The partition's first offset, as far as it is known without asking; -1. With the lock. May be
      * NULL. */
     int64_t (*first_offset)(void *owner, const char *topic, int partition);
@@ -231,6 +237,10 @@ void kca__engine_await_fetch(kca__engine *e);
 /* Between the two nobody fetches; kca__engine_hold_fetch waits for the burst that is on its way. */
 void kca__engine_hold_fetch(kca__engine *e);
 void kca__engine_release_fetch(kca__engine *e);
+
+/* What is parked of it goes with its next assignment, which begins at `to` because of a seek; but
+ * for the keys that wait for a record which comes again then. */
+void kca__engine_carry_parking(kca__engine *e, const char *topic, int partition, int64_t to);
 
 /* Nothing more of it is given out; what is out may still be settled until kca__engine_revoke. */
 void kca__engine_begin_drain(kca__engine *e, const char *topic, int partition);
@@ -392,6 +402,7 @@ typedef struct kca__engine_counts {
     int64_t timed_out;     /* of the failures */
     int64_t relayed;       /* confirmed by the broker */
     int64_t dead_lettered; /* likewise */
+    int64_t parked;        /* likewise: followed a dead letter of their key */
     int64_t replied;       /* likewise, errors included */
     int64_t not_replied;   /* asked, and not to be answered */
     int64_t duplicates;
@@ -410,6 +421,7 @@ typedef struct kca__partition_look {
     int64_t begin;     /* where its reading began; -1: not known yet */
     int64_t end;       /* one past the last record that came; -1: none */
     int held, out;
+    int parked_keys;
     bool paused;
     bool is_anew; /* its offsets went back */
     const kca__origin *origin;

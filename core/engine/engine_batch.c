@@ -45,7 +45,7 @@ static bool may_go_along_locked(const kca__engine *e, const kca__gathering *g,
                                 const kca_delivery *first, const kca_delivery *d) {
     return g->gathered.count < g->most && d->batch == first->batch && !d->alone &&
            !d->lane.is_out && !kca__engine_is_early_locked(e, d) &&
-           !kca__engine_is_refused_locked(e, d);
+           !kca__engine_is_refused_locked(e, d) && !kca__engine_is_parked_locked(d);
 }
 
 void kca__engine_join_locked(kca__engine *e, const kca_delivery *before, kca_delivery *d) {

@@ -30,18 +30,44 @@ void kca__engine_release_fetch(kca__engine *e) {
     pthread_mutex_unlock(&e->lock);
 }
 
+kca__assigned *kca__engine_add_assigned_locked(kca__engine *e, const char *topic, int partition) {
+    kca__assigned *a = kca__assigned_list_add(&e->assigned, topic, partition);
+    if (!a || e->setup.park_max_keys == 0 || kca__parking_init(&a->parking))
+        return a;
+    kca__assigned_list_remove(&e->assigned, a);
+    return NULL;
+}
+
+/* What was carried is of a seek, and so without a committed offset. */
+static void read_parking_locked(const kca__engine *e, kca__assigned *a, const char *text,
+                                size_t len) {
+    kca__topic_partition *tp = a->topic_partition;
+    if (e->setup.park_max_keys == 0)
+        return;
+    if (a->base >= 0) {
+        kca__parking_close(&tp->carried);
+        kca__parking_read(&a->parking, text, len, a->base);
+    } else if (tp->carried.keys) {
+        kca__parking_close(&a->parking);
+        a->parking = tp->carried;
+        tp->carried = (kca__parking){0};
+    }
+}
+
 bool kca__engine_assign(kca__engine *e, const char *topic, int partition, int64_t base,
                         const char *map, size_t map_len) {
     pthread_mutex_lock(&e->lock);
     kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
     bool is_new = !a;
     if (is_new)
-        a = kca__assigned_list_add(&e->assigned, topic, partition);
+        a = kca__engine_add_assigned_locked(e, topic, partition);
     if (a && is_new && base >= 0) {
         a->base = a->begin = base;
         /* Without memory for the map what it tells of is repeated. */
         kca__offset_map_read(&a->known, map, map_len, base);
     }
+    if (a && is_new)
+        read_parking_locked(e, a, map, map_len);
     pthread_mutex_unlock(&e->lock);
     return a != NULL;
 }
@@ -84,12 +110,12 @@ void kca__engine_begin_drain(kca__engine *e, const char *topic, int partition) {
     pthread_mutex_unlock(&e->lock);
 }
 
-static void drop_parked_locked(kca__engine *e, kca__assigned *a) {
+static void drop_set_aside_locked(kca__engine *e, kca__assigned *a) {
     /* The partition itself may go with the last of them. */
-    kca__list parked = a->parked;
-    a->parked = (kca__list){0};
+    kca__list set_aside = a->set_aside;
+    a->set_aside = (kca__list){0};
     kca_delivery *d;
-    while ((d = kca__list_take(&parked)))
+    while ((d = kca__list_take(&set_aside)))
         kca__engine_drop_locked(e, d);
 }
 
@@ -101,7 +127,7 @@ void kca__engine_revoke_locked(kca__engine *e, kca__assigned *a) {
     if (a->held == 0)
         kca__assigned_list_remove(&e->assigned, a);
     else
-        drop_parked_locked(e, a);
+        drop_set_aside_locked(e, a);
 }
 
 void kca__engine_revoke(kca__engine *e, const char *topic, int partition) {
@@ -188,9 +214,9 @@ int kca__engine_await_drained(kca__engine *e, int64_t deadline) {
 
 /* ---- pausing ---- */
 
-static void unpark_locked(kca__engine *e, kca__assigned *a) {
+static void take_up_locked(kca__engine *e, kca__assigned *a) {
     kca_delivery *d;
-    while ((d = kca__list_take(&a->parked)))
+    while ((d = kca__list_take(&a->set_aside)))
         kca__lanes_put_back(&e->lanes, &d->lane);
 }
 
@@ -209,7 +235,7 @@ static void set_paused_locked(kca__engine *e, kca__topic_partition *tp, bool pau
         set_exempt_locked(e, tp, paused);
     for (kca__assigned *a = e->assigned.first; a && !paused; a = a->next)
         if (a->topic_partition == tp && !a->draining)
-            unpark_locked(e, a);
+            take_up_locked(e, a);
 }
 
 void kca__engine_count_delayed_locked(kca__engine *e, kca__topic_partition *tp, int change) {
@@ -259,10 +285,11 @@ void kca__engine_see_paused(kca__engine *e, const char *topic, int partition, kc
 
 /* The open records of it, as text for the commit's metadata, and what was known to be finished
  * beyond: it has not come to that yet. False: not all that is finished has room. */
-static bool write_map_locked(char *out, const kca__assigned *a) {
+static bool write_map_locked(char *out, const kca__assigned *a, size_t characters) {
     const kca__frontier *f = &a->frontier;
     kca__offset_map_writer w;
     kca__offset_map_begin(&w, kca__frontier_offset(f));
+    kca__offset_map_limit(&w, characters);
     bool more = true;
     for (const kca__frontier_entry *open = f->first; open && more; open = open->next)
         more = kca__offset_map_add_open(&w, open->offset);
@@ -270,21 +297,32 @@ static bool write_map_locked(char *out, const kca__assigned *a) {
     return kca__offset_map_finish(&w, end, out) == end;
 }
 
-/* Room for a map and an origin, with a space between. */
+/* Room for parked keys, a map and an origin, with spaces between. What the keys take is not the
+ * map's. */
 enum { METADATA_SIZE = KCA__OFFSET_MAP_SIZE + KCA__ORIGIN_SIZE };
 
-static void write_metadata_locked(char *out, const kca__engine *e, const kca__assigned *a) {
-    char origin[KCA__ORIGIN_SIZE];
-    write_map_locked(out, a);
-    kca__origin_write(origin, &a->topic_partition->origin, kca__frontier_offset(&a->frontier));
+static size_t map_characters(size_t parking_characters) {
+    size_t taken = parking_characters > 0 ? parking_characters + 1 : 0;
+    return KCA__OFFSET_MAP_SIZE - 1 - taken;
+}
+
+static void add_part(char *out, const char *part) {
     size_t len = strlen(out);
-    if (len > 0 && *origin)
+    if (len > 0 && *part)
         out[len++] = ' ';
-    if (len + strlen(origin) > e->longest_metadata)
-        len = 0;
-    strcpy(out + len, origin);
-    if (strlen(out) > e->longest_metadata)
-        *out = '\0';
+    strcpy(out + len, part);
+}
+
+static void write_metadata_locked(char *out, const kca__engine *e, const kca__assigned *a) {
+    char map[KCA__OFFSET_MAP_SIZE], origin[KCA__ORIGIN_SIZE];
+    int64_t offset = kca__frontier_offset(&a->frontier);
+    kca__parking_write(out, &a->parking, offset);
+    write_map_locked(map, a, map_characters(strlen(out)));
+    kca__origin_write(origin, &a->topic_partition->origin, offset);
+    if (strlen(out) + strlen(map) + strlen(origin) + 2 <= e->longest_metadata)
+        add_part(out, map);
+    if (strlen(out) + strlen(origin) + 1 <= e->longest_metadata)
+        add_part(out, origin);
 }
 
 static bool has_news_locked(const kca__assigned *a) {
@@ -311,11 +349,13 @@ void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) 
 
 bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *user,
                                      kca__held_records *out_batch) {
-    char map[KCA__OFFSET_MAP_SIZE];
+    char map[KCA__OFFSET_MAP_SIZE], parking[KCA__PARKING_SIZE];
     bool whole = true;
     pthread_mutex_lock(&e->lock);
-    for (const kca__assigned *a = e->assigned.first; a && whole; a = a->next)
-        whole = !has_news_locked(a) || write_map_locked(map, a);
+    for (const kca__assigned *a = e->assigned.first; a && whole; a = a->next) {
+        kca__parking_write(parking, &a->parking, kca__frontier_offset(&a->frontier));
+        whole = !has_news_locked(a) || write_map_locked(map, a, map_characters(strlen(parking)));
+    }
     if (whole) {
         collect_locked(e, fn, user);
         kca__list_move(out_batch, &e->batch);
@@ -328,6 +368,7 @@ bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *us
 void kca__engine_shorten_metadata(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
     e->longest_metadata /= 2;
+    kca__engine_shorten_parking_locked(e);
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -360,6 +401,7 @@ void kca__engine_look(kca__engine *e, void (*fn)(void *user, const kca__partitio
                                     .end = a->frontier.end,
                                     .held = a->held,
                                     .out = a->out,
+                                    .parked_keys = a->parking.count,
                                     .paused = a->topic_partition->paused,
                                     .is_anew = a->is_anew,
                                     .origin = &a->topic_partition->origin};

@@ -24,22 +24,26 @@
  *   FREE       a record was fetched                      WAITING     T  accept_one_locked
  *   FREE       a stand-in is needed (see below)          EXPIRED *   P, A  stand_in_for_locked
  *   WAITING    its turn has come                         OUT         T  give_out_locked
- *   WAITING    its turn has come, its partition is       WAITING,    T  park_locked
- *                paused or draining                        parked
- *   WAITING    it is parked, its partition is resumed    WAITING     A  unpark_locked
+ *   WAITING    its turn has come, its partition is       WAITING,    T  set_aside_locked
+ *                paused or draining                        set aside
+ *   WAITING    it is set aside, its partition is         WAITING     A  take_up_locked
+ *                resumed
  *   WAITING    its turn has come, but not its time       COMING      T  delay_locked
  *   WAITING    its turn has come, its partition is       FREE        T  take_locked
  *                revoked
  *   WAITING    its turn has come, and its result or      EXPIRED *   T  meet_refusal_locked
  *                dead letter was refused when it was
  *                here last: it has failed
- *   WAITING    it is parked, its partition is revoked    FREE        P, T  drop_parked_locked
+ *   WAITING    its turn has come, but its key is         EXPIRED *   T  follow_locked
+ *                parked: it follows a dead letter
+ *   WAITING    it is set aside, its partition is         FREE        P, T  drop_set_aside_locked
+ *                revoked
  *   WAITING    its turn has come, it is of a batch       WAITING,    T  gather_locked,
  *                                                          gathered     join_locked
  *   WAITING    it is gathered, and its batch is given    OUT         T  give_out_locked
  *                out
  *   WAITING    it is gathered, its partition is paused   WAITING,    T  hold_back_locked
- *                or draining when its batch is given         parked
+ *                or draining when its batch is given         set aside
  *                out; revoked: FREE
  *   WAITING    it is gathered, its partition is revoked  FREE        P, T  sweep_batches_locked
  *   OUT        settled with a verdict                    SETTLED     A  settle_locked
@@ -118,6 +122,7 @@
  *     ... and the engine is stopping           NONE; the record comes again after the next start
  *     ... and there are retry channels         RETRY_CHANNEL; the frontier passes it when its
  *                                              record is stored there. When it is refused for good:
+ *   it follows a dead letter of its key        DEAD_LETTER, without a REPLY
  *   else, with a dead-letter channel           DEAD_LETTER; the frontier passes it when its letter
  *                                              is stored, and, if it is asked, REPLY comes first;
  *                                              when the letter is refused for good:
@@ -255,6 +260,33 @@ void kca__engine_fail_locked(kca__engine *e, kca_error *error);
 /* kca__engine_fail without the fault: there was one already. */
 void kca__engine_end_locked(kca__engine *e, kca_error *error);
 
+/* ---- engine_parked.c ---- */
+
+/* Where keys may be parked. */
+void kca__engine_set_key_locked(kca_delivery *d, const void *key, size_t len);
+
+/* Its turn has come: whether its key is parked, and what that means for it. */
+void kca__engine_judge_parked_locked(kca__engine *e, kca_delivery *d);
+
+/* It is to follow a dead letter of its key, and has gone on to its fate. False: it may be given
+ * out. */
+bool kca__engine_follow_locked(kca__engine *e, kca_delivery *d);
+
+/* It becomes a dead letter without having been handled. */
+bool kca__engine_follows(const kca_delivery *d);
+
+/* Its key is parked, whatever that means for it. */
+bool kca__engine_is_parked_locked(const kca_delivery *d);
+
+/* It is to become a dead letter; when its key is not parked, that will be the first of a line. */
+void kca__engine_begin_line_locked(kca_delivery *d);
+
+/* The frontier passes it, and the parking of its partition follows. */
+void kca__engine_pass_locked(kca__engine *e, kca_delivery *d);
+
+/* Commits tell of less from now on. */
+void kca__engine_shorten_parking_locked(kca__engine *e);
+
 /* ---- engine_take.c ---- */
 
 /* How many more records fit. */
@@ -266,7 +298,7 @@ void kca__engine_end_fetch_locked(kca__engine *e);
 
 void kca__engine_give_out_locked(kca__engine *e, kca_delivery *d);
 
-/* Its turn has come, but nothing of its partition is given out now, or ever: it is parked or
+/* Its turn has come, but nothing of its partition is given out now, or ever: it is set aside or
  * dropped. False: it may be given out. */
 bool kca__engine_hold_back_locked(kca__engine *e, kca_delivery *d);
 
@@ -402,6 +434,8 @@ bool kca__engine_turn_back_locked(kca__engine *e, kca_delivery *d, kca_error *er
 /* One more (1) or less (-1) of its deliveries waits for its time. */
 void kca__engine_count_delayed_locked(kca__engine *e, kca__topic_partition *tp, int change);
 
+/* NULL when memory is out. */
+kca__assigned *kca__engine_add_assigned_locked(kca__engine *e, const char *topic, int partition);
 void kca__engine_revoke_locked(kca__engine *e, kca__assigned *a);
 void kca__engine_sweep_locked(kca__engine *e);
 

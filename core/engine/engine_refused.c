@@ -146,7 +146,7 @@ bool kca__engine_meet_refusal_locked(kca__engine *e, kca_delivery *d) {
     d->attempt = r->attempt;
     take_reason_locked(d, r);
     if (fail_locked(e, d, r))
-        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
+        kca__engine_pass_locked(e, d);
     free_refused(r);
     if (d->fate == KCA__FATE_NONE)
         kca__engine_drop_locked(e, d);

@@ -135,6 +135,7 @@ static void condemn_locked(kca__engine *e, kca_delivery *d) {
 
 void kca__engine_condemn_locked(kca_delivery *d) {
     d->fate = KCA__FATE_DEAD_LETTER;
+    kca__engine_begin_line_locked(d);
     d->failed_ms = kca__clock_unix_ms();
 }
 
@@ -197,6 +198,11 @@ static kca_delivery *stand_in_for_locked(kca__engine *e, kca_delivery *late) {
     d->batch_size = late->batch_size;
     d->alone = late->alone;
     d->in_lane = late->in_lane;
+    d->key = late->key;
+    d->key_len = late->key_len;
+    d->key_hash = late->key_hash;
+    d->parked = late->parked;
+    d->place = late->place;
     d->reply_form = late->reply_form;
     d->refusal_text = late->refusal_text;
     late->refusal_text = NULL;
@@ -263,7 +269,7 @@ static void fail_in_time_locked(kca__engine *e, kca_delivery *d) {
     d->failure_text = kca__text_format("it took longer than its processing time, %d ms",
                                        e->setup.processing_timeout_ms);
     if (kca__engine_decide_locked(e, d, false))
-        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
+        kca__engine_pass_locked(e, d);
 }
 
 /* Under the policy "wait" its lane stays closed until the application gives it back: the next of
@@ -381,8 +387,11 @@ static void store_locked(kca__engine *e, kca_delivery *d) {
         go_on_locked(e, d, true);
         return;
     }
-    (*counter_of_locked(e, d->fate))++;
-    bool ends = d->fate != KCA__FATE_DEAD_LETTER || !kca__engine_answer_locked(e, d, true);
+    bool is_letter = d->fate == KCA__FATE_DEAD_LETTER, follows = kca__engine_follows(d);
+    d->is_letter |= is_letter;
+    (*(is_letter && follows ? &e->counts.parked : counter_of_locked(e, d->fate)))++;
+    /* One that is parked is answered when it is handled. */
+    bool ends = !is_letter || follows || !kca__engine_answer_locked(e, d, true);
     if (ends)
         kca__engine_finish_locked(e, d);
     go_on_locked(e, d, ends);
@@ -433,7 +442,7 @@ void kca__engine_letter_refused(kca_delivery *d, kca_error *error) {
         leave_unanswered_locked(e, d, error);
     else if (was == KCA__FATE_DEAD_LETTER ? kca__engine_give_up_locked(e, d, error)
                                           : kca__engine_turn_back_locked(e, d, error))
-        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
+        kca__engine_pass_locked(e, d);
     go_on_locked(e, d, d->fate == was);
     pthread_mutex_unlock(&e->lock);
     kca__engine_release(e);

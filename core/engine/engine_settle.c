@@ -71,7 +71,7 @@ void kca__engine_finish_locked(kca__engine *e, kca_delivery *d) {
     if (d->id.bytes)
         kca__deduplication_add(e->setup.deduplication, d->id.bytes, d->id.len);
     publish_locked(e, d);
-    kca__frontier_settle(&d->assigned->frontier, &d->frontier);
+    kca__engine_pass_locked(e, d);
 }
 
 bool kca__engine_batch_is_due(kca__engine *e) {
@@ -160,7 +160,7 @@ static bool count_verdict_locked(kca__engine *e, kca_delivery *d, int verdict) {
 
 void kca__engine_judge_locked(kca__engine *e, kca_delivery *d, int verdict) {
     if (count_verdict_locked(e, d, verdict))
-        kca__frontier_settle(&d->assigned->frontier, &d->frontier);
+        kca__engine_pass_locked(e, d);
     else if (d->fate != KCA__FATE_REPLY) /* else they wait for the reply, as they are */
         kca__engine_call_off_behind_locked(e, d, NULL);
 }

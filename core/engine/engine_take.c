@@ -49,7 +49,10 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
     d->answers_error = d->postponed = false;
     atomic_store_explicit(&d->asked, KCA__ASKED_UNKNOWN, memory_order_relaxed);
     d->batch = d->batch_size = 0;
-    d->alone = d->is_gathered = false;
+    d->alone = d->is_gathered = d->is_letter = false;
+    d->key_hash = 0;
+    d->parked = KCA__PARKED_NOT;
+    d->place = (kca__parked_place){0};
     return d;
 }
 
@@ -60,7 +63,7 @@ static kca__assigned *begin_anew_locked(kca__engine *e, kca__assigned *a,
     bool draining = a->draining;
     kca__engine_revoke_locked(e, a);
     kca__engine_sweep_locked(e);
-    a = kca__assigned_list_add(&e->assigned, r->topic, r->partition);
+    a = kca__engine_add_assigned_locked(e, r->topic, r->partition);
     if (!a) {
         kca__engine_fail_locked(e, kca__error_memory());
         return NULL;
@@ -162,6 +165,8 @@ static bool accept_one_locked(kca__engine *e, const kca__inbound_record *r) {
     d->in_lane = true;
     d->batch = r->batch;
     set_lane(d, e->setup.order, r);
+    if (e->setup.park_max_keys > 0)
+        kca__engine_set_key_locked(d, r->key, r->key_len);
     kca__lane_entry *before = kca__lanes_add(&e->lanes, &d->lane);
     if (before && d->batch > 0)
         kca__engine_join_locked(e, kca__delivery_of_lane(before), d);
@@ -191,11 +196,11 @@ void kca__engine_give_out_locked(kca__engine *e, kca_delivery *d) {
 }
 
 /* One behind the head of its lane only goes back there. */
-static void park_locked(kca__engine *e, kca_delivery *d) {
+static void set_aside_locked(kca__engine *e, kca_delivery *d) {
     if (d->lane.is_behind)
         kca__lanes_put_back(&e->lanes, &d->lane);
     else
-        kca__list_add(&d->assigned->parked, &d->event.link);
+        kca__list_add(&d->assigned->set_aside, &d->event.link);
 }
 
 bool kca__engine_hold_back_locked(kca__engine *e, kca_delivery *d) {
@@ -203,7 +208,7 @@ bool kca__engine_hold_back_locked(kca__engine *e, kca_delivery *d) {
     if (a->revoked)
         kca__engine_drop_locked(e, d);
     else if (a->draining || a->topic_partition->paused)
-        park_locked(e, d);
+        set_aside_locked(e, d);
     else
         return false;
     return true;
@@ -225,9 +230,15 @@ kca_delivery *kca__engine_take_locked(kca__engine *e) {
             continue;
         if (kca__engine_is_early_locked(e, d)) {
             kca__engine_delay_locked(e, d);
-        } else if (kca__engine_meet_refusal_locked(e, d)) {
+            continue;
+        }
+        if (e->setup.park_max_keys > 0)
+            kca__engine_judge_parked_locked(e, d);
+        if (kca__engine_meet_refusal_locked(e, d)) {
             if (e->stopping)
                 return NULL;
+        } else if (kca__engine_follow_locked(e, d)) {
+            continue;
         } else if (e->setup.relays) {
             kca__engine_relay_locked(e, d);
         } else if (d->batch > 0) {

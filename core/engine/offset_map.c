@@ -4,16 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUNS = 'r', BITS = 'b', MOST_BITS = KCA__OFFSET_MAP_BYTES * 8 };
+enum { RUNS = 'r', BITS = 'b' };
+
+/* Offsets from the base that bits can tell of. */
+static int64_t most_bits(const kca__offset_map_writer *w) {
+    return (int64_t)w->room * 8;
+}
 
 /* ---- writing ---- */
 
 void kca__offset_map_begin(kca__offset_map_writer *w, int64_t base) {
     assert(base >= 0);
     w->base = w->open_first = w->open_end = base;
+    w->room = KCA__OFFSET_MAP_BYTES;
     w->runs_full = w->bits_full = false;
     w->run_bytes = 0;
     memset(w->bits, 0xff, sizeof w->bits);
+}
+
+void kca__offset_map_limit(kca__offset_map_writer *w, size_t characters) {
+    const size_t least = KCA__COMMIT_TEXT_HEAD + (KCA__COMMIT_TEXT_CHECKSUM + 1) * 4 / 3 + 1;
+    size_t bytes = characters < least
+                       ? 0
+                       : (characters - KCA__COMMIT_TEXT_HEAD) * 3 / 4 - KCA__COMMIT_TEXT_CHECKSUM;
+    if (bytes < w->room)
+        w->room = bytes;
 }
 
 /* The run of open offsets has ended, and the finished ones behind it end at `end`. */
@@ -21,7 +36,7 @@ static void put_runs(kca__offset_map_writer *w, int64_t end) {
     unsigned char pair[2 * KCA__VARINT_SIZE];
     size_t len = kca__varint_put(pair, w->open_end - w->open_first);
     len += kca__varint_put(pair + len, end - w->open_end);
-    if (len > sizeof w->runs - w->run_bytes) {
+    if (len > w->room - w->run_bytes) {
         w->runs_full = true;
         return;
     }
@@ -32,9 +47,9 @@ static void put_runs(kca__offset_map_writer *w, int64_t end) {
 
 bool kca__offset_map_add_open_run(kca__offset_map_writer *w, int64_t first, int64_t end) {
     assert(first >= w->open_end && end > first);
-    for (int64_t bit = first - w->base; bit < end - w->base && bit < MOST_BITS; bit++)
+    for (int64_t bit = first - w->base; bit < end - w->base && bit < most_bits(w); bit++)
         w->bits[bit / 8] &= (unsigned char)~(1u << bit % 8);
-    if (end - w->base > MOST_BITS)
+    if (end - w->base > most_bits(w))
         w->bits_full = true;
 
     if (!w->runs_full && first > w->open_end)
@@ -79,7 +94,7 @@ int64_t kca__offset_map_finish(kca__offset_map_writer *w, int64_t end,
     if (!w->runs_full && end > w->open_end)
         put_runs(w, end);
     int64_t runs_end = w->runs_full ? w->open_end : end;
-    int64_t bits_end = end - w->base > MOST_BITS ? w->base + MOST_BITS : end;
+    int64_t bits_end = end - w->base > most_bits(w) ? w->base + most_bits(w) : end;
     size_t bit_bytes = end_bits(w, bits_end);
 
     out[0] = '\0';

@@ -48,6 +48,7 @@ typedef struct kca__offset_map {
 
 typedef struct kca__offset_map_writer {
     int64_t base;
+    size_t room;        /* bytes of a payload */
     int64_t open_first; /* the last run of open offsets; what is before is in `runs` */
     int64_t open_end;
     bool runs_full; /* what is finished from open_end on did not fit */
@@ -59,6 +60,9 @@ typedef struct kca__offset_map_writer {
 
 /* `base`: the offset that is to be committed, 0 or more. */
 void kca__offset_map_begin(kca__offset_map_writer *w, int64_t base);
+
+/* Of a text with up to so many characters, which may be less than a map needs. */
+void kca__offset_map_limit(kca__offset_map_writer *w, size_t characters);
 
 /* An offset that is not finished; greater than the one before. False: there is no more room,
  * further ones need not be added. */

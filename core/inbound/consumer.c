@@ -116,6 +116,7 @@ static void add_counts(kca__engine_counts *sum, const kca__engine_counts *counts
     sum->timed_out += counts->timed_out;
     sum->relayed += counts->relayed;
     sum->dead_lettered += counts->dead_lettered;
+    sum->parked += counts->parked;
     sum->replied += counts->replied;
     sum->not_replied += counts->not_replied;
     sum->duplicates += counts->duplicates;

@@ -15,7 +15,8 @@ enum {
     LEAST_QUEUED_KBYTES = 4096, /* what waits in librdkafka is to stay in the processor's cache */
     UNWATCHED_MS = 700000,      /* the most that librdkafka can do, see KCA__QUIRK_METADATA_AGE */
     TRANSACTION_INTERVAL_MS = 100, /* results are to be seen soon; each commit is a round trip */
-    MOST_IN_TRANSACTION = 700      /* records of which a commit can tell for sure which are open */
+    MOST_IN_TRANSACTION = 700,     /* records of which a commit can tell for sure which are open */
+    MOST_IN_PARKING_TRANSACTION = 250 /* likewise, beside as many parked keys as it has room for */
 };
 
 static bool choice_is(const char *choice, const char *value) {
@@ -127,8 +128,8 @@ const char *kca__consumer_builder_group(const kca_consumer_builder *b) {
 }
 
 int kca__consumer_builder_capacity(const kca_consumer_builder *b) {
-    return b->transactional_id && b->queue_capacity > MOST_IN_TRANSACTION ? MOST_IN_TRANSACTION
-                                                                          : b->queue_capacity;
+    int most = b->park ? MOST_IN_PARKING_TRANSACTION : MOST_IN_TRANSACTION;
+    return b->transactional_id && b->queue_capacity > most ? most : b->queue_capacity;
 }
 
 int kca__consumer_builder_commit_interval_ms(const kca_consumer_builder *b) {
@@ -254,10 +255,38 @@ static kca_error *check_retry_channels(const kca_consumer_builder *b) {
     return e;
 }
 
+static kca_error *parking_error(const kca_consumer_builder *b, const char *what) {
+    return kca__error_new(KCA_ERROR_ARGUMENT, "consumer %s: with park %s", b->name, what);
+}
+
+/* Its state lives in the group's commits, its line in the dead letters' headers. */
+static kca_error *check_parking(const kca_consumer_builder *b) {
+    if (!b->park)
+        return NULL;
+    if (!b->dead_letter_channel)
+        return parking_error(b, "there must be a dead_letter_channel");
+    if (kca__consumer_builder_dead_letter(b) != KCA__DEAD_LETTER_KCA)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: with park dead_letter_format must be kca, got %s",
+                              b->name, b->dead_letter_format);
+    if (b->retry_channel.count > 0)
+        return parking_error(b,
+                             "there must be no retry_channel: what comes that way keeps no order");
+    if (b->relay)
+        return parking_error(b, "there must be no relay: what it relays is not handled");
+    if (kca__consumer_builder_order(b) == KCA__ORDER_NONE)
+        return parking_error(b, "order must be key or partition, got none");
+    if (!kca__consumer_builder_commits(b))
+        return parking_error(b, "commit_interval_ms must be 1 to 86400000, got 0");
+    return NULL;
+}
+
 kca_error *kca__consumer_builder_check(const kca_consumer_builder *b) {
     if (b->error)
         return kca__error_copy(b->error);
     kca_error *e = check_transactions(b);
+    if (!e)
+        e = check_parking(b);
     if (!e)
         e = kca__group_check(b);
     if (!e)

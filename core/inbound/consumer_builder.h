@@ -49,6 +49,9 @@ struct kca_consumer_builder {
     kca__option_texts retry_channel;
     char *dead_letter_channel;
     const char *dead_letter_format;
+    int park; /* later messages of a dead-lettered one's key follow it */
+    int park_max_keys;
+    int park_max_ms;
     const char *failure_policy;
     const char *timeout_policy;
     const char *dialect;

@@ -2,6 +2,7 @@
 #include "inbound/consumer_builder.h"
 
 #include "base/error.h"
+#include "engine/parking.h"
 
 #include <limits.h>
 #include <stddef.h>
@@ -99,6 +100,11 @@ const kca__option kca__consumer_options[] = {
     {OPTION(retry_channel), .kind = KCA__OPTION_TEXTS, .check = check_retry_channel},
     {OPTION(dead_letter_channel), .kind = KCA__OPTION_TEXT},
     {OPTION(dead_letter_format), .kind = KCA__OPTION_CHOICE, .choices = formats},
+    {OPTION(park), .kind = KCA__OPTION_FLAG},
+    {OPTION(park_max_keys), .kind = KCA__OPTION_INT, .least = 1, .most = KCA__PARKING_KEYS,
+     .initial = 100},
+    {OPTION(park_max_ms), .kind = KCA__OPTION_INT, .least = 1000, .most = 24 * DAY_MS,
+     .initial = 7 * DAY_MS},
     {OPTION(failure_policy), .kind = KCA__OPTION_CHOICE, .choices = failure_policies},
     {OPTION(timeout_policy), .kind = KCA__OPTION_CHOICE, .choices = timeout_policies},
     {OPTION(dialect), .kind = KCA__OPTION_CHOICE, .choices = dialects},

@@ -16,6 +16,12 @@ enum {
     NO_ROOM_PAUSE_MS = 20
 };
 
+static kca__dead_letter_kind kind_of(const kca_delivery *d) {
+    return d->parked == KCA__PARKED_FOLLOWS ? KCA__DEAD_LETTER_FOLLOWS
+           : d->parked == KCA__PARKED_AGAIN ? KCA__DEAD_LETTER_REPEATED
+                                            : KCA__DEAD_LETTER_FAILED;
+}
+
 kca__dead_letter kca__dead_letter_channel_letter(const kca__inbound *in, const kca_delivery *d,
                                                  kca__header *headers, int header_count) {
     const rd_kafka_message_t *m = d->record;
@@ -38,6 +44,8 @@ kca__dead_letter kca__dead_letter_channel_letter(const kca__inbound *in, const k
         .error_name = d->failure_name ? d->failure_name : "handler",
         .error_text = d->failure_text ? d->failure_text : "no reason given",
         .time_ms = d->failed_ms,
+        .kind = kind_of(d),
+        .place = d->place,
         .trimmed = d->letter.trimmed,
     };
     kca__retry_channel_trace_back(in, &letter, headers);

@@ -50,6 +50,19 @@ static bool read_headers(kca_delivery *d, kca__record *out, const rd_kafka_messa
     return true;
 }
 
+static void told_place(void *owner, const kca_delivery *d, kca__parked_place *out) {
+    const kca__inbound *in = owner;
+    const kca__topic_partition *tp = d->assigned->topic_partition;
+    rd_kafka_headers_t *headers;
+    const void *text;
+    size_t len;
+    if (rd_kafka_message_headers(d->record, &headers) ||
+        rd_kafka_header_get_last(headers, KCA__PARKED_HEADER, &text, &len) || !text)
+        return;
+    *out = kca__parked_place_read(text, len, tp->topic, tp->number,
+                                  kca__consumer_builder_group(in->options));
+}
+
 /* Makes the delivery readable. Outside the lock: only its taker knows it. */
 static bool prepare(kca__inbound *in, kca_delivery *d) {
     const rd_kafka_message_t *m = d->record;
@@ -319,6 +332,9 @@ static kca__engine *new_engine(kca__inbound *in, const kca__inbound_setup *setup
                                       .retry_channels = options->retry_channel.count > 0,
                                       .relays = options->relay != 0,
                                       .dead_letters = setup->dead_letters != NULL,
+                                      .park_max_keys = options->park ? options->park_max_keys : 0,
+                                      .park_max_ms = options->park_max_ms,
+                                      .told_place = told_place,
                                       .skip = kca__consumer_builder_skips(options),
                                       .abandon = kca__consumer_builder_abandons(options),
                                       .processing_timeout_ms = setup->processing_timeout_ms,

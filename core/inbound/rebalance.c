@@ -267,8 +267,11 @@ static rd_kafka_resp_err_t seek(kca__inbound *in, rd_kafka_topic_partition_list_
 static rd_kafka_resp_err_t go_to(kca__inbound *in, rd_kafka_topic_partition_list_t *list) {
     kca__engine *e = in->engine;
     kca__engine_hold_fetch(e);
-    for (int i = 0; i < list->cnt; i++)
-        kca__engine_revoke(e, list->elems[i].topic, list->elems[i].partition);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &list->elems[i];
+        kca__engine_carry_parking(e, p->topic, p->partition, p->offset);
+        kca__engine_revoke(e, p->topic, p->partition);
+    }
     kca__engine_sweep(e);
     rd_kafka_resp_err_t err = seek(in, list);
     bool assigned = true;

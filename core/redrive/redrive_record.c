@@ -64,13 +64,18 @@ static bool is_allowed(const kca_redrive *options, const kca__dead_letter_readin
     return false;
 }
 
+/* One at its place was handled before; who wants it all the same asks for it by its error name. */
+static bool is_repeated(const kca_redrive *options, const kca__dead_letter *d) {
+    return d->kind == KCA__DEAD_LETTER_REPEATED && options->only_error.count == 0;
+}
+
 static kca__redrive_outcome judge(const kca_redrive *options, const kca__redrive_letter *letter,
                                   const char *target) {
     const kca__dead_letter *d = &letter->reading.letter;
     if (!kca__redrive_takes(options, d->topic, d->error_name,
                             rd_kafka_message_timestamp(letter->record, NULL)))
         return KCA__LEFT_OUT;
-    if (letter->redrives >= options->max_redrives)
+    if (letter->redrives >= options->max_redrives || is_repeated(options, d))
         return KCA__GUARDED;
     if (!target)
         return KCA__UNKNOWN_TARGET;

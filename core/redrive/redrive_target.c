@@ -1,6 +1,7 @@
 /* Where a redrive publishes: an idempotent producer of its own, and the topics. */
 #include "redrive/redrive_run.h"
 
+#include "base/error.h"
 #include "base/text.h"
 #include "kafka/kafka_error.h"
 #include "kafka/produce.h"
@@ -181,16 +182,36 @@ kca_error *kca__redrive_target_find(kca__redrive_topic **out, kca__redrive_run *
 
 /* ---- messages ---- */
 
-static rd_kafka_headers_t *headers_of(const kca__dead_letter *d, int redrives) {
+/* Where the message stands in the line of its key goes along, if it goes to where that is. NULL:
+ * memory is out. */
+static bool add_place(rd_kafka_headers_t *list, const kca__dead_letter *d, const char *topic) {
+    if (!d->place.in_line || strcmp(d->topic, topic) != 0)
+        return true;
+    char *text = kca__parked_place_write(&d->place, d->topic, d->partition, d->group);
+    if (text)
+        rd_kafka_header_add(list, KCA__PARKED_HEADER, -1, text, -1);
+    free(text);
+    return text != NULL;
+}
+
+/* What followed was not handled: it was not redriven in vain, and does not count. NULL: memory is
+ * out. */
+static rd_kafka_headers_t *headers_of(const kca__redrive_letter *letter) {
+    const kca__dead_letter *d = &letter->reading.letter;
+    int redrives = letter->redrives + (d->kind != KCA__DEAD_LETTER_FOLLOWS);
     char text[16];
     int len = snprintf(text, sizeof text, "%d", redrives);
-    rd_kafka_headers_t *list = rd_kafka_headers_new((size_t)d->header_count + 1);
+    rd_kafka_headers_t *list = rd_kafka_headers_new((size_t)d->header_count + 2);
     for (int i = 0; i < d->header_count; i++) {
-        if (strcmp(d->headers[i].name, KCA__REDRIVES) != 0)
+        const char *name = d->headers[i].name;
+        if (strcmp(name, KCA__REDRIVES) != 0 && strcmp(name, KCA__PARKED_HEADER) != 0)
             kca__record_headers_add(list, &d->headers[i], 1);
     }
     rd_kafka_header_add(list, KCA__REDRIVES, -1, text, len);
-    return list;
+    if (add_place(list, d, letter->target->name))
+        return list;
+    rd_kafka_headers_destroy(list);
+    return NULL;
 }
 
 /* The partition that the letter came from, if it goes to its original topic and that still has it.
@@ -204,13 +225,18 @@ static int partition_of(const kca__redrive_topic *topic, const kca__dead_letter 
 /* Gives the failed record to the producer, which copies it. */
 static void hand_over(kca__redrive_run *run, kca__redrive_letter *letter) {
     const kca__dead_letter *d = &letter->reading.letter;
+    rd_kafka_headers_t *headers = headers_of(letter);
+    if (!headers) {
+        kca__error_keep_first(&run->trouble, kca__error_memory());
+        return;
+    }
     const kca__parcel parcel = {.topic = letter->target->handle,
                                 .partition = partition_of(letter->target, d),
                                 .key = d->key,
                                 .key_len = d->key_len,
                                 .value = d->value,
                                 .value_len = d->value_len,
-                                .headers = headers_of(d, letter->redrives + 1),
+                                .headers = headers,
                                 .opaque = letter};
     rd_kafka_error_t *error = kca__produce(run->writer->rk, &parcel);
     if (!error) {
@@ -282,28 +308,58 @@ static void publish_together(kca__redrive_run *run, kca__redrive_letter **letter
         publish_together(run, letters + i, refused - i < step ? refused - i : step, deadline);
 }
 
+/* ---- order ---- */
+
+/* All that are to go, as they were read. Gives their number. */
+static int gather(kca__redrive_run *run) {
+    int count = 0;
+    for (int i = 0; i < run->partition_count; i++) {
+        kca__redrive_letter *l = kca__list_first(&run->partitions[i].letters);
+        for (; l && l->record->offset < run->partitions[i].held_from; l = kca__list_next(&l->link))
+            if (!l->settled)
+                run->batch[count++] = l;
+    }
+    return count;
+}
+
+static int compare_numbers(int64_t a, int64_t b) {
+    return (a > b) - (a < b);
+}
+
+/* Those in no line first, as they were read; then line by line, each from its beginning: what has
+ * failed once more lies behind those that followed it, and they would not be handled before it. */
+static int compare_places(const void *left, const void *right) {
+    const kca__redrive_letter *a = *(kca__redrive_letter *const *)left;
+    const kca__redrive_letter *b = *(kca__redrive_letter *const *)right;
+    const kca__dead_letter *x = &a->reading.letter, *y = &b->reading.letter;
+    int order = x->place.in_line - y->place.in_line;
+    if (!order && x->place.in_line) {
+        order = strcmp(x->topic, y->topic);
+        order = order ? order : compare_numbers(x->partition, y->partition);
+        order = order ? order : strcmp(x->group, y->group);
+        order = order ? order : compare_numbers(x->place.waits_for, y->place.waits_for);
+        order = order ? order : compare_numbers(x->place.at, y->place.at);
+    }
+    order = order ? order : compare_numbers(a->partition->number, b->partition->number);
+    return order ? order : compare_numbers(a->record->offset, b->record->offset);
+}
+
 /* Publishes batch by batch. */
 static void publish(kca__redrive_run *run, int64_t deadline) {
     kca__redrive_letter **letters = run->batch;
-    int count = 0;
+    int total = gather(run), first = 0;
     size_t bytes = 0;
-    for (int i = 0; i < run->partition_count; i++) {
-        kca__redrive_letter *l = kca__list_first(&run->partitions[i].letters);
-        for (; l && l->record->offset < run->partitions[i].held_from;
-             l = kca__list_next(&l->link)) {
-            if (l->settled)
-                continue;
-            if (count > 0 && bytes + l->bytes > MOST_BATCH_BYTES) {
-                publish_together(run, letters, count, deadline);
-                count = 0;
-                bytes = 0;
-            }
-            letters[count++] = l;
-            bytes += l->bytes;
+    qsort(letters, (size_t)total, sizeof(kca__redrive_letter *), compare_places);
+    for (int i = 0; i < total; i++) {
+        if (i > first && bytes + letters[i]->bytes > MOST_BATCH_BYTES) {
+            publish_together(run, letters + first, i - first, deadline);
+            first = i;
+            bytes = 0;
         }
+        bytes += letters[i]->bytes;
     }
-    if (count > 0)
-        publish_together(run, letters, count, deadline);
+    if (total > first)
+        publish_together(run, letters + first, total - first, deadline);
 }
 
 void kca__redrive_target_publish(kca__redrive_run *run, int64_t deadline) {

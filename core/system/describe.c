@@ -165,6 +165,7 @@ static void add_partition(void *user, const kca__partition_look *look, int64_t h
     add_offset(o, "lag", lag < 0 && high >= 0 && look->frontier >= 0 ? 0 : lag);
     cJSON_AddNumberToObject(o, "held", look->held);
     cJSON_AddNumberToObject(o, "out", look->out);
+    cJSON_AddNumberToObject(o, "parked_keys", look->parked_keys);
     cJSON_AddBoolToObject(o, "paused", look->paused);
 }
 
@@ -177,6 +178,7 @@ static void add_counts(cJSON *o, const kca__engine_counts *counts) {
     cJSON_AddNumberToObject(o, "timed_out", (double)counts->timed_out);
     cJSON_AddNumberToObject(o, "relayed", (double)counts->relayed);
     cJSON_AddNumberToObject(o, "dead_lettered", (double)counts->dead_lettered);
+    cJSON_AddNumberToObject(o, "parked", (double)counts->parked);
     cJSON_AddNumberToObject(o, "replied", (double)counts->replied);
     cJSON_AddNumberToObject(o, "not_replied", (double)counts->not_replied);
     cJSON_AddNumberToObject(o, "skipped", (double)counts->skipped);

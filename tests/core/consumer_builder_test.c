@@ -165,6 +165,46 @@ static void test_transactions_are_committed(void **state) {
                     "86400000, got 0");
 }
 
+static kca_consumer_builder *parking(void) {
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_park(b, 1);
+    kca_consumer_builder_with_dead_letter_channel(b, "orders.dead");
+    return b;
+}
+
+static void test_parking_needs_what_it_lives_in(void **state) {
+    kca_consumer_builder *b = builder();
+    kca_consumer_builder_with_park(b, 1);
+    assert_check(b, "consumer billing: with park there must be a dead_letter_channel");
+    b = parking();
+    assert_null(kca__consumer_builder_check(b));
+    kca_consumer_builder_with_dead_letter_format(b, "spring");
+    assert_check(b, "consumer billing: with park dead_letter_format must be kca, got spring");
+    b = parking();
+    kca_consumer_builder_with_retry_channel(b, "orders.retry");
+    assert_check(b, "consumer billing: with park there must be no retry_channel: what comes that "
+                    "way keeps no order");
+    b = parking();
+    kca_consumer_builder_with_relay(b, 1);
+    assert_check(b, "consumer billing: with park there must be no relay: what it relays is not "
+                    "handled");
+    b = parking();
+    kca_consumer_builder_with_order(b, "none");
+    assert_check(b, "consumer billing: with park order must be key or partition, got none");
+    b = parking();
+    kca_consumer_builder_with_commit_interval_ms(b, 0);
+    assert_check(b, "consumer billing: with park commit_interval_ms must be 1 to 86400000, got 0");
+}
+
+/* Beside as many parked keys as may be. */
+static void test_a_parking_transaction_holds_what_a_commit_can_tell_of(void **state) {
+    kca_consumer_builder *b = parking();
+    assert_int_equal(kca__consumer_builder_capacity(b), 1000);
+    kca_consumer_builder_with_transactional_id(b, "billing-1");
+    assert_int_equal(kca__consumer_builder_capacity(b), 250);
+    kca_consumer_builder_free(b);
+}
+
 static void test_a_start_is_a_word_or_a_time(void **state) {
     const char *const wrong[] = {NULL, "", "first", "-5", "12a", "1234567890123456", " 5"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -331,6 +371,8 @@ int main(void) {
         cmocka_unit_test(test_options_that_depend_on_each_other_are_checked_together),
         cmocka_unit_test(test_ids_are_not_remembered_with_transactions),
         cmocka_unit_test(test_transactions_are_committed),
+        cmocka_unit_test(test_parking_needs_what_it_lives_in),
+        cmocka_unit_test(test_a_parking_transaction_holds_what_a_commit_can_tell_of),
         cmocka_unit_test(test_a_start_is_a_word_or_a_time),
         cmocka_unit_test(test_a_topic_is_read_once),
         cmocka_unit_test(test_what_is_wrong_comes_out_when_it_is_added),

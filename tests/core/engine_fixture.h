@@ -21,7 +21,8 @@ typedef struct record {
     int batch;
     int64_t offset;
     int released;
-    bool asks; /* for a reply */
+    bool asks;               /* for a reply */
+    kca__parked_place place; /* that it says it has */
     char key_text[16];
 } record;
 
@@ -54,6 +55,11 @@ static inline bool is_asked(void *owner, const kca_delivery *d) {
     return ((const record *)d->record)->asks;
 }
 
+static inline void told_place(void *owner, const kca_delivery *d, kca__parked_place *out) {
+    (void)owner;
+    *out = ((const record *)d->record)->place;
+}
+
 static inline void wake_fetcher(void *owner) {
     ((fixture *)owner)->woken++;
 }
@@ -81,6 +87,8 @@ static inline kca__engine_setup plain_setup(int capacity, bool skip) {
                                .skip = skip,
                                .clock_ms = simulated_clock,
                                .keep_back = keep_back,
+                               .unix_ms = simulated_clock,
+                               .told_place = told_place,
                                .is_asked = is_asked,
                                .wake_fetcher = wake_fetcher,
                                .wake_poller = wake_poller,

@@ -79,6 +79,7 @@ def another(kind: Any, now: Any) -> Any:
 BESIDE: dict[str, dict[str, Any]] = {
     "idempotence": {"required_acks": -1},
     "group_remote_assignor": {"group_protocol": "consumer"},
+    "park": {"dead_letter_channel": "orders.dead"},
 }
 # What an older librdkafka does not have; `core.group` and `broker.consumer_membership` see to it.
 NEEDS_2_12 = {"group_protocol", "group_remote_assignor"}

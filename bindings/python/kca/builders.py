@@ -235,6 +235,9 @@ class ConsumerBuilder(Declared):
         retry_channel: str | list[str] | None = None,
         dead_letter_channel: str | None = None,
         dead_letter_format: Literal["kca", "spring", "gomes"] | None = None,
+        park: bool | None = None,
+        park_max_keys: int | None = None,
+        park_max_ms: int | None = None,
         failure_policy: Literal["stop", "skip"] | None = None,
         timeout_policy: Literal["wait", "abandon"] | None = None,
         reply: bool | None = None,
@@ -505,6 +508,37 @@ class ConsumerBuilder(Declared):
         the payload byte for byte, plus kca's headers.
         """
         _kca.kca_consumer_builder_with_dead_letter_format(self._handle, dead_letter_format)
+        return self
+
+    def with_park(self, park: bool) -> ConsumerBuilder:
+        """True: keys are parked. After a message of a key has become a dead letter, the later ones of that key in its
+        partition are not handled, but follow it into the dead-letter channel, in their order, so that none overtakes
+        it. Their letters have the error name "parked", kca-dead-letter-parked, and in kca-dead-letter-waits-for the
+        offset of the first one; kca-dead-letter-behind and -at say where in that line they stand. `System.redrive`
+        publishes the line again in its order; each of it is handled once all before it were, and after the last one the
+        key is let go. One that fails again becomes a dead letter again, and those behind it follow. What came meanwhile
+        is the rest of the line: redrive until describe shows no "parked_keys". Messages without a key are never parked;
+        one that asks is answered when it is handled. What is parked is told in the group's commits, beside the offset,
+        and so survives restarts and rebalances; when the group's offsets are reset by a tool, or deleted, its keys are
+        let go. It needs a dead_letter_channel of the format "kca", an order of "key" or "partition", a commit interval,
+        and neither retry_channel nor relay. Default False.
+        """
+        _kca.kca_consumer_builder_with_park(self._handle, park)
+        return self
+
+    def with_park_max_keys(self, keys: int) -> ConsumerBuilder:
+        """Most keys of a partition that may be parked; 1 to 120, default 100: a commit's metadata has room for about so
+        many. The key that has been parked longest is let go for a new one, with a fault event that names it: its later
+        messages are handled again, before its dead letters.
+        """
+        _kca.kca_consumer_builder_with_park_max_keys(self._handle, keys)
+        return self
+
+    def with_park_max_ms(self, max_ms: int) -> ConsumerBuilder:
+        """After so many ms a parked key is let go, with a fault event, when its next message comes; 1000 to 2073600000
+        (24 days), default 604800000 (7 days). No longer than the dead-letter topic keeps its records.
+        """
+        _kca.kca_consumer_builder_with_park_max_ms(self._handle, max_ms)
         return self
 
     def with_failure_policy(self, policy: Literal["stop", "skip"]) -> ConsumerBuilder:
