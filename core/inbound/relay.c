@@ -5,6 +5,7 @@
 #include "kafka/kafka_error.h"
 #include "kafka/record_headers.h"
 #include "message/postponed.h"
+#include "outbound/detour.h"
 
 #include <stdlib.h>
 
@@ -135,7 +136,7 @@ kca_error *kca__relay_write(kca__inbound *in, kca_delivery *d) {
     kca__publisher *p = told.at_ms < 0 ? NULL : kca__inbound_find_publisher(in, told.to);
     kca__rung rung = {-1, 0};
     if (p)
-        rung = kca__publisher_rung(p, told.at_ms);
+        rung = kca__detour_rung(p, told.at_ms);
     told.due_ms = rung.due_ms;
     if (p && (rung.channel >= 0 || told.at_ms <= kca__clock_unix_ms()))
         e = write_on(in, d, p,

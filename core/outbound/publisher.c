@@ -11,6 +11,7 @@
 #include "message/cloud_event.h"
 #include "message/record_size.h"
 #include "message/trace_context.h"
+#include "outbound/detour.h"
 #include "outbound/publisher_hooks.h"
 
 #include <stdlib.h>
@@ -197,43 +198,6 @@ static bool translate(kca__wire *out, const kca__publisher *p, const kca_message
     return kca__cloud_event_write(out, m, &defaults, kca__clock_unix_coarse_ms());
 }
 
-/* ---- what is delivered later ---- */
-
-kca__rung kca__publisher_rung(const kca__publisher *p, int64_t at_ms) {
-    const kca__option_ints *delays = &p->options->delay_channel_ms;
-    return kca__postponed_rung(delays->items, delays->count, at_ms, kca__clock_unix_ms());
-}
-
-static kca_error *check_delivery_time(const kca__publisher *p, const kca_message *m) {
-    if (m->deliver_at_ms == 0 || p->options->delay_channel.count > 0)
-        return NULL;
-    return kca__error_new(KCA_ERROR_STATE,
-                          "publisher %s: a message with deliver_at_ms needs a delay_channel",
-                          p->options->topic);
-}
-
-/* The topic that has it first, and headers that it has there. */
-typedef struct detour {
-    const char *topic; /* NULL: none, it goes where it is to go */
-    kca__header headers[KCA__POSTPONED_HEADERS];
-    char room[KCA__POSTPONED_HEADERS][KCA__POSTPONED_NUMBER];
-    int header_count;
-} detour;
-
-static void find_detour(detour *out, const kca__publisher *p, const kca_message *m) {
-    out->topic = NULL;
-    out->header_count = 0;
-    if (m->deliver_at_ms == 0)
-        return;
-    kca__rung rung = kca__publisher_rung(p, m->deliver_at_ms);
-    if (rung.channel < 0)
-        return;
-    out->topic = p->options->delay_channel.items[rung.channel];
-    const kca__postponed postponed = {p->options->topic, m->deliver_at_ms, rung.due_ms,
-                                      m->partition};
-    out->header_count = kca__postponed_write(out->headers, out->room, &postponed);
-}
-
 /* Gives librdkafka the message's record. */
 static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot,
                           const kca__trace_context *context) {
@@ -248,8 +212,8 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
         rd_kafka_headers_new((size_t)wire.header_count + (size_t)wire.custom_count);
     kca__record_headers_add(headers, wire.custom, wire.custom_count);
     kca__record_headers_add(headers, wire.headers, wire.header_count);
-    detour by;
-    find_detour(&by, p, m);
+    kca__detour by;
+    kca__detour_find(&by, p, m);
     kca__record_headers_add(headers, by.headers, by.header_count);
 
     const kca__parcel parcel = {.topic = by.topic ? NULL : p->topic,
@@ -287,7 +251,7 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
     *out = NULL;
     kca_error *e = kca__message_check(m);
     if (!e)
-        e = check_delivery_time(p, m);
+        e = kca__detour_check(p, m);
     if (!e)
         e = check_partition(p, m->partition);
     if (e)
@@ -295,8 +259,8 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
     kca__wire wire;
     if (!translate(&wire, p, m, type, context))
         return kca__error_memory();
-    detour by;
-    find_detour(&by, p, m);
+    kca__detour by;
+    kca__detour_find(&by, p, m);
     kca__held_record *held = kca__held_record_of(by.topic ? by.topic : p->options->topic, m, &wire,
                                                  by.headers, by.header_count);
     kca__wire_clear(&wire);
@@ -507,7 +471,7 @@ static kca_error *admit(kca__slot **out, kca__publisher *p, const kca_message *m
                         const patience *limit) {
     kca_error *e = kca__message_check(m);
     if (!e)
-        e = check_delivery_time(p, m);
+        e = kca__detour_check(p, m);
     if (!e && goes_later(p))
         e = kca__publisher_check_size(p, kca__record_size_bare(m->key_len, m->payload_len) +
                                              kca__record_size_headers(m->headers, m->header_count));

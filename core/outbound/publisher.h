@@ -13,7 +13,6 @@
 
 #include "message/held_record.h"
 #include "message/hooks.h"
-#include "message/postponed.h"
 #include "message/translator.h"
 #include "outbound/producer.h"
 #include "outbound/publisher_builder.h"
@@ -72,10 +71,6 @@ kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, int par
 /* The same, to another topic; NULL: its own. */
 kca_error *kca__publisher_write_to(kca__publisher *p, const char *topic, const kca__record *r,
                                    int partition, kca__written_fn fn, void *user);
-
-/* Where a message that is to be delivered at this time goes now: one of its delay channels, or,
- * with -1, its topic. */
-kca__rung kca__publisher_rung(const kca__publisher *p, int64_t at_ms);
 
 /* The record of a message, to be written later; it goes on with this context unless the message has
  * one of its own. */

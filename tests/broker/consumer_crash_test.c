@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -31,15 +32,47 @@ static int consume_until_killed(const char *topic, const char *group) {
     return 1;
 }
 
-static pid_t spawn_consumer(const char *topic, const char *group, int *out_fd) {
+/* ---- the same with a retry channel: a third of the ids fail at first ---- */
+
+static consuming consume_retrying(const char *topic, const char *group, const char *channel) {
+    kca_consumer_builder *b = short_session(topic, group);
+    kca_consumer_builder_with_retry_channel(b, channel);
+    kca_consumer_builder_with_retry_backoff_ms(b, 1);
+    return consume_beside(publisher_of(channel), topic, group, b);
+}
+
+static bool fails(const kca_delivery *d, int id) {
+    return id % 3 == 0 && kca_delivery_attempt(d) == 1;
+}
+
+static int fail_or_tell(recorder *r, kca_delivery *d, int id) {
+    return fails(d, id) ? KCA_FAILED : take_a_while_and_tell(r, d, id);
+}
+
+static int retry_until_killed(const char *topic, const char *group, const char *channel) {
+    consuming c = consume_retrying(topic, group, channel);
+    c.recorder->behave = fail_or_tell;
+    kca_consumer_with_amount_of_processors(c.consumer, 4);
+    kca_error *e = kca_consumer_run(c.consumer);
+    fprintf(stderr, "run ended: %s\n", kca_error_text(e));
+    return 1;
+}
+
+/* `channel`: for retries; NULL: none. */
+static pid_t spawn_consumer(const char *topic, const char *group, const char *channel,
+                            int *out_fd) {
     int ends[2];
     pid_t pid;
     posix_spawn_file_actions_t actions;
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    char *const arguments[] = {"consumer", "consume", (char *)(uintptr_t)topic,
-                               (char *)(uintptr_t)group, NULL};
+    char *const arguments[] = {"consumer",
+                               "consume",
+                               (char *)(uintptr_t)topic,
+                               (char *)(uintptr_t)group,
+                               (char *)(uintptr_t)channel,
+                               NULL};
     assert_int_equal(posix_spawn(&pid, "/proc/self/exe", &actions, NULL, arguments, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
@@ -64,7 +97,7 @@ static void test_a_process_that_is_killed_skips_nothing(void **state) {
     topic_create(topic, PARTITIONS);
     topic_fill(topic, -1, COUNT, 40);
     int fd;
-    pid_t pid = spawn_consumer(topic, group, &fd);
+    pid_t pid = spawn_consumer(topic, group, NULL, &fd);
     assert_int_equal(note_handled(handled, fd, COUNT / 3), COUNT / 3);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -89,6 +122,54 @@ static void test_a_process_that_is_killed_skips_nothing(void **state) {
     assert_int_equal(group_committed_sum(group, topic, PARTITIONS), COUNT);
     end(&c);
     free(handled);
+}
+
+typedef struct account {
+    atomic_int left;
+    char done[COUNT];
+} account;
+
+/* Its context: the account. On the one processor. */
+static int fail_or_note(recorder *r, kca_delivery *d, int id) {
+    account *a = r->context;
+    if (fails(d, id))
+        return KCA_FAILED;
+    if (!a->done[id])
+        atomic_fetch_sub(&a->left, 1);
+    a->done[id] = 1;
+    return KCA_DONE;
+}
+
+static int nothing_is_left(void *argument) {
+    return atomic_load(&((account *)argument)->left) == 0;
+}
+
+static void test_a_process_that_is_killed_loses_nothing_on_its_way_through_a_retry_channel(
+    void **state) {
+    const char *topic = unique("killed"), *group = unique("group"), *channel = unique("retry");
+    account *a = calloc(1, sizeof *a);
+    topic_create(topic, PARTITIONS);
+    topic_create(channel, PARTITIONS);
+    topic_fill(topic, -1, COUNT, 40);
+    int fd;
+    pid_t pid = spawn_consumer(topic, group, channel, &fd);
+    assert_int_equal(note_handled(a->done, fd, COUNT / 3), COUNT / 3);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    note_handled(a->done, fd, COUNT);
+    close(fd);
+    for (int id = 0; id < COUNT; id++)
+        atomic_fetch_add(&a->left, !a->done[id]);
+
+    consuming c = consume_retrying(topic, group, channel);
+    c.recorder->behave = fail_or_note;
+    c.recorder->context = a;
+    runner r;
+    runner_start(&r, c.consumer);
+    must_become(nothing_is_left, a, COME_MS, "all done");
+    runner_stop(&r);
+    end(&c);
+    free(a);
 }
 
 /* ---- the broker dies: fault 8 of Gomes ---- */
@@ -119,10 +200,13 @@ static void test_a_broker_that_crashes_costs_nothing_and_gives_no_empty_message(
 }
 
 int main(int argc, char **argv) {
-    if (argc == 4 && strcmp(argv[1], "consume") == 0)
-        return consume_until_killed(argv[2], argv[3]);
+    if (argc >= 4 && strcmp(argv[1], "consume") == 0)
+        return argc == 4 ? consume_until_killed(argv[2], argv[3])
+                         : retry_until_killed(argv[2], argv[3], argv[4]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_process_that_is_killed_skips_nothing),
+        cmocka_unit_test(
+            test_a_process_that_is_killed_loses_nothing_on_its_way_through_a_retry_channel),
         cmocka_unit_test(test_a_broker_that_crashes_costs_nothing_and_gives_no_empty_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

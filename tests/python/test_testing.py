@@ -141,9 +141,7 @@ def test_nothing_waits_for_a_time() -> None:
 
 def test_retry_channels_bring_the_next_attempt_at_once() -> None:
     hour_ms = 3600000
-    with embedded(
-        shop(retry_channel="orders.retry", retry_delay_ms=hour_ms, dead_letter_channel="orders.dead")
-    ) as app:
+    with embedded(shop(retry_channel="orders.retry", retry_delay_ms=hour_ms, dead_letter_channel="orders.dead")) as app:
         app.publish("orders", OrderCreated("ORD-1", 0))
         app.assert_failed("orderCreated", times=2)
         assert [(h.topic, h.attempt) for h in app.handled] == [("orders", 1), ("orders.retry", 2)]

@@ -58,7 +58,8 @@ class Message:
     copy of a delivery's record: `Message(None, d.payload, key=d.key, headers=d.record_headers,
     timestamp_ms=d.record_timestamp_ms, raw=True)`.
 
-    With `deliver_at`, a time with a zone or milliseconds since 1970, it waits in the publisher's delay channels until then.
+    With `deliver_at`, a time with a zone or milliseconds since 1970, it waits in the publisher's delay channels until
+    then.
 
     A message without a name, which no handler but that of "*" takes, is published only if it is `raw` or `unnamed`.
 
