@@ -67,7 +67,8 @@ static void read_springs_origin(kca__retry_record *out, const kca__record *recor
 void kca__retry_record_read(kca__retry_record *out, const kca__header *headers, int count) {
     const kca__record record = {.headers = (kca__header *)(uintptr_t)headers,
                                 .header_count = count};
-    *out = (kca__retry_record){.topic = kca__dead_letter_name(&record, TOPIC)};
+    *out = (kca__retry_record){.topic = kca__dead_letter_name(&record, TOPIC),
+                               .group = kca__dead_letter_text(&record, GROUP)};
     out->attempts = (int)max(kca__dead_letter_decimal(&record, ATTEMPTS, INT_MAX, 0),
                              attempts_of_spring(&record));
     out->due_ms = max(kca__dead_letter_decimal(&record, DUE, INT64_MAX, -1),

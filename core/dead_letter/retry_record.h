@@ -23,6 +23,7 @@
 typedef struct kca__retry_record {
     int attempts;      /* that failed; 0: not told */
     int64_t due_ms;    /* since 1970; -1: not told */
+    const char *group; /* that wrote it with our headers; "": not told */
     const char *topic; /* where it came from at first, as the next three; "": not told */
     int partition;
     int64_t offset;

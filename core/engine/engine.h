@@ -43,8 +43,9 @@ typedef struct kca__inbound_record {
     int64_t reset_from;
     const void *key; /* inside the record */
     size_t key_len;
-    int64_t delay_ms; /* from now on until its time comes; 0: it has come */
-    int attempts;     /* that it failed before it came here, by way of a retry channel; 0: none */
+    int64_t delay_ms;  /* from now on until its time comes; 0: it has come */
+    int attempts;      /* that it failed before it came here, by way of a retry channel; 0: none */
+    bool is_of_others; /* who have to handle it: it is passed over */
     int batch; /* 1 to batch_count: which of the setup's batches it is handled in; 0: by itself */
 } kca__inbound_record;
 
@@ -406,6 +407,7 @@ typedef struct kca__engine_counts {
     int64_t replied;       /* likewise, errors included */
     int64_t not_replied;   /* asked, and not to be answered */
     int64_t duplicates;
+    int64_t passed_over;
     int64_t finished_before; /* ahead of the frontier, by the consumer that had the partition */
     int held, out;
     int waiting; /* to be retried, or a letter to be written of them */

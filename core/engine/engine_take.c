@@ -140,10 +140,10 @@ static bool accept_one_locked(kca__engine *e, const kca__inbound_record *r) {
         accept_end_locked(a, r->offset);
         return false;
     }
-    if (kca__offset_map_has(&a->known, r->offset)) {
+    if (r->is_of_others || kca__offset_map_has(&a->known, r->offset)) {
         a->last_offset = r->offset;
         kca__frontier_pass(&a->frontier, r->offset);
-        e->counts.finished_before++;
+        (*(r->is_of_others ? &e->counts.passed_over : &e->counts.finished_before))++;
         return false;
     }
     kca_delivery *d = kca__engine_new_delivery_locked(e);

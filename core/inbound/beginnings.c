@@ -175,6 +175,13 @@ static void set_places(rd_kafka_topic_partition_list_t *list,
     }
 }
 
+static void add_at_start(const kca__inbound *in, rd_kafka_topic_partition_list_t *fresh,
+                         const rd_kafka_topic_partition_t *p) {
+    bool is_retry = kca__consumer_builder_retry_channel(in->options, p->topic) >= 0;
+    rd_kafka_topic_partition_list_add(fresh, p->topic, p->partition)->offset =
+        is_retry ? RD_KAFKA_OFFSET_BEGINNING : start_place(in);
+}
+
 rd_kafka_topic_partition_list_t *kca__beginnings_choose(
     kca__inbound *in, rd_kafka_topic_partition_list_t *list,
     rd_kafka_topic_partition_list_t *committed) {
@@ -185,8 +192,7 @@ rd_kafka_topic_partition_list_t *kca__beginnings_choose(
     if (commits && committed && origins && start != RD_KAFKA_OFFSET_BEGINNING)
         place_fresh(in, fresh, origins, list, committed);
     for (int i = 0; i < list->cnt && !commits; i++)
-        rd_kafka_topic_partition_list_add(fresh, list->elems[i].topic, list->elems[i].partition)
-            ->offset = start;
+        add_at_start(in, fresh, &list->elems[i]);
     bool found = kca__offsets_find(in, fresh);
     set_places(list, fresh, found);
     rd_kafka_topic_partition_list_t *told = commits && found ? commit(in, fresh, origins, committed)

@@ -120,6 +120,7 @@ static void add_counts(kca__engine_counts *sum, const kca__engine_counts *counts
     sum->replied += counts->replied;
     sum->not_replied += counts->not_replied;
     sum->duplicates += counts->duplicates;
+    sum->passed_over += counts->passed_over;
     sum->finished_before += counts->finished_before;
 }
 

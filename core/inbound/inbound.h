@@ -76,7 +76,8 @@ typedef struct kca__inbound {
                           thread's */
     int taken;
     int64_t taken_bytes;
-    bool tells_end; /* to the application, too, which asked for it */
+    bool told_of_others; /* the fetching thread's: of their records in a retry channel */
+    bool tells_end;      /* to the application, too, which asked for it */
     kca__dialect dialect;
     pthread_t poller;
     bool has_poller;

@@ -25,10 +25,11 @@ void kca__replies_close(kca__replies *r) {
 
 /* ---- who is asked ---- */
 
-/* A transaction cannot span connections. */
+/* What it writes into its retry channel comes back to it. A transaction cannot span connections. */
 static bool may_answer(const kca__inbound *in, const kca__publisher *p) {
-    return p && (!in->options->transactional_id ||
-                 strcmp(p->options->connection, in->options->connection) == 0);
+    return p && kca__consumer_builder_retry_channel(in->options, p->options->topic) < 0 &&
+           (!in->options->transactional_id ||
+            strcmp(p->options->connection, in->options->connection) == 0);
 }
 
 static const char *asked_channel(const kca_message *m) {
@@ -48,23 +49,31 @@ static bool is_news(kca__replies *r, const char *channel) {
     return news;
 }
 
+static kca_error *why_not(const kca__inbound *in, const char *channel, const kca__publisher *p) {
+    const char *name = in->options->name;
+    if (!p)
+        return kca__error_new(
+            KCA_ERROR_NOT_FOUND,
+            "consumer %s: replies to channel %.249s are not sent: no publisher is "
+            "declared for it",
+            name, channel);
+    if (kca__consumer_builder_retry_channel(in->options, channel) >= 0)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "consumer %s: replies to channel %s are not sent: it is the "
+                              "consumer's retry_channel",
+                              name, channel);
+    return kca__error_new(KCA_ERROR_ARGUMENT,
+                          "consumer %s: replies to channel %s are not sent: it is over connection "
+                          "%s; with transactional_id it must be over the consumer's, %s",
+                          name, channel, p->options->connection, in->options->connection);
+}
+
 static void tell(kca__inbound *in, const kca_delivery *d, const kca__publisher *p) {
     const char *channel = asked_channel(&d->message);
     const kca__topic_partition *tp = d->assigned->topic_partition;
     kca__engine_count_not_replied(in->engine);
-    if (!is_news(&in->replies, channel))
-        return;
-    kca_error *e =
-        p ? kca__error_new(KCA_ERROR_ARGUMENT,
-                           "consumer %s: replies to channel %s are not sent: it is over connection "
-                           "%s; with transactional_id it must be over the consumer's, %s",
-                           in->options->name, channel, p->options->connection,
-                           in->options->connection)
-          : kca__error_new(KCA_ERROR_NOT_FOUND,
-                           "consumer %s: replies to channel %.249s are not sent: no publisher is "
-                           "declared for it",
-                           in->options->name, channel);
-    kca__engine_fault(in->engine, e, tp->topic, tp->number, d->offset);
+    if (is_news(&in->replies, channel))
+        kca__engine_fault(in->engine, why_not(in, channel, p), tp->topic, tp->number, d->offset);
 }
 
 void kca__replies_look(kca__inbound *in, kca_delivery *d) {

@@ -28,20 +28,39 @@ static int64_t wait_ms(int64_t due_ms, int64_t written_ms) {
     return due_ms > now_ms ? due_ms - now_ms + 1 : 0; /* clocks of whole milliseconds */
 }
 
+/* Several groups may have named one channel; a stranger's record is nobody's retry here. Told once,
+ * by the one thread that fetches. */
+static void pass_over(kca__inbound *in, kca__inbound_record *r, const char *group) {
+    r->is_of_others = true;
+    if (in->told_of_others)
+        return;
+    in->told_of_others = true;
+    kca_error *e =
+        kca__error_new(KCA_ERROR_ARGUMENT,
+                       "consumer %s: retry_channel %s has records of group %.249s, which "
+                       "are passed over: each group needs channels of its own",
+                       in->options->name, r->topic, group);
+    kca__engine_fault(in->engine, e, r->topic, r->partition, r->offset);
+}
+
 /* Without memory for its headers it comes now, as the first attempt after those that its channel
  * tells of. */
-void kca__retry_channel_look(const kca__inbound *in, kca__inbound_record *r) {
+void kca__retry_channel_look(kca__inbound *in, kca__inbound_record *r) {
     int channel = kca__consumer_builder_retry_channel(in->options, r->topic);
     kca__header room[KCA__DELIVERY_HEADERS];
     kca__header *headers;
     int count;
     if (channel < 0)
         return;
-    kca__retry_record told = {.due_ms = -1};
+    kca__retry_record told = {.due_ms = -1, .group = ""};
     if (kca__record_headers(&headers, &count, r->record, room, KCA__DELIVERY_HEADERS)) {
         kca__retry_record_read(&told, headers, count);
         if (headers != room)
             free(headers);
+    }
+    if (*told.group && strcmp(told.group, kca__consumer_builder_group(in->options)) != 0) {
+        pass_over(in, r, told.group);
+        return;
     }
     r->delay_ms = wait_ms(told.due_ms, rd_kafka_message_timestamp(r->record, NULL));
     r->attempts = told.attempts > channel ? told.attempts : channel + 1;

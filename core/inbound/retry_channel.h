@@ -15,8 +15,9 @@
 #include "dead_letter/dead_letter.h"
 #include "inbound/inbound.h"
 
-/* What the fetched record's headers tell, if it is of a retry channel. */
-void kca__retry_channel_look(const kca__inbound *in, kca__inbound_record *r);
+/* What the fetched record's headers tell, if it is of a retry channel; one of another group is
+ * passed over. */
+void kca__retry_channel_look(kca__inbound *in, kca__inbound_record *r);
 
 /* If the letter's record is of a retry channel, what hops added is taken out of its headers, and it
  * comes from where it came from at first. */

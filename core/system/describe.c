@@ -183,6 +183,7 @@ static void add_counts(cJSON *o, const kca__engine_counts *counts) {
     cJSON_AddNumberToObject(o, "not_replied", (double)counts->not_replied);
     cJSON_AddNumberToObject(o, "skipped", (double)counts->skipped);
     cJSON_AddNumberToObject(o, "duplicates", (double)counts->duplicates);
+    cJSON_AddNumberToObject(o, "passed_over", (double)counts->passed_over);
     cJSON_AddNumberToObject(o, "finished_before", (double)counts->finished_before);
     cJSON_AddNumberToObject(o, "held", counts->held);
     cJSON_AddNumberToObject(o, "out", counts->out);
@@ -245,15 +246,16 @@ static cJSON *endpoints_locked(kca__system *s, bool steady) {
     cJSON *list = cJSON_AddArrayToObject(root, "connections");
     for (int i = 0; i < s->connection_count; i++)
         add_connection(list, s, s->connections[i], steady);
-    list = cJSON_AddArrayToObject(root, "publishers");
-    for (int i = 0; i < s->publisher_count; i++)
-        add_publisher(list, s->publishers[i], steady);
-    list = cJSON_AddArrayToObject(root, "reply_channels");
-    for (int i = 0; i < s->reply_channel_count; i++)
-        add_reply_channel(list, s->reply_channels[i]);
+    cJSON *publishers = cJSON_AddArrayToObject(root, "publishers");
+    cJSON *reply_channels = cJSON_AddArrayToObject(root, "reply_channels");
     list = cJSON_AddArrayToObject(root, "consumers");
     for (int i = 0; i < s->consumer_count; i++)
         add_consumer(list, s->consumers[i], steady);
+    /* After the consumers: what a delivery that counts as done has published is counted. */
+    for (int i = 0; i < s->publisher_count; i++)
+        add_publisher(publishers, s->publishers[i], steady);
+    for (int i = 0; i < s->reply_channel_count; i++)
+        add_reply_channel(reply_channels, s->reply_channels[i]);
     add_handlers(cJSON_AddArrayToObject(root, "handlers"), &s->handlers);
     list = cJSON_AddArrayToObject(root, "redrives");
     for (kca__redrive_visit *v = kca__list_first(&s->redrives); v; v = kca__list_next(&v->link))

@@ -33,6 +33,30 @@ static kca_error *find_confirmed(kca__publisher **out, kca__system *s, const kca
     return NULL;
 }
 
+static bool reads_the_same(const kca_consumer_builder *a, const kca_consumer_builder *b) {
+    bool same = a->declared_topics == b->declared_topics &&
+                strcmp(kca__consumer_builder_group(a), kca__consumer_builder_group(b)) == 0;
+    for (int i = 0; i < a->declared_topics && same; i++)
+        same = strcmp(a->topics[i], b->topics[i]) == 0;
+    return same;
+}
+
+/* Another consumer would get what this one is to try again. */
+static kca_error *check_alone(const kca__system *s, const kca__consumer *c, const char *channel) {
+    for (int i = 0; i < s->consumer_count; i++) {
+        const kca_consumer_builder *other = s->consumers[i]->options;
+        if (kca__consumer_builder_retry_channel(other, channel) >= 0 &&
+            strcmp(other->connection, c->options->connection) == 0 &&
+            !reads_the_same(other, c->options))
+            return kca__error_new(
+                KCA_ERROR_ARGUMENT,
+                "consumer %s: retry_channel %s is consumer %s's, too: consumers of "
+                "other groups or topics need channels of their own",
+                c->options->name, channel, other->name);
+    }
+    return NULL;
+}
+
 /* What is written there is read by the consumer itself. */
 static kca_error *check_retry_channels(kca__system *s, const kca__consumer *c) {
     const kca__option_texts *channels = &c->options->retry_channel;
@@ -46,6 +70,8 @@ static kca_error *check_retry_channels(kca__system *s, const kca__consumer *c) {
                                "over the consumer's, %s, who reads it",
                                c->options->name, channels->items[i], p->options->connection,
                                c->options->connection);
+        if (!e)
+            e = check_alone(s, c, channels->items[i]);
     }
     return e;
 }

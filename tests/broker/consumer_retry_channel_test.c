@@ -283,6 +283,39 @@ static void publish_3(const consuming *c, const char *reply_to) {
 }
 
 /* It is no duplicate of itself, and the asker hears of the end only. */
+static void test_what_another_group_put_there_is_left_to_it(void **state) {
+    channels t = make_channels(1);
+    plan p = {.failures = 0};
+    write_retry(t.first, 3, (text_header[]){{"kca-retry-group", "another", 7}}, 1);
+    write_retry(t.first, 3, (text_header[]){{"kca-retry-group", t.group, strlen(t.group)}}, 1);
+    consuming c = consume_by(&p, &t, retrying_by(&t, 1));
+    kca_queue *q = queue_of(c.system);
+    must(run_for(&c, 1));
+    assert_int_equal(described(c.system, "consumers", 0, "passed_over"), 1);
+    assert_int_equal(described(c.system, "consumers", 0, "handled"), 1);
+    assert_int_equal(group_committed(t.group, t.first, 0), 2);
+    kca_event *fault = next_event(q, KCA_EVENT_FAULT, COME_MS);
+    assert_non_null(fault);
+    must_have(kca_error_text(kca_event_error(fault)), "has records of group another");
+    kca_event_free(fault);
+    kca_queue_free(q);
+    end(&c);
+}
+
+/* They would come back as if they were messages that failed. */
+static void test_no_reply_goes_into_a_retry_channel(void **state) {
+    channels t = make_channels(1);
+    plan p = {.failures = 0};
+    kca_consumer_builder *b = retrying_by(&t, 1);
+    kca_consumer_builder_with_reply(b, 1);
+    consuming c = consume_by(&p, &t, b);
+    publish_3(&c, t.second);
+    must(run_for(&c, 1));
+    assert_int_equal(described(c.system, "consumers", 0, "not_replied"), 1);
+    assert_int_equal(topic_end(t.second, 0), 0);
+    end(&c);
+}
+
 static void test_a_retried_question_is_handled_again_and_answered_once(void **state) {
     channels t = make_channels(1);
     plan p = {.failures = 2};
@@ -419,12 +452,33 @@ static void test_a_channel_that_nobody_confirms_or_the_consumer_cannot_read_is_r
     must_be_refused(&t, elsewhere, "over connection other: it must be over the consumer's, kafka");
 }
 
+static void test_a_channel_of_another_group_is_refused(void **state) {
+    channels t = {unique("main"),  unique("group"), unique("retry"),
+                  unique("retry"), unique("dead"),  1};
+    channels other = t;
+    other.group = unique("group");
+    recorder *r = recorder_new();
+    kca_system *s = system_on(listener("PLAINTEXT"));
+    give_publisher(s, publisher_of(t.first));
+    give_publisher(s, publisher_of(t.second));
+    give_publisher(s, publisher_of(t.dead));
+    give_consumer(s, retrying_by(&t, 1));
+    give_consumer(s, retrying_by(&other, 1));
+    record(s, "thing", r);
+    must_fail(kca_system_start(s, COME_MS), KCA_ERROR_ARGUMENT, t.first,
+              "consumers of other groups or topics need channels of their own");
+    kca_system_free(s);
+    recorder_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_failure_goes_through_the_channels_at_its_times_to_the_dead_letters),
         cmocka_unit_test(test_an_hours_pause_holds_neither_key_nor_offset_and_outlives_the_process),
         cmocka_unit_test(test_what_spring_put_into_a_retry_topic_goes_on_and_back),
         cmocka_unit_test(test_forged_headers_neither_loop_nor_lead_elsewhere),
+        cmocka_unit_test(test_what_another_group_put_there_is_left_to_it),
+        cmocka_unit_test(test_no_reply_goes_into_a_retry_channel),
         cmocka_unit_test(test_a_retried_question_is_handled_again_and_answered_once),
         cmocka_unit_test(test_in_a_transaction_the_retry_goes_with_the_offset),
         cmocka_unit_test(test_what_a_channel_refuses_is_dead_lettered),
@@ -432,6 +486,7 @@ int main(void) {
         cmocka_unit_test(test_a_channel_is_read_from_its_beginning_wherever_the_topic_begins),
         cmocka_unit_test(
             test_a_channel_that_nobody_confirms_or_the_consumer_cannot_read_is_refused),
+        cmocka_unit_test(test_a_channel_of_another_group_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

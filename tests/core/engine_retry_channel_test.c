@@ -77,6 +77,26 @@ static void test_attempts_go_on_where_the_record_says_and_end_in_a_dead_letter(v
     close_engine(&f);
 }
 
+static void test_what_another_group_retries_is_passed_over(void **state) {
+    fixture f;
+    open_with(&f, passing_on(3, true));
+    for (int64_t offset = 0; offset < 3; offset++) {
+        kca__inbound_record inbound = came(new_record(&f, 0, offset, 1));
+        inbound.is_of_others = offset == 1;
+        pthread_mutex_lock(&f.engine->lock);
+        kca__engine_accept_locked(f.engine, &inbound, 1);
+        pthread_mutex_unlock(&f.engine->lock);
+    }
+    finish(take_offset(&f, 0), KCA_DONE);
+    assert_int_equal(commit(&f), 2);
+    finish(take_offset(&f, 2), KCA_DONE);
+    assert_int_equal(commit(&f), 3);
+    assert_int_equal(f.engine->counts.passed_over, 1);
+    assert_int_equal(f.engine->counts.finished_before, 0);
+    assert_int_equal(f.engine->counts.handled, 2);
+    close_engine(&f);
+}
+
 static void test_what_is_rejected_goes_straight_to_the_dead_letters(void **state) {
     fixture f;
     open_with(&f, passing_on(3, true));
@@ -270,6 +290,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_failure_is_done_here_once_its_retry_channel_has_it),
         cmocka_unit_test(test_attempts_go_on_where_the_record_says_and_end_in_a_dead_letter),
+        cmocka_unit_test(test_what_another_group_retries_is_passed_over),
         cmocka_unit_test(test_what_is_rejected_goes_straight_to_the_dead_letters),
         cmocka_unit_test(test_what_the_channel_does_not_take_now_is_written_again),
         cmocka_unit_test(test_what_the_channel_refuses_is_dead_lettered_with_a_fault),

@@ -482,7 +482,8 @@ class ConsumerBuilder(Declared):
         place and all attempts, and who asked for a reply is answered at the end. Records in one channel wait for one
         another: give each pause a channel of its own. A time more than a day after the record was written counts as a
         day. A consumer of one partition writes and reads that partition of the channels. max_attempts must be left out,
-        or be N + 1. A channel is read from its beginning, whatever start_offset says.
+        or be N + 1. A channel is read from its beginning, whatever start_offset says. Give each group channels of its
+        own: records that kca wrote for another group (kca-retry-group) are passed over, with a fault.
         """
         _kca.kca_consumer_builder_with_retry_channel(self._handle, channel)
         return self

@@ -512,7 +512,8 @@ void kca_consumer_builder_with_rejected_error(kca_consumer_builder *b, const cha
  * understood. A dead letter tells the first place and all attempts, and who asked for a reply is answered at the end.
  * Records in one channel wait for one another: give each pause a channel of its own. A time more than a day after the
  * record was written counts as a day. A consumer of one partition writes and reads that partition of the channels.
- * max_attempts must be left out, or be N + 1. A channel is read from its beginning, whatever start_offset says.
+ * max_attempts must be left out, or be N + 1. A channel is read from its beginning, whatever start_offset says. Give each
+ * group channels of its own: records that kca wrote for another group (kca-retry-group) are passed over, with a fault.
  */
 void kca_consumer_builder_with_retry_channel(kca_consumer_builder *b, const char *channel);
 
@@ -774,7 +775,7 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * those of the failed that are tried again, or took too long, "retry_stored" those of the retried that the broker has
  * confirmed in a retry channel; "dead_lettered", "parked", "skipped": what became of those that
  * failed for good; "replied": replies that the broker has confirmed, errors included, "not_replied": those that were
- * asked for and are not sent (kca_consumer_builder_with_reply); "relayed": written on by a relay; "finished_before": not handed out, because they were
+ * asked for and are not sent (kca_consumer_builder_with_reply); "relayed": written on by a relay; "passed_over": another group's in a retry channel; "finished_before": not handed out, because they were
  * finished before a restart; "held", "out", "waiting": deliveries that it has now, that the application has of these, and
  * that wait for a retry, dead letter or reply, or for their time (delay_ms, retry_channel).
  *
