@@ -3,28 +3,31 @@
 
 #include "base/error.h"
 #include "outbound/publisher_hooks.h"
+#include "system/local_bus.h"
 
 #include <stdlib.h>
 
+/* `channel` NULL: a bus without one. */
 static kca_error *new_bus(kca_bus **out, kca_system *s, const char *channel, int type) {
     if (out)
         *out = NULL;
-    if (!s || !channel || !out)
+    if (!s || !out || (!channel && type == KCA_TYPE_EVENT))
         return kca__error_new(KCA_ERROR_ARGUMENT, "system: bus: %s is missing",
-                              !s         ? "system"
-                              : !channel ? "the channel"
-                                         : "out");
+                              !s     ? "system"
+                              : !out ? "out"
+                                     : "the channel");
     kca_error *e = kca__system_check_process(s->core);
     if (e)
         return e;
-    kca__publisher *publisher = kca__system_find_publisher(s->core, channel);
-    if (!publisher)
+    kca__publisher *publisher = channel ? kca__system_find_publisher(s->core, channel) : NULL;
+    if (channel && !publisher)
         return kca__error_new(KCA_ERROR_NOT_FOUND, "channel %s: no publisher is declared for it",
                               channel);
     kca_bus *bus = calloc(1, sizeof *bus);
     if (!bus)
         return kca__error_memory();
-    *bus = (kca_bus){s->core, publisher, kca__system_find_reply_channel(s->core, publisher), type};
+    *bus = (kca_bus){s->core, publisher,
+                     publisher ? kca__system_find_reply_channel(s->core, publisher) : NULL, type};
     kca__system_hold_handle(s->core);
     *out = bus;
     return NULL;
@@ -49,6 +52,15 @@ void kca_bus_free(kca_bus *bus) {
     free(bus);
 }
 
+/* `out` NULL: no receipt is wanted. */
+static kca_error *publish_here(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token,
+                               int timeout_ms) {
+    const kca__local_wish wish = {
+        KCA__LOCAL_PUBLISH, bus->type, token,
+        timeout_ms == KCA__PUBLISHER_OWN_LIMIT ? -1 : timeout_ms};
+    return kca__local_bus_put(out, bus->system, m, &wish);
+}
+
 /* The interrupt function, or a hook, may free the bus and the message. `out` NULL: no receipt is
  * wanted. */
 static kca_error *publish(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token,
@@ -60,6 +72,8 @@ static kca_error *publish(kca_event **out, kca_bus *bus, const kca_message *m, u
                               bus ? "message" : "bus");
     if (kca__system_is_foreign(bus->system))
         return kca__system_check_process(bus->system);
+    if (!bus->publisher)
+        return publish_here(out, bus, m, token, timeout_ms);
     kca__call call = kca__call_begin(bus->system);
     kca_message *kept = call.system ? kca__message_keep(m) : NULL;
     kca_error *e = kca__publisher_publish(out, bus->publisher, m, bus->type, token, timeout_ms);
@@ -87,7 +101,7 @@ kca_error *kca_bus_publish_within(kca_event **out, kca_bus *bus, const kca_messa
         return kca__error_new(
             KCA_ERROR_ARGUMENT,
             "publisher %s: publish: timeout_ms must be 0 or more, or -1 for ever, got %d",
-            bus->publisher->options->topic, timeout_ms);
+            bus->publisher ? bus->publisher->options->topic : "(none)", timeout_ms);
     return publish(out, bus, m, token, timeout_ms);
 }
 
@@ -97,6 +111,8 @@ kca_error *kca_bus_drop(kca_event **out, kca_bus *bus, uint64_t token) {
     if (!bus || !out)
         return kca__error_new(KCA_ERROR_ARGUMENT, "bus: drop: %s is missing", bus ? "out" : "bus");
     kca_error *e = kca__system_check_process(bus->system);
+    if (!e && !bus->publisher)
+        return kca__local_bus_drop(out, bus->system, token);
     return e ? e : kca__publisher_drop(out, bus->publisher, token);
 }
 
@@ -109,8 +125,8 @@ kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {
         e = kca__error_new(
             KCA_ERROR_ARGUMENT,
             "publisher %s: flush: timeout_ms must be 0 or more, or -1 for ever, got %d",
-            p->options->topic, timeout_ms);
-    if (e)
+            p ? p->options->topic : "(none)", timeout_ms);
+    if (e || !p)
         return e;
     kca__call call = kca__call_begin(bus->system);
     int left = kca__publisher_flush(p, kca__clock_deadline(timeout_ms));

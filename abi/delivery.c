@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/generation.h"
 #include "base/text.h"
+#include "inbound/local.h"
 #include "kafka/record_headers.h"
 #include "system/call.h"
 #include "system/handle.h"
@@ -46,22 +47,36 @@ int64_t kca_delivery_deadline_ms(const kca_delivery *d) {
 }
 
 int kca_delivery_header_count(const kca_delivery *d) {
+    const kca__record *local = d ? kca__local_record(d) : NULL;
+    if (local)
+        return local->header_count;
     return d ? kca__record_headers_count(d->record) : 0;
+}
+
+/* False: there is none. */
+static bool header_at(kca__header *out, const kca_delivery *d, int index) {
+    const kca__record *local = d ? kca__local_record(d) : NULL;
+    if (!local)
+        return d && kca__record_headers_at(out, d->record, index);
+    if (index < 0 || index >= local->header_count)
+        return false;
+    *out = local->headers[index];
+    return true;
 }
 
 const char *kca_delivery_header_name(const kca_delivery *d, int index) {
     kca__header h;
-    return d && kca__record_headers_at(&h, d->record, index) ? h.name : NULL;
+    return header_at(&h, d, index) ? h.name : NULL;
 }
 
 const void *kca_delivery_header_value(const kca_delivery *d, int index) {
     kca__header h;
-    return d && kca__record_headers_at(&h, d->record, index) ? h.value : NULL;
+    return header_at(&h, d, index) ? h.value : NULL;
 }
 
 size_t kca_delivery_header_value_len(const kca_delivery *d, int index) {
     kca__header h;
-    return d && kca__record_headers_at(&h, d->record, index) ? h.value_len : 0;
+    return header_at(&h, d, index) ? h.value_len : 0;
 }
 
 void kca_delivery_explain(kca_delivery *d, const char *error_name, const char *text) {
@@ -127,6 +142,11 @@ kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message
                                      : "message");
     if (d->event.generation != kca__generation())
         return kca__error_new(KCA_ERROR_FORKED, "this delivery belongs to the parent process");
+    if (kca__engine_is_local(d->engine) || !bus->publisher)
+        return kca__error_new(KCA_ERROR_STATE,
+                              "delivery: publish: %s has no channel, so there is no transaction: "
+                              "publish through the bus",
+                              bus->publisher ? "the bus that it came through" : "the bus");
     kca__call call = kca__call_begin(bus->system);
     kca_message *kept = call.system ? kca__message_keep(m) : NULL;
     if (call.system)

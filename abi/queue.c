@@ -4,6 +4,7 @@
 #include "base/callback.h"
 #include "base/error.h"
 #include "base/generation.h"
+#include "system/local_bus.h"
 
 #include <stdlib.h>
 
@@ -62,10 +63,53 @@ kca_error *kca_consumer_queue(kca_consumer *c, kca_queue **out) {
     return e;
 }
 
+static kca_error *check_deliver(kca_queue **out, const kca_bus *bus, const kca_message *m,
+                                int timeout_ms) {
+    if (out)
+        *out = NULL;
+    if (!bus || !m || !out)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "bus: deliver: %s is missing",
+                              !bus ? "bus"
+                              : !m ? "message"
+                                   : "out");
+    if (bus->publisher)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "channel %s: deliver: only a bus without a channel delivers",
+                              bus->publisher->options->topic);
+    if (timeout_ms < -1)
+        return kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "bus: deliver: timeout_ms must be 0 or more, or -1 for ever, got %d", timeout_ms);
+    return kca__system_check_process(bus->system);
+}
+
+kca_error *kca_bus_deliver(kca_queue **out, kca_bus *bus, const kca_message *m, int wants_reply,
+                           uint64_t token, int timeout_ms) {
+    kca_error *e = check_deliver(out, bus, m, timeout_ms);
+    if (e)
+        return e;
+    const kca__local_form form = !wants_reply ? KCA__LOCAL_PUBLISH
+                                 : token      ? KCA__LOCAL_ASK_BY_TOKEN
+                                              : KCA__LOCAL_ASK;
+    const kca__local_wish wish = {form, bus->type, token, timeout_ms};
+    kca__local *l;
+    e = kca__local_bus_begin(&l, bus->system, m, &wish);
+    if (e)
+        return e;
+    e = new_queue(out, bus->system, NULL, NULL, 0);
+    if (e)
+        kca__local_bus_end(l);
+    else
+        (*out)->local = l;
+    return e;
+}
+
 /* The last of its users has gone. */
 static void end_queue(kca_queue *q) {
     if (q->consumer && !kca__system_is_foreign(q->system))
         kca__consumer_stop_pulling(q->consumer, q->run_number);
+    if (q->local && !kca__system_is_foreign(q->system))
+        kca__local_bus_end(q->local);
     kca__system_release_handle(q->system);
     free(q);
 }
@@ -87,16 +131,38 @@ void kca_queue_free(kca_queue *q) {
 }
 
 int kca_queue_fd(kca_queue *q) {
-    if (!q || kca__system_is_foreign(q->system))
+    if (!q || q->local || kca__system_is_foreign(q->system))
         return -1;
     return q->consumer ? kca__consumer_fd(q->consumer, q->run_number)
                        : kca__event_queue_fd(q->events);
+}
+
+/* Its deliveries, and how it ended, once: here, or by its token on the system's queue. */
+static int next_of_local(kca_queue *q, kca_event **out, int timeout_ms) {
+    kca__local *l = q->local;
+    int count = kca__local_next(l, out, kca__clock_deadline(timeout_ms));
+    if (count >= 0 || l->told)
+        return count;
+    kca_event *end = kca__local_bus_conclude(l);
+    if (!end)
+        return -KCA_ERROR_MEMORY;
+    l->told = true;
+    if (!l->setup.token || !l->setup.asks) {
+        *out = end;
+        return 1;
+    }
+    kca__event_list told = {0};
+    kca__list_add(&told, &end->link);
+    kca__event_queue_push_refusals(&q->system->events, &told);
+    return -KCA_ERROR_STOPPED;
 }
 
 static int next_of(kca_queue *q, kca__returned *returned, kca_event **out, int max,
                    int timeout_ms) {
     if (q->consumer)
         return kca__consumer_pull(q->consumer, q->run_number, returned, out, max, timeout_ms);
+    if (q->local)
+        return next_of_local(q, out, timeout_ms);
     return kca__event_queue_take(q->events, out, max, timeout_ms);
 }
 
@@ -125,6 +191,8 @@ kca_error *kca_queue_error(kca_queue *q) {
     if (!q)
         return kca__error_new(KCA_ERROR_ARGUMENT, "queue: error: queue is missing");
     kca_error *e = kca__system_check_process(q->system);
+    if (!e && q->local && q->local->told)
+        e = kca__error_new(KCA_ERROR_STOPPED, "queue: its message has ended");
     if (e || !q->consumer)
         return e;
     return kca__consumer_why_ended(q->consumer, q->run_number);
@@ -136,10 +204,14 @@ int kca_queue_has_left(kca_queue *q) {
     return kca__consumer_has_left(q->consumer, q->run_number);
 }
 
+static const kca__consumer *consumer_of(const kca_queue *q) {
+    return q->local ? q->system->local : q->consumer;
+}
+
 static void dispatch_delivery(const kca_queue *q, kca_event *event) {
     kca_delivery *d = (kca_delivery *)event;
     int verdict;
-    if (!kca__consumer_handle(q->consumer, d, &verdict))
+    if (!kca__consumer_handle(consumer_of(q), d, &verdict))
         return;
     kca__engine_settle(d, verdict);
     event->release(event);
@@ -163,7 +235,7 @@ static void dispatch(const kca_queue *q, kca_event *event) {
         return;
     }
     if (event->type == KCA_EVENT_BATCH) {
-        kca__consumer_handle_batch(q->consumer, event);
+        kca__consumer_handle_batch(consumer_of(q), event);
         return;
     }
     call_event_handler(q, event);
@@ -188,7 +260,7 @@ static int dispatch_some(kca_queue *q, int max, int timeout_ms) {
 static int dispatch_all(kca_queue *q, int max, int timeout_ms) {
     /* Deliveries one at a time: one that waits behind a slow handler would use up its processing
      * time here. */
-    int at_once = q->consumer ? 1 : DISPATCH_AT_ONCE;
+    int at_once = q->events ? DISPATCH_AT_ONCE : 1;
     int total = 0;
     while (total < max && !atomic_load(&q->freed)) {
         int wanted = max - total < at_once ? max - total : at_once;

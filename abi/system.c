@@ -159,6 +159,13 @@ kca_error *kca_system_set_deduplication_store(kca_system *s, const char *consume
     return e;
 }
 
+kca_error *kca_system_set_local_retries(kca_system *s, const kca_consumer_builder *b) {
+    if (!s || !b)
+        return null_argument("system: set local retries", s ? "builder" : "system");
+    kca_error *e = check_adding("set local retries", s->core);
+    return e ? e : kca__system_set_local_retries(s->core, b);
+}
+
 /* Of a start or a shutdown. */
 static kca_error *check_turn(const char *what, const kca_system *s, int timeout_ms) {
     kca_error *e = kca__system_check_process(s->core);

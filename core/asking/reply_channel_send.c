@@ -82,7 +82,7 @@ static kca_error *put_ask_hooked(kca__awaited **out, kca__reply_channel *r, kca_
         e = put_ask(out, r, p, &hooked.message, type, wish);
         view_end(&hooked);
     }
-    e = kca__publisher_leave(&h, p, e);
+    e = kca__publishing_leave(&h, e);
     if (!e && !*out)
         return kca__error_new(KCA_ERROR_HOOK,
                               "publisher %s: a hook dropped the message, which nobody can answer "

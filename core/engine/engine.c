@@ -80,6 +80,10 @@ void *kca__engine_owner(const kca__engine *e) {
     return e->setup.owner;
 }
 
+bool kca__engine_is_local(const kca__engine *e) {
+    return e->setup.local;
+}
+
 /* ---- waking ---- */
 
 void kca__engine_wake_one_locked(kca__engine *e) {

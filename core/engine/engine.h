@@ -60,6 +60,7 @@ typedef struct kca__batch_plan {
  * copied. */
 typedef struct kca__engine_setup {
     const char *consumer; /* the name, for texts */
+    bool local;           /* it has no consumer: its one record is a kca__local */
     int capacity;
     kca__order order;
     kca__retry_plan retry;
@@ -118,6 +119,7 @@ void kca__engine_release(kca__engine *e);
 /* As they were set up. No lock. */
 const char *kca__engine_consumer(const kca__engine *e);
 void *kca__engine_owner(const kca__engine *e);
+bool kca__engine_is_local(const kca__engine *e);
 
 /* ---- taking and settling ---- */
 

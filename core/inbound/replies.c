@@ -155,7 +155,10 @@ static void keep(kca_delivery *d, kca__held_record *reply) {
     d->reply = reply;
 }
 
+/* NULL: a local one's reply goes to who waits for it. */
 static const kca__publisher *channel_of(const kca_delivery *d) {
+    if (kca__engine_is_local(d->engine))
+        return NULL;
     return kca__inbound_find_publisher(kca__engine_owner(d->engine), asked_channel(&d->message));
 }
 

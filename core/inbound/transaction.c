@@ -238,7 +238,7 @@ static kca_error *hold_hooked(kca__held_record **out, kca_delivery *d, kca__publ
     kca_error *e = NULL;
     if (kca__publisher_enter(&h, p, m, d))
         e = hold(out, d, p, h.message, type);
-    e = kca__publisher_leave(&h, p, e);
+    e = kca__publishing_leave(&h, e);
     return !e && *out && !kca__engine_has_out(d) ? no_longer_counts(d) : e;
 }
 

@@ -3,19 +3,30 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+bool kca__publishing_is_hooked(const kca__hooks *hooks) {
+    return hooks->count > 0 && !kca__hooks_are_inside(hooks);
+}
+
 bool kca__publisher_is_hooked(const kca__publisher *p) {
-    return p->hooks && p->hooks->count > 0 && !kca__hooks_are_inside(p->hooks);
+    return p->hooks && kca__publishing_is_hooked(p->hooks);
+}
+
+bool kca__publishing_enter(kca_hooked *h, const kca__hooks *hooks, const char *channel,
+                           const kca_message *m, kca_delivery *d) {
+    kca__hooked_begin(h, hooks, m, d, channel, kca__clock_us());
+    return kca__hooked_enter(h);
 }
 
 bool kca__publisher_enter(kca_hooked *h, const kca__publisher *p, const kca_message *m,
                           kca_delivery *d) {
-    kca__hooked_begin(h, p->hooks, m, d, p->options->topic, kca__clock_us());
-    return kca__hooked_enter(h);
+    return kca__publishing_enter(h, p->hooks, p->options->topic, m, d);
 }
 
 /* A hook failed, or refused the message. */
-static kca_error *hook_error(const kca_hooked *h, const kca__publisher *p, const char *what) {
-    return kca__error_new(KCA_ERROR_HOOK, "publisher %s: %s: %s: %s", p->options->topic, what,
+static kca_error *hook_error(const kca_hooked *h, const char *what) {
+    bool is_local = h->channel[0] == '\0';
+    return kca__error_new(KCA_ERROR_HOOK, "%s%s: %s: %s: %s",
+                          is_local ? "bus without a channel" : "publisher ", h->channel, what,
                           h->error_name ? h->error_name : "hook",
                           h->error_text ? h->error_text : "it did not say why");
 }
@@ -28,7 +39,7 @@ static void judge(kca_hooked *h, const kca_error *e, int verdict) {
                       kca__clock_us());
 }
 
-kca_error *kca__publisher_leave(kca_hooked *h, const kca__publisher *p, kca_error *e) {
+kca_error *kca__publishing_leave(kca_hooked *h, kca_error *e) {
     const char *after = "a hook failed after the message was published";
     if (h->verdict == KCA_GO_ON) {
         judge(h, e, KCA_DONE);
@@ -36,12 +47,12 @@ kca_error *kca__publisher_leave(kca_hooked *h, const kca__publisher *p, kca_erro
         after = "a hook failed after the message was dropped";
         judge(h, e, KCA_DROP);
     } else {
-        e = hook_error(h, p, "a hook refused the message");
+        e = hook_error(h, "a hook refused the message");
         kca__error_mark(e, 0, h->verdict == KCA_FAILED ? KCA__RETRIABLE : 0);
         h->duration_us = kca__clock_us() - h->begun_us;
     }
     if (kca__hooked_leave(h) && !e)
-        e = hook_error(h, p, after);
+        e = hook_error(h, after);
     kca__hooked_end(h);
     return e;
 }
@@ -77,7 +88,7 @@ kca_error *kca__publisher_publish_hooked(kca_event **out, kca__publisher *p, con
         h.partition = receipt->partition;
         h.offset = receipt->offset;
     }
-    e = kca__publisher_leave(&h, p, e);
+    e = kca__publishing_leave(&h, e);
     if (receipt && (e || !out))
         receipt->release(receipt);
     else if (receipt)

@@ -5,15 +5,49 @@
 #include "base/generation.h"
 #include "base/text.h"
 #include "system/call.h"
+#include "system/local_bus.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+static void hold_system(void *user) {
+    kca__system_hold(user);
+}
+
+static void release_system(void *user) {
+    kca__system_release(user);
+}
+
+/* Takes `options`. */
+static kca_error *new_consumer(kca__consumer **out, kca__system *s, kca_consumer_builder *options) {
+    return kca__consumer_new(out, options,
+                             &(kca__consumer_setup){.handlers = &s->handlers,
+                                                    .hooks = &s->handling_hooks,
+                                                    .log = &s->log,
+                                                    .events = &s->events,
+                                                    .hold = hold_system,
+                                                    .release = release_system,
+                                                    .user = s});
+}
+
+/* Its name, connection and topic are for nobody. */
+static kca_error *new_local(kca__consumer **out, kca__system *s) {
+    kca_consumer_builder *options;
+    *out = NULL;
+    kca_error *e = kca__consumer_builder_new(&options, "local", "local", "local");
+    return e ? e : new_consumer(out, s, options);
+}
 
 kca_error *kca__system_new(kca__system **out) {
     *out = NULL;
     kca__system *s = calloc(1, sizeof *s);
     if (!s)
         return kca__error_memory();
+    kca_error *e = new_local(&s->local, s);
+    if (e) {
+        free(s);
+        return e;
+    }
     kca__generation_watch();
     s->generation = kca__generation();
     atomic_init(&s->users, 1);
@@ -28,6 +62,7 @@ kca_error *kca__system_new(kca__system **out) {
     pthread_mutex_init(&s->lock, NULL);
     atomic_init(&s->closing, false);
     kca__clock_condition_init(&s->visits_done);
+    kca__clock_condition_init(&s->locals_done);
     *out = s;
     return NULL;
 }
@@ -35,6 +70,7 @@ kca_error *kca__system_new(kca__system **out) {
 static void free_system(kca__system *s) {
     for (int i = 0; i < s->consumer_count; i++)
         kca__consumer_free(s->consumers[i]);
+    kca__consumer_free(s->local);
     for (int i = 0; i < s->publisher_count; i++)
         kca__publisher_free(s->publishers[i]);
     for (int i = 0; i < s->reply_channel_count; i++)
@@ -52,6 +88,7 @@ static void free_system(kca__system *s) {
     pthread_mutex_destroy(&s->lifecycle_lock);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->visits_done);
+    pthread_cond_destroy(&s->locals_done);
     free(s);
 }
 
@@ -96,6 +133,8 @@ static void wind_up(kca__system *s) {
         kca__consumer_stop(s->consumers[i], KCA__CLOCK_OVER);
     for (int i = 0; i < s->reply_channel_count; i++)
         kca__reply_channel_shut(s->reply_channels[i]);
+    kca__local_buses_stop(s);
+    kca__local_buses_end(s);
 }
 
 static void close_system(kca__system *s) {
@@ -308,14 +347,6 @@ kca_error *kca__system_add_publisher(kca__system *s, const kca_publisher_builder
     return e;
 }
 
-static void hold_system(void *user) {
-    kca__system_hold(user);
-}
-
-static void release_system(void *user) {
-    kca__system_release(user);
-}
-
 static kca_error *add_consumer_locked(kca__system *s, const kca_consumer_builder *b) {
     kca_error *e = kca__consumer_builder_check(b);
     if (!e)
@@ -327,14 +358,7 @@ static kca_error *add_consumer_locked(kca__system *s, const kca_consumer_builder
         e = kca__consumer_builder_copy(&options, b);
     kca__consumer *c = NULL;
     if (!e)
-        e = kca__consumer_new(&c, options,
-                              &(kca__consumer_setup){.handlers = &s->handlers,
-                                                     .hooks = &s->handling_hooks,
-                                                     .log = &s->log,
-                                                     .events = &s->events,
-                                                     .hold = hold_system,
-                                                     .release = release_system,
-                                                     .user = s});
+        e = new_consumer(&c, s, options);
     if (!e && !append((void ***)&s->consumers, &s->consumer_count, c)) {
         kca__consumer_free(c);
         e = kca__error_memory();
@@ -345,6 +369,33 @@ static kca_error *add_consumer_locked(kca__system *s, const kca_consumer_builder
 kca_error *kca__system_add_consumer(kca__system *s, const kca_consumer_builder *b) {
     lock_for_adding(s);
     kca_error *e = add_consumer_locked(s, b);
+    unlock_after_adding(s);
+    return e;
+}
+
+/* What was begun with the last ones is to be at its end. */
+static kca_error *set_local_retries_locked(kca__system *s, const kca_consumer_builder *b) {
+    kca_error *e = kca__consumer_builder_check(b);
+    if (!e)
+        e = check_not_started_locked(s, "local retries", "");
+    if (!e && s->locals)
+        e = kca__error_new(KCA_ERROR_STATE, "local retries: messages are still being handled");
+    kca_consumer_builder *options = NULL;
+    if (!e)
+        e = kca__consumer_builder_copy(&options, b);
+    kca__consumer *c = NULL;
+    if (!e)
+        e = new_consumer(&c, s, options);
+    if (e)
+        return e;
+    kca__consumer_free(s->local);
+    s->local = c;
+    return NULL;
+}
+
+kca_error *kca__system_set_local_retries(kca__system *s, const kca_consumer_builder *b) {
+    lock_for_adding(s);
+    kca_error *e = set_local_retries_locked(s, b);
     unlock_after_adding(s);
     return e;
 }

@@ -14,6 +14,7 @@
 #include "asking/reply_channel.h"
 #include "base/interrupt.h"
 #include "inbound/consumer.h"
+#include "inbound/local.h"
 #include "outbound/publisher.h"
 #include "redrive/redrive.h"
 
@@ -57,6 +58,7 @@ typedef struct kca__system {
     int reply_channel_count;
     kca__consumer **consumers;
     int consumer_count;
+    kca__consumer *local; /* joins no group: of what buses without a channel hand over */
     kca__handlers handlers;
     kca__hooks publish_hooks, handling_hooks;
     kca__event_handler event_handlers[KCA__EVENT_TYPES];
@@ -67,6 +69,10 @@ typedef struct kca__system {
     kca__list redrives;         /* those that run; under `lock` */
     atomic_bool closing;        /* visits are to end soon */
     pthread_cond_t visits_done; /* the last visit has ended */
+
+    bool takes_locals;          /* under `lock`, as the next */
+    kca__local *locals;         /* that have not ended */
+    pthread_cond_t locals_done; /* the last of them has */
 } kca__system;
 
 kca_error *kca__system_new(kca__system **out);
@@ -121,6 +127,9 @@ kca_error *kca__system_describe_cluster(char **out, kca__system *s, const char *
 void kca__system_admit_visits(kca__system *s);
 void kca__system_dismiss_visits(kca__system *s);
 void kca__system_await_visits(kca__system *s);
+
+/* See kca_system_set_local_retries. */
+kca_error *kca__system_set_local_retries(kca__system *s, const kca_consumer_builder *b);
 
 /* Takes `user`: on failure free_user has run. */
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "system/local_bus.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,6 +281,7 @@ kca_error *kca__system_start(kca__system *s, int timeout_ms) {
         if (!e) {
             set_source(s);
             kca__system_admit_visits(s);
+            kca__local_buses_open(s);
         }
     }
     pthread_mutex_unlock(&s->lifecycle_lock);
@@ -310,7 +312,7 @@ static bool is_handling(kca__system *s) {
     for (int i = 0; i < s->consumer_count; i++)
         if (kca__consumer_is_handling(s->consumers[i]))
             return true;
-    return false;
+    return kca__local_buses_are_handling(s);
 }
 
 /* If the application can interrupt the shutdown, waits here for the deliveries that are out: the
@@ -326,6 +328,7 @@ static int64_t await_handlers(kca__system *s, int64_t deadline) {
     return deadline;
 }
 
+/* What consumers' handlers ask through buses without a channel is taken until they have ended. */
 static int close_consumers(kca__system *s, int64_t deadline) {
     int held = 0;
     for (int i = 0; i < s->consumer_count; i++)
@@ -336,6 +339,19 @@ static int close_consumers(kca__system *s, int64_t deadline) {
     return held;
 }
 
+/* NULL: nothing was left. */
+static kca_error *left_at_shutdown(int timeout_ms, int held, int unsent, int local) {
+    if (held == 0 && unsent == 0 && local == 0)
+        return NULL;
+    return kca__error_new(
+        KCA_ERROR_TIMEOUT,
+        local > 0 ? "shutdown within %d ms: %d deliveries were not settled (they come again), %d "
+                    "messages were not confirmed, %d of buses without a channel were not handled"
+                  : "shutdown within %d ms: %d deliveries were not settled (they come again), %d "
+                    "messages were not confirmed",
+        timeout_ms, held, unsent, local);
+}
+
 kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
     pthread_mutex_lock(&s->lifecycle_lock);
     kca_error *e = NULL;
@@ -343,16 +359,14 @@ kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
         int64_t deadline = kca__clock_deadline(timeout_ms);
         kca__system_dismiss_visits(s);
         kca__watch_dismiss(&s->watch);
+        int64_t handlers_deadline = deadline_before(timeout_ms, 1);
         hurry_asks(s, deadline_before(timeout_ms, 2));
-        int held = close_consumers(s, deadline_before(timeout_ms, 1));
+        int held = close_consumers(s, handlers_deadline);
+        int local = kca__local_buses_close(s, handlers_deadline);
         kca__system_await_visits(s);
         int unsent = close_all(s, deadline);
         s->started = false;
-        if (held > 0 || unsent > 0)
-            e = kca__error_new(KCA_ERROR_TIMEOUT,
-                               "shutdown within %d ms: %d deliveries were not settled (they come "
-                               "again), %d messages were not confirmed",
-                               timeout_ms, held, unsent);
+        e = left_at_shutdown(timeout_ms, held, unsent, local);
     }
     pthread_mutex_unlock(&s->lifecycle_lock);
     return e;

@@ -14,7 +14,7 @@
  *            or -1.
  * Threads    The library calls the application only inside kca_queue_dispatch (on that thread), inside
  *            kca_consumer_run (on the processors' threads, which live only inside it), inside calls that publish, if
- *            there are hooks, and inside calls that wait, if kca_system_set_interrupt asked for it. System, bus, consumer and queue handles may be used from
+ *            there are hooks or the bus has no channel, and inside calls that wait, if kca_system_set_interrupt asked for it. System, bus, consumer and queue handles may be used from
  *            any thread; a message, delivery, event or builder by one thread at a time.
  *            The threads that the library makes, librdkafka's and the embedded broker's included, block all signals:
  *            signals come to the application's own threads. Processors, which run handlers, leave those open that a
@@ -728,6 +728,13 @@ kca_error *kca_system_set_deduplication_store(kca_system *s, const char *consume
                                               void *user, kca_free_fn free_user);
 
 /*
+ * How often messages of buses without a channel are tried (kca_bus_deliver): as the builder of a consumer says with
+ * max_attempts, retry_... and rejected_error; its names and other options do not count, and it is copied. Default: once.
+ * Before start.
+ */
+kca_error *kca_system_set_local_retries(kca_system *s, const kca_consumer_builder *b);
+
+/*
  * Checks the declarations (unknown connections, heartbeat over a third of the session timeout, a consumer without
  * any handler, TLS files ...), reaches each cluster, and opens the publishers; consumers join when they run. While
  * nobody listens at a cluster's hosts, it tries again until `timeout_ms` is over; the error then says what to do. After
@@ -817,7 +824,8 @@ kca_error *kca_system_log_to_stderr(kca_system *s, int level);
 
 /* ---- buses ------------------------------------------------------------------------------------------------ */
 
-/* A bus of a publisher's channel. A message without a type gets the bus' own: event, command or query. */
+/* A bus of a publisher's channel; `channel` NULL: a command or query bus without a channel, see kca_bus_deliver. A
+ * message without a type gets the bus' own: event, command or query. */
 kca_error *kca_system_event_bus(kca_system *s, const char *channel, kca_bus **out);
 kca_error *kca_system_command_bus(kca_system *s, const char *channel, kca_bus **out);
 kca_error *kca_system_query_bus(kca_system *s, const char *channel, kca_bus **out);
@@ -876,6 +884,32 @@ kca_error *kca_bus_send_for_reply(kca_event **out, kca_bus *bus, const kca_messa
 /* The ask of this token ends with KCA_ERROR_CANCELLED, which its event tells. It may be handled nevertheless. Does not
  * wait. KCA_ERROR_NOT_FOUND: none waits; it has ended, and its event tells how. */
 kca_error *kca_bus_cancel(kca_bus *bus, uint64_t token);
+
+/*
+ * A command or query bus without a channel hands each message to the handler of its name in this system, in this process,
+ * inside the call: the same code works before and after a Kafka comes in, and a system with handlers alone may start.
+ * What is published or sent is handled as a consumer with `reply` would handle it: the message is written as it would be
+ * on the wire, and read again; hooks on publishing, around the whole, and on handling; the trace goes on; a handler of
+ * many gets it alone; it is tried again as kca_system_set_local_retries says, by pauses inside the call.
+ * kca_bus_publish returns when it is handled: NULL: done; KCA_ERROR_HANDLER: it has failed (retriable) or was rejected
+ * for good, also because no handler has its name. `out` of its other forms gives a receipt, of no topic, partition -1;
+ * tokens make no event. kca_bus_send_for_reply and kca_bus_send give the reply, `null` if the handler gave none, or what
+ * failed as KCA_ERROR_REPLY; the latter, too, returns only when it is handled. With a time limit (kca_bus_publish_within,
+ * kca_bus_send...) the delivery has a deadline (kca_delivery_left_ms); a handler is not broken off, but what it says
+ * later does not count: KCA_ERROR_TIMEOUT. A deferred delivery is waited for: another thread must settle it. Handlers
+ * may send through the same bus. kca_bus_cancel by the token ends the wait, not the handler. kca_system_shutdown waits
+ * for handlers; what would be tried again ends with KCA_ERROR_STOPPED. KCA_ERROR_STATE: the system is not started.
+ * KCA_ERROR_ARGUMENT: a raw message, or one with deliver_at_ms. Nothing is stored: if the process dies, the message is lost.
+ * kca_delivery_publish answers KCA_ERROR_STATE. A deduplication store is a consumer's, and not asked here.
+ *
+ * This function is for bindings whose handlers are not functions of C: the same step by step, but for the hooks on
+ * publishing. `out`: a queue of this message alone, for one thread at a time and without a descriptor. It gives a
+ * delivery for each attempt when its time has come, to be handled, settled and freed, and then how it ended: with
+ * `wants_reply` a KCA_EVENT_REPLY, with a `token` other than 0 on the system's queue instead, else a KCA_EVENT_RECEIPT,
+ * with kca_event_error; then -KCA_ERROR_STOPPED. Freed before, there is no further attempt.
+ */
+kca_error *kca_bus_deliver(kca_queue **out, kca_bus *bus, const kca_message *m, int wants_reply, uint64_t token,
+                           int timeout_ms);
 
 /* Waits until all messages that were published through the bus' publisher are answered; KCA_ERROR_TIMEOUT says how many
  * are not. */
@@ -1017,6 +1051,8 @@ kca_error *kca_message_copy(kca_message **out, const kca_message *m);
 
 /* The message, borrowed from the delivery. */
 const kca_message *kca_delivery_message(const kca_delivery *d);
+
+/* Where the record is; of one that a bus without a channel handed over "", "", -1 and -1. */
 const char *kca_delivery_consumer(const kca_delivery *d);
 const char *kca_delivery_topic(const kca_delivery *d);
 int kca_delivery_partition(const kca_delivery *d);
@@ -1153,7 +1189,7 @@ kca_message *kca_hooked_change(kca_hooked *h);
 /* Handling: the delivery. Publishing: the delivery of kca_delivery_publish, or NULL. Borrowed. */
 kca_delivery *kca_hooked_delivery(const kca_hooked *h);
 
-/* Publishing: the channel; handling: "". */
+/* Publishing: the channel, "" of a bus without one; handling: "". */
 const char *kca_hooked_channel(const kca_hooked *h);
 
 /*
