@@ -95,6 +95,6 @@ kca_error *kca_bus_cancel(kca_bus *bus, uint64_t token) {
         (!bus->publisher && kca__local_bus_cancel(bus->system, token)))
         return e;
     return kca__error_new(KCA_ERROR_NOT_FOUND,
-                          "channel %s: cancel: no ask with the token %llu waits",
-                          channel_of(bus), (unsigned long long)token);
+                          "channel %s: cancel: no ask with the token %llu waits", channel_of(bus),
+                          (unsigned long long)token);
 }

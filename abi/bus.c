@@ -55,9 +55,8 @@ void kca_bus_free(kca_bus *bus) {
 /* `out` NULL: no receipt is wanted. */
 static kca_error *publish_here(kca_event **out, kca_bus *bus, const kca_message *m, uint64_t token,
                                int timeout_ms) {
-    const kca__local_wish wish = {
-        KCA__LOCAL_PUBLISH, bus->type, token,
-        timeout_ms == KCA__PUBLISHER_OWN_LIMIT ? -1 : timeout_ms};
+    const kca__local_wish wish = {KCA__LOCAL_PUBLISH, bus->type, token,
+                                  timeout_ms == KCA__PUBLISHER_OWN_LIMIT ? -1 : timeout_ms};
     return kca__local_bus_put(out, bus->system, m, &wish);
 }
 

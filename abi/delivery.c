@@ -93,6 +93,12 @@ static kca_error *check_verdict(const char *what, int verdict) {
                           what, KCA_DONE, KCA_FAILED, KCA_REJECTED, KCA_DUPLICATE, verdict);
 }
 
+/* A consumer's poller sees to it. */
+static void see_deadline(const kca_delivery *d) {
+    if (kca__engine_is_local(d->engine))
+        kca__local_see_deadline(d);
+}
+
 kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
     if (!d)
         return kca__error_new(KCA_ERROR_ARGUMENT, "delivery: settle: delivery is missing");
@@ -101,6 +107,7 @@ kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
     kca_error *e = check_verdict("delivery", verdict);
     if (e)
         return e;
+    see_deadline(d);
     if (kca__engine_settle(d, verdict))
         return NULL;
     return kca__error_new(
@@ -129,6 +136,8 @@ static kca_error *check_batch(kca_delivery *const *deliveries, int count, int ve
 
 kca_error *kca_batch_settle(kca_delivery *const *deliveries, int count, int verdict) {
     kca_error *e = check_batch(deliveries, count, verdict);
+    if (!e)
+        see_deadline(deliveries[0]);
     if (!e)
         kca__engine_settle_batch(deliveries, count, verdict, true);
     return e;

@@ -77,9 +77,9 @@ static kca_error *check_deliver(kca_queue **out, const kca_bus *bus, const kca_m
                               "channel %s: deliver: only a bus without a channel delivers",
                               bus->publisher->options->topic);
     if (timeout_ms < -1)
-        return kca__error_new(
-            KCA_ERROR_ARGUMENT,
-            "bus: deliver: timeout_ms must be 0 or more, or -1 for ever, got %d", timeout_ms);
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "bus: deliver: timeout_ms must be 0 or more, or -1 for ever, got %d",
+                              timeout_ms);
     return kca__system_check_process(bus->system);
 }
 

@@ -92,10 +92,8 @@ static kca__engine *new_engine(kca__local *l) {
 }
 
 static kca__held_record *record_of(const kca_message *m, int type) {
-    const kca__channel_defaults defaults = {.channel = "",
-                                            .reply_to = "",
-                                            .type = type,
-                                            .context = *kca__trace_context_current()};
+    const kca__channel_defaults defaults = {
+        .channel = "", .reply_to = "", .type = type, .context = *kca__trace_context_current()};
     kca__wire wire;
     kca__translator_write(&wire, m, &defaults, kca__clock_unix_ms());
     return kca__held_record_of("", m, &wire, NULL, 0);
@@ -229,7 +227,7 @@ static bool has_ended(kca__local *l) {
         l->end = KCA__LOCAL_DONE;
     else if (is_given_up(l, released))
         l->end = why_given_up(l);
-    else if (kca__clock_left_ms(l->setup.deadline) == 0)
+    else if (l->fetched && kca__clock_left_ms(l->setup.deadline) == 0) /* it is tried once */
         l->end = KCA__LOCAL_OVER;
     return l->end != KCA__LOCAL_GOES_ON;
 }

@@ -28,10 +28,10 @@ typedef enum kca__local_end {
 /* What it is made with; `message` need not outlive the call. */
 typedef struct kca__local_setup {
     const kca_message *message;
-    int type;               /* of a message that has none */
-    kca__retry_plan retry;  /* what it points to outlives it */
-    int64_t deadline;       /* KCA__CLOCK_NEVER: none */
-    bool asks;              /* somebody waits for the handler's reply */
+    int type;              /* of a message that has none */
+    kca__retry_plan retry; /* what it points to outlives it */
+    int64_t deadline;      /* KCA__CLOCK_NEVER: none */
+    bool asks;             /* somebody waits for the handler's reply */
     uint64_t token;
     void (*let_go)(void *user); /* it is gone */
     void *user;

@@ -22,8 +22,8 @@ typedef struct kca__local_wish {
     int timeout_ms; /* -1: for ever */
 } kca__local_wish;
 
-/* Through the hooks. The application may free its handles inside, the message's, too. `out` NULL: no
- * event is wanted. */
+/* Through the hooks. The application may free its handles inside, the message's, too. `out` NULL:
+ * no event is wanted. */
 kca_error *kca__local_bus_put(kca_event **out, kca__system *s, const kca_message *m,
                               const kca__local_wish *wish);
 

@@ -353,6 +353,53 @@ static void make_events(void) {
     kca_error_free(copy);
 }
 
+static kca_bus *without_channel;
+
+static int answer(kca_delivery *d, void *user) {
+    kca_error *e = kca_delivery_reply(d, "[1]", 3);
+    bool answered = went_well(e);
+    if (answered && kca_delivery_attempt(d) == 2)
+        return KCA_DONE;
+    kca_delivery_explain(d, "Again", "once more");
+    return KCA_FAILED;
+}
+
+/* It is handled, at the second attempt; or the error is what went wrong. */
+static void ask_in_the_process(void) {
+    kca_message *m;
+    kca_event *reply;
+    if (!went_well(kca_message_new(&m, "question")))
+        return;
+    kca_error *e = kca_bus_send_for_reply(&reply, without_channel, m, -1);
+    assert_int_equal(e != NULL, reply == NULL);
+    if (e)
+        assert_true(memory_failed);
+    else
+        assert_int_equal(kca_message_payload_len(kca_event_reply(reply)), 3);
+    kca_error_free(e);
+    kca_event_free(reply);
+    kca_message_free(m);
+}
+
+static void test_what_is_asked_in_the_process_is_answered_or_fails(void **state) {
+    kca_system *s;
+    kca_consumer_builder *retries;
+    if (!memory_can_fail)
+        skip();
+    assert_null(kca_consumer_builder_new(&retries, "any", "any", "any"));
+    kca_consumer_builder_with_retry_delay_ms(retries, 0);
+    assert_null(kca_system_new(&s));
+    assert_null(kca_system_set_local_retries(s, retries));
+    assert_null(kca_system_add_handler(s, "question", answer, NULL, NULL));
+    assert_null(kca_system_start(s, 0));
+    assert_null(kca_system_query_bus(s, NULL, &without_channel));
+    memory_fail_each(ask_in_the_process);
+    kca_bus_free(without_channel);
+    assert_null(kca_system_shutdown(s, -1));
+    kca_system_free(s);
+    kca_consumer_builder_free(retries);
+}
+
 static void test_builders_keep_the_failure(void **state) {
     memory_fail_each(build);
 }
@@ -392,6 +439,7 @@ int main(void) {
         cmocka_unit_test(test_the_engine_ends_with_the_error_and_loses_no_record),
         cmocka_unit_test(test_an_outbox_is_made_whole_or_not_at_all),
         cmocka_unit_test(test_events_and_errors_do_without),
+        cmocka_unit_test(test_what_is_asked_in_the_process_is_answered_or_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

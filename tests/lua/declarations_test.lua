@@ -175,7 +175,8 @@ local OWN = {
 --- Every function of kca_abi.h is called somewhere in the modules, or built into a class by its name.
 function tests.every_function_of_the_contract_is_reachable()
   local sources = {}
-  for _, name in ipairs({ "api", "builders", "bus", "consumer", "hooks", "message", "queue", "system", "errors" }) do
+  local modules = { "api", "builders", "bus", "consumer", "errors", "hooks", "local", "message", "queue", "system" }
+  for _, name in ipairs(modules) do
     local path = assert(package.path:match("[^;]*bindings/lua/")) .. "kca/" .. name .. ".lua"
     local file = assert(io.open(path))
     sources[#sources + 1] = file:read("*a")

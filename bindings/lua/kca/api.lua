@@ -31,8 +31,12 @@ return function(core)
   local hooks = require("kca.hooks")(M, core)
   local Work = require("kca.work")(M, core, hooks)
   local Queue = require("kca.queue")(core, Message, Delivery)
-  local Bus = require("kca.bus")(M, core, Message, Work, hooks)
+  local Bus, parts = require("kca.bus")(M, core, Message, Work, hooks)
+  local LocalBus = require("kca.local")(core, Bus, Queue, parts)
   local Consumer = require("kca.consumer")(M, core, Queue)
-  local System = require("kca.system")(M, core, Work, Bus, Consumer, Queue)
-  return M, { hooks = hooks, Work = Work, Queue = Queue, Bus = Bus, Consumer = Consumer, System = System }
+  local buses = { Bus = Bus, LocalBus = LocalBus }
+  local System = require("kca.system")(M, core, Work, buses, Consumer, Queue)
+  local classes = { hooks = hooks, Work = Work, Queue = Queue, Consumer = Consumer, System = System }
+  classes.Bus, classes.LocalBus = Bus, LocalBus
+  return M, classes
 end

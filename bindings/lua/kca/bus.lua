@@ -272,5 +272,7 @@ return function(M, core, Message, Work, hooks)
     until ok or err.code ~= core.KCA_ERROR_TIMEOUT or left_ms == 0
     return errors.fallible(ok, err)
   end
-  return Bus
+  -- For buses without a channel.
+  local parts = { follow_cause = follow_cause, forget_cause = forget_cause, receipt_of = receipt_of }
+  return Bus, parts
 end

@@ -13,7 +13,7 @@ local function is_callable(fn)
   return type(fn) == "function" or (type(meta) == "table" and meta.__call ~= nil)
 end
 
-return function(M, core, Work, Bus, Consumer, Queue)
+return function(M, core, Work, buses, Consumer, Queue)
   local System = classes.new()
 
   local add_batch_handler = types.checked(core, "kca_system_add_batch_handler", "batch handler")
@@ -42,14 +42,25 @@ return function(M, core, Work, Bus, Consumer, Queue)
 
   for _, kind in ipairs({ "event_bus", "command_bus", "query_bus" }) do
     local fn = types.checked(core, "kca_system_" .. kind, "system")
-    --- The bus of a publisher's channel.
+    --- The bus of a publisher's channel; of a command or query bus nil: that of the handlers in this process.
     System[kind] = function(self, channel)
-      local bus, err = classes.wrap(Bus, fn(self.handle, channel))
+      local bus, err = classes.wrap(channel == nil and buses.LocalBus or buses.Bus, fn(self.handle, channel))
       if bus then
-        bus.system, bus.channel = self, channel
+        bus.system, bus.channel = self, channel or ""
       end
       return bus, err
     end
+  end
+
+  --- How often messages of buses without a channel are tried, by a consumer's options max_attempts, retry_... and
+  -- rejected_error, before the start. Default: once.
+  function System:set_local_retries(options)
+    local retries = M.consumer("local", "local", "local", options)
+    if retries.mistake then
+      return nil, retries.mistake
+    end
+    local ok, err = fallible(core.kca_system_set_local_retries(self.handle, retries.handle))
+    return ok and self or nil, err
   end
 
   --- Sets the handler of the messages of this name ("*": of those that no other handler takes), which is called with

@@ -54,6 +54,8 @@ return function(M, core, hooks)
   local function is_wanted(work, handler, d, result)
     if d:wants_reply() then
       return true
+    elseif d:consumer() == "" then -- of a bus without a channel: it was published, not sent
+      return false
     elseif result ~= true and not work.told[handler] then
       work.told[handler] = true
       M.warn(
@@ -278,6 +280,15 @@ return function(M, core, hooks)
     end
     if verdict ~= M.DEFERRED then
       settle_together(deliveries, verdict, name, text)
+    end
+  end
+
+  --- Handles a delivery of a bus without a channel.
+  function Work:handle_here(d)
+    if self.batch_handlers[d:name()] or not self.handlers[d:name()] and self.batch_handlers["*"] then
+      self:handle_batch({ deliveries = { d } })
+    else
+      self:handle(d)
     end
   end
 

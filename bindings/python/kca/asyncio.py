@@ -21,7 +21,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import _kca, hooks, tracing
+from . import _kca, hooks, local, tracing
 from . import bus as threads
 from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
@@ -66,6 +66,8 @@ _BUDGET = 32
 # How long a publish waits for room unless its publisher says otherwise.
 _BUFFER_TIMEOUT_MS = 10000
 _MOST_MS = 2**31 - 1
+# How long a pause between two looks at a message that is handled here grows.
+_LOOK_SECONDS = 0.05
 
 
 async def _in_executor(function: Any, *arguments: Any) -> Any:
@@ -483,7 +485,7 @@ class Consumer(BaseConsumer):
         handler, arguments = found.handler, found.arguments
         del found
         try:
-            if handler.is_async and self._limit_ms:
+            if handler.is_async and self._limits(d):
                 return await self._call_within(handler, d, arguments)
             if handler.is_async:
                 return answer_of(handler, d, await handler.function(*arguments))
@@ -495,6 +497,10 @@ class Consumer(BaseConsumer):
                 context.run(handled.set, None)
         finally:
             del d
+
+    def _limits(self, d: Delivery) -> bool:
+        """Whether a handler has a time."""
+        return self._limit_ms > 0
 
     async def _call_within(self, handler: Handler, d: Delivery, arguments: tuple[Any, ...]) -> Answer:
         """Cancels the handler when its time is over, which then is the answer; it may still clean up.
@@ -569,6 +575,117 @@ class Consumer(BaseConsumer):
     def __aiter__(self) -> AsyncIterator[Delivery]:
         """Joins the group and gives each delivery, which the caller settles; leaves when the iteration ends."""
         return _Deliveries(self)
+
+
+class _Here(Consumer):
+    """Handles a message of a bus without a channel, in tasks of the loop; of a consumer it has the handling."""
+
+    def __init__(self, system: System) -> None:
+        super().__init__(None, "", system._work, system.description)
+
+    def stop(self) -> None:
+        """Nothing runs that could be stopped."""
+
+    def _limits(self, d: Delivery) -> bool:
+        return d.left_ms is not None
+
+    async def finish(self, queue: Any) -> Any:
+        """Handles the message's deliveries; gives its end."""
+        end, pause = None, 0.0
+        while True:
+            try:
+                events = _kca.take(queue, 1, 0)
+            except StoppedError:
+                return end
+            if not events:  # a pause, or what was deferred: nothing tells the loop of its end
+                await asyncio.sleep(pause)
+                pause = min(pause + 0.001, _LOOK_SECONDS)
+                continue
+            kind, *parts = event = events.pop()
+            if kind == _DELIVERY:
+                del event
+                pause = 0.0
+                await self._handle_in_task(Delivery(*parts))
+            else:
+                end = event
+            del parts
+
+    async def _handle_in_task(self, d: Delivery) -> None:
+        """In a context of its own. When it is cancelled, so is the handler, which has failed then."""
+        if self._work.watch:
+            self._work.watch(d)
+        if self._work.goes_to_batch(d):
+            task = asyncio.create_task(self._handle_batch(Batch([d])))
+        else:
+            task = asyncio.create_task(self._handle_delivery(d))
+        del d
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task])
+            raise
+        if self._ended_by:
+            raise self._ended_by
+
+
+class LocalBus(Bus):
+    """A command or query bus without a channel: `kca.local.LocalBus`, with coroutines.
+
+    Handlers that are coroutine functions run in tasks of the caller's loop, others in its executor. When a `publish` or
+    a `send` is cancelled, so is its handler. A handler that is a coroutine function is cancelled when its time is over.
+    """
+
+    def __init__(self, system: System, handle: Any) -> None:
+        super().__init__(system, handle, "", 0)
+        system._work.traced = tracing.is_there()
+
+    async def publish(
+        self, message: Any, payload: Any = None, *, timeout_ms: int | None = None, **fields: Unpack[threads.Fields]
+    ) -> Receipt:
+        """Has the message handled, when awaited, and gives a receipt of no topic; see `kca.local.LocalBus.publish`."""
+        receipts: list[Receipt] = []
+
+        async def put(asked: Message) -> None:
+            queue = local.deliver(self._bus, asked, False, 0, timeout_ms)
+            receipts.append(local.receipt_of(await _Here(self._system).finish(queue)))
+
+        await self._through(threads.message_of(message, payload, fields), put)
+        return receipts[0] if receipts else Receipt(0, None, "", -1, -1)  # it was dropped
+
+    async def send(
+        self,
+        message: Any,
+        payload: Any = None,
+        *,
+        timeout_ms: int = threads.SEND_MS,
+        returns: Any = None,
+        **fields: Unpack[threads.Fields],
+    ) -> Any:
+        """Has the message handled, and gives the payload of the handler's reply; see `kca.Bus.send`."""
+        convert = conversion_of(returns)
+        replies: list[ReplyMessage] = []
+
+        async def put(asked: Message) -> None:
+            queue = local.deliver(self._bus, asked, True, 0, timeout_ms)
+            replies.append(local.reply_of(await _Here(self._system).finish(queue)))
+
+        h = await self._through(threads.message_of(message, payload, fields), put)
+        if h is not None:
+            threads.must_be_sent(h)
+        return convert(replies[0])
+
+    async def flush(self, timeout_ms: int = -1) -> None:
+        """Nothing is under way: what is published is handled when that is awaited."""
+
+    async def _through(self, asked: Message, put: Any) -> hooks.Publishing | None:
+        """Awaits `put` with the message, inside the hooks, if there are any."""
+        if not self._bus._hooks or hooks.is_inside():
+            await put(asked)
+            return None
+        h = hooks.Publishing("", asked)
+        await hooks.run_in_loop(self._bus._hooks, h, lambda: put(h.message))
+        return h
 
 
 def _is_cancelled(task: Any) -> bool:
@@ -748,7 +865,9 @@ class System(BaseSystem[Bus, Consumer]):
             raise StateError("the system was started in another loop: only there may it publish")
         return self._receipts
 
-    def _bus(self, handle: Any, channel: str) -> Bus:
+    def _bus(self, handle: Any, channel: str | None) -> Bus:
+        if channel is None:
+            return LocalBus(self, handle)
         return Bus(self, handle, channel, self._rooms[channel])
 
     async def describe_cluster(

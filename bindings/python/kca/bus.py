@@ -187,10 +187,9 @@ class Bus:
         replies: list[ReplyMessage] = []
 
         def put(asked: Message) -> None:
-            if token:
-                self._lend(asked, lambda m: _kca.kca_bus_send(self._handle, m, token, timeout_ms))
-            else:
-                replies.append(ReplyMessage(self._lend(asked, lambda m: self._ask(m, timeout_ms))))
+            reply = self._ask(asked, token, timeout_ms)
+            if reply is not None:
+                replies.append(reply)
 
         asked = message_of(message, payload, fields)
         if self._is_hooked():
@@ -201,8 +200,12 @@ class Bus:
             put(asked)
         return convert(replies[0]) if replies else None
 
-    def _ask(self, m: Any, timeout_ms: int) -> Any:
-        return _kca.kca_bus_send_for_reply(self._handle, m, timeout_ms)
+    def _ask(self, asked: Message, token: int, timeout_ms: int) -> ReplyMessage | None:
+        """Sends without hooks; with a token None."""
+        if token:
+            self._lend(asked, lambda m: _kca.kca_bus_send(self._handle, m, token, timeout_ms))
+            return None
+        return ReplyMessage(self._lend(asked, lambda m: _kca.kca_bus_send_for_reply(self._handle, m, timeout_ms)))
 
     def cancel(self, token: int) -> None:
         """Ends what was sent with this token: its `Reply` has a `CancelledError`.

@@ -19,6 +19,7 @@ from .ending import Life
 from .errors import Error, StateError
 from .handlers import BatchHandler, Handler, is_kind
 from .hooks import Hook
+from .local import LocalBus
 from .logs import Bridge, level_of
 from .queue import End, Fault, Log, Queue, Rebalance, Receipt, Reply, State
 from .work import DeduplicationStore, Work
@@ -62,6 +63,7 @@ class BaseSystem(Generic[B, C]):
         self._work = Work()
         self._bridge: Bridge | None = None
         self._declared: list[Declaration] = []  # for kca.testing, which declares all of it again
+        self._local_retries: ConsumerBuilder | None = None
         self._pulls = False
         for declaration in declarations:
             self._add(declaration)
@@ -245,15 +247,43 @@ class BaseSystem(Generic[B, C]):
         """The event bus of a publisher's channel."""
         return self._bus(_kca.kca_system_event_bus(self._handle, channel), channel)
 
-    def command_bus(self, channel: str) -> B:
-        """The command bus of a publisher's channel."""
+    def command_bus(self, channel: str | None = None) -> B:
+        """The command bus of a publisher's channel; without one, that of the handlers in this process."""
         return self._bus(_kca.kca_system_command_bus(self._handle, channel), channel)
 
-    def query_bus(self, channel: str) -> B:
-        """The query bus of a publisher's channel."""
+    def query_bus(self, channel: str | None = None) -> B:
+        """The query bus of a publisher's channel; without one, that of the handlers in this process."""
         return self._bus(_kca.kca_system_query_bus(self._handle, channel), channel)
 
-    def _bus(self, handle: Any, channel: str) -> B:
+    def set_local_retries(
+        self: S,
+        *,
+        max_attempts: int | None = None,
+        retry_backoff_ms: int | None = None,
+        retry_backoff_multiplier: float | None = None,
+        retry_backoff_max_ms: int | None = None,
+        retry_jitter_percent: int | None = None,
+        retry_delay_ms: int | list[int] | None = None,
+        rejected_error: str | list[str] | None = None,
+    ) -> S:
+        """Says how often messages of buses without a channel are tried, by a consumer's options of these names, before
+        the start. Default: once.
+        """
+        retries = ConsumerBuilder(
+            *("local",) * 3,
+            max_attempts=max_attempts,
+            retry_backoff_ms=retry_backoff_ms,
+            retry_backoff_multiplier=retry_backoff_multiplier,
+            retry_backoff_max_ms=retry_backoff_max_ms,
+            retry_jitter_percent=retry_jitter_percent,
+            retry_delay_ms=retry_delay_ms,
+            rejected_error=rejected_error,
+        )
+        _kca.kca_system_set_local_retries(self._handle, retries._handle)
+        self._local_retries = retries
+        return self
+
+    def _bus(self, handle: Any, channel: str | None) -> B:
         """A low-level bus as this kind of system has it."""
         raise NotImplementedError
 
@@ -359,7 +389,9 @@ class System(BaseSystem[Bus, Consumer]):
         finally:
             self._work.is_over()
 
-    def _bus(self, handle: Any, channel: str) -> Bus:
+    def _bus(self, handle: Any, channel: str | None) -> Bus:
+        if channel is None:
+            return LocalBus(handle, self._work, self._life)
         return Bus(handle, channel, self._work.publish_hooks, self._life)
 
     def queue(self) -> Queue:

@@ -54,6 +54,7 @@ class Work:
         self.stores: dict[str, DeduplicationStore] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
+        self.watch: Callable[[Delivery], None] | None = None  # told of deliveries without a consumer, by kca.testing
         # Deliveries whose handlers were interrupted; they stay unsettled. Hasty: a shutdown need not wait for handlers.
         self.abandoned: list[Delivery] = []
         self.hasty = False
@@ -99,6 +100,19 @@ class Work:
             self.broken_off(_go_on, d, e)
             raise
         settle(d, answer)
+
+    def handle_here(self, d: Delivery) -> None:
+        """Handles a delivery of a bus without a channel."""
+        if self.watch:
+            self.watch(d)
+        if self.goes_to_batch(d):
+            self.handle_batch(Batch([d]))
+        else:
+            self.handle(d)
+
+    def goes_to_batch(self, d: Delivery) -> bool:
+        """Whether the handler of its name takes batches."""
+        return d.name in self.batch_handlers or (d.name not in self.handlers and "*" in self.batch_handlers)
 
     def served(self, stop: Callable[[], None]) -> tuple[Any, ...]:
         """The arguments of `serve`, in its order; `stop` ends the consumer."""
@@ -304,7 +318,8 @@ def answer_of(handler: Handler, d: Delivery, result: Any) -> Answer:
     try:
         if isinstance(result, Verdict):
             return DONE if result is Verdict.DONE else (result, "", "")
-        if is_wanted(handler, result, d.wants_reply):
+        # What was published through a bus without a channel, not sent, has no consumer that could be told of.
+        if is_wanted(handler, result, d.wants_reply or not d.consumer):
             with suppress(StateError):  # the delivery's time is over, or its partition gone: the message comes again
                 d.reply(result)
         return DONE

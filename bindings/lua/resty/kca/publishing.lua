@@ -20,6 +20,7 @@ local AT_ONCE = 256
 local A_TURN = 1024 -- events, then other light threads have a turn
 local WAIT_MS = 30000
 local LOOK_S = 0.002 -- pause between looks where no wake-up comes
+local LONGEST_LOOK_S = 0.05 -- for a message that is handled here
 local MOST_KEPT = 64 -- names for which a bus keeps a message
 
 local YIELDS = {}
@@ -30,6 +31,7 @@ end
 
 return function(M, core, classes, worker)
   local Bus, System, Work, hooks = classes.Bus, classes.System, classes.Work, classes.hooks
+  local LocalBus = classes.LocalBus
   local C = core.C
 
   local function error_of(event)
@@ -529,6 +531,55 @@ return function(M, core, classes, worker)
   -- @local
   function Bus:flush_now(timeout_ms)
     return flush(self, timeout_ms)
+  end
+
+  -- ---- buses without a channel: handlers run in the light thread that publishes or sends ----
+
+  --- A pause before the next attempt, or what a handler has deferred, is waited for as ngx.sleep does.
+  -- @local
+  function LocalBus.next_of(queue)
+    local pause_s = LOOK_S
+    while true do
+      local ok, events = core.kca_queue_next(queue, 1, 0)
+      if not ok or events[1] then
+        return ok, events
+      end
+      ngx.sleep(pause_s)
+      pause_s = math.min(pause_s + LOOK_S, LONGEST_LOOK_S)
+    end
+  end
+
+  for _, call in ipairs({ "publish", "send" }) do
+    local plain = LocalBus[call]
+    --- Hands the message to its handler, in this light thread.
+    LocalBus[call] = function(self, ...)
+      local problem = problem_of_waiting(call)
+      if problem then
+        return nil, problem
+      end
+      return plain(self, ...)
+    end
+  end
+
+  --- Hands the message to its handler in a light thread of its own; a failure is counted, and a fault.
+  function LocalBus:fire(...)
+    local arguments, count = { ... }, select("#", ...)
+    local ok, why = ngx.timer.at(0, function()
+      local receipt, err = self:publish(unpack(arguments, 1, count))
+      if not receipt then
+        refuse(self.system, err)
+        self.system.work:tell({ kind = "fault", error = err, topic = "", partition = -1, offset = -1 })
+      end
+    end)
+    if not ok then
+      return refuse(self.system, errors.new(core.KCA_ERROR_STATE, "state", "bus: fire: " .. tostring(why)))
+    end
+    return true
+  end
+
+  --- @local
+  function LocalBus.flush_now()
+    return true
   end
 
   --- Counts of this worker's messages: accepted, stored, failed, unanswered, refused (never accepted); and last_error.

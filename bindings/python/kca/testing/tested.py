@@ -72,6 +72,7 @@ class Tested:
         self._original = system._handle, system._flag, system._pulls
         system._handle, system._flag = new_handle()
         system._pulls = False
+        system._work.watch = lambda d: self._watch("", d)
         try:
             self._channels = self._declare(declared)
         except BaseException:
@@ -105,6 +106,9 @@ class Tested:
             observer = ConsumerBuilder(connection, first, OBSERVER + connection, group_topic=more or None)
             system.add_consumer(_eager(observer))
         del system._declared[len(own) :]
+        if system._local_retries:
+            retries = _eager(system._local_retries)
+            _kca.kca_system_set_local_retries(system._handle, retries._handle)
         for name in system._work.handlers:
             _kca.kca_system_add_handler(system._handle, name)
         for name, batch in system._work.batch_handlers.items():
@@ -113,6 +117,7 @@ class Tested:
 
     def _give_back(self) -> None:
         self._base._handle, self._base._flag, self._base._pulls = self._original
+        self._base._work.watch = None
 
     # ---- work ----
 
@@ -148,6 +153,11 @@ class Tested:
             self.published.append(Published(**fields_of(d)))
             d.done()
             return False
+        self._watch(consumer, d)
+        return True
+
+    def _watch(self, consumer: str, d: Delivery) -> None:
+        """Keeps the delivery and, once it is settled, its outcome."""
         kept = fields_of(d) | {"consumer": consumer, "attempt": d.attempt}
         at = len(self.handled)
         self.handled.append(Handled(**kept))
@@ -156,7 +166,6 @@ class Tested:
             self.handled[at] = Handled(**kept, verdict=Verdict(verdict), error=error_name, text=text)
 
         _Watched.watch(d, settled)
-        return True
 
     def _note_batch(self, consumer: str, batch: Batch) -> bool:
         """`_note`, for each delivery of a batch."""

@@ -41,7 +41,7 @@ class AsyncTestedSystem(Tested):
             self._give_back()
             raise
         self._open.update(self._queues)
-        if system._work.handlers:
+        if system._work.handlers and self._queues:
             system._work.begin(next(iter(self._queues)))
 
     def _give_back(self) -> None:

@@ -31,7 +31,7 @@ class TestedSystem(Tested):
             self._give_back()
             raise
         self._open.update(names)
-        if system._work.handlers:
+        if system._work.handlers and names:
             system._work.begin(names[0])
 
     def close(self) -> None:
