@@ -27,10 +27,27 @@ system:handler("priceOf", function(asked, message)
     assert(system:event_bus("answers"):publish(nil, reply, fields))
   end
 end)
+M.fired = 0
+system:handler("here", function(asked, delivery)
+  M.fired = M.fired + (asked.fired or 0)
+  if asked.id == 0 then
+    error("there is no such thing")
+  elseif asked.id == 5 and delivery:attempt() == 1 then
+    return nil, "not yet"
+  elseif asked.id > 5 then
+    return assert(system:query_bus():send("here", { id = asked.id - 5 }))
+  end
+  return { id = asked.id, attempt = delivery:attempt(), topic = delivery:topic() }
+end)
+assert(system:set_local_retries({ retry_delay_ms = 1 }))
 assert(system:consumer("shop", { amount_of_processors = 4 }):run())
 assert(system:start())
 function M.ask(id, timeout_ms)
   local reply, err = system:query_bus("prices"):send("priceOf", { id = tonumber(id) }, { timeout_ms = timeout_ms })
+  ngx.say(require("kca.json").encode(err and { name = err.name, text = tostring(err) } or reply))
+end
+function M.here(id)
+  local reply, err = system:query_bus():send("here", { id = tonumber(id) }, { timeout_ms = 60000 })
   ngx.say(require("kca.json").encode(err and { name = err.name, text = tostring(err) } or reply))
 end
 return M
@@ -53,6 +70,14 @@ LOCATIONS = {
         ngx.say("{}")""",
     "/channel": 'ngx.say(require("kca.json").encode(app.system:description().reply_channels[1]))',
     "/hello": 'ngx.say("hello")',
+    "/here": "app.here(ngx.var.arg_id)",
+    "/publish": """
+        local receipt = assert(app.system:command_bus():publish("here", { id = 1 }))
+        ngx.say(require("kca.json").encode({ partition = receipt.partition }))""",
+    "/fire": """
+        assert(app.system:command_bus():fire("here", { id = 1, fired = 1 }))
+        ngx.say("{}")""",
+    "/fired": "ngx.say(app.fired)",
 }
 
 
@@ -99,3 +124,15 @@ def test_one_that_is_killed_leaves_nothing_behind(server: Server) -> None:
     wait_until(lambda: server.json("/channel")["timed_out"] == 5, "the asks have ended")
     assert server.json("/ask?id=7") == {"amount": 70}
     assert server.json("/channel")["waiting"] == 0
+
+
+def test_a_bus_without_a_channel_runs_the_handler_in_the_light_thread(server: Server) -> None:
+    assert server.json("/here?id=3") == {"id": 3, "attempt": 1, "topic": ""}
+    assert server.json("/here?id=5") == {"id": 5, "attempt": 2, "topic": ""}
+    assert server.json("/here?id=10") == {"id": 5, "attempt": 2, "topic": ""}
+    refused = server.json("/here?id=0")
+    assert refused["name"] == "reply"
+    assert "there is no such thing" in refused["text"]
+    assert server.json("/publish") == {"partition": -1}
+    assert server.json("/fire") == {}
+    wait_until(lambda: server.json("/fired") == 1, "what was fired is handled")
