@@ -1,12 +1,14 @@
-/* Records made at random: what is dead-lettered comes back, and nothing that is damaged breaks the
- * reader. KCA_SEED repeats the one that failed. */
+/* Records made at random: what is dead-lettered or retried comes back, and nothing that is damaged
+ * breaks the readers. KCA_SEED repeats the one that failed. */
 #include "testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "chance.h"
+#include "dead_letter/retry_record.h"
 #include "dead_letters.h"
+#include "message/postponed.h"
 #include "records.h"
 
 enum { RECORDS = 50000, DAMAGES = 4, LONGEST = 80, HEADERS_MOST = 12, LETTER_HEADERS_MOST = 64 };
@@ -248,9 +250,42 @@ static void assert_does_no_harm(const damaged *d) {
     kca__dead_letter_reading_clear(&reading);
 }
 
+/* ---- in a retry channel ---- */
+
+static void assert_retry_is_sound(const damaged *d) {
+    kca__retry_record told;
+    kca__postponed later;
+    kca__retry_record_read(&told, d->record.headers, d->record.header_count);
+    assert_true(told.attempts >= 0 && told.due_ms >= -1 && strlen(told.topic) < 5000);
+    assert_true(told.partition >= -1 && told.offset >= -1 && told.timestamp_ms >= -1);
+    kca__postponed_read(&later, d->record.headers, d->record.header_count);
+    assert_true(later.at_ms >= -1 && later.due_ms >= -1 && later.partition >= -1);
+}
+
+static void play_retry(const kca__dead_letter *of, int format) {
+    kca__dead_letter_record written;
+    kca__retry_record told;
+    damaged d;
+    int64_t due_ms = (int64_t)pick(UINT64_C(1) << 50);
+    assert_true(kca__retry_record_write(&written, of, due_ms, format));
+    kca__retry_record_read(&told, written.record.headers, written.record.header_count);
+    assert_int_equal(told.attempts, of->attempts);
+    assert_int_equal(told.due_ms, due_ms);
+    assert_string_equal(told.topic, of->topic);
+    damaged_make(&d, &written.record);
+    int left = kca__retry_record_strip(written.record.headers, written.record.header_count);
+    if (format != KCA__DEAD_LETTER_SPRING) /* which takes what others wrote for Spring's */
+        assert_headers_are(written.record.headers, left, of->headers, of->header_count);
+    kca__dead_letter_record_clear(&written);
+    damage(&d);
+    assert_retry_is_sound(&d);
+    damaged_free(&d);
+}
+
 static void play(void) {
     failed f;
     failed_make(&f);
+    play_retry(&f.d, (int)pick(3));
     for (int format = KCA__DEAD_LETTER_KCA; format <= KCA__DEAD_LETTER_GOMES; format++) {
         kca__dead_letter_record written;
         assert_comes_back(&f.d, format);
