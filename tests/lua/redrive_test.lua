@@ -33,6 +33,47 @@ function tests.a_dead_letter_is_handled_after_its_redrive()
   assert(system:shutdown(10000))
 end
 
+--- Handles what comes until the described consumer is as wanted; gives the ids in their order.
+local function handle_until(system, queue, behave, wanted)
+  local seen, patience = {}, os.time() + 60
+  repeat
+    for _, event in ipairs(assert(queue:next(10, 10))) do
+      if event.kind == "delivery" then
+        seen[#seen + 1] = event:json().id
+        assert(behave(event))
+      end
+    end
+    assert(os.time() < patience, "it did not become as wanted")
+  until wanted(assert(system:description()).consumers[1])
+  return table.concat(seen, " ")
+end
+
+function tests.what_follows_a_dead_letter_is_handled_behind_it()
+  local reliable = { required_acks = -1, linger_ms = 0 }
+  local system = assert(kca.system(
+    kca.connection("local", "embedded://"),
+    kca.publisher("local", "orders", reliable),
+    kca.publisher("local", "orders.dead", reliable),
+    kca.consumer("local", "orders", "shop", { partition = 0, dead_letter_channel = "orders.dead", park = true })
+  ))
+  assert(system:start(10000))
+  local bus, queue = assert(system:event_bus("orders")), assert(assert(system:consumer("shop")):queue())
+  for id = 1, 3 do
+    assert(bus:publish("orderCreated", { id = id }, { key = systems.KEY }))
+  end
+  local first = handle_until(system, queue, function(d) return d:rejected("NotNow", "too early") end, function(consumer)
+    return consumer.parked == 2
+  end)
+  check.equal(first, "1")
+  check.equal(assert(system:redrive(kca.redrive("local", "orders.dead", { dry_run = false }), 20000)).redriven, 3)
+  local again = handle_until(system, queue, function(d) return d:done() end, function(consumer)
+    return consumer.partitions[1].parked_keys == 0
+  end)
+  check.equal(again, "1 2 3")
+  queue:close()
+  assert(system:shutdown(10000))
+end
+
 function tests.a_topic_that_a_stranger_names_must_be_allowed()
   local system = systems.declared()
   assert(system:add_publisher(kca.publisher("local", "orders.dead"):with_required_acks(-1):with_linger_ms(0)))

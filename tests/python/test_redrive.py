@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import kca
 import pytest
 from support import KEY, declared
+from waits import DEADLINE_SECONDS, wait_for
 
 DEAD = {
     "kca-dead-letter-topic": "orders",
@@ -41,6 +43,40 @@ def test_a_dead_letter_is_handled_after_its_redrive() -> None:
     consumer.run()
     assert seen == [({"id": 1}, "1")]
     system.shutdown()
+
+
+def test_what_follows_a_dead_letter_is_handled_behind_it() -> None:
+    system = declared(dead_letter_channel="orders.dead", park=True)
+    system.add_publisher(kca.PublisherBuilder("local", "orders.dead").with_required_acks(-1).with_linger_ms(0))
+    seen: list[int] = []
+    works = threading.Event()
+
+    @system.handler("orderCreated")
+    def handle(order: Any) -> None:
+        if order["id"] == 1 and not works.is_set():
+            raise TimeoutError("it was too early")
+        seen.append(order["id"])
+
+    def told(name: str) -> Any:
+        consumer = system.description()["consumers"][0]
+        return consumer.get(name, [each.get(name) for each in consumer["partitions"]])
+
+    with system:
+        consumer = system.consumer("shop")
+        thread = threading.Thread(target=consumer.run)
+        thread.start()
+        bus = system.event_bus("orders")
+        for number in 1, 2, 3:
+            bus.publish("orderCreated", {"id": number}, key=KEY)
+        wait_for(lambda: told("parked") == 2, "those behind it")
+        assert (seen, told("dead_lettered"), told("parked_keys")) == ([], 1, [1])
+        works.set()
+        report = system.redrive(kca.RedriveBuilder("local", "orders.dead", dry_run=False))
+        assert report["by_error"] == {"TimeoutError": 1, "parked": 2}
+        wait_for(lambda: told("parked_keys") == [0], "the end of the line")
+        assert seen == [1, 2, 3]
+        consumer.stop()
+        thread.join(DEADLINE_SECONDS)
 
 
 def test_a_topic_that_a_stranger_names_must_be_allowed() -> None:
