@@ -233,6 +233,44 @@ static void test_what_fails_once_more_keeps_those_behind_it_waiting(void **state
     close_line(&l);
 }
 
+/* As a redrive that was killed publishes it once more, or somebody who forges it. */
+static void write_copy(line *l, const char *key, int id, const char *place) {
+    char value[32], parked[400];
+    snprintf(value, sizeof value, "{\"id\":%d}", id);
+    snprintf(parked, sizeof parked, "%s 0 %s %s", place, l->topic, l->group);
+    const char *const headers[][2] = {{"route", "thing"}, {"kca-parked", parked}};
+    raw_write_headers(l->writer, l->topic, key, value, headers, 2);
+    rd_kafka_flush(raw_writer_client(l->writer), WAIT_MS);
+}
+
+static void test_a_copy_of_what_was_handled_is_kept_and_not_handled_again(void **state) {
+    line l = open_line(1);
+    life li;
+    atomic_init(&l.broken, 1u << 0);
+    write_id(&l, 0, "a", 0);
+    write_id(&l, 0, "a", 1);
+    begin(&li, &l);
+    must_count(li.c.system, "parked", 1);
+    atomic_store(&l.broken, 1u << 1);
+    redrive_line(&li, &l, 2);
+    must_have_handled(&li, (int[]){0, 0, 1}, 3);
+    write_copy(&l, "a", 0, "0 - 0");
+    must_count(li.c.system, "parked", 2);
+    atomic_store(&l.broken, 0);
+    must_redrive(li.c.system, redrive_of(l.dead),
+                 (numbers){.redriven = 1, .guarded = 1, .remaining = 1});
+    must_have_handled(&li, (int[]){0, 0, 1, 1}, 4);
+    must_park(&li, 0, 0);
+    int count;
+    raw_record *letters = topic_read(&count, l.dead, 1);
+    assert_string_equal(record_header(&letters[count - 1], "kca-dead-letter-parked"), "repeated");
+    assert_string_equal(record_header(&letters[count - 1], "kca-dead-letter-error-name"),
+                        "repeated");
+    records_free(letters, count);
+    end_life(&li);
+    close_line(&l);
+}
+
 static void test_in_transactions_letter_and_parked_key_are_committed_together(void **state) {
     line l = open_line(1);
     life li;
@@ -311,6 +349,7 @@ int main(void) {
         cmocka_unit_test(test_a_key_stays_parked_over_a_restart),
         cmocka_unit_test(test_a_key_stays_parked_when_its_partition_moves),
         cmocka_unit_test(test_what_fails_once_more_keeps_those_behind_it_waiting),
+        cmocka_unit_test(test_a_copy_of_what_was_handled_is_kept_and_not_handled_again),
         cmocka_unit_test(test_in_transactions_letter_and_parked_key_are_committed_together),
         cmocka_unit_test(test_a_key_too_many_is_let_go_with_a_fault),
         cmocka_unit_test(test_a_seek_keeps_what_is_parked_before_it),
