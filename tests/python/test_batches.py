@@ -14,7 +14,7 @@ import kca.testing
 import pytest
 from support import DEADLINE_SECONDS, declared
 
-MANY, KEYS = 200, 5
+MANY, KEYS, LIMIT_MS = 200, 5, 300
 
 
 @dataclass
@@ -187,6 +187,45 @@ def test_the_loop_awaits_batches() -> None:
         assert told["failed"] == 1
 
     asyncio.run(main())
+
+
+def test_a_batch_in_a_loop_knows_its_time_and_is_cancelled_when_that_is_over() -> None:
+    sizes: list[int] = []
+    done: list[int] = []
+
+    async def main() -> None:
+        system = kca.asyncio.System(
+            kca.Connection("local", "embedded://"),
+            kca.PublisherBuilder("local", "orders", required_acks=-1),
+            kca.ConsumerBuilder("local", "orders", "shop", partition=kca.PARTITION_EVERY, failure_policy="skip"),
+        )
+        over = asyncio.Event()
+
+        @system.batch_handler("row", max=5, wait_ms=100)
+        async def rows(rows: list[Row], deliveries: list[kca.Delivery]) -> None:
+            sizes.append(len(rows))
+            assert len({d.deadline_ms for d in deliveries}) == 1
+            assert all(0 <= (d.left_ms or 0) <= LIMIT_MS for d in deliveries)
+            if any(row.id == 3 for row in rows):
+                await asyncio.Event().wait()  # for ever
+            done.extend(row.id for row in rows)
+            if len(done) == 4:
+                over.set()
+
+        async with system:
+            bus = system.event_bus("orders")
+            for id in range(5):
+                await bus.publish("row", {"id": id}, key=f"k{id}", partition=0)
+            consumer = system.consumer("shop", message_processing_timeout_ms=LIMIT_MS)
+            async with consumer.running():
+                await asyncio.wait_for(over.wait(), 2 * DEADLINE_SECONDS)
+                while system.description()["consumers"][0]["skipped"] == 0:
+                    await asyncio.sleep(0.01)
+            assert system.description()["consumers"][0]["out"] == 0
+
+    asyncio.run(main())
+    assert sizes[0] > 1 and sizes.count(1) >= 5  # each came again by itself, also the one that takes too long
+    assert sorted(done) == [0, 1, 2, 4]
 
 
 def test_an_iteration_gives_each_of_a_batch() -> None:

@@ -433,7 +433,7 @@ class Consumer(BaseConsumer):
             for d in batch.deliveries:
                 fits.add(d, await self._known(store, d) if store and d.message_id else DONE)
             if fits.deliveries:
-                answer = await self._call_batch(handler, fits.arguments())
+                answer = await self._call_batch(handler, fits.deliveries, fits.arguments())
             for d in fits.deliveries if store and answer is DONE else ():
                 if d.message_id:
                     await self._mark(store, d)  # type: ignore[arg-type]
@@ -507,31 +507,22 @@ class Consumer(BaseConsumer):
 
         What it returns all the same is its answer, for the engine to judge: the time may be over by a hair only.
         """
-        task: Any = asyncio.current_task()
-        over = False
-
-        def end() -> None:
-            nonlocal over
-            over = True
-            task.cancel()
-
-        timer = asyncio.get_running_loop().call_later(((d.left_ms or 0) + 1) / 1000, end)
         try:
-            return answer_of(handler, d, await handler.function(*arguments))
-        except ENDS:
-            raise
-        except BaseException:
-            if not over:
-                raise
-            return Verdict.FAILED, "timeout", f"it took longer than its processing time, {self._limit_ms} ms"
+            with self._limited(d.left_ms) as limited:
+                return answer_of(handler, d, await handler.function(*arguments))
+            return limited.answer
         finally:
-            timer.cancel()
-            if over and hasattr(task, "uncancel"):
-                task.uncancel()
             del d
 
-    @staticmethod
-    async def _call_batch(handler: BatchHandler, arguments: tuple[list[Any], ...]) -> Answer:
+    def _limited(self, left_ms: int | None) -> _Limited:
+        return _Limited(left_ms or 0, self._limit_ms)
+
+    async def _call_batch(self, handler: BatchHandler, deliveries: list[Delivery], arguments: Any) -> Answer:
+        """As single ones are called; all of a batch have the same time, which began when it was given out."""
+        if handler.is_async and self._limits(deliveries[0]):
+            with self._limited(deliveries[0].left_ms) as limited:
+                return answer_of_batch(handler, await handler.function(*arguments))
+            return limited.answer
         if handler.is_async:
             return answer_of_batch(handler, await handler.function(*arguments))
         return await asyncio.get_running_loop().run_in_executor(None, _batch_outcome, handler, arguments)
@@ -686,6 +677,31 @@ class LocalBus(Bus):
         h = hooks.Publishing("", asked)
         await hooks.run_in_loop(self._bus._hooks, h, lambda: put(h.message))
         return h
+
+
+class _Limited:
+    """Cancels the task that is inside when the time is over, and takes what it raises then: `answer` says so."""
+
+    def __init__(self, left_ms: int, limit_ms: int) -> None:
+        self.answer: Answer = (Verdict.FAILED, "timeout", f"it took longer than its processing time, {limit_ms} ms")
+        self._task: Any = asyncio.current_task()
+        self._is_over = False
+        self._timer = asyncio.get_running_loop().call_later((left_ms + 1) / 1000, self._end)
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._task.cancel()
+
+    def __enter__(self) -> _Limited:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        self._timer.cancel()
+        if self._is_over and hasattr(self._task, "uncancel"):
+            self._task.uncancel()
+        return self._is_over and error is not None and not isinstance(error, ENDS)
 
 
 def _is_cancelled(task: Any) -> bool:
