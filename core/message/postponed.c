@@ -19,7 +19,8 @@ kca__rung kca__postponed_rung(const int *delays_ms, int count, int64_t at_ms, in
             shortest = i;
         if (longest < 0 || delays_ms[i] > delays_ms[longest])
             longest = i;
-        if (delays_ms[i] > 0 && delays_ms[i] <= left_ms && (fits < 0 || delays_ms[i] > delays_ms[fits]))
+        if (delays_ms[i] > 0 && delays_ms[i] <= left_ms &&
+            (fits < 0 || delays_ms[i] > delays_ms[fits]))
             fits = i;
     }
     if (left_ms <= 0 || longest < 0 || delays_ms[longest] == 0)
