@@ -270,6 +270,12 @@ void kca__engine_leave_out(kca__engine *e, int64_t deadline) {
     stop(e, deadline, true);
 }
 
+void kca__engine_spare(kca__engine *e) {
+    pthread_mutex_lock(&e->lock);
+    e->spares = true;
+    pthread_mutex_unlock(&e->lock);
+}
+
 void kca__engine_end_drain(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
     if (e->left_out)

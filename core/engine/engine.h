@@ -241,9 +241,9 @@ void kca__engine_await_fetch(kca__engine *e);
 void kca__engine_hold_fetch(kca__engine *e);
 void kca__engine_release_fetch(kca__engine *e);
 
-/* What is parked of it goes with its next assignment, which begins at `to` because of a seek; but
- * for the keys that wait for a record which comes again then. */
-void kca__engine_carry_parking(kca__engine *e, const char *topic, int partition, int64_t to);
+/* As kca__engine_revoke, for a seek: what is parked of it goes with its next assignment, which
+ * begins at `to`; but for the keys that wait for a record which comes again then. */
+void kca__engine_revoke_for(kca__engine *e, const char *topic, int partition, int64_t to);
 
 /* Nothing more of it is given out; what is out may still be settled until kca__engine_revoke. */
 void kca__engine_begin_drain(kca__engine *e, const char *topic, int partition);
@@ -332,6 +332,10 @@ void kca__engine_letter_stored(kca_delivery *d);
 void kca__engine_letter_failed(kca_delivery *d, kca_error *error);
 void kca__engine_letter_refused(kca_delivery *d, kca_error *error);
 void kca__engine_letter_postponed(kca_delivery *d, int pause_ms);
+
+/* From now on a failure, unless rejected, is none for good: handlers may fail for want of answers
+ * that the shutdown takes from them. Their messages come again after the next start. */
+void kca__engine_spare(kca__engine *e);
 
 /* ---- notes for the application ---- */
 

@@ -199,17 +199,25 @@ void kca__engine_pass_locked(kca__engine *e, kca_delivery *d) {
 
 /* ---- seeks ---- */
 
-void kca__engine_carry_parking(kca__engine *e, const char *topic, int partition, int64_t to) {
-    pthread_mutex_lock(&e->lock);
-    kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
-    kca__parking *p = a ? &a->parking : NULL;
-    for (int i = p ? p->count - 1 : -1; i >= 0; i--)
+/* Keys that wait for an offset before the place go with it. */
+static void carry_locked(kca__assigned *a, int64_t to) {
+    kca__parking *p = &a->parking;
+    for (int i = p->count - 1; i >= 0; i--)
         if (p->keys[i].waits_for >= to)
             kca__parking_remove(p, &p->keys[i]);
-    if (p && p->count > 0) {
+    if (p->count > 0) {
         kca__parking_close(&a->topic_partition->carried);
         a->topic_partition->carried = *p;
         *p = (kca__parking){0};
+    }
+}
+
+void kca__engine_revoke_for(kca__engine *e, const char *topic, int partition, int64_t to) {
+    pthread_mutex_lock(&e->lock);
+    kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
+    if (a) {
+        carry_locked(a, to);
+        kca__engine_revoke_locked(e, a);
     }
     pthread_mutex_unlock(&e->lock);
 }

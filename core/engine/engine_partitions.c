@@ -2,6 +2,8 @@
  * engine. */
 #include "engine/engine_private.h"
 
+#include "base/error.h"
+
 #include <string.h>
 
 /* ---- coming and going ---- */
@@ -38,15 +40,26 @@ kca__assigned *kca__engine_add_assigned_locked(kca__engine *e, const char *topic
     return NULL;
 }
 
+static void tell_unparked_locked(kca__engine *e, const kca__assigned *a, const char *why) {
+    const kca__topic_partition *tp = a->topic_partition;
+    kca_error *error =
+        kca__error_new(KCA_ERROR_STATE,
+                       "consumer %s: the parked keys of %s[%d] are let go: %s. Their "
+                       "messages are handled again, before their dead letters are",
+                       e->consumer, tp->topic, tp->number, why);
+    kca__engine_fault_locked(e, error, tp->topic, tp->number, a->base);
+}
+
 /* What was carried is of a seek, and so without a committed offset. */
-static void read_parking_locked(const kca__engine *e, kca__assigned *a, const char *text,
-                                size_t len) {
+static void read_parking_locked(kca__engine *e, kca__assigned *a, const char *text, size_t len) {
     kca__topic_partition *tp = a->topic_partition;
-    if (e->setup.park_max_keys == 0)
-        return;
-    if (a->base >= 0) {
+    if (e->setup.park_max_keys == 0) {
+        if (a->base >= 0 && kca__parking_is_told(text, len, a->base))
+            tell_unparked_locked(e, a, "the option park is off here");
+    } else if (a->base >= 0) {
         kca__parking_close(&tp->carried);
-        kca__parking_read(&a->parking, text, len, a->base);
+        if (!kca__parking_read(&a->parking, text, len, a->base))
+            tell_unparked_locked(e, a, "what the commit says of them cannot be read");
     } else if (tp->carried.keys) {
         kca__parking_close(&a->parking);
         a->parking = tp->carried;

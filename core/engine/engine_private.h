@@ -231,6 +231,7 @@ struct kca__engine {
     int holders;   /* the owner, and one for each delivery that is out or being written */
     bool stopping; /* nothing more is given out */
     bool closed;   /* and the group has been left: kca__engine_shut */
+    bool spares;   /* what fails for good comes again after the next start: see kca__engine_spare */
     bool left_out; /* nobody waits for what is out: kca__engine_leave_out */
     bool watched;  /* somebody asked for the notifier's descriptor */
     int64_t drain_deadline;

@@ -77,6 +77,8 @@ static uint64_t draw_locked(kca__engine *e) {
 
 bool kca__engine_decide_locked(kca__engine *e, kca_delivery *d, bool rejected) {
     bool again = !rejected && kca__retry_is_due(&e->setup.retry, d->attempt, d->failure_name);
+    if (e->spares && !rejected)
+        return false;
     if (again && e->setup.retry_channels) {
         kca__engine_pass_on_locked(e, d);
         return false;

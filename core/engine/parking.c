@@ -159,16 +159,36 @@ static bool get_key(kca__parked_key *k, const unsigned char **at, const unsigned
     return true;
 }
 
-void kca__parking_read(kca__parking *out, const char *text, size_t len, int64_t offset) {
+bool kca__parking_is_told(const char *text, size_t len, int64_t offset) {
+    unsigned char bytes[KCA__PARKING_BYTES];
+    return kca__commit_text_read(bytes, sizeof bytes, text, len, LETTER, offset) > 0;
+}
+
+/* What was written so fits when it is written again. */
+static bool is_written_so(const kca__parking *p) {
+    for (int i = 1; i < p->count; i++)
+        if (p->keys[i].time_s < p->keys[i - 1].time_s ||
+            kca__parking_find(&(kca__parking){p->keys, i}, p->keys[i].hash))
+            return false;
+    return kca__parking_bytes(p) <= KCA__PARKING_BYTES;
+}
+
+bool kca__parking_read(kca__parking *out, const char *text, size_t len, int64_t offset) {
     unsigned char bytes[KCA__PARKING_BYTES];
     size_t count = kca__commit_text_read(bytes, sizeof bytes, text, len, LETTER, offset);
     const unsigned char *at = bytes, *end = bytes + count;
     int64_t least = 0, first_s = 0;
+    if (count == 0)
+        return true;
     bool well = add_next(&least, &at, end) && add_next(&first_s, &at, end);
-    while (well && at < end && out->count < KCA__PARKING_KEYS) {
+    while (well && at < end) {
         kca__parked_key k = {.waits_for = least, .time_s = first_s};
-        well = get_key(&k, &at, end) && k.hash != 0;
+        well = out->count < KCA__PARKING_KEYS && get_key(&k, &at, end) && k.hash != 0;
         if (well)
             out->keys[out->count++] = k;
     }
+    well = well && is_written_so(out);
+    if (!well)
+        out->count = 0;
+    return well;
 }

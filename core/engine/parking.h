@@ -86,7 +86,11 @@ size_t kca__parking_bytes(const kca__parking *p);
 /* "" when no key is parked. It has room: kca__parking_bytes says so. */
 void kca__parking_write(char out[KCA__PARKING_SIZE], const kca__parking *p, int64_t offset);
 
-/* What the metadata committed with `offset` tells, into an empty one. */
-void kca__parking_read(kca__parking *out, const char *text, size_t len, int64_t offset);
+/* It tells of parked keys. */
+bool kca__parking_is_told(const char *text, size_t len, int64_t offset);
+
+/* What the metadata committed with `offset` tells, into an empty one. False: something that this
+ * library did not write; it is left empty. */
+bool kca__parking_read(kca__parking *out, const char *text, size_t len, int64_t offset);
 
 #endif

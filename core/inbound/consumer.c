@@ -214,6 +214,13 @@ bool kca__consumer_is_handling(kca__consumer *c) {
     return handling;
 }
 
+void kca__consumer_spare(kca__consumer *c) {
+    pthread_mutex_lock(&c->lock);
+    if (c->inbound)
+        kca__engine_spare(c->inbound->engine);
+    pthread_mutex_unlock(&c->lock);
+}
+
 void kca__consumer_stop(kca__consumer *c, int64_t deadline) {
     pthread_mutex_lock(&c->lock);
     if (c->inbound)

@@ -65,6 +65,9 @@ int kca__consumer_close(kca__consumer *c, int64_t deadline);
 kca_error *kca__consumer_run(kca__consumer *c);
 void kca__consumer_stop(kca__consumer *c, int64_t deadline);
 
+/* See kca__engine_spare; for one that has been stopped. */
+void kca__consumer_spare(kca__consumer *c);
+
 /* Deliveries of it are out. */
 bool kca__consumer_is_handling(kca__consumer *c);
 

@@ -269,8 +269,7 @@ static rd_kafka_resp_err_t go_to(kca__inbound *in, rd_kafka_topic_partition_list
     kca__engine_hold_fetch(e);
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *p = &list->elems[i];
-        kca__engine_carry_parking(e, p->topic, p->partition, p->offset);
-        kca__engine_revoke(e, p->topic, p->partition);
+        kca__engine_revoke_for(e, p->topic, p->partition, p->offset);
     }
     kca__engine_sweep(e);
     rd_kafka_resp_err_t err = seek(in, list);

@@ -8,18 +8,32 @@
 #include "outbound/detour.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { LONGEST_WAIT_MS = 604800000 }; /* as long as delay_channel_ms may be */
+enum {
+    LONGEST_WAIT_MS = 604800000, /* as long as delay_channel_ms may be */
+    LOOK_AGAIN_MS = 10000
+};
 
 /* ---- when ---- */
 
-/* One that claims to be of the future is of now. */
-static int64_t wait_ms(int64_t due_ms, int64_t written_ms) {
+/* How long until then, at most `most_ms` after it was written. One that claims to be of the future
+ * is of now. */
+static int64_t wait_ms(int64_t due_ms, int64_t written_ms, int64_t most_ms) {
     int64_t now_ms = kca__clock_unix_ms();
-    int64_t last_ms = (written_ms < now_ms ? written_ms : now_ms) + LONGEST_WAIT_MS;
+    int64_t last_ms = (written_ms < now_ms ? written_ms : now_ms) + most_ms;
     if (due_ms > last_ms)
         due_ms = last_ms;
     return due_ms > now_ms ? due_ms - now_ms + 1 : 0; /* clocks of whole milliseconds */
+}
+
+/* What a record may say that it waits in this channel: what comes too early waits in another one.
+ */
+static int64_t most_ms(const kca__publisher *p, const char *channel) {
+    for (int i = 0; p && i < p->options->delay_channel.count; i++)
+        if (strcmp(p->options->delay_channel.items[i], channel) == 0)
+            return p->options->delay_channel_ms.items[i];
+    return LONGEST_WAIT_MS;
 }
 
 /* Without memory for its headers it is looked at again when it is written. */
@@ -35,8 +49,8 @@ void kca__relay_look(const kca__inbound *in, kca__inbound_record *r) {
     /* Where there is no other channel, it waits here. */
     const kca__publisher *p = kca__inbound_find_publisher(in, told.to);
     bool is_last = p && p->options->delay_channel.count == 0;
-    r->delay_ms =
-        wait_ms(is_last ? told.at_ms : told.due_ms, rd_kafka_message_timestamp(r->record, NULL));
+    r->delay_ms = wait_ms(is_last ? told.at_ms : told.due_ms,
+                          rd_kafka_message_timestamp(r->record, NULL), most_ms(p, r->topic));
     if (headers != room)
         free(headers);
 }
@@ -138,7 +152,14 @@ kca_error *kca__relay_write(kca__inbound *in, kca_delivery *d) {
     if (p)
         rung = kca__detour_rung(p, told.at_ms);
     told.due_ms = rung.due_ms;
-    if (p && (rung.channel >= 0 || told.at_ms <= kca__clock_unix_ms()))
+    int64_t early_ms =
+        p && rung.channel < 0
+            ? wait_ms(told.at_ms, rd_kafka_message_timestamp(d->record, NULL), LONGEST_WAIT_MS)
+            : 0;
+    bool is_early = told.at_ms > kca__clock_unix_ms();
+    if (early_ms > 0) /* the clock has gone back, or there was no memory to see it before */
+        kca__engine_letter_postponed(d, early_ms < LOOK_AGAIN_MS ? (int)early_ms : LOOK_AGAIN_MS);
+    else if (p && (rung.channel >= 0 || !is_early))
         e = write_on(in, d, p,
                      rung.channel < 0 ? NULL : p->options->delay_channel.items[rung.channel], &told,
                      headers, count);

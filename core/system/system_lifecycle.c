@@ -303,7 +303,10 @@ static int64_t deadline_before(int timeout_ms, int reserves) {
     return kca__clock_deadline(timeout_ms - reserves * reserve);
 }
 
+/* For consumers that are stopped: nothing new is handled that would fail for want of an answer. */
 static void hurry_asks(kca__system *s, int64_t until_ms) {
+    for (int i = 0; i < s->consumer_count && s->reply_channel_count > 0; i++)
+        kca__consumer_spare(s->consumers[i]);
     for (int i = 0; i < s->reply_channel_count; i++)
         kca__reply_channel_hurry(s->reply_channels[i], until_ms);
 }
@@ -329,10 +332,11 @@ static int64_t await_handlers(kca__system *s, int64_t deadline) {
 }
 
 /* What consumers' handlers ask through buses without a channel is taken until they have ended. */
-static int close_consumers(kca__system *s, int64_t deadline) {
+static int close_consumers(kca__system *s, int64_t deadline, int64_t asks_deadline) {
     int held = 0;
     for (int i = 0; i < s->consumer_count; i++)
         kca__consumer_stop(s->consumers[i], KCA__CLOCK_NEVER);
+    hurry_asks(s, asks_deadline);
     deadline = await_handlers(s, deadline);
     for (int i = 0; i < s->consumer_count; i++)
         held += kca__consumer_close(s->consumers[i], deadline);
@@ -360,8 +364,7 @@ kca_error *kca__system_shutdown(kca__system *s, int timeout_ms) {
         kca__system_dismiss_visits(s);
         kca__watch_dismiss(&s->watch);
         int64_t handlers_deadline = deadline_before(timeout_ms, 1);
-        hurry_asks(s, deadline_before(timeout_ms, 2));
-        int held = close_consumers(s, handlers_deadline);
+        int held = close_consumers(s, handlers_deadline, deadline_before(timeout_ms, 2));
         int local = kca__local_buses_close(s, handlers_deadline);
         kca__system_await_visits(s);
         int unsent = close_all(s, deadline);

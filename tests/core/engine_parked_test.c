@@ -280,6 +280,31 @@ static void test_a_broker_that_takes_less_metadata_lets_keys_go(void **state) {
     close_engine(&f);
 }
 
+/* ---- commits of others ---- */
+
+/* The keys that a commit tells of, in a consumer with this setup. */
+static void must_tell_of(kca__engine_setup setup, const char *metadata, const char *part) {
+    fixture f;
+    open_engine_with(&f, setup);
+    assert_true(kca__engine_assign(f.engine, "things", 0, 5, metadata, strlen(metadata)));
+    must_hear(&f, part);
+    must_hear(&f, "");
+    close_engine(&f);
+}
+
+static void test_keys_that_a_commit_tells_of_are_not_forgotten_in_silence(void **state) {
+    char text[KCA__PARKING_SIZE];
+    kca__parked_key key = {.hash = 7, .waits_for = 1, .next = 1, .last = 4, .time_s = 1};
+    const kca__parking one = {&key, 1};
+    kca__parking_write(text, &one, 5);
+    must_tell_of(parking_setup(), text, "");
+    kca__engine_setup off = parking_setup();
+    off.park_max_keys = 0;
+    must_tell_of(off, text, "the parked keys of things[0] are let go: the option park is off here");
+    kca__commit_text_write(text, 5, 'p', (const unsigned char *)"\1", 1);
+    must_tell_of(parking_setup(), text, "what the commit says of them cannot be read");
+}
+
 /* ---- seeks ---- */
 
 static void test_a_seek_keeps_the_keys_that_wait_for_what_does_not_come_again(void **state) {
@@ -287,7 +312,7 @@ static void test_a_seek_keeps_the_keys_that_wait_for_what_does_not_come_again(vo
     open_parking(&f);
     park(&f, 0, 1);
     park(&f, 5, 2);
-    kca__engine_carry_parking(f.engine, "things", 0, 5);
+    kca__engine_revoke_for(f.engine, "things", 0, 5);
     forget(&f, 0);
     assign(&f, 0);
     assert_int_equal(count_parked(&f), 1);
@@ -310,6 +335,7 @@ int main(void) {
         cmocka_unit_test(test_a_line_with_a_hole_is_let_go),
         cmocka_unit_test(test_a_commit_tells_of_parked_keys_and_of_what_is_finished_ahead),
         cmocka_unit_test(test_a_broker_that_takes_less_metadata_lets_keys_go),
+        cmocka_unit_test(test_keys_that_a_commit_tells_of_are_not_forgotten_in_silence),
         cmocka_unit_test(test_a_seek_keeps_the_keys_that_wait_for_what_does_not_come_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

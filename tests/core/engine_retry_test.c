@@ -200,6 +200,31 @@ static void test_a_retry_that_the_end_comes_before_is_not_settled(void **state) 
     close_engine(&f);
 }
 
+/* It may have failed for want of an answer, which the end took from it. */
+static void spare_at_the_end(kca__engine_setup setup) {
+    fixture f;
+    open_with(&f, setup);
+    for (int64_t offset = 0; offset < 2; offset++)
+        accept(&f, 0, offset, (int)offset + 1);
+    kca_delivery *failed = take_offset(&f, 0);
+    kca_delivery *rejected = take_offset(&f, 1);
+    kca__engine_stop(f.engine, KCA__CLOCK_NEVER);
+    kca__engine_spare(f.engine);
+    finish(rejected, KCA_REJECTED);
+    finish(failed, KCA_FAILED);
+    assert_int_equal(f.engine->counts.skipped + f.engine->condemned.count, 1);
+    assert_true(commit(&f) <= 0); /* not beyond it */
+    kca__engine_shut(f.engine);
+    close_engine(&f);
+}
+
+static void test_what_fails_for_good_while_asks_are_ended_comes_again(void **state) {
+    kca__engine_setup skipping = retrying_setup(1, false);
+    skipping.skip = true;
+    spare_at_the_end(skipping);
+    spare_at_the_end(retrying_setup(1, true));
+}
+
 static void test_retries_of_a_partition_that_goes_are_dropped(void **state) {
     fixture f;
     open_retrying(&f, 2, false);
@@ -563,6 +588,7 @@ int main(void) {
         cmocka_unit_test(test_the_last_attempt_stops_the_consumer_and_says_which_it_was),
         cmocka_unit_test(test_an_error_of_the_list_is_not_tried_again),
         cmocka_unit_test(test_a_retry_that_the_end_comes_before_is_not_settled),
+        cmocka_unit_test(test_what_fails_for_good_while_asks_are_ended_comes_again),
         cmocka_unit_test(test_retries_of_a_partition_that_goes_are_dropped),
         cmocka_unit_test(test_a_rejected_delivery_is_dead_lettered_at_once),
         cmocka_unit_test(test_the_last_failed_attempt_is_dead_lettered_with_its_reason),

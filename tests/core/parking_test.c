@@ -153,6 +153,37 @@ static void test_a_text_of_another_offset_or_damaged_tells_nothing(void **state)
     kca__parking_close(&back);
 }
 
+static size_t put_key(unsigned char *out, unsigned char hash, int64_t time) {
+    memset(out, hash, 8);
+    size_t len = 8;
+    for (int i = 0; i < 3; i++)
+        len += kca__varint_put(out + len, 1);
+    return len + kca__varint_put(out + len, 2 * time);
+}
+
+/* Whoever may commit can write what would not have room when it is written again. */
+static void must_be_refused(int keys, int64_t first_time, bool same_hash) {
+    unsigned char bytes[KCA__PARKING_BYTES];
+    char text[KCA__PARKING_SIZE];
+    kca__parking p = open_parking();
+    size_t len = kca__varint_put(bytes, 0);
+    len += kca__varint_put(bytes + len, 0);
+    for (int i = 0; i < keys; i++)
+        len +=
+            put_key(bytes + len, same_hash ? 1 : (unsigned char)(i + 1), i == 0 ? first_time : 0);
+    kca__commit_text_write(text, OFFSET, 'p', bytes, len);
+    assert_true(kca__parking_is_told(text, strlen(text), OFFSET));
+    assert_false(kca__parking_read(&p, text, strlen(text), OFFSET));
+    assert_int_equal(p.count, 0);
+    kca__parking_close(&p);
+}
+
+static void test_what_would_not_be_written_so_is_refused(void **state) {
+    must_be_refused(119, 1, false); /* the times go back: each takes the most bytes */
+    must_be_refused(2, 0, true);    /* one key twice */
+    must_be_refused(121, 0, false); /* more than there may be */
+}
+
 /* With a checksum that is right, whatever stands in it. */
 static void read_anything(void) {
     unsigned char bytes[60];
@@ -167,6 +198,7 @@ static void read_anything(void) {
         const kca__parked_key *k = &p.keys[i];
         check(k->hash && k->waits_for >= 0 && k->next >= k->waits_for && k->last >= k->next);
     }
+    check(kca__parking_bytes(&p) <= KCA__PARKING_BYTES);
     kca__parking_close(&p);
 }
 
@@ -234,6 +266,7 @@ int main(void) {
         cmocka_unit_test(test_the_text_brings_all_of_it_back),
         cmocka_unit_test(test_as_many_keys_as_may_be_have_room),
         cmocka_unit_test(test_a_text_of_another_offset_or_damaged_tells_nothing),
+        cmocka_unit_test(test_what_would_not_be_written_so_is_refused),
         cmocka_unit_test(test_no_text_makes_lines_that_cannot_be),
         cmocka_unit_test(test_keys_leave_from_anywhere),
         cmocka_unit_test(test_the_header_brings_the_place_back),
