@@ -80,6 +80,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "idempotence": {"required_acks": -1},
     "group_remote_assignor": {"group_protocol": "consumer"},
     "park": {"dead_letter_channel": "orders.dead"},
+    "delay_channel": {"delay_channel_ms": [1, 2]},
+    "delay_channel_ms": {"delay_channel": ["first", "second"]},
 }
 # What an older librdkafka does not have; `core.group` and `broker.consumer_membership` see to it.
 NEEDS_2_12 = {"group_protocol", "group_remote_assignor"}
