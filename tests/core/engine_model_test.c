@@ -110,7 +110,8 @@ typedef struct model {
     kca__order order;
     int max_attempts, capacity, timeout_ms;
     bool dead_letters, skip, abandon, retry_channels;
-    bool finishes; /* all that is left */
+    bool finishes;  /* all that is left */
+    bool must_fail; /* the engine, by what it does now */
     kca__batch_plan batches[BATCHES];
     int batch_count;
     int groups;
@@ -592,8 +593,7 @@ static sequel note_counted(model *m, held *h, int verdict, int attempt, bool sto
     h->doomed = good ? answered : again ? m->retry_channels : m->dead_letters || answered;
     if (finished)
         note_done(m, h);
-    if (!good && !again && !m->dead_letters && !m->skip)
-        check(m->f.engine->failure != NULL || stopping);
+    m->must_fail |= !good && !again && !m->dead_letters && !m->skip && !stopping;
     if (answered && (good || (!again && !m->dead_letters)))
         return HELD_UP;
     return finished ? GOING_ON : CALLED_OFF;
@@ -662,6 +662,12 @@ static void note_back(model *m, held *h) {
     h->doomed = false;
 }
 
+/* What failed for good has ended the engine. */
+static void check_failure(model *m) {
+    check(!m->must_fail || m->f.engine->failure);
+    m->must_fail = false;
+}
+
 /* One that is settled, or freed, which counts as failed; `given`: a reply. */
 static void note_verdict(model *m, held *h, int verdict, int attempt, bool stopping, bool given) {
     bool counted = !h->settled && is_current(m, h);
@@ -670,6 +676,7 @@ static void note_verdict(model *m, held *h, int verdict, int attempt, bool stopp
     else if (counted)
         follow(m, h, entry_of(m, h)->group, note_counted(m, h, verdict, attempt, stopping, given),
                stopping);
+    check_failure(m);
     note_back(m, h);
 }
 
@@ -813,6 +820,7 @@ static void pass_time(model *m, int64_t ms) {
         if (m->abandon && !stopping) /* a stand-in meets its fate now */
             h->doomed = false;
     }
+    check_failure(m);
 }
 
 /* ---- dead letters and replies ---- */
@@ -865,6 +873,7 @@ static void refuse_letter(model *m, const held *h) {
     m->turned_back += turned_back;
     m->refused++;
     kca__engine_letter_refused(h->delivery, kca__error_new(KCA_ERROR_TOO_LARGE, "too large"));
+    check_failure(m);
 }
 
 /* The broker has it in the retry channel, whoever has its partition now. */
@@ -900,6 +909,7 @@ static void answer_letter(model *m, bool stored) {
         m->stored++;
         m->last_letters += m->f.engine->stopping;
         kca__engine_letter_stored(h.delivery);
+        check_failure(m);
     } else if (pick(4) == 0) {
         refuse_letter(m, &h);
     } else if (pick(2) == 0) {
