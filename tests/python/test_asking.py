@@ -13,6 +13,7 @@ import kca
 import kca.asyncio
 import pytest
 from support import events, wait_for
+from waits import wait_in_loop_for
 
 COME_MS = 60000
 
@@ -192,8 +193,7 @@ def test_await_gives_the_reply() -> None:
 def test_a_cancelled_send_waits_no_more() -> None:
     async def work(system: kca.asyncio.System) -> None:
         task = asyncio.create_task(system.query_bus("prices").send("priceOf", {"id": 0}, timeout_ms=-1))
-        while channel_of(system)["waiting"] == 0:
-            await asyncio.sleep(0.01)
+        await wait_in_loop_for(lambda: channel_of(system)["waiting"] > 0, "an ask that waits")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -243,16 +243,14 @@ def test_an_ask_that_is_cancelled_while_it_waits_for_room_is_not_sent() -> None:
         async with kca.asyncio.System(*some) as system:
             bus = system.query_bus("prices")
             asks = [asyncio.create_task(bus.send("priceOf", {"id": 0}, timeout_ms=-1)) for _ in range(3)]
-            while channel_of(system)["waiting"] == 0:
-                await asyncio.sleep(0.01)
+            await wait_in_loop_for(lambda: channel_of(system)["waiting"] > 0, "an ask that waits")
             asks[1].cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asks[1]
             asks[0].cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asks[0]
-            while channel_of(system)["asked"] == 1:
-                await asyncio.sleep(0.01)
+            await wait_in_loop_for(lambda: channel_of(system)["asked"] == 2, "the next ask")
             asks[2].cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asks[2]
@@ -268,8 +266,7 @@ def test_room_for_an_ask_that_does_not_come_is_an_error() -> None:
         async with kca.asyncio.System(*some) as system:
             bus = system.query_bus("prices")
             first = asyncio.create_task(bus.send("priceOf", {"id": 0}, timeout_ms=-1))
-            while channel_of(system)["waiting"] == 0:
-                await asyncio.sleep(0.01)
+            await wait_in_loop_for(lambda: channel_of(system)["waiting"] > 0, "an ask that waits")
             with pytest.raises(kca.BufferFullError, match="within 20 ms"):
                 await bus.send("priceOf", {"id": 0}, timeout_ms=-1)
         with pytest.raises(kca.StoppedError):
@@ -282,8 +279,7 @@ def test_a_shutdown_ends_what_waits() -> None:
     async def main() -> None:
         async with kca.asyncio.System(*declarations()[:3]) as system:
             task = asyncio.create_task(system.query_bus("prices").send("priceOf", {"id": 0}, timeout_ms=-1))
-            while channel_of(system)["waiting"] == 0:
-                await asyncio.sleep(0.01)
+            await wait_in_loop_for(lambda: channel_of(system)["waiting"] > 0, "an ask that waits")
         with pytest.raises(kca.StoppedError, match="shut down"):
             await task
 
@@ -350,8 +346,7 @@ def test_a_shutdown_in_a_loop_waits_for_no_answer_for_ever() -> None:
         await system.start()
         running = asyncio.create_task(system.consumer("shop").run())
         await system.query_bus("prices").publish("priceOf", {"id": 1})
-        while channel_of(system)["waiting"] == 0:
-            await asyncio.sleep(0.01)
+        await wait_in_loop_for(lambda: channel_of(system)["waiting"] > 0, "an ask that waits")
         await asyncio.wait_for(system.shutdown(-1), COME_MS / 1000)
         await running
 

@@ -13,6 +13,7 @@ import kca.asyncio
 import kca.testing
 import pytest
 from support import DEADLINE_SECONDS, declared
+from waits import wait_in_loop_for
 
 MANY, KEYS, LIMIT_MS = 200, 5, 300
 
@@ -219,8 +220,7 @@ def test_a_batch_in_a_loop_knows_its_time_and_is_cancelled_when_that_is_over() -
             consumer = system.consumer("shop", message_processing_timeout_ms=LIMIT_MS)
             async with consumer.running():
                 await asyncio.wait_for(over.wait(), 2 * DEADLINE_SECONDS)
-                while system.description()["consumers"][0]["skipped"] == 0:
-                    await asyncio.sleep(0.01)
+                await wait_in_loop_for(lambda: system.description()["consumers"][0]["skipped"] > 0, "the last try")
             assert system.description()["consumers"][0]["out"] == 0
 
     asyncio.run(main())
