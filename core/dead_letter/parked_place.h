@@ -6,7 +6,7 @@
  *   <waits_for> <behind, or -> <at> <partition> <topic> <group>
  *
  * A line is of one group and partition: to others the header says nothing. Whoever writes it by
- * hand can give up the order of that key, and no more. Pure.
+ * hand can give up the order of that key, and have its messages passed by as repeated. Pure.
  */
 #ifndef KCA_DEAD_LETTER_PARKED_PLACE_H
 #define KCA_DEAD_LETTER_PARKED_PLACE_H

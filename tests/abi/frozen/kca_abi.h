@@ -14,8 +14,9 @@
  *            or -1.
  * Threads    The library calls the application only inside kca_queue_dispatch (on that thread), inside
  *            kca_consumer_run (on the processors' threads, which live only inside it), inside calls that publish, if
- *            there are hooks or the bus has no channel, and inside calls that wait, if kca_system_set_interrupt asked for it. System, bus, consumer and queue handles may be used from
- *            any thread; a message, delivery, event or builder by one thread at a time.
+ *            there are hooks or the bus has no channel, and inside calls that wait, if kca_system_set_interrupt asked for
+ *            it. System, bus, consumer and queue handles may be used from any thread; a message, delivery, event or builder
+ *            by one thread at a time.
  *            The threads that the library makes, librdkafka's and the embedded broker's included, block all signals:
  *            signals come to the application's own threads. Processors, which run handlers, leave those open that a
  *            fault of their own raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS). A program that a handler
@@ -600,8 +601,8 @@ void kca_consumer_builder_with_reply(kca_consumer_builder *b, int reply);
  * written on when its time has come, to the next delay channel or to its topic, by the publisher of that channel that this
  * system has. Its offset counts as done only when the broker has confirmed that. Name its topics as those of any consumer;
  * handlers need not be declared. What names no channel of which the system has a publisher, or is refused for good, is given
- * up with the error name "relay": dead_letter_channel and failure_policy. A time more than a week after the record was
- * written counts as a week, unless the publisher has delay channels for the rest. Messages of one key that wait in one
+ * up with the error name "relay": dead_letter_channel and failure_policy; also, a week after the record was written,
+ * what is not due then, unless the publisher has delay channels for the rest. Messages of one key that wait in one
  * channel keep their order; delivered at different times, or through several channels, they do not. Default 0.
  */
 void kca_consumer_builder_with_relay(kca_consumer_builder *b, int relay);
@@ -952,8 +953,8 @@ void kca_message_set_partition(kca_message *m, int partition);
 /*
  * Not delivered before this time, milliseconds since 1970; 0, the default: at once. The publisher must have a
  * delay_channel, else publishing it fails with KCA_ERROR_STATE. Until then it waits in delay channels, which a consumer
- * with `relay` reads, in this process or another. Its receipt says that a delay channel has it; partition and offset are
- * there. Its record has more headers meanwhile: kca-deliver-to, -at-ms, -due-ms and -partition. Does not count in replies.
+ * with `relay` reads, in this process or another. The receipt tells this channel's topic, with the partition and
+ * offset that it has in the delay channel. Its record has more headers meanwhile: kca-deliver-to, -at-ms, -due-ms and -partition. Does not count in replies.
  */
 void kca_message_set_deliver_at_ms(kca_message *m, int64_t ms_since_1970);
 
