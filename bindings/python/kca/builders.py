@@ -582,8 +582,8 @@ class ConsumerBuilder(Declared):
         on when its time has come, to the next delay channel or to its topic, by the publisher of that channel that this
         system has. Its offset counts as done only when the broker has confirmed that. Name its topics as those of any
         consumer; handlers need not be declared. What names no channel of which the system has a publisher, or is
-        refused for good, is given up with the error name "relay": dead_letter_channel and failure_policy. A time more
-        than a week after the record was written counts as a week, unless the publisher has delay channels for the rest.
+        refused for good, is given up with the error name "relay": dead_letter_channel and failure_policy; also, a week
+        after the record was written, what is not due then, unless the publisher has delay channels for the rest.
         Messages of one key that wait in one channel keep their order; delivered at different times, or through several
         channels, they do not. Default False.
         """

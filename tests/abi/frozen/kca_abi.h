@@ -953,8 +953,9 @@ void kca_message_set_partition(kca_message *m, int partition);
 /*
  * Not delivered before this time, milliseconds since 1970; 0, the default: at once. The publisher must have a
  * delay_channel, else publishing it fails with KCA_ERROR_STATE. Until then it waits in delay channels, which a consumer
- * with `relay` reads, in this process or another. The receipt tells this channel's topic, with the partition and
- * offset that it has in the delay channel. Its record has more headers meanwhile: kca-deliver-to, -at-ms, -due-ms and -partition. Does not count in replies.
+ * with `relay` reads, in this process or another. The receipt tells this channel's topic, with the partition and the
+ * offset that it has in the delay channel. Its record has more headers meanwhile: kca-deliver-to, -at-ms, -due-ms and
+ * -partition. Does not count in replies.
  */
 void kca_message_set_deliver_at_ms(kca_message *m, int64_t ms_since_1970);
 
