@@ -41,6 +41,15 @@ void require(kca_error *e);
 /* A system with a connection "kafka" to these hosts, which warns on stderr. */
 kca_system *worker_system(const worker_options *o);
 
+/* Begins to declare a publisher of the topic that outlasts whatever happens to its brokers. */
+kca_publisher_builder *lasting_publisher(const worker_options *o);
+
+/* The message of an id, which is noted as sent. */
+kca_message *new_thing(const worker_options *o, int id);
+
+/* Sends one id after the other, at the options' rate. */
+void send_until_term(const worker_options *o, void (*send)(void *argument, int id), void *argument);
+
 /* Lets this much time pass, whatever signals come. */
 void pass_us(int us);
 

@@ -83,45 +83,20 @@ static void *note_ends(void *argument) {
     return NULL;
 }
 
-static void ask(asking *a, int id) {
-    char key[20], payload[40];
-    kca_message *m;
-    int key_len = snprintf(key, sizeof key, "k%d", id % a->options->keys);
-    int len = snprintf(payload, sizeof payload, "{\"id\":%d}", id);
-    require(kca_message_new(&m, "thing"));
-    kca_message_set_payload(m, payload, (size_t)len);
-    kca_message_set_key(m, key, (size_t)key_len);
-    snprintf(key, sizeof key, "%d", id);
-    kca_message_set_correlation_id(m, key);
-    ledger_note(a->options->ledger, "sent %d", id);
+static void ask(void *argument, int id) {
+    asking *a = argument;
+    kca_message *m = new_thing(a->options, id);
     atomic_fetch_add(&a->open, 1);
     require(kca_bus_send(a->bus, m, (uint64_t)id + 1, id % SOON_EVERY ? ANSWER_MS : SOON_MS));
     kca_message_free(m);
 }
 
 static void add_publisher(kca_system *s, const worker_options *o) {
-    kca_publisher_builder *b;
-    require(kca_publisher_builder_new(&b, "kafka", o->topic));
-    kca_publisher_builder_with_required_acks(b, -1);
-    kca_publisher_builder_with_idempotence(b, 1);
-    kca_publisher_builder_with_max_attempts(b, 1000000);
+    kca_publisher_builder *b = lasting_publisher(o);
     kca_publisher_builder_with_buffer_messages(b, MOST_OPEN);
     kca_publisher_builder_with_reply_channel(b, o->replies);
     require(kca_system_add_publisher(s, b));
     kca_publisher_builder_free(b);
-}
-
-static void stop(void *stopping) {
-    atomic_store((atomic_bool *)stopping, true);
-}
-
-static void ask_until_term(asking *a) {
-    static atomic_bool stopping;
-    on_term(stop, &stopping);
-    for (int id = a->options->from; !stopping; id++) {
-        ask(a, id);
-        pass_us(1000000 / a->options->a_second);
-    }
 }
 
 int worker_ask(const worker_options *o) {
@@ -131,7 +106,7 @@ int worker_ask(const worker_options *o) {
     require(kca_system_query_bus(a.system, o->topic, &a.bus));
     require(kca_system_queue(a.system, &a.queue));
     pthread_t notes = start_quiet(note_ends, &a);
-    ask_until_term(&a);
+    send_until_term(o, ask, &a);
     a.stopped = true;
     pthread_join(notes, NULL);
     note_counts(&a);

@@ -42,20 +42,11 @@ static void *note_receipts(void *argument) {
     return NULL;
 }
 
-static void publish(publishing *p, int id) {
-    char key[20], payload[40];
-    kca_message *m;
-    int key_len = snprintf(key, sizeof key, "k%d", id % p->options->keys);
-    int len = snprintf(payload, sizeof payload, "{\"id\":%d}", id);
-    require(kca_message_new(&m, "thing"));
-    kca_message_set_payload(m, payload, (size_t)len);
-    kca_message_set_key(m, key, (size_t)key_len);
-    if (p->options->replies) {
-        snprintf(key, sizeof key, "%d", id);
-        kca_message_set_correlation_id(m, key);
+static void publish(void *argument, int id) {
+    publishing *p = argument;
+    kca_message *m = new_thing(p->options, id);
+    if (p->options->replies)
         kca_message_set_reply_to(m, p->options->replies);
-    }
-    ledger_note(p->options->ledger, "sent %d", id);
     atomic_fetch_add(&p->unanswered, 1);
     kca_error *e = kca_bus_publish(p->bus, m, (uint64_t)id + 1);
     if (e) {
@@ -68,27 +59,10 @@ static void publish(publishing *p, int id) {
 }
 
 static void add_publisher(kca_system *s, const worker_options *o) {
-    kca_publisher_builder *b;
-    require(kca_publisher_builder_new(&b, "kafka", o->topic));
-    kca_publisher_builder_with_required_acks(b, -1);
-    kca_publisher_builder_with_idempotence(b, 1);
-    kca_publisher_builder_with_max_attempts(b, 1000000);
+    kca_publisher_builder *b = lasting_publisher(o);
     kca_publisher_builder_with_buffer_timeout_ms(b, -1);
     require(kca_system_add_publisher(s, b));
     kca_publisher_builder_free(b);
-}
-
-static void stop(void *stopping) {
-    atomic_store((atomic_bool *)stopping, true);
-}
-
-static void publish_until_term(publishing *p) {
-    static atomic_bool stopping;
-    on_term(stop, &stopping);
-    for (int id = p->options->from; !stopping; id++) {
-        publish(p, id);
-        pass_us(1000000 / p->options->a_second);
-    }
 }
 
 int worker_publish(const worker_options *o) {
@@ -99,7 +73,7 @@ int worker_publish(const worker_options *o) {
     require(kca_system_event_bus(s, o->topic, &p.bus));
     require(kca_system_queue(s, &p.queue));
     pthread_t notes = start_quiet(note_receipts, &p);
-    publish_until_term(&p);
+    send_until_term(o, publish, &p);
     require(kca_bus_flush(p.bus, FLUSH_MS));
     p.stopped = true;
     pthread_join(notes, NULL);
