@@ -303,9 +303,11 @@ bool kca__engine_batch_is_due(kca__engine *e);
  * answered with the error, or, with `for_good`, not at all. Takes `error`. */
 void kca__engine_refuse(kca__engine *e, const kca__held_record *r, bool for_good, kca_error *error);
 
-/* The broker refused the metadata as too long: from now on none is longer than half of what was
- * allowed before. The map is left out first. */
-void kca__engine_shorten_metadata(kca__engine *e);
+/* The broker refused the metadata that was collected last as too long: from now on none is longer
+ * than half of what was allowed before, or a quarter, an eighth ..., so that the longest of these
+ * is shortened. What has no room is left out: parked keys are let go, with a fault; of the map the
+ * end. False: there was nothing to shorten. */
+bool kca__engine_shorten_metadata(kca__engine *e);
 
 /* A commit failed: the next one is to tell the group again. */
 void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition);

@@ -51,10 +51,11 @@ static void let_go_locked(kca__engine *e, kca__assigned *a, kca__parked_key *k, 
     kca__parking_remove(&a->parking, k);
 }
 
+/* Where a broker takes less than usual, they have as large a part of it. */
 static bool has_room_locked(const kca__engine *e, const kca__parking *p) {
     size_t bytes = kca__parking_bytes(p);
-    return bytes <= KCA__PARKING_BYTES &&
-           (bytes == 0 || KCA__COMMIT_TEXT_SIZE(bytes) - 1 <= e->longest_metadata);
+    size_t most = e->longest_metadata * KCA__PARKING_SIZE / KCA__OFFSET_MAP_SIZE;
+    return bytes <= KCA__PARKING_BYTES && (bytes == 0 || KCA__COMMIT_TEXT_SIZE(bytes) - 1 <= most);
 }
 
 static void fit_locked(kca__engine *e, kca__assigned *a) {

@@ -310,13 +310,23 @@ static bool write_map_locked(char *out, const kca__assigned *a, size_t character
     return kca__offset_map_finish(&w, end, out) == end;
 }
 
-/* Room for parked keys, a map and an origin, with spaces between. What the keys take is not the
- * map's. */
+/* Room for parked keys, a map and an origin, with spaces between. */
 enum { METADATA_SIZE = KCA__OFFSET_MAP_SIZE + KCA__ORIGIN_SIZE };
 
-static size_t map_characters(size_t parking_characters) {
-    size_t taken = parking_characters > 0 ? parking_characters + 1 : 0;
-    return KCA__OFFSET_MAP_SIZE - 1 - taken;
+static size_t part_characters(const char *part) {
+    return *part ? strlen(part) + 1 : 0;
+}
+
+static size_t what_is_left(size_t whole, size_t taken) {
+    return whole > taken ? whole - taken : 0;
+}
+
+/* What keys and origin take is not the map's, if what is committed in one with it allows that. */
+static size_t map_characters_locked(const kca__engine *e, const char *parking, const char *origin) {
+    size_t keys = part_characters(parking);
+    size_t most = what_is_left(KCA__OFFSET_MAP_SIZE - 1, keys);
+    size_t left = what_is_left(e->longest_metadata, keys + part_characters(origin));
+    return left < most ? left : most;
 }
 
 static void add_part(char *out, const char *part) {
@@ -326,16 +336,17 @@ static void add_part(char *out, const char *part) {
     strcpy(out + len, part);
 }
 
-static void write_metadata_locked(char *out, const kca__engine *e, const kca__assigned *a) {
+/* False: not all that is finished ahead has room. */
+static bool write_metadata_locked(char *out, const kca__engine *e, const kca__assigned *a) {
     char map[KCA__OFFSET_MAP_SIZE], origin[KCA__ORIGIN_SIZE];
     int64_t offset = kca__frontier_offset(&a->frontier);
     kca__parking_write(out, &a->parking, offset);
-    write_map_locked(map, a, map_characters(strlen(out)));
     kca__origin_write(origin, &a->topic_partition->origin, offset);
-    if (strlen(out) + strlen(map) + strlen(origin) + 2 <= e->longest_metadata)
-        add_part(out, map);
-    if (strlen(out) + strlen(origin) + 1 <= e->longest_metadata)
+    bool whole = write_map_locked(map, a, map_characters_locked(e, out, origin));
+    add_part(out, map);
+    if (strlen(out) + part_characters(origin) <= e->longest_metadata)
         add_part(out, origin);
+    return whole;
 }
 
 static bool has_news_locked(const kca__assigned *a) {
@@ -344,12 +355,15 @@ static bool has_news_locked(const kca__assigned *a) {
 
 static void collect_locked(kca__engine *e, kca__commit_fn fn, void *user) {
     char metadata[METADATA_SIZE];
+    e->told_metadata = 0;
     for (kca__assigned *a = e->assigned.first; a; a = a->next) {
         if (!has_news_locked(a))
             continue;
         a->told = a->frontier.changes;
         a->committed = kca__frontier_offset(&a->frontier);
         write_metadata_locked(metadata, e, a);
+        size_t len = strlen(metadata);
+        e->told_metadata = len > e->told_metadata ? len : e->told_metadata;
         fn(user, a->topic_partition->topic, a->topic_partition->number, a->committed, metadata);
     }
 }
@@ -362,13 +376,11 @@ void kca__engine_collect_commits(kca__engine *e, kca__commit_fn fn, void *user) 
 
 bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *user,
                                      kca__held_records *out_batch) {
-    char map[KCA__OFFSET_MAP_SIZE], parking[KCA__PARKING_SIZE];
+    char metadata[METADATA_SIZE];
     bool whole = true;
     pthread_mutex_lock(&e->lock);
-    for (const kca__assigned *a = e->assigned.first; a && whole; a = a->next) {
-        kca__parking_write(parking, &a->parking, kca__frontier_offset(&a->frontier));
-        whole = !has_news_locked(a) || write_map_locked(map, a, map_characters(strlen(parking)));
-    }
+    for (const kca__assigned *a = e->assigned.first; a && whole; a = a->next)
+        whole = !has_news_locked(a) || write_metadata_locked(metadata, e, a);
     if (whole) {
         collect_locked(e, fn, user);
         kca__list_move(out_batch, &e->batch);
@@ -378,11 +390,15 @@ bool kca__engine_collect_transaction(kca__engine *e, kca__commit_fn fn, void *us
     return whole;
 }
 
-void kca__engine_shorten_metadata(kca__engine *e) {
+bool kca__engine_shorten_metadata(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
-    e->longest_metadata /= 2;
+    bool is_any = e->told_metadata > 0;
+    do
+        e->longest_metadata /= 2;
+    while (is_any && e->longest_metadata >= e->told_metadata);
     kca__engine_shorten_parking_locked(e);
     pthread_mutex_unlock(&e->lock);
+    return is_any;
 }
 
 void kca__engine_commit_failed(kca__engine *e, const char *topic, int partition) {

@@ -224,6 +224,7 @@ struct kca__engine {
     kca__list refused;       /* of the transactions before */
     uint64_t random;         /* of the jitter; not 0 */
     size_t longest_metadata; /* characters */
+    size_t told_metadata;    /* the longest that was collected last */
     bool went_back;          /* a partition's offsets */
     int held;
     int exempt; /* held records of partitions that are kept back: they take no room */

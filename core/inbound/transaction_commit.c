@@ -119,14 +119,51 @@ static rd_kafka_error_t *fill(kca__transaction *t, contents *c) {
     return error ? error : kca__transaction_send_offsets(t);
 }
 
+static rd_kafka_error_t *abort_it(kca__transaction *t) {
+    return rd_kafka_abort_transaction(t->client->rk, SLICE_MS);
+}
+
+static bool collect(kca__transaction *t, contents *c) {
+    bool whole = kca__engine_collect_transaction(t->in->engine, add_offset, c, &c->batch);
+    if (!whole)
+        kca__log_write(t->in->log, KCA_LOG_WARN, "consumer", t->in->options->name,
+                       "transaction put off: more is finished ahead of the frontier than a commit "
+                       "can record");
+    return whole;
+}
+
+/* With what has been settled meanwhile. False: it cannot be, or is put off. */
+static bool collect_shorter(kca__transaction *t, contents *c) {
+    for (int i = 0; i < c->offsets->cnt; i++)
+        kca__engine_commit_failed(t->in->engine, c->offsets->elems[i].topic,
+                                  c->offsets->elems[i].partition);
+    rd_kafka_topic_partition_list_destroy(c->offsets);
+    c->offsets = rd_kafka_topic_partition_list_new(8);
+    return kca__engine_shorten_metadata(t->in->engine) && collect(t, c);
+}
+
+static bool is_too_long(const rd_kafka_error_t *error) {
+    return error && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE &&
+           !rd_kafka_error_is_fatal(error);
+}
+
+/* Without its map an offset would tell too little, so that it is not left out: where the broker
+ * takes less, parked keys go, and what is finished ahead waits. */
+static rd_kafka_error_t *fill_what_fits(kca__transaction *t, contents *c) {
+    rd_kafka_error_t *error = fill(t, c);
+    while (is_too_long(error) && collect_shorter(t, c)) {
+        rd_kafka_error_destroy(error);
+        error = kca__transaction_retry(t, abort_it, ABORT_MS);
+        if (!error)
+            error = fill(t, c);
+    }
+    return error;
+}
+
 /* ---- committing ---- */
 
 static rd_kafka_error_t *commit(kca__transaction *t) {
     return rd_kafka_commit_transaction(t->client->rk, SLICE_MS);
-}
-
-static rd_kafka_error_t *abort_it(kca__transaction *t) {
-    return rd_kafka_abort_transaction(t->client->rk, SLICE_MS);
 }
 
 static kca_error *why_aborted(kca__transaction *t, rd_kafka_error_t *error) {
@@ -182,9 +219,7 @@ static bool has_refused(const kca__held_records *batch) {
 
 /* Nothing of it has happened: the engine reads again from what is committed. Takes `error`. */
 static void give_up(kca__transaction *t, contents *c, rd_kafka_error_t *error) {
-    /* Without its map an offset would tell too little, so that it cannot be left out. */
-    if (kca__transaction_is_final(t, error) ||
-        rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE) {
+    if (kca__transaction_is_final(t, error)) {
         kca__transaction_end_by(t, error);
         return;
     }
@@ -203,16 +238,12 @@ static void give_up(kca__transaction *t, contents *c, rd_kafka_error_t *error) {
 }
 
 void kca__transaction_commit(kca__transaction *t) {
-    kca__inbound *in = t->in;
     if (!t->ready)
         return;
     contents c = {rd_kafka_topic_partition_list_new(8), {0}};
-    if (!kca__engine_collect_transaction(in->engine, add_offset, &c, &c.batch))
-        kca__log_write(in->log, KCA_LOG_WARN, "consumer", in->options->name,
-                       "transaction put off: more is finished ahead of the frontier than a commit "
-                       "can record");
+    collect(t, &c);
     if (c.offsets->cnt > 0 || c.batch.count > 0) {
-        rd_kafka_error_t *error = fill(t, &c);
+        rd_kafka_error_t *error = fill_what_fits(t, &c);
         bool filled = !error;
         if (filled)
             error = kca__transaction_retry(t, commit, -1);

@@ -6,6 +6,7 @@
 enum {
     PRODUCE = 0,
     END_TXN = 26,
+    TXN_OFFSET_COMMIT = 28,
     MANY = 1000,
     COME_MS = 30000,
     LONGER_MS = 8000,
@@ -168,6 +169,31 @@ static void test_a_transaction_of_which_a_part_is_not_confirmed_is_aborted(void 
     rd_kafka_destroy(k.client);
 }
 
+/* The broker takes less metadata than usual (offset.metadata.max.bytes), or says so when there is
+ * none. */
+static void test_a_consumer_does_not_end_by_offsets_that_tell_too_much(void **state) {
+    cluster k = open_cluster();
+    recorder *r = recorder_new();
+    kca_system *s = system_of(&k, r);
+    kca_consumer *c = reader_of(s, "reader");
+    kca_bus *bus = bus_of(s, "out");
+    r->context = bus;
+    runner running;
+    rd_kafka_mock_push_request_errors(k.mock, TXN_OFFSET_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE);
+    write_thing(&k);
+    runner_start(&running, c);
+    must_come_out(&k, 1);
+    write_thing(&k);
+    must_be_handled(r, 2, COME_MS);
+    runner_stop(&running);
+    kca_bus_free(bus);
+    kca_consumer_free(c);
+    finish(s);
+    recorder_free(r);
+    rd_kafka_destroy(k.client);
+}
+
 static int settle_inside(kca_hooked *h, void *user) {
     (void)user;
     must(kca_delivery_settle(kca_hooked_delivery(h), KCA_DONE));
@@ -208,6 +234,7 @@ int main(void) {
         cmocka_unit_test(test_a_commit_that_is_not_answered_in_time_is_insisted_on),
         cmocka_unit_test(test_a_transaction_that_the_broker_does_not_know_is_begun_anew),
         cmocka_unit_test(test_a_transaction_of_which_a_part_is_not_confirmed_is_aborted),
+        cmocka_unit_test(test_a_consumer_does_not_end_by_offsets_that_tell_too_much),
         cmocka_unit_test(test_what_is_published_with_a_delivery_that_a_hook_settles_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
