@@ -103,6 +103,17 @@ kca_error *kca_consumer_resume(kca_consumer *c, const char *topic, int partition
     return e ? e : kca__consumer_set_paused(c->core, topic, partition, false);
 }
 
+kca_error *kca_consumer_unpark(kca_consumer *c, const char *topic, int partition, const void *key,
+                               size_t len) {
+    kca_error *e = check_place(c, "unpark", topic, partition, false);
+    if (!e && key && len == 0)
+        e = kca__error_new(KCA_ERROR_ARGUMENT,
+                           "consumer %s: unpark: key must not be empty: messages without a key are "
+                           "never parked",
+                           c->core->options->name);
+    return e ? e : kca__consumer_unpark(c->core, topic, partition, key, key ? len : 0);
+}
+
 static kca_error *not_allowed(const kca_consumer *c, const char *what, const char *allowed,
                               int64_t got) {
     return kca__error_new(KCA_ERROR_ARGUMENT, "consumer %s: seek: %s must be %s, got %lld",

@@ -431,11 +431,16 @@ typedef struct kca__partition_look {
     int64_t begin;     /* where its reading began; -1: not known yet */
     int64_t end;       /* one past the last record that came; -1: none */
     int held, out;
-    int parked_keys;
+    const kca__parking *parking;
     bool paused;
     bool is_anew; /* its offsets went back */
     const kca__origin *origin;
 } kca__partition_look;
+
+/* Lets parked keys go: those that this one has, or all of them when `key_len` is 0. `topic` NULL
+ * and `partition` -1: any. The next commit tells of it. Gives how many. */
+int kca__engine_unpark(kca__engine *e, const char *topic, int partition, const void *key,
+                       size_t key_len);
 
 /* Each assigned partition. Calls fn with the lock held: it must not call the engine. */
 void kca__engine_look(kca__engine *e, void (*fn)(void *user, const kca__partition_look *look),

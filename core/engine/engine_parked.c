@@ -26,9 +26,9 @@ static int64_t now_s(const kca__engine *e) {
 }
 
 /* For people: one line, bounded. */
-static void name_key(kca__parked_key *k, const kca_delivery *d) {
+static void name_key(kca__parked_key *k, const void *key, size_t key_len) {
     char plain[KCA__DEAD_LETTER_ERROR_MOST + 1];
-    size_t len = kca__dead_letter_plain_bytes(plain, d->key, d->key_len);
+    size_t len = kca__dead_letter_plain_bytes(plain, key, key_len);
     if (len >= sizeof k->text)
         len = sizeof k->text - 1;
     while (len > 0 && ((unsigned char)plain[len] & 0xc0) == 0x80)
@@ -77,13 +77,48 @@ static kca__parked_key *find_locked(kca__engine *e, const kca_delivery *d) {
     if (!k)
         return NULL;
     if (!*k->text)
-        name_key(k, d);
+        name_key(k, d->key, d->key_len);
     if (now_s(e) - k->time_s < e->setup.park_max_ms / 1000)
         return k;
     char why[80];
     snprintf(why, sizeof why, "that is longer than park_max_ms, %" PRId64, e->setup.park_max_ms);
     let_go_locked(e, d->assigned, k, why);
     return NULL;
+}
+
+/* Those of this hash; 0: all. */
+static int unpark_locked(kca__engine *e, kca__assigned *a, const void *key, size_t key_len,
+                         uint64_t hash) {
+    int count = 0;
+    for (int i = 0; i < a->parking.count;) {
+        kca__parked_key *k = &a->parking.keys[i];
+        if (hash != 0 && k->hash != hash) {
+            i++;
+            continue;
+        }
+        if (hash != 0)
+            name_key(k, key, key_len);
+        let_go_locked(e, a, k, "it was unparked by hand");
+        count++;
+    }
+    if (count > 0)
+        kca__frontier_tell_again(&a->frontier, a->base);
+    return count;
+}
+
+int kca__engine_unpark(kca__engine *e, const char *topic, int partition, const void *key,
+                       size_t key_len) {
+    uint64_t hash = key_len > 0 ? kca__parking_hash(key, key_len) : 0;
+    int count = 0;
+    pthread_mutex_lock(&e->lock);
+    for (kca__assigned *a = e->assigned.first; a; a = a->next) {
+        const kca__topic_partition *tp = a->topic_partition;
+        if (!a->revoked && (!topic || strcmp(topic, tp->topic) == 0) &&
+            (partition < 0 || partition == tp->number))
+            count += unpark_locked(e, a, key, key_len, hash);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return count;
 }
 
 void kca__engine_shorten_parking_locked(kca__engine *e) {
@@ -158,24 +193,30 @@ void kca__engine_begin_line_locked(kca_delivery *d) {
 static void park_locked(kca__engine *e, kca_delivery *d) {
     kca__assigned *a = d->assigned;
     make_room_locked(e, a);
-    name_key(kca__parking_add(&a->parking, d->key_hash, d->offset, now_s(e)), d);
+    name_key(kca__parking_add(&a->parking, d->key_hash, d->offset, now_s(e)), d->key, d->key_len);
 }
 
 /* It was redriven at its turn. */
 static void move_locked(kca_delivery *d, kca__parked_key *k) {
     k->next = d->place.at;
     k->passed = !d->is_letter;
+    k->letters -= k->passed && k->letters > 1;
     if (k->passed && k->next == k->last)
         kca__parking_remove(&d->assigned->parking, k);
 }
 
-/* It has followed; or, skipped, has left a hole in the line, behind which nothing gets its turn. */
+/* It has followed; or, skipped, has left a hole in the line, behind which nothing gets its turn; or
+ * another one stands behind the same one: of another key with this hash. */
 static void extend_locked(kca__engine *e, kca_delivery *d, kca__parked_key *k) {
-    bool is_new = d->place.at > k->last;
-    if (d->is_letter && is_new)
+    bool is_new = d->place.at == d->offset;
+    if (d->is_letter && is_new && d->place.behind != k->last) {
+        let_go_locked(e, d->assigned, k, "another key has the same hash");
+    } else if (d->is_letter && is_new) {
         k->last = d->place.at;
-    else if (!d->is_letter && !is_new)
+        k->letters++;
+    } else if (!d->is_letter && !is_new) {
         let_go_locked(e, d->assigned, k, "one of its dead letters was skipped");
+    }
 }
 
 static void note_end_locked(kca__engine *e, kca_delivery *d) {

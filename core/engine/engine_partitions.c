@@ -430,7 +430,7 @@ void kca__engine_look(kca__engine *e, void (*fn)(void *user, const kca__partitio
                                     .end = a->frontier.end,
                                     .held = a->held,
                                     .out = a->out,
-                                    .parked_keys = a->parking.count,
+                                    .parking = &a->parking,
                                     .paused = a->topic_partition->paused,
                                     .is_anew = a->is_anew,
                                     .origin = &a->topic_partition->origin};

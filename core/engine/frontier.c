@@ -24,6 +24,12 @@ void kca__frontier_pass(kca__frontier *f, int64_t offset) {
     f->changes++;
 }
 
+void kca__frontier_tell_again(kca__frontier *f, int64_t base) {
+    if (f->changes == 0 && !f->first && f->end < base)
+        f->end = base;
+    f->changes += f->first || f->end >= 0;
+}
+
 void kca__frontier_reach(kca__frontier *f, int64_t end) {
     if (f->end >= end)
         return;

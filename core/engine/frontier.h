@@ -32,6 +32,10 @@ void kca__frontier_init(kca__frontier *f);
 /* The frontier; -1: nothing is settled yet. */
 int64_t kca__frontier_offset(const kca__frontier *f);
 
+/* What is committed with it has changed, though it has not moved. It stands at `base`, if no record
+ * has come; -1: not known, then there is nothing to commit. */
+void kca__frontier_tell_again(kca__frontier *f, int64_t base);
+
 /* A record of this offset, greater than all before it, came. */
 void kca__frontier_add(kca__frontier *f, kca__frontier_entry *entry, int64_t offset);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LETTER = 'p', HASH_BYTES = 8, MOST_OF_KEY = HASH_BYTES + 4 * KCA__VARINT_SIZE };
+enum { LETTER = 'p', HASH_BYTES = 8, MOST_OF_KEY = HASH_BYTES + 5 * KCA__VARINT_SIZE };
 
 /* FNV-1a: the hash stays the same whoever reads it. */
 uint64_t kca__parking_hash(const void *key, size_t len) {
@@ -40,6 +40,7 @@ kca__parked_key *kca__parking_add(kca__parking *p, uint64_t hash, int64_t offset
                            .waits_for = offset,
                            .next = offset,
                            .last = offset,
+                           .letters = 1,
                            .time_s = time_s > least_s ? time_s : least_s};
     p->count++;
     return k;
@@ -98,7 +99,8 @@ static size_t put_key(unsigned char *out, const kca__parked_key *k, int64_t leas
     len += kca__varint_put(out + len, k->waits_for - least_offset);
     len += kca__varint_put(out + len, k->next - k->waits_for);
     len += kca__varint_put(out + len, k->last - k->next);
-    return len + kca__varint_put(out + len, 2 * (k->time_s - first_s) + k->passed);
+    len += kca__varint_put(out + len, 2 * (k->time_s - first_s) + k->passed);
+    return len + kca__varint_put(out + len, k->letters);
 }
 
 /* Gives the bytes; `out` NULL: only counts. */
@@ -152,7 +154,8 @@ static bool get_key(kca__parked_key *k, const unsigned char **at, const unsigned
     k->last = k->next;
     int64_t time = 0;
     if (!add_next(&k->last, at, end) || !add_next(&time, at, end) ||
-        time / 2 > INT64_MAX - k->time_s)
+        !add_next(&k->letters, at, end) || k->letters == 0 ||
+        k->letters - 1 > k->last - k->waits_for || time / 2 > INT64_MAX - k->time_s)
         return false;
     k->passed = time & 1;
     k->time_s += time / 2;

@@ -15,9 +15,10 @@
  *   for each key, in the order of their times: a hash of it (8 bytes, big endian); from the least
  *   offset to its own, from there to the place where its line has come to, from there to its last
  *   (varints); twice the seconds since the first time, and 1 if that place has been handled (a
- *   varint)
+ *   varint); how many of the line were not handled yet (a varint)
  *
- * Keys with one hash share a line. They may follow one another without need; none is skipped.
+ * Keys with one hash share a line: they may follow one another without need. Two of them that join
+ * it at once both stand behind the same one, and the engine lets the line go then; none is skipped.
  *
  * Pure: no threads, no librdkafka. The owner locks.
  */
@@ -33,7 +34,7 @@
 
 enum {
     KCA__PARKING_KEYS = 120,
-    KCA__PARKING_BYTES = 1900, /* of a payload: the offset map wants some of the 4000 characters */
+    KCA__PARKING_BYTES = 2020, /* of a payload: the offset map wants some of the 4000 characters */
     KCA__PARKING_SIZE = KCA__COMMIT_TEXT_SIZE(KCA__PARKING_BYTES),
     KCA__PARKED_TEXT = 64
 };
@@ -43,7 +44,8 @@ typedef struct kca__parked_key {
     int64_t waits_for;
     int64_t next; /* the place whose turn has come; or, `passed`, the last that was handled */
     bool passed;
-    int64_t last; /* place */
+    int64_t last;    /* place */
+    int64_t letters; /* of the line that were not handled yet; 1 or more */
     int64_t time_s;
     char text[KCA__PARKED_TEXT]; /* the key, for people; "": not known */
 } kca__parked_key;

@@ -450,6 +450,20 @@ kca_error *kca__consumer_set_paused(kca__consumer *c, const char *topic, int par
     return e;
 }
 
+kca_error *kca__consumer_unpark(kca__consumer *c, const char *topic, int partition, const void *key,
+                                size_t key_len) {
+    kca__inbound *in;
+    kca_error *e = use_running(&in, c);
+    if (e)
+        return e;
+    if (kca__engine_unpark(in->engine, topic, partition, key, key_len) == 0)
+        e = kca__error_new(KCA_ERROR_NOT_FOUND,
+                           "consumer %s: unpark: %s is parked in the partitions that it has now",
+                           c->options->name, key_len > 0 ? "no such key" : "no key");
+    done_with(c);
+    return e;
+}
+
 kca_error *kca__consumer_seek(kca__consumer *c, const char *topic, int partition, int64_t to,
                               bool is_time, int timeout_ms) {
     kca__inbound *in;

@@ -91,9 +91,11 @@ bool kca__consumer_handle(const kca__consumer *c, kca_delivery *d, int *out_verd
 /* Runs the handler of a batch's name, settles the deliveries and gives them back. */
 void kca__consumer_handle_batch(const kca__consumer *c, kca_event *batch);
 
-/* See kca_consumer_pause, kca_consumer_resume and kca_consumer_seek. */
+/* See kca_consumer_pause, kca_consumer_resume, kca_consumer_unpark and kca_consumer_seek. */
 kca_error *kca__consumer_set_paused(kca__consumer *c, const char *topic, int partition,
                                     bool paused);
+kca_error *kca__consumer_unpark(kca__consumer *c, const char *topic, int partition, const void *key,
+                                size_t key_len);
 kca_error *kca__consumer_seek(kca__consumer *c, const char *topic, int partition, int64_t to,
                               bool is_time, int timeout_ms);
 

@@ -151,6 +151,21 @@ static void add_offset(cJSON *o, const char *name, int64_t offset) {
         cJSON_AddNullToObject(o, name);
 }
 
+/* The key's text is not known until one of its messages has come to this process. */
+static void add_line(cJSON *list, const kca__parked_key *k) {
+    char since[25];
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, o);
+    if (*k->text)
+        cJSON_AddStringToObject(o, "key", k->text);
+    else
+        cJSON_AddNullToObject(o, "key");
+    cJSON_AddNumberToObject(o, "waits_for", (double)k->waits_for);
+    cJSON_AddNumberToObject(o, "letters", (double)k->letters);
+    kca__wire_time_write_rfc3339(since, k->time_s * 1000);
+    cJSON_AddStringToObject(o, "since", since);
+}
+
 /* The lag: how much is not settled yet, from the frontier to the high watermark. */
 static void add_partition(void *user, const kca__partition_look *look, int64_t high) {
     cJSON *o = cJSON_CreateObject();
@@ -165,7 +180,10 @@ static void add_partition(void *user, const kca__partition_look *look, int64_t h
     add_offset(o, "lag", lag < 0 && high >= 0 && look->frontier >= 0 ? 0 : lag);
     cJSON_AddNumberToObject(o, "held", look->held);
     cJSON_AddNumberToObject(o, "out", look->out);
-    cJSON_AddNumberToObject(o, "parked_keys", look->parked_keys);
+    cJSON_AddNumberToObject(o, "parked_keys", look->parking->count);
+    cJSON *lines = cJSON_AddArrayToObject(o, "parked_lines");
+    for (int i = 0; i < look->parking->count; i++)
+        add_line(lines, &look->parking->keys[i]);
     cJSON_AddBoolToObject(o, "paused", look->paused);
 }
 
@@ -285,11 +303,19 @@ static void print_offset(FILE *out, const char *label, const cJSON *o, const cha
         fprintf(out, "%s?", label);
 }
 
+static void print_line(FILE *out, const cJSON *o) {
+    fprintf(out, "      key %s is parked since %s: %lld letters, waits for offset %lld\n",
+            *text(o, "key") ? text(o, "key") : "(not seen yet)", text(o, "since"),
+            number(o, "letters"), number(o, "waits_for"));
+}
+
 static void print_partition(FILE *out, const cJSON *o) {
+    const cJSON *line;
     fprintf(out, "    %s[%lld]", text(o, "topic"), number(o, "partition"));
     print_offset(out, " at ", o, "frontier");
     print_offset(out, ", lag ", o, "lag");
     fprintf(out, "%s\n", flag(o, "paused") ? ", paused" : "");
+    cJSON_ArrayForEach(line, cJSON_GetObjectItem(o, "parked_lines")) print_line(out, line);
 }
 
 /* A line of its own, only if there is something to say. */

@@ -343,6 +343,56 @@ static void test_a_seek_keeps_what_is_parked_before_it(void **state) {
     close_line(&l);
 }
 
+/* What the description says of the only line. */
+static void must_tell_of_line(const life *li, const char *key, int letters) {
+    char *text, wanted[80];
+    must(kca_system_describe(li->c.system, KCA_FORMAT_TEXT, &text));
+    snprintf(wanted, sizeof wanted, ": %d letters, waits for offset 0", letters);
+    const char *told = strstr(text, "key ");
+    assert_non_null(told);
+    assert_int_equal(strncmp(told + 4, key, strlen(key)), 0);
+    assert_non_null(strstr(told, wanted));
+    kca_string_free(text);
+}
+
+/* Its letters stay; redriven later, each is handled when it comes. */
+static void test_a_key_is_let_go_by_hand_and_stays_so(void **state) {
+    line l = open_line(1);
+    life li;
+    atomic_init(&l.broken, 1);
+    write_id(&l, 0, "a", 0);
+    write_id(&l, 0, "a", 1);
+    begin(&li, &l);
+    must_count(li.c.system, "parked", 1);
+    must_park(&li, 0, 1);
+    must_tell_of_line(&li, "a is parked since 2", 2);
+    end_life(&li);
+    must_fail(kca_consumer_unpark(NULL, NULL, -1, "a", 1), KCA_ERROR_ARGUMENT, "missing");
+    begin(&li, &l);
+    must_park(&li, 0, 1);
+    must_tell_of_line(&li, "(not seen yet) is parked since 2", 2);
+    kca_queue *faults = queue_of(li.c.system);
+    kca_consumer *c = li.c.consumer;
+    must_fail(kca_consumer_unpark(c, l.topic, 0, "b", 1), KCA_ERROR_NOT_FOUND, "no such key");
+    must_fail(kca_consumer_unpark(c, NULL, 0, "a", 1), KCA_ERROR_ARGUMENT, "topic is missing");
+    must_fail(kca_consumer_unpark(c, NULL, -1, "", 0), KCA_ERROR_ARGUMENT, "must not be empty");
+    must(kca_consumer_unpark(c, NULL, -1, "a", 1));
+    kca_event *e = next_event(faults, KCA_EVENT_FAULT, WAIT_MS);
+    assert_non_null(strstr(kca_error_text(kca_event_error(e)), "it was unparked by hand"));
+    kca_event_free(e);
+    kca_queue_free(faults);
+    end_life(&li);
+    atomic_store(&l.broken, 0);
+    write_id(&l, 0, "a", 2);
+    begin(&li, &l);
+    must_have_handled(&li, (int[]){2}, 1);
+    must_park(&li, 0, 0);
+    redrive_line(&li, &l, 2);
+    must_have_handled(&li, (int[]){2, 0, 1}, 3);
+    end_life(&li);
+    close_line(&l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_comes_after_a_dead_letter_follows_it_until_the_line_is_redriven),
@@ -352,6 +402,7 @@ int main(void) {
         cmocka_unit_test(test_a_copy_of_what_was_handled_is_kept_and_not_handled_again),
         cmocka_unit_test(test_in_transactions_letter_and_parked_key_are_committed_together),
         cmocka_unit_test(test_a_key_too_many_is_let_go_with_a_fault),
+        cmocka_unit_test(test_a_key_is_let_go_by_hand_and_stays_so),
         cmocka_unit_test(test_a_seek_keeps_what_is_parked_before_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ static int parked_keys;
 
 static void note_look(void *user, const kca__partition_look *look) {
     (void)user;
-    parked_keys = look->parked_keys;
+    parked_keys = look->parking->count;
 }
 
 static int count_parked(fixture *f) {
@@ -280,6 +280,88 @@ static void test_a_broker_that_takes_less_metadata_lets_keys_go(void **state) {
     close_engine(&f);
 }
 
+/* ---- by hand ---- */
+
+static int unpark(fixture *f, const char *key) {
+    return kca__engine_unpark(f->engine, "things", 0, key, strlen(key));
+}
+
+static void test_a_key_is_let_go_by_hand(void **state) {
+    fixture f;
+    whole_commit c;
+    open_parking(&f);
+    park(&f, 0, 1);
+    park(&f, 1, 2);
+    accept(&f, 0, 2, 1);
+    assert_null(take(&f));
+    must_bury(&f, 2, KCA__PARKED_FOLLOWS);
+    kca__engine_collect_commits(f.engine, note_whole, &c);
+    assert_int_equal(unpark(&f, "key 3"), 0);
+    assert_int_equal(kca__engine_unpark(f.engine, "others", -1, "key 1", 5), 0);
+    assert_int_equal(unpark(&f, "key 1"), 1);
+    must_hear(&f, "key key 1 of things[0], parked since offset 0, is let go: it was unparked by");
+    accept(&f, 0, 3, 1);
+    finish(take_offset(&f, 3), KCA_DONE);
+    accept(&f, 0, 4, 2);
+    assert_null(take(&f));
+    must_bury(&f, 4, KCA__PARKED_FOLLOWS);
+    assert_int_equal(kca__engine_unpark(f.engine, NULL, -1, NULL, 0), 1);
+    must_hear(&f, "key key 2 of");
+    assert_int_equal(count_parked(&f), 0);
+    close_engine(&f);
+}
+
+/* Nothing has come since the start that would be committed. */
+static void test_a_key_that_was_let_go_by_hand_stays_so_over_a_restart(void **state) {
+    fixture f;
+    whole_commit c;
+    open_parking(&f);
+    park(&f, 0, 1);
+    kca__engine_collect_commits(f.engine, note_whole, &c);
+    close_engine(&f);
+    open_engine_with(&f, parking_setup());
+    assert_true(kca__engine_assign(f.engine, "things", 0, c.offset, c.text, strlen(c.text)));
+    assert_int_equal(unpark(&f, "key 1"), 1);
+    must_hear(&f, "key key 1 of");
+    c.offset = -1;
+    kca__engine_collect_commits(f.engine, note_whole, &c);
+    assert_int_equal(c.offset, 1);
+    assert_null(strstr(c.text, "kca1:p"));
+    accept(&f, 0, 1, 1);
+    finish(take_offset(&f, 1), KCA_DONE);
+    close_engine(&f);
+}
+
+/* ---- hashes ---- */
+
+/* As if the key of the record at this offset had the hash of another. */
+static void collide(fixture *f, int64_t offset, int64_t with) {
+    kca_delivery *a = NULL, *b = NULL;
+    for (kca_delivery *d = f->engine->all; d; d = d->all_next)
+        if (d->state == KCA__DELIVERY_WAITING)
+            *(d->offset == offset ? &a : &b) = d;
+    assert_non_null(a);
+    assert_int_equal(b->offset, with);
+    a->key_hash = b->key_hash;
+}
+
+/* Both would stand behind the same letter, and one of them would wait for its turn in vain. */
+static void test_keys_with_one_hash_that_follow_at_once_are_let_go(void **state) {
+    fixture f;
+    open_parking(&f);
+    park(&f, 0, 1);
+    accept(&f, 0, 1, 1);
+    accept(&f, 0, 2, 2);
+    collide(&f, 2, 1);
+    assert_null(take(&f));
+    must_bury(&f, 1, KCA__PARKED_FOLLOWS);
+    assert_int_equal(count_parked(&f), 1);
+    must_bury(&f, 2, KCA__PARKED_FOLLOWS);
+    must_hear(&f, "is let go: another key has the same hash");
+    assert_int_equal(count_parked(&f), 0);
+    close_engine(&f);
+}
+
 /* ---- commits of others ---- */
 
 /* The keys that a commit tells of, in a consumer with this setup. */
@@ -294,7 +376,8 @@ static void must_tell_of(kca__engine_setup setup, const char *metadata, const ch
 
 static void test_keys_that_a_commit_tells_of_are_not_forgotten_in_silence(void **state) {
     char text[KCA__PARKING_SIZE];
-    kca__parked_key key = {.hash = 7, .waits_for = 1, .next = 1, .last = 4, .time_s = 1};
+    kca__parked_key key = {
+        .hash = 7, .waits_for = 1, .next = 1, .last = 4, .letters = 1, .time_s = 1};
     const kca__parking one = {&key, 1};
     kca__parking_write(text, &one, 5);
     must_tell_of(parking_setup(), text, "");
@@ -335,6 +418,9 @@ int main(void) {
         cmocka_unit_test(test_a_line_with_a_hole_is_let_go),
         cmocka_unit_test(test_a_commit_tells_of_parked_keys_and_of_what_is_finished_ahead),
         cmocka_unit_test(test_a_broker_that_takes_less_metadata_lets_keys_go),
+        cmocka_unit_test(test_a_key_is_let_go_by_hand),
+        cmocka_unit_test(test_a_key_that_was_let_go_by_hand_stays_so_over_a_restart),
+        cmocka_unit_test(test_keys_with_one_hash_that_follow_at_once_are_let_go),
         cmocka_unit_test(test_keys_that_a_commit_tells_of_are_not_forgotten_in_silence),
         cmocka_unit_test(test_a_seek_keeps_the_keys_that_wait_for_what_does_not_come_again),
     };

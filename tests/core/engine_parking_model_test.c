@@ -364,7 +364,7 @@ static int parked_keys;
 
 static void note_parked_keys(void *user, const kca__partition_look *look) {
     (void)user;
-    parked_keys = look->parked_keys;
+    parked_keys = look->parking->count;
 }
 
 static void do_well(model *m) {

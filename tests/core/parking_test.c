@@ -107,6 +107,7 @@ static void test_the_text_brings_all_of_it_back(void **state) {
     assert_int_equal(back.count, 0);
     kca__parked_key *k = park(&p, "a", 10);
     k->last = 300;
+    k->letters = 200;
     k = park(&p, "b", 5);
     k->passed = true;
     k->last = 9;
@@ -158,7 +159,8 @@ static size_t put_key(unsigned char *out, unsigned char hash, int64_t time) {
     size_t len = 8;
     for (int i = 0; i < 3; i++)
         len += kca__varint_put(out + len, 1);
-    return len + kca__varint_put(out + len, 2 * time);
+    len += kca__varint_put(out + len, 2 * time);
+    return len + kca__varint_put(out + len, 1);
 }
 
 /* Whoever may commit can write what would not have room when it is written again. */
@@ -197,6 +199,7 @@ static void read_anything(void) {
     for (int i = 0; i < p.count; i++) {
         const kca__parked_key *k = &p.keys[i];
         check(k->hash && k->waits_for >= 0 && k->next >= k->waits_for && k->last >= k->next);
+        check(k->letters > 0 && k->letters <= k->last - k->waits_for + 1);
     }
     check(kca__parking_bytes(&p) <= KCA__PARKING_BYTES);
     kca__parking_close(&p);

@@ -70,6 +70,16 @@ function tests.what_follows_a_dead_letter_is_handled_behind_it()
     return consumer.partitions[1].parked_keys == 0
   end)
   check.equal(again, "1 2 3")
+  local consumer = assert(system:consumer("shop"))
+  check.fails("not_found", consumer:unpark(systems.KEY))
+  assert(bus:publish("orderCreated", { id = 4 }, { key = systems.KEY }))
+  handle_until(system, queue, function(d) return d:rejected("NotNow", "too early") end, function(described)
+    return described.partitions[1].parked_keys == 1
+  end)
+  local line = assert(system:description()).consumers[1].partitions[1].parked_lines[1]
+  check.equal(line.key .. line.letters, systems.KEY .. 1)
+  assert(consumer:unpark(nil, "orders", 0))
+  check.equal(#assert(system:description()).consumers[1].partitions[1].parked_lines, 0)
   queue:close()
   assert(system:shutdown(10000))
 end

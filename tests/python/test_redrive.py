@@ -70,11 +70,21 @@ def test_what_follows_a_dead_letter_is_handled_behind_it() -> None:
             bus.publish("orderCreated", {"id": number}, key=KEY)
         wait_for(lambda: told("parked") == 2, "those behind it")
         assert (seen, told("dead_lettered"), told("parked_keys")) == ([], 1, [1])
+        ((line,),) = told("parked_lines")
+        assert (line["key"], line["waits_for"], line["letters"]) == (KEY, 0, 3)
         works.set()
         report = system.redrive(kca.RedriveBuilder("local", "orders.dead", dry_run=False))
         assert report["by_error"] == {"TimeoutError": 1, "parked": 2}
         wait_for(lambda: told("parked_keys") == [0], "the end of the line")
         assert seen == [1, 2, 3]
+        with pytest.raises(kca.NotFoundError, match="no such key is parked"):
+            consumer.unpark(KEY)
+        works.clear()
+        bus.publish("orderCreated", {"id": 1}, key=KEY)
+        wait_for(lambda: told("parked_keys") == [1], "the next dead letter")
+        consumer.unpark(KEY.encode(), "orders", 0)
+        bus.publish("orderCreated", {"id": 4}, key=KEY)
+        wait_for(lambda: seen == [1, 2, 3, 4], "what comes after the key was let go")
         consumer.stop()
         thread.join(DEADLINE_SECONDS)
 

@@ -19,6 +19,7 @@ return function(M, core, Queue)
 
   local pause = types.checked(core, "kca_consumer_pause", "pause")
   local resume = types.checked(core, "kca_consumer_resume", "resume")
+  local unpark = types.checked(core, "kca_consumer_unpark", "unpark")
   local seek = types.checked(core, "kca_consumer_seek", "seek")
   local seek_to_time = types.checked(core, "kca_consumer_seek_to_time", "seek")
 
@@ -31,6 +32,13 @@ return function(M, core, Queue)
   --- Ends a pause.
   function Consumer:resume(topic, partition)
     return fallible(resume(self.handle, topic, partition or -1))
+  end
+
+  --- Lets a parked key go: its messages are handled again from now on, before its dead letters are, which stay in the
+  -- dead-letter channel. Key nil: all that are parked; partition nil: in any of the topic; topic nil: of any topic. Which
+  -- are parked stands in `description`, as `parked_lines` of a consumer's partitions. The error "not_found": none is.
+  function Consumer:unpark(key, topic, partition)
+    return fallible(unpark(self.handle, topic, partition or -1, key))
   end
 
   --- Continues reading at this offset; kca.OFFSET_END: at the partition's end, OFFSET_BEGINNING: at its beginning.

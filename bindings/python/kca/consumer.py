@@ -81,6 +81,23 @@ class BaseConsumer:
         """Ends a pause; arguments as for `pause`."""
         _kca.kca_consumer_resume(self._handle, topic, partition)
 
+    def unpark(self, key: str | bytes | None, topic: str | None = None, partition: int = -1) -> None:
+        """Lets a parked key go: its messages are handled again from now on, before its dead letters are.
+
+        The letters stay in the dead-letter channel; redriven later, each is handled when it comes. A fault tells of it.
+        Which keys are parked stands in `System.description`, as `parked_lines` of a consumer's partitions.
+
+        Args:
+            key: the key; None: all keys that are parked there.
+            topic: None: of any topic.
+            partition: -1: any that the consumer has now.
+
+        Raises:
+            NotFoundError: no such key is parked there.
+            StateError: the consumer does not run.
+        """
+        _kca.kca_consumer_unpark(self._handle, topic, partition, key.encode() if isinstance(key, str) else key)
+
     def lag(self) -> list[PartitionLag]:
         """Tells how far the consumer is in each partition that it has now."""
         own = next(c for c in self._description()["consumers"] if c["name"] == self.name)

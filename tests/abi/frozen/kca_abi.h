@@ -53,6 +53,7 @@
  *   describe, describe_cluster, redrive    yes       yes       yes        yes     yes         no       FORKED
  *   queue_next, _turn, _dispatch           yes       yes       yes        yes     yes         no       FORKED
  *   consumer_stop, pause, resume, seek     yes       yes       yes        yes     yes         no       FORKED (4)
+ *   consumer_unpark                        yes       yes       yes        yes     yes         no       FORKED
  *   consumer_run, _queue, of another (5)   yes       yes       yes        yes     yes         no       FORKED
  *   system_add_..., _set_...               STATE     STATE     STATE      STATE   STATE       no       FORKED
  *   system_start, _shutdown                STATE     STATE     STATE      STATE   STATE       no       FORKED
@@ -1273,6 +1274,16 @@ void kca_consumer_stop(kca_consumer *c);
  */
 kca_error *kca_consumer_pause(kca_consumer *c, const char *topic, int partition);
 kca_error *kca_consumer_resume(kca_consumer *c, const char *topic, int partition);
+
+/*
+ * Lets a parked key go (kca_consumer_builder_with_park), while the consumer runs: its messages are handled again from
+ * now on, before its dead letters are, and a fault event says so. The letters of its line stay in the dead-letter
+ * channel; redriven later, each is handled when it comes, in whatever order, and not as one of a line. The next commit
+ * tells of it; until then a crash parks the key again. `key` NULL: all parked keys; `partition` -1: of any partition
+ * of the topic that the consumer has now; then `topic` NULL: of any topic. kca_system_describe shows which are parked.
+ * KCA_ERROR_NOT_FOUND: no such key is parked there. KCA_ERROR_STATE: the consumer does not run. Any thread.
+ */
+kca_error *kca_consumer_unpark(kca_consumer *c, const char *topic, int partition, const void *key, size_t len);
 
 /* Offsets for kca_consumer_seek: the partition's next record to come, and its first. */
 enum { KCA_OFFSET_END = -1, KCA_OFFSET_BEGINNING = -2 };
