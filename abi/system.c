@@ -211,6 +211,33 @@ kca_error *kca_system_describe(kca_system *s, int format, char **out) {
     return e ? e : kca__system_describe(out, s->core, format);
 }
 
+static kca_error *look_at_health(char **out, int *out_code, kca_system *s, int stuck_after_ms) {
+    if (stuck_after_ms < -1)
+        return kca__error_new(
+            KCA_ERROR_ARGUMENT,
+            "health: stuck_after_ms must be -1 (never), 0 (the default) or more, got %d",
+            stuck_after_ms);
+    kca_error *e = kca__system_check_process(s->core);
+    return e ? e : kca__system_health(out, out_code, s->core, stuck_after_ms);
+}
+
+kca_error *kca_system_health(kca_system *s, int stuck_after_ms, char **out) {
+    int code;
+    if (out)
+        *out = NULL;
+    if (!s || !out)
+        return null_argument("system: health", s ? "out" : "system");
+    return look_at_health(out, &code, s, stuck_after_ms);
+}
+
+kca_error *kca_system_health_code(kca_system *s, int stuck_after_ms, int *out) {
+    if (out)
+        *out = KCA_HEALTH_NOT_READY;
+    if (!s || !out)
+        return null_argument("system: health", s ? "out" : "system");
+    return look_at_health(NULL, out, s, stuck_after_ms);
+}
+
 static kca_error *check_cluster_question(kca__system *s, const char *connection, const char *topic,
                                          const char *group, int timeout_ms) {
     kca_error *e = kca__system_check_process(s);

@@ -14,6 +14,10 @@ int64_t kca__clock_ms(void) {
     return read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t kca__clock_coarse_ms(void) {
+    return read_ms(CLOCK_MONOTONIC_COARSE);
+}
+
 int64_t kca__clock_us(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);

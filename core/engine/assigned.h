@@ -10,6 +10,7 @@
 #include "engine/offset_map.h"
 #include "engine/origin.h"
 #include "engine/parking.h"
+#include "engine/standing.h"
 
 struct kca_delivery;
 
@@ -38,19 +39,20 @@ typedef struct kca__assigned {
     kca__frontier frontier;
     kca__offset_map known; /* finished beyond `base` by the consumer that had it before */
     kca__parking parking;
-    int64_t base;        /* the group's committed offset when it began; -1: none */
-    int64_t begin;       /* `base`, or the first record that came; -1: not known yet */
-    int64_t last_offset; /* of the last record that came; -1: none */
-    int64_t reset_from;  /* a place that was out of range: what comes next beyond it tells; -1 */
-    uint64_t told;       /* frontier.changes when the group was last told; KCA__NOT_TOLD */
-    int64_t committed;   /* what the group was told; -1: nothing in this assignment */
-    kca__list set_aside; /* deliveries whose turn has come, but it is paused or draining */
-    bool draining;       /* nothing more of it is given out */
-    bool is_anew;        /* its offsets went back: it began anew */
-    bool revoked;        /* settling its deliveries no longer counts */
-    int held;            /* records of it that the engine holds */
-    int out;             /* of these, given out and not settled */
-    int writing;         /* of these, to be dead-lettered or answered now or soon */
+    int64_t base;           /* the group's committed offset when it began; -1: none */
+    int64_t begin;          /* `base`, or the first record that came; -1: not known yet */
+    int64_t last_offset;    /* of the last record that came; -1: none */
+    int64_t reset_from;     /* a place that was out of range: what comes next beyond it tells; -1 */
+    uint64_t told;          /* frontier.changes when the group was last told; KCA__NOT_TOLD */
+    int64_t committed;      /* what the group was told; -1: nothing in this assignment */
+    kca__list set_aside;    /* deliveries whose turn has come, but it is paused or draining */
+    bool draining;          /* nothing more of it is given out */
+    bool is_anew;           /* its offsets went back: it began anew */
+    bool revoked;           /* settling its deliveries no longer counts */
+    int held;               /* records of it that the engine holds */
+    int out;                /* of these, given out and not settled */
+    int writing;            /* of these, to be dead-lettered or answered now or soon */
+    kca__standing standing; /* when it was looked at last */
 } kca__assigned;
 
 #define KCA__NOT_TOLD UINT64_MAX

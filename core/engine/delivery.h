@@ -70,6 +70,7 @@ struct kca_delivery {
     kca__fate fate;
     bool in_lane;
     bool delayed;           /* in the due queue because its time has not come */
+    bool late;              /* its processing time is over, and its handler is not back */
     int handling;           /* handlers of the callback form and publishes that run with it */
     bool let_go;            /* meanwhile the application has freed it */
     kca_delivery *all_next; /* of all that were ever made */

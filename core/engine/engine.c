@@ -227,6 +227,7 @@ void kca__engine_end_locked(kca__engine *e, kca_error *error) {
         return;
     }
     e->failure = error;
+    e->failed_ms = e->setup.clock_ms();
     e->stopping = true;
     kca__engine_wake_all_locked(e);
 }

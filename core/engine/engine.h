@@ -92,6 +92,9 @@ typedef struct kca__engine_setup {
     /* The partition's first offset, as far as it is known without asking; -1. With the lock. May be
      * NULL. */
     int64_t (*first_offset)(void *owner, const char *topic, int partition);
+    /* One past the partition's last record, likewise. NULL: it is never known; else there is
+     * first_offset, too. */
+    int64_t (*high_watermark)(void *owner, const char *topic, int partition);
     /* Whether the partition's records are kept back, from now on. With the lock: it must not call
      * the engine. NULL: no record has a delay. */
     void (*keep_back)(void *owner, const char *topic, int partition, bool kept_back);
@@ -435,12 +438,28 @@ typedef struct kca__partition_look {
     bool paused;
     bool is_anew; /* its offsets went back */
     const kca__origin *origin;
+    kca__standing standing;
 } kca__partition_look;
 
 /* Lets parked keys go: those that this one has, or all of them when `key_len` is 0. `topic` NULL
  * and `partition` -1: any. The next commit tells of it. Gives how many. */
 int kca__engine_unpark(kca__engine *e, const char *topic, int partition, const void *key,
                        size_t key_len);
+
+/* What health asks of the engine as a whole. */
+typedef struct kca__engine_pulse {
+    int late;              /* deliveries whose time is over, and whose handlers are not back */
+    int64_t late_since_ms; /* when the first of these was to be back */
+    bool in_time;          /* deliveries are out whose time is not over */
+    int64_t turn_ms;       /* since when nothing was given out or settled */
+    int64_t due_ms;        /* when the poller is to look at what is due; KCA__CLOCK_NEVER */
+    int64_t failed_ms;     /* when it failed; 0: it has not */
+} kca__engine_pulse;
+
+/* Looks at what each frontier waits for: by the poller, about once a second, and before somebody
+ * asks for it. `records_come`: some can be fetched. */
+void kca__engine_see_standings(kca__engine *e, int64_t now_ms, bool records_come);
+kca__engine_pulse kca__engine_feel_pulse(kca__engine *e);
 
 /* Each assigned partition. Calls fn with the lock held: it must not call the engine. */
 void kca__engine_look(kca__engine *e, void (*fn)(void *user, const kca__partition_look *look),

@@ -433,7 +433,8 @@ void kca__engine_look(kca__engine *e, void (*fn)(void *user, const kca__partitio
                                     .parking = &a->parking,
                                     .paused = a->topic_partition->paused,
                                     .is_anew = a->is_anew,
-                                    .origin = &a->topic_partition->origin};
+                                    .origin = &a->topic_partition->origin,
+                                    .standing = a->standing};
         if (!a->revoked)
             fn(user, &look);
     }

@@ -3,8 +3,9 @@
  * engine_take.c (records come, deliveries are given out), engine_settle.c (they come back),
  * engine_batch.c (those that are handled together), engine_retry.c (what becomes of those that
  * failed), engine_retry_channel.c (those that come again by way of a topic), engine_refused.c
- * (those for whose records a transaction was aborted) and engine_partitions.c (assignments and
- * commits). They are one module: all work on one state, under one lock.
+ * (those for whose records a transaction was aborted), engine_partitions.c (assignments and
+ * commits) and engine_health.c (what waits, and for what). They are one module: all work on one
+ * state, under one lock.
  *
  * THE LOCK. `lock` guards all of struct kca__engine but `setup` and `consumer`, which never change;
  * also the assignments with their frontiers, and the part of a delivery that delivery.h names. A
@@ -237,9 +238,12 @@ struct kca__engine {
     bool watched;  /* somebody asked for the notifier's descriptor */
     int64_t drain_deadline;
     kca_error *failure;
-    kca__notes notes; /* when there is no setup.note_queue */
+    int64_t failed_ms; /* monotonic, of the failure */
+    kca__notes notes;  /* when there is no setup.note_queue */
     kca__notifier notifier;
     kca__engine_counts counts; /* without held, out and waiting */
+    int64_t turns;   /* a sum that giving out and settling change, when it was looked at */
+    int64_t turn_ms; /* and since when it is so */
 };
 
 /* ---- engine.c ---- */

@@ -195,8 +195,10 @@ bool kca__engine_settle(kca_delivery *d, int verdict) {
     pthread_mutex_lock(&e->lock);
     bool is_back = d->state == KCA__DELIVERY_OUT || d->state == KCA__DELIVERY_EXPIRED;
     bool counted = kca__engine_settle_locked(e, d, verdict);
-    if (is_back)
+    if (is_back) {
+        d->late = false;
         kca__engine_detach_locked(e, d);
+    }
     kca__engine_wake_locked(e);
     pthread_mutex_unlock(&e->lock);
     return counted;

@@ -40,6 +40,7 @@ void kca__consumer_free(kca__consumer *c) {
     kca__consumer_builder_free(c->options);
     kca__deduplication_free(c->deduplication);
     kca__error_free(c->error);
+    kca__error_free(c->failure);
     free(c->properties);
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->lock);
@@ -69,6 +70,13 @@ static kca_error *check_idle_locked(const kca__consumer *c) {
     return NULL;
 }
 
+/* Takes `failure`. */
+static void set_failure_locked(kca__consumer *c, kca_error *failure) {
+    kca__error_free(c->failure);
+    c->failure = failure;
+    c->failed_ms = kca__clock_ms();
+}
+
 static kca_error *join_locked(kca__consumer *c, kca__event_queue *note_queue) {
     await_closed_locked(c);
     kca_error *e = check_idle_locked(c);
@@ -76,6 +84,7 @@ static kca_error *join_locked(kca__consumer *c, kca__event_queue *note_queue) {
         return e;
     c->setup.hold(c->setup.user);
     c->run_number++;
+    set_failure_locked(c, NULL);
     const kca__inbound_setup setup = {.options = c->options,
                                       .connection = c->connection,
                                       .log = c->setup.log,
@@ -152,8 +161,10 @@ static int leave(kca__consumer *c, int64_t deadline, kca_error **out_failure) {
     kca__engine_counts counts = kca__engine_count(in->engine);
     pthread_mutex_lock(&c->lock);
     add_counts(&c->counts, &counts);
-    if (c->closing == in)
+    if (c->closing == in) {
         c->closing = NULL;
+        set_failure_locked(c, kca__error_copy(*out_failure));
+    }
     c->running = false;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
@@ -180,6 +191,7 @@ kca_error *kca__consumer_check(kca__consumer *c) {
 void kca__consumer_open(kca__consumer *c) {
     pthread_mutex_lock(&c->lock);
     c->open = true;
+    set_failure_locked(c, NULL);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -569,6 +581,29 @@ kca__state kca__consumer_state(kca__consumer *c) {
         state = kca__watch_look(c->connection->watch, &c->inbound->watched);
     pthread_mutex_unlock(&c->lock);
     return state;
+}
+
+static void feel_locked(kca__vitals *out, kca__inbound *in, int64_t now_ms) {
+    out->records_come = kca__inbound_has_come(in);
+    kca__engine_see_standings(in->engine, now_ms, out->records_come);
+    out->pulse = kca__engine_feel_pulse(in->engine);
+    out->state = kca__watch_look(in->setup.connection->watch, &in->watched);
+    out->failure = kca__engine_failure(in->engine);
+    out->failed_ms = out->pulse.failed_ms;
+    out->runs = !out->failure;
+}
+
+kca__vitals kca__consumer_vitals(kca__consumer *c, int64_t now_ms) {
+    kca__vitals v = {0};
+    pthread_mutex_lock(&c->lock);
+    if (c->inbound) {
+        feel_locked(&v, c->inbound, now_ms);
+    } else {
+        v.failure = kca__error_copy(c->failure);
+        v.failed_ms = c->failed_ms;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return v;
 }
 
 const char *kca__consumer_form(kca__consumer *c) {

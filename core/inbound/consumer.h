@@ -45,6 +45,8 @@ typedef struct kca__consumer {
     uint64_t run_number; /* of the present or last inbound: a queue left over from an earlier one is
                             stopped */
     kca__engine_counts counts; /* of inbounds that are closed */
+    kca_error *failure;        /* that ended the last run; NULL: it was stopped, or runs */
+    int64_t failed_ms;
 } kca__consumer;
 
 /* Takes `options`. */
@@ -103,6 +105,19 @@ kca__engine_counts kca__consumer_count(kca__consumer *c);
 
 /* Of its run; stopped while none runs. */
 kca__state kca__consumer_state(kca__consumer *c);
+
+/* How its run is doing. */
+typedef struct kca__vitals {
+    bool runs; /* it has an adapter, and has not failed */
+    kca__state state;
+    kca__engine_pulse pulse;
+    bool records_come;  /* some lie in the fetch queue, to be taken by whoever handles them */
+    kca_error *failure; /* that ended it, the caller's; NULL: none */
+    int64_t failed_ms;
+} kca__vitals;
+
+/* Looks at its standings, too: kca__consumer_look gives them as they are now. */
+kca__vitals kca__consumer_vitals(kca__consumer *c, int64_t now_ms);
 
 /* "idle", "running" or "pulling". */
 const char *kca__consumer_form(kca__consumer *c);

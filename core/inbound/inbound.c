@@ -28,11 +28,22 @@ static void wake_fetcher(void *owner) {
     rd_kafka_queue_yield(in->fetch_queue);
 }
 
+bool kca__inbound_has_come(const kca__inbound *in) {
+    return rd_kafka_queue_length(in->fetch_queue) > 0;
+}
+
 static int64_t first_offset(void *owner, const char *topic, int partition) {
     const kca__inbound *in = owner;
     int64_t low = -1, high = -1;
     rd_kafka_get_watermark_offsets(in->client->rk, topic, partition, &low, &high);
     return low;
+}
+
+static int64_t high_watermark(void *owner, const char *topic, int partition) {
+    const kca__inbound *in = owner;
+    int64_t low = -1, high = -1;
+    rd_kafka_get_watermark_offsets(in->client->rk, topic, partition, &low, &high);
+    return high;
 }
 
 static void wake_poller(void *owner) {
@@ -346,6 +357,7 @@ static kca__engine *new_engine(kca__inbound *in, const kca__inbound_setup *setup
                                       .fetch = fetch,
                                       .is_asked = options->reply ? kca__replies_is_asked : NULL,
                                       .first_offset = first_offset,
+                                      .high_watermark = high_watermark,
                                       .keep_back = kca__inbound_forward,
                                       .wake_fetcher = wake_fetcher,
                                       .wake_poller = wake_poller,

@@ -83,11 +83,12 @@ typedef struct kca__inbound {
     bool has_poller;
     atomic_bool has_left; /* the poller has ended: closing waits for nothing */
     atomic_bool topic_unknown;
-    kca__seeks seeks;       /* wait for the poller */
-    int unsettled;          /* the poller's, when it has ended: deliveries left behind */
-    int64_t next_look_ms;   /* the poller's: when to look for unknown topics */
-    int64_t next_commit_ms; /* the poller's */
-    int64_t stop_ms;        /* the poller's: when it saw the end, also one that nobody asked for */
+    kca__seeks seeks;         /* wait for the poller */
+    int unsettled;            /* the poller's, when it has ended: deliveries left behind */
+    int64_t next_look_ms;     /* the poller's: when to look for unknown topics */
+    int64_t next_commit_ms;   /* the poller's */
+    int64_t next_standing_ms; /* likewise: when to look at what the frontiers wait for */
+    int64_t stop_ms; /* the poller's: when it saw the end, also one that nobody asked for */
 } kca__inbound;
 
 /* Joins. */
@@ -116,6 +117,9 @@ void kca__inbound_leave_out(kca__inbound *in, int64_t deadline);
 int kca__inbound_close(kca__inbound *in, int64_t deadline, kca_error **out_failure);
 
 int kca__inbound_fd(kca__inbound *in);
+
+/* Records lie in the fetch queue, for whoever takes deliveries. */
+bool kca__inbound_has_come(const kca__inbound *in);
 
 /* The system's publisher of this channel; NULL: none. */
 kca__publisher *kca__inbound_find_publisher(const kca__inbound *in, const char *channel);

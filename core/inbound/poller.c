@@ -15,6 +15,7 @@
 enum {
     TICK_MS = 500,       /* longest sleep: what falls due earlier shortens it, and wakes it */
     DRAIN_TICK_MS = 10,  /* while it stops: the application waits for it */
+    STANDING_MS = 1000,  /* between looks at what the frontiers wait for */
     LOOK_MS = 2000,      /* between questions for topics that are not there */
     LONG_LOOK_MS = 5000, /* ... that the cluster has just said it does not have */
     CLOSE_MS = 10000,    /* for the last commit, and for leaving the group, each */
@@ -123,6 +124,10 @@ static void run_once(kca__inbound *in, int timeout_ms) {
     if (now >= in->next_commit_ms || batch_is_due(in)) {
         in->next_commit_ms = now + kca__consumer_builder_commit_interval_ms(in->options);
         kca__offsets_commit(in, 0);
+    }
+    if (now >= in->next_standing_ms) {
+        in->next_standing_ms = now + STANDING_MS;
+        kca__engine_see_standings(in->engine, now, kca__inbound_has_come(in));
     }
     look_for_topics(in, now);
     kca__remade_watch(in, now);

@@ -9,7 +9,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { LOOK_NS = 200000 }; /* between looks whether the visitors have left */
+enum {
+    LOOK_NS = 200000,  /* between looks whether the visitors have left */
+    MOST_LOOKED = 1000 /* slots, in one go */
+};
 
 struct kca__in_flight {
     char *topic;
@@ -208,6 +211,7 @@ kca_error *kca__in_flight_take(kca__slot **out, kca__in_flight *o, size_t bytes)
         *out = clean(take_slot_locked(o), bytes);
         atomic_fetch_add(&o->visitors, 1);
         o->bytes += bytes;
+        (*out)->taken_ms = kca__clock_coarse_ms();
         o->counts.unanswered++;
     }
     pthread_mutex_unlock(&o->lock);
@@ -218,6 +222,7 @@ void kca__in_flight_give_back(kca__slot *slot) {
     kca__in_flight *o = slot->in_flight;
     pthread_mutex_lock(&o->lock);
     o->bytes -= slot->bytes;
+    slot->taken_ms = 0;
     o->counts.unanswered--;
     free_slot_locked(slot);
     announce_locked(o);
@@ -237,6 +242,7 @@ void kca__in_flight_answer_locked(kca__slot *slot, kca_error *error, int partiti
                                   kca__event_list *receipts) {
     kca__in_flight *o = slot->in_flight;
     o->bytes -= slot->bytes;
+    slot->taken_ms = 0;
     o->counts.unanswered--;
     if (error)
         o->counts.failed++;
@@ -273,4 +279,23 @@ kca__in_flight_counts kca__in_flight_count(kca__in_flight *o) {
     counts.published = counts.stored + counts.failed + counts.unanswered;
     pthread_mutex_unlock(&o->lock);
     return counts;
+}
+
+static int64_t oldest_of_locked(const kca__in_flight *o, int first, int64_t oldest) {
+    for (int i = first; i < o->used && i < first + MOST_LOOKED; i++)
+        if (o->slots[i].taken_ms > 0 && (oldest == 0 || o->slots[i].taken_ms < oldest))
+            oldest = o->slots[i].taken_ms;
+    return oldest;
+}
+
+int64_t kca__in_flight_oldest_ms(kca__in_flight *o) {
+    int64_t oldest = 0;
+    bool more = true;
+    for (int first = 0; more; first += MOST_LOOKED) {
+        pthread_mutex_lock(&o->lock);
+        oldest = oldest_of_locked(o, first, oldest);
+        more = o->counts.unanswered > 0 && first + MOST_LOOKED < o->used;
+        pthread_mutex_unlock(&o->lock);
+    }
+    return oldest;
 }

@@ -41,6 +41,7 @@ typedef struct kca__slot {
     kca__written_fn written; /* NULL: nobody hears of it so */
     void *user;
     size_t bytes;
+    int64_t taken_ms;        /* monotonic, coarse; 0: it is answered, or free */
     kca__message_copy *copy; /* the message while it is deferred; kept for the next one */
     struct kca__slot *next;  /* free after this one */
 } kca__slot;
@@ -105,5 +106,9 @@ void kca__in_flight_end_answers(kca__in_flight *o);
 int kca__in_flight_wait_answered(kca__in_flight *o, int64_t deadline);
 
 kca__in_flight_counts kca__in_flight_count(kca__in_flight *o);
+
+/* When the oldest message that is unanswered took its slot; 0: there is none. Looks through the
+ * slots, without holding up those who publish for long. */
+int64_t kca__in_flight_oldest_ms(kca__in_flight *o);
 
 #endif

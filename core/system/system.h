@@ -115,6 +115,9 @@ kca__reply_channel *kca__system_find_reply_channel(kca__system *s, const kca__pu
 /* The endpoints, as kca_system_describe gives them. Free with free(). */
 kca_error *kca__system_describe(char **out, kca__system *s, int format);
 
+/* See kca_system_health: the JSON text (NULL: not wanted), freed with free(), and the code. */
+kca_error *kca__system_health(char **out, int *out_code, kca__system *s, int stuck_after_ms);
+
 /* See kca_system_redrive. */
 kca_error *kca__system_redrive(char **out, kca__system *s, const kca_redrive *r, int timeout_ms);
 

@@ -223,6 +223,33 @@ static void test_the_end_waits_for_a_publish_that_is_answered_and_still_inside(v
     kca__in_flight_release(o);
 }
 
+/* Also behind many that were used before it. */
+static void test_the_oldest_message_that_is_unanswered_is_known(void **state) {
+    enum { MANY = 2500 };
+    kca__slot *slots[MANY];
+    kca__in_flight *o = open_outbox(MANY, 100000);
+    assert_int_equal(kca__in_flight_oldest_ms(o), 0);
+    for (int i = 0; i < MANY; i++)
+        slots[i] = take(o, 1, 0);
+    for (int i = 0; i < MANY; i++)
+        slots[i]->taken_ms = 1000 + MANY - i;
+    for (int i = MANY; i-- > 0;) {
+        assert_int_equal(kca__in_flight_oldest_ms(o), 1000 + MANY - i);
+        if (i % 2)
+            answer(o, slots[i], NULL);
+        else {
+            kca__in_flight_give_back(slots[i]);
+            kca__in_flight_leave(o);
+        }
+    }
+    assert_int_equal(kca__in_flight_oldest_ms(o), 0);
+    int64_t before_ms = kca__clock_coarse_ms();
+    kca__slot *slot = take(o, 1, 0);
+    assert_in_range(kca__in_flight_oldest_ms(o), before_ms, kca__clock_coarse_ms());
+    answer(o, slot, NULL);
+    kca__in_flight_release(o);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_receipt_tells_the_token_and_the_place),
@@ -237,6 +264,7 @@ int main(void) {
         cmocka_unit_test(test_who_waits_for_answers_gives_up_at_the_deadline),
         cmocka_unit_test(test_who_waits_for_room_is_woken_by_an_answer_and_by_the_end),
         cmocka_unit_test(test_the_end_waits_for_a_publish_that_is_answered_and_still_inside),
+        cmocka_unit_test(test_the_oldest_message_that_is_unanswered_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,6 +93,8 @@ static void asks(world *w) {
     char *out;
     must(kca_system_describe(w->system, KCA_FORMAT_JSON, &out));
     kca_string_free(out);
+    must(kca_system_health(w->system, 0, &out));
+    kca_string_free(out);
     must(kca_system_describe_cluster(w->system, "kafka", w->topic, NULL, PATIENCE_MS, &out));
     kca_string_free(out);
     kca_redrive *r;

@@ -168,6 +168,7 @@ local OWN = {
   wake_socket_wake = true,
   wake_socket_watch = true,
   event_delivery = true, -- event_into_delivery
+  system_health_code = true, -- system:health().code
   system_set_event_handler = true, -- system:on
   system_set_deduplication_store = true,
 }

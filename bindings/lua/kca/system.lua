@@ -264,6 +264,19 @@ return function(M, core, Work, buses, Consumer, Queue)
     return json.decode(text)
   end
 
+  local health = types.checked(core, "kca_system_health", "health")
+
+  --- Whether the system is ready, and whether it is stuck: the object described in kca_abi.h, with "code" (a HEALTH_),
+  -- "live", "ready", "stuck", and in "reasons" one line each: the thing, what is wrong, since when. stuck_after_ms: how
+  -- long something may wait; default 60000; -1: for ever. Nobody is asked for it: it comes at once.
+  function System:health(stuck_after_ms)
+    local text, err = fallible(health(self.handle, stuck_after_ms or 0))
+    if not text then
+      return nil, err
+    end
+    return json.decode(text)
+  end
+
   local describe_cluster = types.checked(core, "kca_system_describe_cluster", "describe cluster")
 
   --- Describes the connection's cluster, all topics or one; with a group, which need not be one of the system's, also

@@ -55,6 +55,7 @@ from .errors import (
     TooLargeError,
     UnreachableError,
 )
+from .health import HEALTH_NOT_LIVE, HEALTH_NOT_READY, HEALTH_READY, HEALTH_STUCK, Health
 from .hooks import DROP, Handling, Publishing
 from .message import DEFERRED, DONE, DUPLICATE, FAILED, REJECTED, Delivery, Message, ReplyMessage, Verdict
 from .queue import Batch, End, Event, Fault, Log, Queue, Rebalance, Receipt, Reply, State
@@ -99,7 +100,12 @@ __all__ = [
     "FORMAT_TEXT",
     "Fault",
     "ForkedError",
+    "HEALTH_NOT_LIVE",
+    "HEALTH_NOT_READY",
+    "HEALTH_READY",
+    "HEALTH_STUCK",
     "Handling",
+    "Health",
     "HandlerError",
     "HookError",
     "LOG_DEBUG",

@@ -18,6 +18,7 @@ from .consumer import BaseConsumer, Consumer
 from .ending import Life
 from .errors import Error, StateError
 from .handlers import BatchHandler, Handler, is_kind
+from .health import Health, health_of
 from .hooks import Hook
 from .local import LocalBus
 from .logs import Bridge, level_of
@@ -310,6 +311,15 @@ class BaseSystem(Generic[B, C]):
         """Describes the active endpoints, with counters, as Python values."""
         described: dict[str, Any] = json.loads(self.describe(_kca.KCA_FORMAT_JSON))
         return described
+
+    def health(self, stuck_after_ms: int = 0) -> Health:
+        """Says whether the system is ready, and whether it is stuck: at once, and nobody is asked for it.
+
+        Args:
+            stuck_after_ms: how long something may wait; 0: 60000; -1: for ever. Handlers that are late, and consumers
+                that have failed, are told of at once.
+        """
+        return health_of(self._handle, stuck_after_ms)
 
     def log_to_queue(self: S, level: int) -> S:
         """Makes log lines up to `level` `Log` events on the system's queue, or on its log queue."""

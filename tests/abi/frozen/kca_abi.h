@@ -50,6 +50,7 @@
  *   kca_..._free, of any handle (2)        yes       yes       yes        yes     yes         no       yes
  *   publish, send (3), cancel, flush       yes       yes       yes        yes     yes         no       FORKED
  *   buses, consumers, queues, logs         yes       yes       yes        yes     yes         no       FORKED
+ *   health                                 yes       yes       yes        yes     yes         no       FORKED
  *   describe, describe_cluster, redrive    yes       yes       yes        yes     yes         no       FORKED
  *   queue_next, _turn, _dispatch           yes       yes       yes        yes     yes         no       FORKED
  *   consumer_stop, pause, resume, seek     yes       yes       yes        yes     yes         no       FORKED (4)
@@ -797,6 +798,45 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * many are "read" and "redriven".
  */
 kca_error *kca_system_describe(kca_system *s, int format, char **out);
+
+/* What kca_system_health says in one number, the worse the greater. */
+enum {
+    KCA_HEALTH_READY = 0,     /* started; each connection is there, each consumer that runs has joined its group */
+    KCA_HEALTH_NOT_READY = 1, /* something of that is not so, or not yet */
+    KCA_HEALTH_STUCK = 2,     /* something waits longer than it should, for the cluster: a new start does not help */
+    KCA_HEALTH_NOT_LIVE = 3   /* something waits, or has ended, in this process: a new start may help */
+};
+
+/*
+ * Whether the system is ready, and whether it is stuck. Nothing is sent and nobody is asked: any thread may ask as often
+ * as it likes, about once a second at most to the point.
+ *
+ * `stuck_after_ms` says how long something may wait: 0: 60000; -1: for ever. Stuck is
+ *   - a partition of a consumer whose first record that is not finished has been waiting so long: to be taken; for a
+ *     handler that has no processing time, or for whoever pulled it; for its dead letter, reply or retry record to be
+ *     stored; or for the broker to send it;
+ *   - a handler that is not back at the end of its processing time (kca_consumer_with_message_processing_timeout_ms),
+ *     at once;
+ *   - a consumer that runs and has not joined its group for so long; and one that an error has ended, until it runs
+ *     again, at once;
+ *   - messages of a publisher that are unconfirmed for so long, beyond its linger_ms.
+ * Not stuck are partitions that are paused, and records that wait for a retry's pause, a delay or a batch's time, for a
+ * handler that is within its processing time, or behind others that are handled meanwhile; consumers that do not run, and
+ * have not failed; topics without anything new. While a connection is not there, or the consumer has not joined, all of
+ * that is taken for the cluster's doing; so are messages that are not stored or do not come. Times are exact to a second.
+ *
+ * `out`: a JSON object, freed with kca_string_free: "code" (KCA_HEALTH_...), "live" (code below 3), "ready" (0), "stuck"
+ * (2 or 3), "reasons": texts of a line each, which say the thing, what is wrong and since when, "started",
+ * "stuck_after_ms". "connections": each "name", "state", "since", "ready". "publishers": each "channel", "connection",
+ * "stuck", "unconfirmed", "oldest_unconfirmed_ms" (null: none). "consumers": each "name", "group", "form", "state",
+ * "since", "ready", "stuck", "late_handlers" that are not back, "partitions": each "topic", "partition", "stuck",
+ * "waits_for": "nothing", "records" (the broker has some), "turn", "handler", "time", "letter" or "resume", for "for_ms"
+ * at "offset" (null: not known).
+ */
+kca_error *kca_system_health(kca_system *s, int stuck_after_ms, char **out);
+
+/* The code alone, KCA_HEALTH_...; with an error KCA_HEALTH_NOT_READY. */
+kca_error *kca_system_health_code(kca_system *s, int stuck_after_ms, int *out);
 
 /*
  * Describes the cluster of a connection, for tools; the system must be started. `topic` NULL: all topics. `group`: also
