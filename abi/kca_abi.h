@@ -306,7 +306,8 @@ void kca_publisher_builder_with_dialect(kca_publisher_builder *b, const char *di
  * and relayed by a consumer with `relay`. What is left when it is less than the shortest is waited for in the shortest: a
  * message is late by that at most, beside its way. So 1 s, 1 min, 1 h and 1 day bring a message of next month in at most
  * 30 + 23 + 59 + 59 hops and by the second. Records of one topic wait for one another, which is why one topic cannot hold
- * them all. All 0: nothing waits, for tests. The topics get the publisher's settings, over its connection.
+ * them all. All 0: nothing waits, for tests. Publishers that share a channel must give it one delay: start refuses
+ * others. The topics get the publisher's settings, over its connection.
  */
 void kca_publisher_builder_with_delay_channel(kca_publisher_builder *b, const char *channel);
 void kca_publisher_builder_with_delay_channel_ms(kca_publisher_builder *b, int delay_ms);
@@ -794,6 +795,10 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * "answered_with_error", "unsent", "timed_out", "cancelled", "stopped". "late": answers to asks that had ended;
  * "unknown": answers to no ask of this system, those to other processes' included.
  *
+ * In JSON, "local_buses" counts messages of buses without a channel by how they ended: "handled", "failed", "rejected",
+ * "timed_out", "cancelled", "stopped"; "retried": attempts that failed and were made again; "under_way": those that have
+ * not ended.
+ *
  * In JSON, "redrives" are those that run now: "topic", "group", "dry_run", how many "records" it has to read, and how
  * many are "read" and "redriven".
  */
@@ -939,7 +944,8 @@ kca_error *kca_bus_cancel(kca_bus *bus, uint64_t token);
  * failed as KCA_ERROR_REPLY; the latter, too, returns only when it is handled. With a time limit (kca_bus_publish_within,
  * kca_bus_send...) the delivery has a deadline (kca_delivery_left_ms); a handler is not broken off, but what it says
  * later does not count: KCA_ERROR_TIMEOUT. A deferred delivery is waited for: another thread must settle it. Handlers
- * may send through the same bus. kca_bus_cancel by the token ends the wait, not the handler. kca_system_shutdown waits
+ * may send through the same bus, up to 100 inside one another: KCA_ERROR_STATE ends those that send to themselves for
+ * ever. kca_bus_cancel by the token ends the wait, not the handler. kca_system_shutdown waits
  * for handlers; what would be tried again ends with KCA_ERROR_STOPPED. KCA_ERROR_STATE: the system is not started.
  * KCA_ERROR_ARGUMENT: a raw message, or one with deliver_at_ms. Nothing is stored: if the process dies, the message is lost.
  * kca_delivery_publish answers KCA_ERROR_STATE. A deduplication store is a consumer's, and not asked here.
@@ -995,8 +1001,9 @@ void kca_message_set_partition(kca_message *m, int partition);
  * Not delivered before this time, milliseconds since 1970; 0, the default: at once. The publisher must have a
  * delay_channel, else publishing it fails with KCA_ERROR_STATE. Until then it waits in delay channels, which a consumer
  * with `relay` reads, in this process or another. The receipt tells this channel's topic, with the partition and the
- * offset that it has in the delay channel. Its record has more headers meanwhile: kca-deliver-to, -at-ms, -due-ms and
- * -partition. Does not count in replies.
+ * offset that it has in the delay channel. Its record has more headers meanwhile: kca-deliver-to, -at-ms, -due-ms,
+ * -partition and -timestamp-ms (a raw message's own time: the record is of now there); with headers kca-deliver-... of
+ * its own it is refused with KCA_ERROR_ARGUMENT. Does not count in replies.
  */
 void kca_message_set_deliver_at_ms(kca_message *m, int64_t ms_since_1970);
 

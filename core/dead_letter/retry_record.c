@@ -161,9 +161,13 @@ static void compose(kca__dead_letter_draft *out, const kca__dead_letter *d, int6
     (for_spring ? compose_for_spring : compose_ours)(out, d, due_ms);
 }
 
-bool kca__retry_record_write(kca__dead_letter_record *out, const kca__dead_letter *d,
+/* With `d->trimmed` without the error, which is all that can be left out. */
+bool kca__retry_record_write(kca__dead_letter_record *out, const kca__dead_letter *failed,
                              int64_t due_ms, int format) {
     kca__dead_letter_draft draft = {0};
+    kca__dead_letter trimmed = *failed;
+    const kca__dead_letter *d = failed->trimmed ? &trimmed : failed;
+    trimmed.error_name = trimmed.error_text = NULL;
     memset(out, 0, sizeof *out);
     compose(&draft, d, due_ms, format);
     size_t headers_size = (size_t)draft.header_count * sizeof *draft.headers;

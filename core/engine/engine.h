@@ -301,9 +301,9 @@ bool kca__engine_batch_is_due(kca__engine *e);
 
 /* A record of an aborted transaction, which is read again after this, was refused for good: the
  * delivery that it comes of fails when its turn has come again, at the attempt that it was at, with
- * the error's text. If the record is a dead letter, that is written trimmed, or, with `for_good`,
- * meets the failure policy with the error. If it is a reply, the delivery does not fail, but is
- * answered with the error, or, with `for_good`, not at all. Takes `error`. */
+ * the error's text. If the record is a dead letter or a retry, that is written trimmed, or, with
+ * `for_good`, meets the failure policy with the error. If it is a reply, the delivery does not
+ * fail, but is answered with the error, or, with `for_good`, not at all. Takes `error`. */
 void kca__engine_refuse(kca__engine *e, const kca__held_record *r, bool for_good, kca_error *error);
 
 /* The broker refused the metadata that was collected last as too long: from now on none is longer

@@ -98,6 +98,12 @@ static bool fail_locked(kca__engine *e, kca_delivery *d, kca__refused *r) {
         kca__engine_condemn_locked(d);
         return false;
     }
+    if (r->kind == KCA__HELD_RETRY && !r->error) {
+        d->letter.trimmed = true;
+        d->fate = KCA__FATE_RETRY_CHANNEL;
+        d->failed_ms = kca__clock_unix_ms();
+        return false;
+    }
     if (r->kind == KCA__HELD_RETRY) {
         kca_error *error = r->error;
         r->error = NULL;

@@ -3,6 +3,7 @@
 #include "base/callback.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "inbound/local.h"
 #include "inbound/processors.h"
 #include "message/trace_context.h"
 
@@ -400,6 +401,8 @@ static void handle_all(const kca__consumer *c, kca_delivery *const *all, int cou
     for (int i = 0; i < count; i++)
         kca__engine_begin_handling(all[i]);
     int verdict = call_batch_handler(c, all, count);
+    if (kca__engine_is_local(all[0]->engine))
+        kca__local_see_deadline(all[0]);
     for (int i = 0; i < count && verdict == KCA_DONE; i++)
         tell_store(c, all[i]);
     if (verdict != KCA_DEFERRED)

@@ -120,7 +120,7 @@ static void on_written(void *user, kca_error *error) {
  * get there: all that is in it would be aborted. */
 static kca_error *hold(kca__transaction *t, kca_delivery *d, kca__publisher *channel,
                        const kca__record *letter) {
-    kca_error *e = kca__transaction_check_size(t, channel, letter);
+    kca_error *e = kca__transaction_check_size(t, channel, channel->options->topic, letter);
     if (e)
         return e;
     kca__held_record *record = kca__held_record_new(channel->options->topic, letter);

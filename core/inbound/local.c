@@ -164,6 +164,7 @@ static kca_delivery *take(kca__local *l) {
         if (taken->type != KCA_EVENT_DELIVERY) {
             taken->release(taken);
         } else if (prepare(l, d)) {
+            l->attempts++;
             return d;
         } else {
             kca__engine_fail(l->engine, kca__error_memory());

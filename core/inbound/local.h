@@ -47,6 +47,7 @@ typedef struct kca__local {
     kca__header *headers;     /* of the next */
     kca_message message;      /* a view into the record */
     bool fetched;
+    int attempts; /* that were handed out */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;

@@ -16,7 +16,7 @@ typedef struct kca__refused_sizes {
     pthread_mutex_t lock;
     int count;
     struct {
-        const void *channel;
+        const char *topic;
         size_t bytes; /* of the smallest */
         int64_t until_ms;
     } all[KCA__REFUSED_TOPICS];
@@ -25,12 +25,10 @@ typedef struct kca__refused_sizes {
 void kca__refused_sizes_init(kca__refused_sizes *s);
 void kca__refused_sizes_close(kca__refused_sizes *s);
 
-/* The channel's topic refused a record of this size, which was alone. */
-void kca__refused_sizes_add(kca__refused_sizes *s, const void *channel, size_t bytes,
-                            int64_t now_ms);
+/* The topic (the pointer tells them apart) refused a record of this size, which was alone. */
+void kca__refused_sizes_add(kca__refused_sizes *s, const char *topic, size_t bytes, int64_t now_ms);
 
 /* One of this size would be refused, too. */
-bool kca__refused_sizes_has(kca__refused_sizes *s, const void *channel, size_t bytes,
-                            int64_t now_ms);
+bool kca__refused_sizes_has(kca__refused_sizes *s, const char *topic, size_t bytes, int64_t now_ms);
 
 #endif

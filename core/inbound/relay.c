@@ -121,7 +121,7 @@ static kca_error *write_on(kca__inbound *in, kca_delivery *d, kca__publisher *p,
                                 .key_len = m->key_len,
                                 .value = m->payload,
                                 .value_len = m->len,
-                                .timestamp_ms = -1,
+                                .timestamp_ms = topic ? -1 : told->timestamp_ms,
                                 .headers = headers,
                                 .header_count = count};
     return give(in, d, p, topic, &record, topic ? -1 : told->partition);

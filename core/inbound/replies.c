@@ -265,7 +265,8 @@ static kca_error *make_reply(kca_delivery *d, const question *q) {
 
 /* With the next transaction, and so with the offset. */
 static kca_error *hold(kca__transaction *t, kca_delivery *d, kca__publisher *channel) {
-    kca_error *e = kca__transaction_check_size(t, channel, &d->reply->record);
+    kca_error *e =
+        kca__transaction_check_size(t, channel, channel->options->topic, &d->reply->record);
     if (e)
         return e;
     d->reply->channel = channel;

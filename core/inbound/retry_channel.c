@@ -118,6 +118,10 @@ void kca__retry_channel_not_stored(const kca__inbound *in, kca_delivery *d, kca_
         d->letter.alone = true;
         kca__error_free(error);
         kca__engine_letter_postponed(d, 0);
+    } else if (error->code == KCA_ERROR_TOO_LARGE && !d->letter.trimmed) {
+        d->letter.trimmed = true;
+        kca__error_free(error);
+        kca__engine_letter_postponed(d, 0);
     } else {
         kca__engine_letter_refused(d,
                                    kca__retry_channel_explain(in, d->assigned->topic_partition,
@@ -140,7 +144,7 @@ static void on_written(void *user, kca_error *error) {
 static kca_error *hold(kca__transaction *t, kca_delivery *d, kca__publisher *channel,
                        const kca__record *record, int partition) {
     const rd_kafka_message_t *m = d->record;
-    kca_error *e = kca__transaction_check_size(t, channel, record);
+    kca_error *e = kca__transaction_check_size(t, channel, channel->options->topic, record);
     if (e)
         return e;
     kca__held_record *held = kca__held_record_new(channel->options->topic, record);
@@ -150,6 +154,7 @@ static kca_error *hold(kca__transaction *t, kca_delivery *d, kca__publisher *cha
     held->partition = partition;
     held->kind = KCA__HELD_RETRY;
     held->letter = (kca__held_letter){
+        .trimmed = d->letter.trimmed,
         .name = d->failure_name ? kca__text_copy(d->failure_name) : NULL,
         .text = d->failure_text ? kca__text_copy(d->failure_text) : NULL,
         .cause_bytes = kca__record_size_bare(m->key_len, m->len) + kca__record_headers_size(m)};

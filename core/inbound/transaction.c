@@ -194,11 +194,21 @@ bool kca__transaction_begin_anew(kca__transaction *t, rd_kafka_error_t *error) {
 
 /* ---- publishing ---- */
 
+/* The same text, which lasts as long as the publisher. */
+static const char *lasting(const kca__publisher *p, const char *topic) {
+    return strcmp(topic, p->options->topic) == 0 ? p->options->topic : topic;
+}
+
+void kca__transaction_note_size(kca__transaction *t, const kca__publisher *p, const char *topic,
+                                size_t bytes) {
+    kca__refused_sizes_add(&t->refused_sizes, lasting(p, topic), bytes, kca__clock_ms());
+}
+
 kca_error *kca__transaction_check_size(kca__transaction *t, const kca__publisher *p,
-                                       const kca__record *record) {
+                                       const char *topic, const kca__record *record) {
     size_t bytes = kca__record_size(record);
     kca_error *e = kca__publisher_check_size(p, bytes);
-    if (!e && kca__refused_sizes_has(&t->refused_sizes, p, bytes, kca__clock_ms()))
+    if (!e && kca__refused_sizes_has(&t->refused_sizes, lasting(p, topic), bytes, kca__clock_ms()))
         e = kca__publisher_refusal(p, bytes, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     return e;
 }
@@ -228,7 +238,7 @@ static kca_error *hold(kca__held_record **out, kca_delivery *d, kca__publisher *
         return no_longer_counts(d);
     kca__trace_context context = kca__delivery_context(d);
     kca_error *e = kca__publisher_hold(out, p, m, type, &context);
-    return e ? e : kca__transaction_check_size(in->transaction, p, &(*out)->record);
+    return e ? e : kca__transaction_check_size(in->transaction, p, (*out)->topic, &(*out)->record);
 }
 
 /* A hook may settle the delivery: what is published with it then goes nowhere. */

@@ -57,9 +57,10 @@ void kca__transaction_serve(kca__transaction *t);
  * one. */
 void kca__transaction_commit(kca__transaction *t);
 
-/* An error for a record that would have its transaction aborted for its size. Any thread. */
+/* An error for a record that would have its transaction aborted for its size. `topic`: the
+ * publisher's, or one of its delay channels. Any thread. */
 kca_error *kca__transaction_check_size(kca__transaction *t, const struct kca__publisher *p,
-                                       const kca__record *record);
+                                       const char *topic, const kca__record *record);
 
 /* See kca_delivery_publish. `type`: of the bus. */
 kca_error *kca__transaction_publish(kca_delivery *d, struct kca__publisher *p, const kca_message *m,
@@ -84,6 +85,10 @@ bool kca__transaction_abort(kca__transaction *t);
 /* The transaction was aborted. If that was because something in it is refused for good, finds out
  * what, and tells the engine. False: the adapter ends, or stops. `out_guilty`: how many records. */
 bool kca__transaction_try(kca__transaction *t, kca__held_records *batch, int *out_guilty);
+
+/* Remembers that the broker refused a record of this size, alone. */
+void kca__transaction_note_size(kca__transaction *t, const struct kca__publisher *p,
+                                const char *topic, size_t bytes);
 
 /* Takes `error`. */
 void kca__transaction_end_by(kca__transaction *t, rd_kafka_error_t *error);

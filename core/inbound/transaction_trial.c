@@ -14,6 +14,8 @@
 #include "kafka/kafka_error.h"
 #include "message/record_size.h"
 
+#include <string.h>
+
 typedef struct trial {
     kca__transaction *t;
     kca__held_records *batch;
@@ -47,11 +49,11 @@ static void judge(trial *x, const kca__held_record *guilty) {
     size_t size = kca__record_size(&guilty->record);
     bool too_large = kca__error_code_of_record(guilty->error, 0) == KCA_ERROR_TOO_LARGE;
     if (too_large)
-        kca__refused_sizes_add(&x->t->refused_sizes, guilty->channel, size, kca__clock_ms());
+        kca__transaction_note_size(x->t, guilty->channel, guilty->topic, size);
     for (kca__held_record *r = kca__list_first(x->batch); r; r = kca__list_next(&r->link)) {
         bool alike = (refusal_of(guilty) == KCA__REFUSAL_TOPIC && is_refused_alike(guilty, r)) ||
                      (too_large && kca__record_size(&r->record) >= size);
-        if (r->channel != guilty->channel || !alike || r->certain)
+        if (strcmp(r->topic, guilty->topic) != 0 || !alike || r->certain)
             continue;
         r->error = guilty->error;
         r->certain = true;
@@ -128,8 +130,9 @@ static void tell_engine(const trial *x, const kca__held_record *r) {
     kca_error *e = kca__publisher_refusal(r->channel, kca__record_size(&r->record), r->error);
     bool is_letter = r->kind == KCA__HELD_LETTER;
     bool is_retry = r->kind == KCA__HELD_RETRY;
-    bool for_good = r->letter.trimmed || is_retry || (is_letter && e->code != KCA_ERROR_TOO_LARGE);
-    if (is_retry)
+    bool for_good =
+        r->letter.trimmed || ((is_letter || is_retry) && e->code != KCA_ERROR_TOO_LARGE);
+    if (for_good && is_retry)
         e = kca__retry_channel_explain(in, r->source, r->offset, r->topic, e);
     else if (for_good && is_letter)
         e = kca__dead_letter_channel_explain(in, r->source, r->offset, &r->letter, e);

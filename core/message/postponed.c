@@ -10,6 +10,7 @@
 #define AT        PREFIX "at-ms"
 #define DUE       PREFIX "due-ms"
 #define PARTITION PREFIX "partition"
+#define TIMESTAMP PREFIX "timestamp-ms"
 
 kca__rung kca__postponed_rung(const int *delays_ms, int count, int64_t at_ms, int64_t now_ms) {
     int64_t left_ms = at_ms - now_ms;
@@ -49,6 +50,10 @@ int kca__postponed_write(kca__header out[KCA__POSTPONED_HEADERS],
         put_number(&out[count], room[count], PARTITION, p->partition);
         count++;
     }
+    if (p->timestamp_ms >= 0) {
+        put_number(&out[count], room[count], TIMESTAMP, p->timestamp_ms);
+        count++;
+    }
     return count;
 }
 
@@ -75,19 +80,26 @@ static void read_one(kca__postponed *out, const kca__header *h) {
         out->due_ms = number_of(h, INT64_MAX);
     else if (strcmp(h->name, PARTITION) == 0)
         out->partition = (int)number_of(h, INT_MAX);
+    else if (strcmp(h->name, TIMESTAMP) == 0)
+        out->timestamp_ms = number_of(h, INT64_MAX);
+}
+
+bool kca__postponed_is_own(const char *name) {
+    return strncmp(name, PREFIX, sizeof PREFIX - 1) == 0;
 }
 
 void kca__postponed_read(kca__postponed *out, const kca__header *headers, int count) {
-    *out = (kca__postponed){.to = "", .at_ms = -1, .due_ms = -1, .partition = -1};
+    *out =
+        (kca__postponed){.to = "", .at_ms = -1, .due_ms = -1, .partition = -1, .timestamp_ms = -1};
     for (int i = 0; i < count; i++)
-        if (headers[i].value && strncmp(headers[i].name, PREFIX, sizeof PREFIX - 1) == 0)
+        if (headers[i].value && kca__postponed_is_own(headers[i].name))
             read_one(out, &headers[i]);
 }
 
 int kca__postponed_strip(kca__header *headers, int count) {
     int left = 0;
     for (int i = 0; i < count; i++)
-        if (strncmp(headers[i].name, PREFIX, sizeof PREFIX - 1) != 0)
+        if (!kca__postponed_is_own(headers[i].name))
             headers[left++] = headers[i];
     return left;
 }

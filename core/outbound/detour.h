@@ -13,7 +13,8 @@ typedef struct kca__detour {
     int header_count;
 } kca__detour;
 
-/* An error for a message that is to be delivered later, when there is no delay channel. */
+/* An error for a message that is to be delivered later, when there is no delay channel, or its
+ * headers would say where it waits. */
 kca_error *kca__detour_check(const kca__publisher *p, const kca_message *m);
 
 /* `out` must not be copied. */

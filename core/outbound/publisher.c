@@ -223,7 +223,7 @@ static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca
                                 .key_len = wire.key_len,
                                 .value = wire.value,
                                 .value_len = wire.value_len,
-                                .timestamp_ms = kca__message_record_time_ms(m),
+                                .timestamp_ms = by.topic ? -1 : kca__message_record_time_ms(m),
                                 .headers = headers,
                                 .opaque = slot};
     rd_kafka_error_t *error = kca__produce(p->producer->client->rk, &parcel);
@@ -264,10 +264,12 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
     kca__held_record *held = kca__held_record_of(by.topic ? by.topic : p->options->topic, m, &wire,
                                                  by.headers, by.header_count);
     kca__wire_clear(&wire);
-    if (held && by.topic)
-        held->partition = -1;
     if (!held)
         return kca__error_memory();
+    if (by.topic) {
+        held->partition = -1;
+        held->record.timestamp_ms = -1;
+    }
     e = kca__publisher_check_size(p, kca__record_size(&held->record));
     if (e) {
         kca__held_record_free(held);

@@ -236,6 +236,21 @@ static void add_consumer(cJSON *list, kca__consumer *c, bool steady) {
     add_properties(o, steady ? c->properties : NULL);
 }
 
+static void add_locals_locked(cJSON *o, const kca__system *s) {
+    const kca__local_counts *counts = &s->local_counts;
+    int under_way = 0;
+    for (const kca__local *l = s->locals; l; l = l->next)
+        under_way++;
+    cJSON_AddNumberToObject(o, "handled", (double)counts->handled);
+    cJSON_AddNumberToObject(o, "failed", (double)counts->failed);
+    cJSON_AddNumberToObject(o, "rejected", (double)counts->rejected);
+    cJSON_AddNumberToObject(o, "retried", (double)counts->retried);
+    cJSON_AddNumberToObject(o, "timed_out", (double)counts->timed_out);
+    cJSON_AddNumberToObject(o, "cancelled", (double)counts->cancelled);
+    cJSON_AddNumberToObject(o, "stopped", (double)counts->stopped);
+    cJSON_AddNumberToObject(o, "under_way", under_way);
+}
+
 static void add_handlers(cJSON *list, const kca__handlers *h) {
     for (int i = 0; i < KCA__HANDLER_BUCKETS; i++)
         for (const kca__handler *handler = h->buckets[i]; handler; handler = handler->next)
@@ -274,6 +289,7 @@ static cJSON *endpoints_locked(kca__system *s, bool steady) {
         add_publisher(publishers, s->publishers[i], steady);
     for (int i = 0; i < s->reply_channel_count; i++)
         add_reply_channel(reply_channels, s->reply_channels[i]);
+    add_locals_locked(cJSON_AddObjectToObject(root, "local_buses"), s);
     add_handlers(cJSON_AddArrayToObject(root, "handlers"), &s->handlers);
     list = cJSON_AddArrayToObject(root, "redrives");
     for (kca__redrive_visit *v = kca__list_first(&s->redrives); v; v = kca__list_next(&v->link))
@@ -378,6 +394,19 @@ static void print_reply_channel(FILE *out, const cJSON *o) {
         number(o, "late"));
 }
 
+/* A line of its own, only if there is something to say. */
+static void print_locals(FILE *out, const cJSON *o) {
+    const cJSON *count;
+    bool any = false;
+    cJSON_ArrayForEach(count, o) any |= cJSON_GetNumberValue(count) > 0;
+    if (any)
+        fprintf(out,
+                "buses without a channel: %lld handled, %lld failed, %lld rejected, %lld timed "
+                "out, %lld under way\n",
+                number(o, "handled"), number(o, "failed"), number(o, "rejected"),
+                number(o, "timed_out"), number(o, "under_way"));
+}
+
 static void print(FILE *out, const cJSON *root) {
     const cJSON *o;
     fprintf(out, "kca %s, librdkafka %s, %s\n", text(root, "version"), text(root, "librdkafka"),
@@ -392,6 +421,7 @@ static void print(FILE *out, const cJSON *root) {
     cJSON_ArrayForEach(o, channels) print_reply_channel(out, o);
     fprintf(out, "consumers\n");
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "consumers")) print_consumer(out, o);
+    print_locals(out, cJSON_GetObjectItem(root, "local_buses"));
     fprintf(out, "handlers\n");
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "handlers"))
         fprintf(out, "  %s\n", o->valuestring);

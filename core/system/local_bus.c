@@ -36,11 +36,33 @@ static void leave_list_locked(kca__system *s, kca__local *l) {
         pthread_cond_broadcast(&s->locals_done);
 }
 
+/* One that was let go before its end counts as cancelled. */
+static int64_t *count_of(kca__local_counts *counts, kca__local_end end) {
+    switch (end) {
+    case KCA__LOCAL_DONE:
+        return &counts->handled;
+    case KCA__LOCAL_REJECTED:
+        return &counts->rejected;
+    case KCA__LOCAL_OVER:
+        return &counts->timed_out;
+    case KCA__LOCAL_STOPPED:
+        return &counts->stopped;
+    case KCA__LOCAL_GOES_ON:
+    case KCA__LOCAL_CANCELLED:
+        return &counts->cancelled;
+    default:
+        return &counts->failed;
+    }
+}
+
 static void delist(kca__local *l) {
     kca__system *s = l->setup.user;
     pthread_mutex_lock(&s->lock);
-    if (l->listed)
+    if (l->listed) {
+        (*count_of(&s->local_counts, l->end))++;
+        s->local_counts.retried += l->attempts > 1 ? l->attempts - 1 : 0;
         leave_list_locked(s, l);
+    }
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -103,6 +125,22 @@ bool kca__local_bus_cancel(kca__system *s, uint64_t token) {
     }
     pthread_mutex_unlock(&s->lock);
     return found;
+}
+
+/* ---- depth ---- */
+
+/* More are a handler that sends to itself for ever, and would take the whole stack. */
+enum { MOST_DEEP = 100 };
+
+static _Thread_local int depth; /* calls that run handlers, one inside the other */
+
+static kca_error *check_depth(const kca_message *m) {
+    if (depth < MOST_DEEP)
+        return NULL;
+    return kca__message_error(m, KCA_ERROR_STATE,
+                              "it is sent inside %d handlers of buses without a channel, one "
+                              "inside the other: does one send to itself?",
+                              depth);
 }
 
 /* ---- begin and end ---- */
@@ -280,10 +318,14 @@ static kca_error *open_event(kca_event **event) {
 static kca_error *put(kca_event **out, kca__system *s, const kca_message *m,
                       const kca__local_wish *wish) {
     kca__local *l;
-    kca_error *e = kca__local_bus_begin(&l, s, m, wish);
+    kca_error *e = check_depth(m);
+    if (!e)
+        e = kca__local_bus_begin(&l, s, m, wish);
     if (e)
         return e;
+    depth++;
     run(s, l);
+    depth--;
     *out = kca__local_bus_conclude(l);
     kca__local_bus_end(l);
     if (!*out)

@@ -35,6 +35,12 @@ typedef struct kca__redrive_visit {
     kca__redrive_progress progress;
 } kca__redrive_visit;
 
+/* Messages of buses without a channel: how they ended. */
+typedef struct kca__local_counts {
+    int64_t handled, failed, rejected, timed_out, cancelled, stopped;
+    int64_t retried; /* attempts that failed and were made again */
+} kca__local_counts;
+
 typedef struct kca__system {
     _Atomic(int64_t) users; /* handles, and calls by KCA__SYSTEM_CALL each */
     atomic_int holders;
@@ -70,7 +76,8 @@ typedef struct kca__system {
     atomic_bool closing;        /* visits are to end soon */
     pthread_cond_t visits_done; /* the last visit has ended */
 
-    bool takes_locals;          /* under `lock`, as the next */
+    bool takes_locals; /* under `lock`, as the next three */
+    kca__local_counts local_counts;
     kca__local *locals;         /* that have not ended */
     pthread_cond_t locals_done; /* the last of them has */
 } kca__system;

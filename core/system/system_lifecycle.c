@@ -105,11 +105,40 @@ static int largest_bytes(const kca__system *s, const char *connection) {
     return most;
 }
 
+/* -1: it is none of this publisher's. */
+static int delay_of(const kca_publisher_builder *o, const char *channel) {
+    for (int i = 0; i < o->delay_channel.count; i++)
+        if (strcmp(o->delay_channel.items[i], channel) == 0)
+            return o->delay_channel_ms.items[i];
+    return -1;
+}
+
+/* What waits longest in a channel keeps the rest of it back. */
+static kca_error *check_delay_channels(const kca__system *s, const kca_publisher_builder *o) {
+    for (int i = 0; i < o->delay_channel.count; i++)
+        for (int other = 0; other < s->publisher_count; other++) {
+            const kca_publisher_builder *p = s->publishers[other]->options;
+            int delay_ms = delay_of(p, o->delay_channel.items[i]);
+            if (delay_ms >= 0 && delay_ms != o->delay_channel_ms.items[i] &&
+                strcmp(p->connection, o->connection) == 0)
+                return kca__error_new(
+                    KCA_ERROR_ARGUMENT,
+                    "publisher %s: delay_channel %s has delay_channel_ms %d here, "
+                    "and %d at publisher %s: a channel has one delay",
+                    o->topic, o->delay_channel.items[i], o->delay_channel_ms.items[i], delay_ms,
+                    p->topic);
+        }
+    return NULL;
+}
+
 static kca_error *resolve_connections(kca__system *s) {
     for (int i = 0; i < s->publisher_count; i++) {
         kca__publisher *p = s->publishers[i];
         if (!(p->connection = kca__system_find_connection_locked(s, p->options->connection)))
             return unknown_connection("publisher", p->options->topic, p->options->connection);
+        kca_error *e = check_delay_channels(s, p->options);
+        if (e)
+            return e;
     }
     for (int i = 0; i < s->consumer_count; i++) {
         kca__consumer *c = s->consumers[i];

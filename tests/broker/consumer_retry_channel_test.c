@@ -22,7 +22,8 @@ typedef struct plan {
     int attempts[MOST];
     char topics[MOST][64];
     int count;
-    int early; /* came before its time */
+    int early;         /* came before its time */
+    const char *error; /* NULL: "the table is locked" */
 } plan;
 
 static int64_t unix_ms(void) {
@@ -46,7 +47,7 @@ static int fail_3(recorder *r, kca_delivery *d, int id) {
     p->attempts[p->count] = kca_delivery_attempt(d);
     snprintf(p->topics[p->count++], sizeof *p->topics, "%s", kca_delivery_topic(d));
     p->early += unix_ms() + CLOCKS_MS < due_of(d);
-    kca_delivery_explain(d, "Busy", "the table is locked");
+    kca_delivery_explain(d, "Busy", p->error ? p->error : "the table is locked");
     return kca_delivery_attempt(d) <= p->failures ? KCA_FAILED : KCA_DONE;
 }
 
@@ -389,6 +390,35 @@ static void test_what_a_channel_refuses_is_dead_lettered(void **state) {
     }
 }
 
+/* It is the error's text that is too long for the channel. */
+static void test_what_fits_a_channel_without_its_error_is_tried_again(void **state) {
+    char text[900];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (int transactional = 0; transactional < 2; transactional++) {
+        channels t = make_channels(1);
+        plan p = {.failures = 1, .error = text};
+        topic_set(t.first, "max.message.bytes", "800");
+        topic_fill(t.topic, 0, COUNT, COUNT);
+        kca_consumer_builder *b = retrying_by(&t, 1);
+        if (transactional)
+            kca_consumer_builder_with_transactional_id(b, unique("id"));
+        consuming c = consume_by(&p, &t, b);
+        runner r;
+        runner_start(&r, c.consumer);
+        must_commit(t.group, t.topic, 0, COUNT);
+        must_count(c.system, "handled", COUNT);
+        runner_stop(&r);
+        must_have_come(&p, p.count - 1, 2, t.first);
+        assert_int_equal(described(c.system, "consumers", 0, "dead_lettered"), 0);
+        raw_record *retry = the_one_of(t.first);
+        assert_string_equal(record_header(retry, "kca-retry-attempts"), "1");
+        assert_null(record_header(retry, "kca-retry-error-text"));
+        records_free(retry, 1);
+        end(&c);
+    }
+}
+
 static void test_a_consumer_of_one_partition_retries_in_that_partition(void **state) {
     channels t = make_channels(3);
     plan p = {.failures = 2};
@@ -482,6 +512,7 @@ int main(void) {
         cmocka_unit_test(test_a_retried_question_is_handled_again_and_answered_once),
         cmocka_unit_test(test_in_a_transaction_the_retry_goes_with_the_offset),
         cmocka_unit_test(test_what_a_channel_refuses_is_dead_lettered),
+        cmocka_unit_test(test_what_fits_a_channel_without_its_error_is_tried_again),
         cmocka_unit_test(test_a_consumer_of_one_partition_retries_in_that_partition),
         cmocka_unit_test(test_a_channel_is_read_from_its_beginning_wherever_the_topic_begins),
         cmocka_unit_test(

@@ -182,6 +182,66 @@ static void test_a_relay_leads_only_where_it_may(void **state) {
     records_free(relayed, count);
 }
 
+static int note_time(recorder *r, kca_delivery *d, int id) {
+    (void)id;
+    *(int64_t *)r->context = kca_delivery_timestamp_ms(d);
+    return KCA_DONE;
+}
+
+/* In the delay channels it is of now: one of long ago would fall to their retention. */
+static void test_the_time_of_a_raw_record_goes_along(void **state) {
+    delayed t;
+    open_delayed(&t, 1);
+    consuming c = consume_beside(laddered(&t), t.topic, t.group, NULL);
+    int64_t seen_ms = 0, began_ms = unix_ms(), own_ms = began_ms - 3600000;
+    c.recorder->behave = note_time;
+    c.recorder->context = &seen_ms;
+    start_relay(&t, laddered(&t));
+    kca_bus *bus = bus_of(c.system, t.topic);
+    kca_message *m = thing("{\"id\":0}", "k");
+    kca_message_set_raw(m, 1);
+    kca_message_set_header(m, "route", "thing");
+    kca_message_set_timestamp_ms(m, own_ms);
+    kca_message_set_deliver_at_ms(m, began_ms + LONG_MS + SHORT_MS);
+    must(kca_bus_publish(bus, m, 0));
+    kca_message_free(m);
+    must(run_for(&c, 1));
+    assert_int_equal(seen_ms, own_ms);
+    int count;
+    raw_record *waited = topic_read(&count, t.long_delay, 2);
+    assert_int_equal(count, 1);
+    assert_true(waited->timestamp_ms >= began_ms - CLOCKS_MS);
+    records_free(waited, count);
+    stop_relay(&t);
+    kca_bus_free(bus);
+    end(&c);
+}
+
+static void test_a_channel_has_one_delay_and_its_headers_are_not_the_messages(void **state) {
+    delayed t = {.topic = unique("later"), .short_delay = "short", .long_delay = "long"};
+    kca_system *s = system_on(listener("PLAINTEXT"));
+    give_publisher(s, laddered(&t));
+    t.topic = unique("later");
+    kca_publisher_builder *b = publisher_of(t.topic);
+    kca_publisher_builder_with_delay_channel(b, "short");
+    kca_publisher_builder_with_delay_channel_ms(b, SHORT_MS + 1);
+    give_publisher(s, b);
+    must_fail(kca_system_start(s, COME_MS), KCA_ERROR_ARGUMENT, "delay_channel short",
+              "a channel has one delay");
+    kca_system_free(s);
+    s = system_on(listener("PLAINTEXT"));
+    give_publisher(s, laddered(&t));
+    start(s);
+    kca_bus *bus = bus_of(s, t.topic);
+    kca_message *m = thing("{}", "k");
+    kca_message_set_header(m, "kca-deliver-partition", "1");
+    kca_message_set_deliver_at_ms(m, unix_ms() + FAR_MS);
+    must_fail(kca_bus_publish(bus, m, 0), KCA_ERROR_ARGUMENT, "header kca-deliver-partition");
+    kca_message_free(m);
+    kca_bus_free(bus);
+    finish(s);
+}
+
 static void test_without_delay_channels_a_later_message_is_refused(void **state) {
     const char *topic = unique("later");
     kca_system *s = system_on(listener("PLAINTEXT"));
@@ -205,6 +265,8 @@ int main(void) {
         cmocka_unit_test(test_messages_come_at_their_times_by_as_many_hops_as_needed),
         cmocka_unit_test(test_what_waits_outlives_the_relay),
         cmocka_unit_test(test_a_relay_leads_only_where_it_may),
+        cmocka_unit_test(test_the_time_of_a_raw_record_goes_along),
+        cmocka_unit_test(test_a_channel_has_one_delay_and_its_headers_are_not_the_messages),
         cmocka_unit_test(test_without_delay_channels_a_later_message_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,12 +5,13 @@
 
 #include <stdio.h>
 
-enum { COUNT = 300, LARGE = 5000, GUILTY = 150 };
+enum { COUNT = 300, LARGE = 5000, GUILTY = 150, DELAY_MS = 600000 };
 
 typedef struct pipe_line {
     consuming c;
     kca_bus *bus;
     const char *in, *out, *dead, *group, *id;
+    const char *delay; /* of what goes out; NULL: none */
     kca_queue *queue;
 } pipe_line;
 
@@ -39,7 +40,12 @@ static void open_prepared(pipe_line *p, kca_system *s, const char *policy) {
     kca_consumer_builder_with_failure_policy(b, policy);
     p->c = (consuming){s, NULL, recorder_new(), p->in, p->group};
     give_consumer(s, b);
-    give_publisher(s, publisher_of(p->out));
+    kca_publisher_builder *out = publisher_of(p->out);
+    if (p->delay) {
+        kca_publisher_builder_with_delay_channel(out, p->delay);
+        kca_publisher_builder_with_delay_channel_ms(out, DELAY_MS);
+    }
+    give_publisher(s, out);
     give_publisher(s, publisher_of(p->dead));
     record(s, "thing", p->c.recorder);
     start(s);
@@ -223,6 +229,41 @@ static void test_a_result_to_a_forbidden_topic_fails_its_delivery_alone(void **s
     close_line(&p);
 }
 
+/* Later than by the clock of any machine that runs this. */
+static const int64_t far_ms = 4102444800000;
+
+static int one_is_later(recorder *r, kca_delivery *d, int id) {
+    kca_message *m;
+    if (id != GUILTY)
+        return all_are_small(r, d, id);
+    must(kca_message_new(&m, "result"));
+    kca_message_set_deliver_at_ms(m, far_ms);
+    kca_error *e = kca_delivery_publish(d, r->context, m);
+    kca_message_free(m);
+    int verdict = e ? KCA_FAILED : KCA_DONE;
+    kca_error_free(e);
+    return verdict;
+}
+
+/* What goes to the publisher's own topic is not to blame, and fails no attempt. */
+static void test_a_forbidden_delay_channel_fails_what_goes_there_alone(void **state) {
+    pipe_line p = prepare_line("1048588", "1048588");
+    p.delay = topic_of("delay", "1048588");
+    allow_alice(&p);
+    open_prepared(&p, system_of_alice(), "stop");
+    p.c.recorder->behave = one_is_later;
+    p.c.recorder->context = p.bus;
+    runner r;
+    runner_start(&r, p.c.consumer);
+    must_commit(p.group, p.in, 0, COUNT);
+    runner_stop(&r);
+    must_hold(p.out, COUNT - 1);
+    must_come_out_but(p.out, GUILTY);
+    must_hold(p.dead, 1);
+    assert_int_equal(described(p.c.system, "consumers", 0, "failed"), 3);
+    close_line(&p);
+}
+
 /* ---- dead letters ---- */
 
 static int guilty_fails(recorder *r, kca_delivery *d, int id) {
@@ -303,6 +344,7 @@ int main(void) {
         cmocka_unit_test(test_results_that_are_too_large_in_company_come_out),
         cmocka_unit_test(test_when_every_result_is_refused_every_delivery_is_dead_lettered),
         cmocka_unit_test(test_a_result_to_a_forbidden_topic_fails_its_delivery_alone),
+        cmocka_unit_test(test_a_forbidden_delay_channel_fails_what_goes_there_alone),
         cmocka_unit_test(test_a_dead_letter_that_fits_only_trimmed_goes_with_the_rest),
         cmocka_unit_test(test_a_refused_dead_letter_is_skipped_and_the_rest_is_committed),
         cmocka_unit_test(test_a_refused_dead_letter_ends_the_consumer_under_the_policy_stop),

@@ -56,36 +56,38 @@ static void test_without_delays_nothing_waits(void **state) {
 static void test_headers_are_read_as_they_were_written(void **state) {
     kca__header headers[2 + KCA__POSTPONED_HEADERS] = {{"tenant", "acme", 4}};
     char room[KCA__POSTPONED_HEADERS][KCA__POSTPONED_NUMBER];
-    kca__postponed told, wrote = {"orders", INT64_C(253402300799999), INT64_C(1795405200999), 7};
+    kca__postponed told, wrote = {"orders", INT64_C(253402300799999), INT64_C(1795405200999), 7, 5};
     int count = 1 + kca__postponed_write(headers + 1, room, &wrote);
-    assert_int_equal(count, 5);
+    assert_int_equal(count, 6);
     headers[count++] = (kca__header){"empty", NULL, 0};
     kca__postponed_read(&told, headers, count);
     assert_string_equal(told.to, "orders");
     assert_int_equal(told.at_ms, wrote.at_ms);
     assert_int_equal(told.due_ms, wrote.due_ms);
     assert_int_equal(told.partition, 7);
+    assert_int_equal(told.timestamp_ms, 5);
     assert_int_equal(kca__postponed_strip(headers, count), 2);
     assert_string_equal(headers[0].name, "tenant");
     assert_string_equal(headers[1].name, "empty");
     wrote.partition = -1;
+    wrote.timestamp_ms = -1;
     assert_int_equal(kca__postponed_write(headers, room, &wrote), 3);
 }
 
 static void test_what_cannot_be_is_not_told(void **state) {
     static const kca__header absurd[] = {
-        {"kca-deliver-to", "orders\0else", 11},
-        {"kca-deliver-at-ms", "9223372036854775808", 19},
-        {"kca-deliver-due-ms", "-1", 2},
-        {"kca-deliver-partition", "2147483648", 10},
+        {"kca-deliver-to", "orders\0else", 11}, {"kca-deliver-at-ms", "9223372036854775808", 19},
+        {"kca-deliver-due-ms", "-1", 2},        {"kca-deliver-partition", "2147483648", 10},
+        {"kca-deliver-timestamp-ms", "-1", 2},
     };
     static const kca__header empty[] = {{"kca-deliver-to", NULL, 0},
                                         {"kca-deliver-at-ms", "", 0},
                                         {"kca-deliver-due-ms", "soon", 4}};
     kca__postponed told;
-    kca__postponed_read(&told, absurd, 4);
+    kca__postponed_read(&told, absurd, 5);
     assert_string_equal(told.to, "");
     assert_true(told.at_ms == -1 && told.due_ms == -1 && told.partition == -1);
+    assert_int_equal(told.timestamp_ms, -1);
     kca__postponed_read(&told, empty, 3);
     assert_string_equal(told.to, "");
     assert_true(told.at_ms == -1 && told.due_ms == -1 && told.partition == -1);

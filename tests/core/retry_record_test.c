@@ -38,6 +38,21 @@ static void test_our_headers_tell_the_first_place_the_attempts_and_when_it_is_du
     assert_written(&d, KCA__DEAD_LETTER_GOMES, expected, COUNT_OF(expected));
 }
 
+static void test_trimmed_they_leave_out_the_error(void **state) {
+    static const kca__header expected[] = {
+        TEXT("kca-retry-topic", "orders"),
+        TEXT("kca-retry-partition", "3"),
+        TEXT("kca-retry-offset", "9007199254740993"),
+        TEXT("kca-retry-timestamp", "2026-11-23T03:40:00.999Z"),
+        TEXT("kca-retry-group", "billing"),
+        TEXT("kca-retry-attempts", "4"),
+        TEXT("kca-retry-due-ms", "1795405344005"),
+    };
+    kca__dead_letter d = dead_letter(NULL, 0);
+    d.trimmed = true;
+    assert_written(&d, KCA__DEAD_LETTER_KCA, expected, COUNT_OF(expected));
+}
+
 static void test_for_spring_they_are_springs_byte_for_byte(void **state) {
     static const kca__header headers[] = {TEXT("tenant", "acme")};
     static const kca__header expected[] = {
@@ -169,6 +184,7 @@ static void test_of_two_who_tell_the_later_counts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trimmed_they_leave_out_the_error),
         cmocka_unit_test(test_our_headers_tell_the_first_place_the_attempts_and_when_it_is_due),
         cmocka_unit_test(test_for_spring_they_are_springs_byte_for_byte),
         cmocka_unit_test(test_what_was_written_is_read_and_the_next_hop_replaces_it),

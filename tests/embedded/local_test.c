@@ -267,6 +267,24 @@ static void test_the_handler_sees_what_it_would_read_from_a_topic(void **state) 
     end(x);
 }
 
+static int outlast_as_batch(kca_delivery *const *all, int count, void *user) {
+    (void)count, (void)user;
+    while (kca_delivery_left_ms(all[0]) > 0)
+        sched_yield();
+    return KCA_DONE;
+}
+
+static void test_a_handler_of_many_is_late_after_its_deadline_too(void **state) {
+    scene *x = declare();
+    kca_message *m;
+    must(kca_system_add_batch_handler(x->system, "many", 10, 0, outlast_as_batch, x, NULL));
+    begin(x);
+    must(kca_message_new(&m, "many"));
+    must_fail(kca_bus_publish_within(NULL, x->commands, m, 0, SOON_MS), KCA_ERROR_TIMEOUT, "many");
+    kca_message_free(m);
+    end(x);
+}
+
 static int handle_batch(kca_delivery *const *all, int count, void *user) {
     scene *x = user;
     assert_int_equal(count, 1);
@@ -457,6 +475,89 @@ static void test_a_handler_may_settle_and_free_its_delivery(void **state) {
     x->calls = 0;
     x->behave = settle_inside;
     must(publish_thing(x, "{}"));
+    end(x);
+}
+
+/* ---- inside one another ---- */
+
+/* Sends to itself; the innermost is refused, and so each fails in its turn. */
+static int send_again(kca_delivery *d, void *user) {
+    scene *x = user;
+    kca_message *m;
+    x->calls++;
+    must(kca_message_new(&m, "again"));
+    kca_error *e = kca_bus_publish(x->commands, m, 0);
+    kca_message_free(m);
+    assert_non_null(e);
+    x->verdict += kca_error_code(e) == KCA_ERROR_STATE;
+    kca_delivery_explain(d, "Inner", kca_error_text(e));
+    kca_error_free(e);
+    return KCA_FAILED;
+}
+
+static void test_a_handler_that_sends_to_itself_for_ever_is_ended(void **state) {
+    scene *x = declare();
+    must(kca_system_add_handler(x->system, "again", send_again, x, NULL));
+    begin(x);
+    for (int round = 1; round <= 2; round++) {
+        kca_message *m;
+        must(kca_message_new(&m, "again"));
+        must_fail(kca_bus_publish(x->commands, m, 0), KCA_ERROR_HANDLER, "message again failed");
+        kca_message_free(m);
+        assert_int_equal(x->verdict, round);
+        assert_int_equal(x->calls, 100 * round);
+    }
+    end(x);
+}
+
+/* ---- counts ---- */
+
+static int64_t count_of(scene *x, const char *name) {
+    char *text, part[40];
+    must(kca_system_describe(x->system, KCA_FORMAT_JSON, &text));
+    char *at = strstr(text, "\"local_buses\"");
+    assert_non_null(at);
+    snprintf(part, sizeof part, "\"%s\":", name);
+    at = strstr(at, part);
+    assert_non_null(at);
+    int64_t count = atoll(at + strlen(part));
+    kca_string_free(text);
+    return count;
+}
+
+static int see_under_way(scene *x, kca_delivery *d) {
+    assert_int_equal(count_of(x, "under_way"), 1);
+    return KCA_DONE;
+}
+
+static void test_what_became_of_messages_is_counted(void **state) {
+    scene *x = declare();
+    kca_event *e;
+    kca_queue *q;
+    retry(x, 1, 1);
+    begin(x);
+    x->behave = see_under_way;
+    must(publish_thing(x, "{}"));
+    x->behave = NULL;
+    x->calls = 0;
+    x->verdict = KCA_FAILED;
+    must_fail(publish_thing(x, "{}"), KCA_ERROR_HANDLER, "failed");
+    x->calls = 0;
+    x->verdict = KCA_REJECTED;
+    must_fail(publish_thing(x, "{}"), KCA_ERROR_HANDLER, "rejected");
+    x->calls = 0;
+    x->behave = outlast;
+    must_fail(ask_thing(&e, x, SOON_MS), KCA_ERROR_TIMEOUT, "in time");
+    kca_message *m = thing("{}", NULL);
+    must(kca_bus_deliver(&q, x->commands, m, 0, 0, -1));
+    kca_message_free(m);
+    assert_int_equal(count_of(x, "under_way"), 1);
+    kca_queue_free(q);
+    static const char *const names[] = {"handled",   "failed",    "rejected", "retried",
+                                        "timed_out", "cancelled", "stopped",  "under_way"};
+    static const int counts[] = {1, 1, 1, 1, 1, 1, 0, 0};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        assert_int_equal(count_of(x, names[i]), counts[i]);
     end(x);
 }
 
@@ -837,12 +938,15 @@ int main(void) {
         cmocka_unit_test(test_what_a_bus_cannot_do_is_refused),
         cmocka_unit_test(test_the_handler_sees_what_it_would_read_from_a_topic),
         cmocka_unit_test(test_a_handler_of_many_gets_each_alone_and_one_of_all_names_the_rest),
+        cmocka_unit_test(test_a_handler_of_many_is_late_after_its_deadline_too),
         cmocka_unit_test(test_it_is_tried_again_as_the_retries_say),
         cmocka_unit_test(test_a_pause_ends_with_the_time),
         cmocka_unit_test(test_a_handler_knows_its_deadline_and_is_late_after_it),
         cmocka_unit_test(test_a_deferred_delivery_is_settled_by_another_thread),
         cmocka_unit_test(test_a_deferred_delivery_may_outlive_all),
         cmocka_unit_test(test_a_handler_may_settle_and_free_its_delivery),
+        cmocka_unit_test(test_what_became_of_messages_is_counted),
+        cmocka_unit_test(test_a_handler_that_sends_to_itself_for_ever_is_ended),
         cmocka_unit_test(test_hooks_are_called_around_what_happens_inside),
         cmocka_unit_test(test_the_trace_goes_on_inside),
         cmocka_unit_test(test_a_wait_is_cancelled_by_its_token),

@@ -196,6 +196,20 @@ def test_a_deferred_delivery_is_settled_by_another_thread_or_ends_with_the_time(
             kept.pop().done()
 
 
+def test_a_handler_that_sends_to_itself_for_ever_fails() -> None:
+    system = kca.System()
+
+    @system.handler
+    def again(d: kca.Delivery) -> None:
+        system.command_bus().publish("again")
+
+    with system:
+        with pytest.raises(kca.HandlerError, match="message again failed"):
+            system.command_bus().publish("again")
+        local = system.description()["local_buses"]
+        assert local["failed"] > 1 and local["under_way"] == 0
+
+
 def test_what_ends_the_process_is_raised() -> None:
     system = kca.System()
 

@@ -36,7 +36,10 @@ return function(core, Bus, Queue, parts)
       local going_on, events = self.next_of(queue)
       if not going_on then
         core.kca_queue_free(queue)
-        return true, ended
+        if ended or events.code == core.KCA_ERROR_STOPPED then
+          return true, ended
+        end
+        return false, events
       elseif events[1] and core.kca_event_type(events[1]) == core.KCA_EVENT_DELIVERY then
         self.system.work:handle_here(Queue.take(events[1]))
       else

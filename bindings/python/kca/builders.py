@@ -168,8 +168,9 @@ class PublisherBuilder(Declared):
         time has come; each is read and relayed by a consumer with `relay`. What is left when it is less than the
         shortest is waited for in the shortest: a message is late by that at most, beside its way. So 1 s, 1 min, 1 h
         and 1 day bring a message of next month in at most 30 + 23 + 59 + 59 hops and by the second. Records of one
-        topic wait for one another, which is why one topic cannot hold them all. All 0: nothing waits, for tests. The
-        topics get the publisher's settings, over its connection.
+        topic wait for one another, which is why one topic cannot hold them all. All 0: nothing waits, for tests.
+        Publishers that share a channel must give it one delay: start refuses others. The topics get the publisher's
+        settings, over its connection.
         """
         _kca.kca_publisher_builder_with_delay_channel(self._handle, channel)
         return self
@@ -181,8 +182,9 @@ class PublisherBuilder(Declared):
         time has come; each is read and relayed by a consumer with `relay`. What is left when it is less than the
         shortest is waited for in the shortest: a message is late by that at most, beside its way. So 1 s, 1 min, 1 h
         and 1 day bring a message of next month in at most 30 + 23 + 59 + 59 hops and by the second. Records of one
-        topic wait for one another, which is why one topic cannot hold them all. All 0: nothing waits, for tests. The
-        topics get the publisher's settings, over its connection.
+        topic wait for one another, which is why one topic cannot hold them all. All 0: nothing waits, for tests.
+        Publishers that share a channel must give it one delay: start refuses others. The topics get the publisher's
+        settings, over its connection.
         """
         _kca.kca_publisher_builder_with_delay_channel_ms(self._handle, delay_ms)
         return self
