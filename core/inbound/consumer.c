@@ -99,7 +99,10 @@ static kca_error *join_locked(kca__consumer *c, kca__event_queue *note_queue) {
                                       .largest_bytes = c->largest_bytes,
                                       .let_go = c->setup.release,
                                       .user = c->setup.user};
-    return kca__inbound_open(&c->inbound, &setup);
+    e = kca__inbound_open(&c->inbound, &setup);
+    if (e)
+        set_failure_locked(c, kca__error_copy(e));
+    return e;
 }
 
 /* The inbound, kept from being closed until done_with. */

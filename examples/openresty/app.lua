@@ -112,6 +112,12 @@ function app.status()
   })
 end
 
+--- For probes: 200 or 503, of all workers together; "live" or "ready" is what is asked. See docs/telemetry.md.
+function app.health(what)
+  local health = assert(system:shared_health())
+  say(health[what] and 200 or 503, health)
+end
+
 function app.steer(what)
   if ngx.req.get_method() ~= "POST" then
     return say(405, { error = "method", text = "POST it: it changes what the consumer does" })
@@ -139,4 +145,5 @@ local started, problem = system:start()
 if not started then
   ngx.log(ngx.ERR, "not started, tried again from now on: ", problem.text)
 end
+assert(system:share_health("kca_health"))
 return app

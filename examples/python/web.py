@@ -4,6 +4,7 @@
     KAFKA=localhost:9092 uvicorn --app-dir examples/python web:app        (without KAFKA: the broker inside the process)
     curl -H 'Content-Type: application/json' -d '{"orderId": "ORD-1", "amount": 299.99}' localhost:8000/orders
     curl localhost:8000/bills/ORD-1
+    curl localhost:8000/readyz
 
 The system starts and shuts down with the application (its lifespan); each worker process has a system of its own.
 """
@@ -13,10 +14,11 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import kca
 import kca.asyncio
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Response
 from pydantic import BaseModel, Field
 
 
@@ -67,3 +69,19 @@ async def bill_of(order_id: str) -> float:
     if order_id not in billed:
         raise HTTPException(404)
     return billed[order_id]
+
+
+@app.get("/livez")
+async def live(response: Response) -> dict[str, Any]:
+    """Answers 503 when something in this process hangs or has ended; that the broker is away is no reason."""
+    health = system.health()
+    response.status_code = 200 if health.live else 503
+    return health.details
+
+
+@app.get("/readyz")
+async def ready(response: Response) -> dict[str, Any]:
+    """Answers 503 while the broker is not there, the consumer has not joined its group, or something is stuck."""
+    health = system.health()
+    response.status_code = 200 if health.ready else 503
+    return health.details

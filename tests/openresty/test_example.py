@@ -111,6 +111,12 @@ def test_an_order_is_published_with_its_receipt_and_invoiced(example: Example) -
     assert first.key == b"customer-7"
 
 
+def test_probes_are_answered_for_all_workers(example: Example) -> None:
+    wait_until(lambda: example.request("GET", "/readyz")[0] == 200, "the consumer has joined", 60)
+    status, health = example.request("GET", "/healthz")
+    assert (status, health["live"], health["ready"], health["workers"]) == (200, True, True, [0, 0])
+
+
 def test_headers_of_a_request_are_taken_or_left_out(example: Example) -> None:
     body = json.dumps({"orderId": f"ORD-{uuid.uuid4()}", "amount": 1})
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

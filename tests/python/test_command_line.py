@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +296,58 @@ def test_the_doctor_says_what_is_well_and_what_is_not(ten: Cluster) -> None:
     assert [c["kind"] for c in ill["checks"]] == ["unreachable"]
     said = ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", code=1)
     assert "nobody listens at 127.0.0.1:1" in said and "Is the broker running" in said
+
+
+class Endpoint:
+    """An application's endpoint: answers each GET with this status and these bytes."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        authorizations = self.authorizations = list[str | None]()
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                authorizations.append(self.headers["Authorization"])
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self.at = f"127.0.0.1:{self._server.server_port}/readyz"
+
+    def __enter__(self) -> Endpoint:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,)).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_the_doctor_asks_a_running_system(capsys: pytest.CaptureFixture[str]) -> None:
+    def said(code: int, *arguments: str) -> tuple[str, str]:
+        assert here("doctor", "--system", *arguments) == code
+        out, errors = capsys.readouterr()
+        return out, errors
+
+    system = kca.System(kca.Connection("kafka", "embedded://"))
+    with Endpoint(503, json.dumps(system.health().details).encode()) as endpoint:
+        told = json.loads(said(1, f"http://me:geheim@{endpoint.at}?a=geheim", "--json")[0])
+        assert (told["system"], told["ok"]) == (f"http://{endpoint.at}", False)
+        assert [c["text"] for c in told["checks"]] == ["not ready", "system: it is not started"]
+        assert "geheim" not in json.dumps(told)
+        assert endpoint.authorizations == ["Basic bWU6Z2VoZWlt"]
+        assert "system: it is not started" in said(1, f"http://{endpoint.at}")[0]
+    with system, Endpoint(200, json.dumps(system.health().details).encode()) as endpoint:
+        assert "all is well" in said(0, f"http://{endpoint.at}")[0]
+    for wrong in b"<html>", b'{"code": 7, "reasons": []}', b'{"code": [], "reasons": []}', b"[]":
+        with Endpoint(200, wrong) as endpoint:
+            assert "does not answer with a system's health" in said(1, f"http://{endpoint.at}")[1]
+    assert "127.0.0.1:1/x: " in said(1, "http://127.0.0.1:1/x")[1]
+    assert "must be a URL" in said(2, "shop:system")[1]
+    assert "leave --topic" in said(2, "http://127.0.0.1:1/x", "-t", "orders")[1]
 
 
 def test_the_doctor_says_what_a_consumer_waits_for() -> None:

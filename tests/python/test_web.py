@@ -51,6 +51,9 @@ def test_an_order_is_published_and_billed_and_the_application_ends_cleanly(loop:
             assert client.post("/orders", json={"orderId": "ORD-1", "amount": -1}).status_code == 422
             wait_for(lambda: client.get("/bills/ORD-1").status_code == 200, "the bill")
             assert client.get("/bills/ORD-1").json() == 9.5
+            assert client.get("/livez").json()["live"]
+            wait_for(lambda: client.get("/readyz").status_code == 200, "the consumer")
+            assert client.get("/readyz").json()["reasons"] == []
         server.send_signal(signal.SIGTERM)
         said = server.stderr.read() if server.stderr else ""
         assert server.wait(DEADLINE_SECONDS) in (0, -signal.SIGTERM), said

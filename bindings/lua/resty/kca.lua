@@ -21,5 +21,6 @@ local worker = require("resty.kca.worker")(core)
 require("resty.kca.publishing")(M, core, classes, worker)
 require("resty.kca.consuming")(core, classes, worker)
 require("resty.kca.requests")(M, core)
+require("resty.kca.health")(core, classes)
 require("resty.kca.life")(M, core, classes, worker)
 return M

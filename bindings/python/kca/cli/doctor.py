@@ -14,7 +14,8 @@ import kca
 
 from .._kca import kca_rdkafka_version
 from .options import Cluster, Json, grouped
-from .output import data, put_json
+from .output import Wrong, data, put_json
+from .running import examine_running
 from .secrets import all_masked
 from .settings import CONNECTION, Settings
 from .waiting import read, waits_for
@@ -46,11 +47,22 @@ def doctor(
     group: Annotated[
         str | None, typer.Option("-G", "--group", help="Also check that this group's offsets can be read.")
     ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(
+            "--system",
+            metavar="URL",
+            help="Ask a running system instead, by the URL where its application serves its health.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Reach the cluster, and report step by step what works and what does not. Exit code 1: something does not."""
-    settings = cluster.settings()
-    report = all_masked(examine(settings, topic, group))
+    if system and (topic or group):
+        raise Wrong("--system asks a running system, which knows its topics: leave --topic and --group out")
+    report = all_masked(
+        examine_running(system, cluster.timeout) if system else examine(cluster.settings(), topic, group)
+    )
     if as_json:
         put_json(report)
     else:
@@ -155,8 +167,11 @@ def _group(told: dict[str, Any]) -> str:
 
 
 def _show(report: dict[str, Any]) -> None:
-    data.print(f"kca {report['kca']}, librdkafka {report['librdkafka']}, Python {report['python']}")
-    for name, value in report["properties"].items():
+    if "system" in report:
+        data.print(f"the system at {report['system']}", markup=False, soft_wrap=True)
+    else:
+        data.print(f"kca {report['kca']}, librdkafka {report['librdkafka']}, Python {report['python']}")
+    for name, value in report.get("properties", {}).items():
         data.print(f"  {name} = {value}", markup=False, soft_wrap=True)
     for check in report["checks"]:
         took = f" ({check['ms']} ms)" if "ms" in check else ""
