@@ -44,6 +44,7 @@ typedef struct kca__assigned {
     int64_t last_offset;    /* of the last record that came; -1: none */
     int64_t reset_from;     /* a place that was out of range: what comes next beyond it tells; -1 */
     uint64_t told;          /* frontier.changes when the group was last told; KCA__NOT_TOLD */
+    int64_t sought;         /* it ended by a seek to there; 0: it did not */
     int64_t committed;      /* what the group was told; -1: nothing in this assignment */
     kca__list set_aside;    /* deliveries whose turn has come, but it is paused or draining */
     bool draining;          /* nothing more of it is given out */

@@ -190,52 +190,52 @@ void kca__engine_begin_line_locked(kca_delivery *d) {
 }
 
 /* It has become the first dead letter of its key. */
-static void park_locked(kca__engine *e, kca_delivery *d) {
-    kca__assigned *a = d->assigned;
+static void park_locked(kca__engine *e, kca__assigned *a, const kca_delivery *d) {
     make_room_locked(e, a);
     name_key(kca__parking_add(&a->parking, d->key_hash, d->offset, now_s(e)), d->key, d->key_len);
 }
 
 /* It was redriven at its turn. */
-static void move_locked(kca_delivery *d, kca__parked_key *k) {
+static void move_locked(kca__assigned *a, const kca_delivery *d, kca__parked_key *k) {
     k->next = d->place.at;
     k->passed = !d->is_letter;
     k->letters -= k->passed && k->letters > 1;
     if (k->passed && k->next == k->last)
-        kca__parking_remove(&d->assigned->parking, k);
+        kca__parking_remove(&a->parking, k);
 }
 
 /* It has followed; or, skipped, has left a hole in the line, behind which nothing gets its turn; or
  * another one stands behind the same one: of another key with this hash. */
-static void extend_locked(kca__engine *e, kca_delivery *d, kca__parked_key *k) {
+static void extend_locked(kca__engine *e, kca__assigned *a, const kca_delivery *d,
+                          kca__parked_key *k) {
     bool is_new = d->place.at == d->offset;
     if (d->is_letter && is_new && d->place.behind != k->last) {
-        let_go_locked(e, d->assigned, k, "another key has the same hash");
+        let_go_locked(e, a, k, "another key has the same hash");
     } else if (d->is_letter && is_new) {
         k->last = d->place.at;
         k->letters++;
     } else if (!d->is_letter && !is_new) {
-        let_go_locked(e, d->assigned, k, "one of its dead letters was skipped");
+        let_go_locked(e, a, k, "one of its dead letters was skipped");
     }
 }
 
-static void note_end_locked(kca__engine *e, kca_delivery *d) {
-    kca__parked_key *k = kca__parking_find(&d->assigned->parking, d->key_hash);
+static void note_end_locked(kca__engine *e, kca__assigned *a, const kca_delivery *d) {
+    kca__parked_key *k = kca__parking_find(&a->parking, d->key_hash);
     if (!k) {
         if (d->is_letter && d->place.waits_for == d->offset)
-            park_locked(e, d);
+            park_locked(e, a, d);
     } else if (k->waits_for == d->place.waits_for) {
         if (d->parked == KCA__PARKED_IN_TURN)
-            move_locked(d, k);
+            move_locked(a, d, k);
         else if (d->parked == KCA__PARKED_FOLLOWS)
-            extend_locked(e, d, k);
+            extend_locked(e, a, d, k);
     }
-    fit_locked(e, d->assigned);
+    fit_locked(e, a);
 }
 
 void kca__engine_pass_locked(kca__engine *e, kca_delivery *d) {
     if (d->key_hash && d->place.in_line)
-        note_end_locked(e, d);
+        note_end_locked(e, d->assigned, d);
     kca__frontier_settle(&d->assigned->frontier, &d->frontier);
 }
 
@@ -254,11 +254,36 @@ static void carry_locked(kca__assigned *a, int64_t to) {
     }
 }
 
+/* What was carried and is not assigned yet. Without memory it is as if nothing was parked. */
+static void note_carried_locked(kca__engine *e, kca__topic_partition *tp, const kca_delivery *d) {
+    kca__assigned carried = {.topic_partition = tp, .parking = tp->carried};
+    if (!carried.parking.keys && !kca__parking_init(&carried.parking))
+        return;
+    note_end_locked(e, &carried, d);
+    tp->carried = carried.parking;
+}
+
+void kca__engine_note_late_letter_locked(kca__engine *e, kca_delivery *d) {
+    kca__topic_partition *tp = d->assigned->topic_partition;
+    if (d->offset >= d->assigned->sought || d->fate != KCA__FATE_DEAD_LETTER || !d->key_hash ||
+        !d->place.in_line)
+        return;
+    d->is_letter = true;
+    kca__assigned *now = kca__assigned_list_find(&e->assigned, tp->topic, tp->number);
+    if (now) {
+        note_end_locked(e, now, d);
+        kca__frontier_tell_again(&now->frontier, now->base);
+    } else {
+        note_carried_locked(e, tp, d);
+    }
+}
+
 void kca__engine_revoke_for(kca__engine *e, const char *topic, int partition, int64_t to) {
     pthread_mutex_lock(&e->lock);
     kca__assigned *a = kca__assigned_list_find(&e->assigned, topic, partition);
     if (a) {
         carry_locked(a, to);
+        a->sought = to;
         kca__engine_revoke_locked(e, a);
     }
     pthread_mutex_unlock(&e->lock);

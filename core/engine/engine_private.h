@@ -293,6 +293,10 @@ void kca__engine_pass_locked(kca__engine *e, kca_delivery *d);
 /* Commits tell of less from now on. */
 void kca__engine_shorten_parking_locked(kca__engine *e);
 
+/* The dead letter of a delivery that no longer counts is stored. If a seek went past it, so that it
+ * does not come again, its key is parked all the same. */
+void kca__engine_note_late_letter_locked(kca__engine *e, kca_delivery *d);
+
 /* ---- engine_take.c ---- */
 
 /* How many more records fit. */

@@ -387,6 +387,7 @@ static int64_t *counter_of_locked(kca__engine *e, kca__fate fate) {
 /* Who asks for a reply of one that is retried is answered at its end, and not by now. */
 static void store_locked(kca__engine *e, kca_delivery *d) {
     if (d->assigned->revoked) {
+        kca__engine_note_late_letter_locked(e, d);
         go_on_locked(e, d, true);
         return;
     }

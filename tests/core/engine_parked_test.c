@@ -407,6 +407,38 @@ static void test_a_seek_keeps_the_keys_that_wait_for_what_does_not_come_again(vo
     close_engine(&f);
 }
 
+/* Its letter is stored only when the partition is read from elsewhere. */
+static void must_park_late(bool is_assigned) {
+    fixture f;
+    open_parking(&f);
+    accept(&f, 0, 0, 1);
+    accept(&f, 0, 1, 2);
+    finish(take_offset(&f, 0), KCA_REJECTED);
+    finish(take_offset(&f, 1), KCA_REJECTED);
+    kca_delivery *early = kca__engine_take_condemned(f.engine);
+    kca_delivery *late = kca__engine_take_condemned(f.engine);
+    kca__engine_revoke_for(f.engine, "things", 0, 1);
+    forget(&f, 0);
+    if (is_assigned)
+        assign(&f, 0);
+    kca__engine_letter_stored(early);
+    kca__engine_letter_stored(late); /* it comes again */
+    if (!is_assigned)
+        assign(&f, 0);
+    assert_int_equal(count_parked(&f), 1);
+    accept(&f, 0, 1, 2);
+    accept(&f, 0, 2, 1);
+    finish(take_offset(&f, 1), KCA_DONE);
+    assert_null(take(&f));
+    must_bury(&f, 2, KCA__PARKED_FOLLOWS);
+    close_engine(&f);
+}
+
+static void test_a_letter_that_is_under_way_at_a_seek_parks_its_key(void **state) {
+    must_park_late(true);
+    must_park_late(false);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_follows_is_neither_given_out_nor_retried),
@@ -422,6 +454,7 @@ int main(void) {
         cmocka_unit_test(test_a_key_that_was_let_go_by_hand_stays_so_over_a_restart),
         cmocka_unit_test(test_keys_with_one_hash_that_follow_at_once_are_let_go),
         cmocka_unit_test(test_keys_that_a_commit_tells_of_are_not_forgotten_in_silence),
+        cmocka_unit_test(test_a_letter_that_is_under_way_at_a_seek_parks_its_key),
         cmocka_unit_test(test_a_seek_keeps_the_keys_that_wait_for_what_does_not_come_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,14 @@
 /*
- * Parked keys against a model: random schedules of publishing, handling, failing, dead letters,
- * commits, crashes, rebalances, redrives in any order and killed in their midst, time and bounds.
+ * Parked keys against a model: random schedules of publishing, handling alone and in batches,
+ * failing, delays, dead letters, replies, commits, crashes, rebalances, redrives in any order and
+ * killed in their midst, keys let go by hand, time and bounds.
  * The topic, its dead letters and what is committed outlive the engine. Each schedule ends with
  * redrives and handlers that do well. KCA_SEED repeats the schedule that failed.
  *
  * What must hold, always:
  *   order         a message is given out first when all of its key that were published before it
- *                 have been handled; but for those whose key was let go meanwhile, which is told
+ *                 have been handled, or are before it in its batch; but for those whose key was let
+ *                 go meanwhile, which is told
  *   nothing lost  in the end each message was handled
  *   not stuck     in the end no key is parked, and all letters are redriven, but for those that
  *                 are told to repeat another
@@ -22,14 +24,18 @@ enum {
     MOST_RECORDS = 4000,
     MOST_LETTERS = 4000,
     MOST_HELD = 32,
+    MOST_IN_ONE = 4,
     SCHEDULES = 30000,
     STEPS = 200
 };
 
 /* A message, whichever records carry it. */
 typedef struct message {
-    int key; /* -1: none */
+    int key;   /* -1: none */
+    int group; /* of those that were given out together, with its place there */
+    int place;
     bool done;
+    bool kept;    /* it is done when those before it in its group are */
     bool excused; /* later ones of its key need not wait for it any more */
 } message;
 
@@ -58,14 +64,17 @@ typedef struct model {
     int next; /* to be fetched */
     bool assigned;
     kca_delivery *out[MOST_HELD], *writing[MOST_HELD];
+    int places[MOST_HELD]; /* of those that are out, in their groups */
     int out_count, writing_count;
     /* of this schedule */
     kca__engine_setup setup;
     bool gentle; /* nothing dies */
-    bool asks;
+    bool asks, delays;
+    kca__batch_plan batches; /* of every other message; most 0: none */
+    int groups;
     bool well;      /* all goes well from now on */
     bool read_back; /* the parked keys were, from what is committed, which has only their hashes */
-    long given_out, followed, repeated, let_go, crashes, again;
+    long given_out, followed, repeated, let_go, crashes, again, along, delayed;
 } model;
 
 /* ---- the engine ---- */
@@ -120,22 +129,85 @@ static message *message_of(model *m, const kca_delivery *d) {
 
 static void check_order(model *m, const message *one) {
     for (const message *before = m->messages; before < one && one->key >= 0; before++)
-        check(before->key != one->key || before->done || before->excused);
+        check(before->key != one->key || before->done || before->excused ||
+              before->group == one->group);
 }
 
-static void take_one(model *m) {
-    kca_delivery *d = m->out_count < MOST_HELD ? take(&m->f) : NULL;
-    see_faults(m);
-    if (!d)
-        return;
+static void hand_out(model *m, kca_delivery *d, int group, int place) {
     message *one = message_of(m, d);
+    if (one->group != group) { /* else a copy of it is before it there */
+        one->group = group;
+        one->place = place;
+        one->kept = false;
+    }
     m->given_out++;
     m->again += one->done;
+    m->along += d->lane.is_behind;
+    m->delayed += d->time_ms > 0;
     if (!one->done)
         check_order(m, one);
     else
         check(!m->gentle);
+    m->places[m->out_count] = place;
     m->out[m->out_count++] = d;
+}
+
+static void take_one(model *m) {
+    kca_delivery *d = m->out_count + MOST_IN_ONE <= MOST_HELD ? take(&m->f) : NULL;
+    see_faults(m);
+    if (!d)
+        return;
+    bool several = d->event.type == KCA_EVENT_BATCH;
+    if (several)
+        d = kca__batch_open(&d->event);
+    m->groups++;
+    for (int place = 0; d; d = several ? d->batch_next : NULL)
+        hand_out(m, d, m->groups, place++);
+}
+
+static bool is_in_lane(const model *m, const message *one, const message *other) {
+    bool same = m->setup.order == KCA__ORDER_PARTITION || (one->key >= 0 && one->key == other->key);
+    return same && one->group == other->group;
+}
+
+/* One before this place, in its lane and group, is not done. */
+static bool is_behind(const model *m, const message *one, int place) {
+    bool behind = false;
+    for (int i = 0; i < m->message_count; i++) {
+        const message *before = &m->messages[i];
+        behind |= is_in_lane(m, one, before) && before->place < place && !before->done;
+    }
+    return behind;
+}
+
+/* Those that were kept are done when all before them are, and are handled again behind one that is
+ * not. */
+static void note_kept(model *m, const message *one, int place, bool done) {
+    bool more = true;
+    for (int i = 0; i < m->message_count && !done; i++) {
+        message *next = &m->messages[i];
+        if (is_in_lane(m, one, next) && next->place > place)
+            next->kept = false;
+    }
+    while (more) {
+        more = false;
+        for (int i = 0; i < m->message_count; i++) {
+            message *next = &m->messages[i];
+            if (next->kept && is_in_lane(m, one, next) && !is_behind(m, next, next->place)) {
+                next->done = more = true;
+                next->kept = false;
+            }
+        }
+    }
+}
+
+/* The verdict on one of its records counts: a group may have a copy of it, too. */
+static void note_verdict(model *m, message *one, int place, bool done) {
+    bool behind = is_behind(m, one, place);
+    one->done |= done && !behind;
+    if (place == one->place)
+        one->kept = done && behind;
+    note_kept(m, one, place, done);
 }
 
 static void settle_one(model *m) {
@@ -144,11 +216,13 @@ static void settle_one(model *m) {
         return;
     int i = (int)pick((uint64_t)m->out_count);
     kca_delivery *d = m->out[i];
+    int place = m->places[i];
     m->out[i] = m->out[--m->out_count];
+    m->places[i] = m->places[m->out_count];
     int verdict = m->well ? KCA_DONE : verdicts[pick(5)];
     message *one = message_of(m, d);
-    if (kca__engine_settle(d, verdict) && verdict == KCA_DONE)
-        one->done = true;
+    if (kca__engine_settle(d, verdict))
+        note_verdict(m, one, place, verdict == KCA_DONE);
     see_faults(m);
     kca__engine_give_back(d);
 }
@@ -240,16 +314,26 @@ static void redrive(model *m) {
 
 /* ---- partitions ---- */
 
+static void accept_later(model *m, record *r) {
+    kca__inbound_record inbound = came(r);
+    inbound.delay_ms = m->delays && !m->well && pick(3) == 0 ? (int)pick(300) : 0;
+    pthread_mutex_lock(&m->f.engine->lock);
+    kca__engine_accept_locked(m->f.engine, &inbound, 1);
+    pthread_mutex_unlock(&m->f.engine->lock);
+}
+
 static void fetch(model *m) {
     int count = (int)pick(6);
     int room = kca__engine_room_locked(m->f.engine);
-    for (; m->assigned && count > 0 && room > 0 && m->next < m->log_count; count--, room--) {
+    for (; m->assigned && !m->f.kept_back[0] && count > 0 && room > 0 && m->next < m->log_count;
+         count--, room--) {
         const logged *l = &m->log[m->next];
         record *r = new_record(&m->f, 0, m->next, m->messages[l->message].key);
         r->place = l->place;
         r->asks = m->asks && pick(3) == 0;
+        r->batch = m->batches.most > 0 && l->message % 2 == 0;
         m->next++;
-        accept_record(&m->f, r);
+        accept_later(m, r);
     }
 }
 
@@ -296,6 +380,15 @@ static void rebalance(model *m) {
     read_committed(m);
 }
 
+/* ---- by hand ---- */
+
+static void unpark(model *m) {
+    char key[16];
+    int len = snprintf(key, sizeof key, "key %d", (int)pick(KEYS));
+    kca__engine_unpark(m->f.engine, NULL, -1, key, pick(4) ? (size_t)len : 0);
+    see_faults(m);
+}
+
 /* ---- schedules ---- */
 
 static void pass(model *m, int64_t ms) {
@@ -316,6 +409,8 @@ static void step(model *m) {
     case 2:
         if (pick(2) == 0)
             redrive(m);
+        else if (pick(60) == 0)
+            unpark(m);
         break;
     case 3:
         pass(m, (int64_t)pick(2000));
@@ -391,7 +486,7 @@ static void do_well(model *m) {
 }
 
 /* Of all schedules. */
-static long given_out, followed, repeated, let_go_count, crashes, again;
+static long given_out, followed, repeated, let_go_count, crashes, again, along, delayed;
 
 static void play(void) {
     static model played;
@@ -401,6 +496,9 @@ static void play(void) {
     m->committed = -1;
     m->gentle = pick(3) == 0;
     m->asks = pick(3) == 0;
+    m->delays = pick(3) == 0;
+    if (pick(2))
+        m->batches = (kca__batch_plan){1 + (int)pick(MOST_IN_ONE), (int)pick(3) * 100};
     m->setup = plain_setup(2 + (int)pick(12), pick(2));
     m->setup.order = pick(4) ? KCA__ORDER_KEY : KCA__ORDER_PARTITION;
     m->setup.retry.max_attempts = 1 + (int)pick(2);
@@ -408,6 +506,8 @@ static void play(void) {
     m->setup.park_max_keys = pick(4) ? 100 : 1 + (int)pick(2);
     m->setup.park_max_ms = pick(4) ? 1000000000 : 5000;
     m->setup.abandon = pick(2);
+    m->setup.batches = &m->batches;
+    m->setup.batch_count = m->batches.most > 0;
     m->setup.processing_timeout_ms = !m->gentle && pick(4) == 0 ? 3000 : 0;
     open(m);
     for (int i = 0; i < STEPS; i++)
@@ -419,14 +519,16 @@ static void play(void) {
     let_go_count += m->let_go;
     crashes += m->crashes;
     again += m->again;
+    along += m->along;
+    delayed += m->delayed;
 }
 
 static void test_no_schedule_disorders_a_key_or_loses_a_message(void **state) {
     long schedules = play_each(play, SCHEDULES);
     print_message(
         "%ld schedules: %ld given out, %ld again, %ld followed a dead letter, %ld letters "
-        "repeated one, %ld keys let go, %ld crashes\n",
-        schedules, given_out, again, followed, repeated, let_go_count, crashes);
+        "repeated one, %ld keys let go, %ld crashes, %ld along in a batch, %ld after a delay\n",
+        schedules, given_out, again, followed, repeated, let_go_count, crashes, along, delayed);
     if (schedules == 1)
         return;
     /* The schedules did what they are for. */
@@ -436,6 +538,8 @@ static void test_no_schedule_disorders_a_key_or_loses_a_message(void **state) {
     assert_true(let_go_count > schedules / 20);
     assert_true(crashes > schedules / 4);
     assert_true(again > schedules / 10);
+    assert_true(along > schedules / 10);
+    assert_true(delayed > schedules);
 }
 
 int main(void) {
