@@ -31,7 +31,7 @@ def must_be_stuck(health: kca.Health) -> None:
 
 def is_stuck(system: Any) -> bool:
     code: int = system.health(SOON_MS).code
-    return code == kca.HEALTH_NOT_LIVE
+    return bool(code == kca.HEALTH_NOT_LIVE)
 
 
 def test_a_handler_that_hangs_is_told_of_until_it_is_back() -> None:
