@@ -92,18 +92,23 @@ void kca__engine_see_standings(kca__engine *e, int64_t now_ms, bool records_come
 
 /* ---- the pulse ---- */
 
+/* When the first of those that are late was to be back: looked for only while there are any. */
+static int64_t late_since_locked(const kca__engine *e) {
+    int64_t since_ms = KCA__CLOCK_NEVER;
+    for (const kca_delivery *d = e->all; d && e->late > 0; d = d->all_next)
+        if (d->late && d->deadline_ms < since_ms)
+            since_ms = d->deadline_ms;
+    return since_ms;
+}
+
 kca__engine_pulse kca__engine_feel_pulse(kca__engine *e) {
     pthread_mutex_lock(&e->lock);
-    kca__engine_pulse pulse = {.in_time = e->out > 0 && e->setup.processing_timeout_ms > 0,
+    kca__engine_pulse pulse = {.late = e->late,
+                               .late_since_ms = late_since_locked(e),
+                               .in_time = e->out > 0 && e->setup.processing_timeout_ms > 0,
                                .turn_ms = e->turn_ms,
                                .due_ms = e->stopping ? KCA__CLOCK_NEVER : e->poller_wakes_ms,
                                .failed_ms = e->failed_ms};
-    for (const kca_delivery *d = e->all; d; d = d->all_next) {
-        if (d->state != KCA__DELIVERY_EXPIRED || !d->late)
-            continue;
-        if (pulse.late++ == 0 || d->deadline_ms < pulse.late_since_ms)
-            pulse.late_since_ms = d->deadline_ms;
-    }
     pthread_mutex_unlock(&e->lock);
     return pulse;
 }

@@ -230,6 +230,7 @@ struct kca__engine {
     int held;
     int exempt; /* held records of partitions that are kept back: they take no room */
     int out;
+    int late;      /* deliveries that have expired, and whose handlers are not back */
     int holders;   /* the owner, and one for each delivery that is out or being written */
     bool stopping; /* nothing more is given out */
     bool closed;   /* and the group has been left: kca__engine_shut */

@@ -279,6 +279,7 @@ static void fail_in_time_locked(kca__engine *e, kca_delivery *d) {
 static void expire_locked(kca__engine *e, kca_delivery *late) {
     late->state = KCA__DELIVERY_EXPIRED;
     late->late = true;
+    e->late++;
     kca__engine_take_back_locked(e, late);
     e->counts.failed++;
     e->counts.timed_out++;

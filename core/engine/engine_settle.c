@@ -190,13 +190,19 @@ bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
     return true;
 }
 
+/* Its handler, late or not, has let go of it. */
+static void be_back_locked(kca__engine *e, kca_delivery *d) {
+    e->late -= d->late;
+    d->late = false;
+}
+
 bool kca__engine_settle(kca_delivery *d, int verdict) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
     bool is_back = d->state == KCA__DELIVERY_OUT || d->state == KCA__DELIVERY_EXPIRED;
     bool counted = kca__engine_settle_locked(e, d, verdict);
     if (is_back) {
-        d->late = false;
+        be_back_locked(e, d);
         kca__engine_detach_locked(e, d);
     }
     kca__engine_wake_locked(e);
@@ -331,6 +337,7 @@ void kca__engine_part_with_locked(kca__engine *e, kca_delivery *d) {
 }
 
 static void give_back_and_unlock(kca__engine *e, kca_delivery *d) {
+    be_back_locked(e, d);
     if (d->state == KCA__DELIVERY_KEPT && !d->assigned->revoked) {
         d->is_back = true;
     } else if (has_fate_locked(e, d)) {

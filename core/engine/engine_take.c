@@ -42,7 +42,7 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e) {
     }
     d->sharing = d;
     d->fate = KCA__FATE_NONE;
-    d->shared = d->delayed = d->late = false;
+    d->shared = d->delayed = false;
     d->time_ms = 0;
     d->attempt = d->writes = 0;
     d->letter = d->reply_form = (kca__letter_form){false, false};

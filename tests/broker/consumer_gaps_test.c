@@ -68,6 +68,26 @@ static void must_reach_the_end(consuming *c) {
     must_become(has_no_lag_on_the_broker, c, COME_MS, "no lag on the broker");
 }
 
+/* ---- what health says of it ---- */
+
+enum { SOON_MS = 200 };
+
+static int is_stuck(void *argument) {
+    char *text;
+    int code;
+    must(kca_system_health_code(argument, SOON_MS, &code));
+    must(kca_system_health(argument, SOON_MS, &text));
+    bool says_why = strstr(text, "the broker has more, which does not come") != NULL;
+    kca_string_free(text);
+    return code == KCA_HEALTH_STUCK && says_why;
+}
+
+static int is_ready(void *argument) {
+    int code;
+    must(kca_system_health_code(argument, SOON_MS, &code));
+    return code == KCA_HEALTH_READY;
+}
+
 /* ---- tests ---- */
 
 static void test_commits_reach_the_end_beyond_marks_and_aborted_records(void **state) {
@@ -161,9 +181,11 @@ static void test_nothing_that_is_not_settled_or_not_decided_is_passed(void **sta
     must_commit(group, topic, 0, 5);
     gate_open(&hold);
     must_commit(group, topic, 0, 9); /* the open one keeps the rest back */
+    must_become(is_stuck, c.system, COME_MS, "stuck");
     commit_it(other);
     must_be_handled(c.recorder, 9, COME_MS);
     must_reach_the_end(&c);
+    must_become(is_ready, c.system, COME_MS, "ready");
     runner_stop(&r);
     assert_int_equal(times_seen(c.recorder, 1000), 1);
     raw_writer_close(other);

@@ -111,6 +111,7 @@ static inline void open_engine(fixture *f, int capacity, bool skip) {
 
 static inline void close_engine(fixture *f) {
     kca__engine_shut(f->engine);
+    assert_int_equal(f->engine->late, 0);
     kca__engine_release(f->engine);
     assert_int_equal(f->let_go, 1);
     assert_int_equal(f->live, 0);

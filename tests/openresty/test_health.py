@@ -37,6 +37,17 @@ LOCATIONS = {
     "/own": "app.say(assert(app.system:health(200)))",
     "/all": "app.say(assert(app.system:shared_health()))",
     "/publish": 'assert(app.system:event_bus("orders"):publish("orderCreated", 1)) app.say({})',
+    # What the other worker told last is 20 s old, for as long as this request takes.
+    "/late": """
+        local dict = ngx.shared.health
+        for _, key in ipairs(dict:get_keys()) do
+          if not key:match(" " .. ngx.worker.id() .. "$") then
+            local told = require("kca.json").decode(dict:get(key))
+            told.at = ngx.now() - 20
+            dict:set(key, require("kca.json").encode(told))
+          end
+        end
+        app.say(assert(app.system:shared_health()))""",
     "/free": 'ngx.shared.test:set("free", true) app.say({})',
     "/wrong": "app.say({ early = app.problem.text, nowhere = app.why.text })",
 }
@@ -69,6 +80,12 @@ def told_by_each(server: Server, path: str, wanted: Any) -> list[Any]:
     return [told[0], told[1]]
 
 
+def told_late(server: Server) -> Any:
+    """What a worker says once the other one is late, unless that has just told again."""
+    told = server.json("/late")
+    return not told["ready"] and told
+
+
 def test_each_worker_tells_of_all(server: Server) -> None:
     for told in told_by_each(server, "/all", lambda told: told["ready"]):
         assert (told["code"], told["reasons"], told["workers"]) == (0, [], [0, 0])
@@ -81,6 +98,9 @@ def test_each_worker_tells_of_all(server: Server) -> None:
         assert told["stuck"] == (told["worker"] == stuck)
     server.json("/free")
     told_by_each(server, "/all", lambda told: told["ready"])
+    late = wait_until(lambda: told_late(server), "it is late")
+    assert late["code"] == 3 and late["workers"][late["worker"]] == 0
+    assert late["reasons"] == [f"worker {1 - late['worker']}: it has told nothing for 20 s"]
 
 
 def test_who_shares_nothing_or_nowhere_hears_of_it(server: Server) -> None:
