@@ -26,6 +26,17 @@ void kca__parking_close(kca__parking *p) {
     *p = (kca__parking){0};
 }
 
+bool kca__parking_copy(kca__parking *out, const kca__parking *p) {
+    size_t bytes = (size_t)p->count * sizeof *p->keys;
+    *out = (kca__parking){.keys = p->count > 0 ? malloc(bytes) : NULL};
+    if (p->count > 0 && !out->keys)
+        return false;
+    if (p->count > 0)
+        memcpy(out->keys, p->keys, bytes);
+    out->count = p->count;
+    return true;
+}
+
 kca__parked_key *kca__parking_find(const kca__parking *p, uint64_t hash) {
     for (int i = 0; i < p->count; i++)
         if (p->keys[i].hash == hash)

@@ -71,6 +71,9 @@ uint64_t kca__parking_hash(const void *key, size_t len);
 bool kca__parking_init(kca__parking *p);
 void kca__parking_close(kca__parking *p);
 
+/* Into one that was not initialised. False when memory is out. */
+bool kca__parking_copy(kca__parking *out, const kca__parking *p);
+
 kca__parked_key *kca__parking_find(const kca__parking *p, uint64_t hash);
 
 /* A key begins to wait for this offset. There are less than KCA__PARKING_KEYS. */

@@ -619,8 +619,14 @@ const char *kca__consumer_form(kca__consumer *c) {
     return form;
 }
 
+/* With its parked keys as they were: the engine's change with the next delivery. */
+typedef struct kept_look {
+    kca__partition_look look;
+    kca__parking parking;
+} kept_look;
+
 typedef struct looks {
-    kca__partition_look *all;
+    kept_look *all;
     int count;
     int room;
 } looks;
@@ -629,13 +635,28 @@ static void add_look(void *user, const kca__partition_look *look) {
     looks *l = user;
     if (l->count == l->room) {
         int room = l->room ? 2 * l->room : 16;
-        kca__partition_look *all = realloc(l->all, (size_t)room * sizeof *all);
+        kept_look *all = realloc(l->all, (size_t)room * sizeof *all);
         if (!all)
             return;
         l->all = all;
         l->room = room;
     }
-    l->all[l->count++] = *look;
+    kept_look *kept = &l->all[l->count];
+    *kept = (kept_look){.look = *look};
+    if (kca__parking_copy(&kept->parking, look->parking))
+        l->count++;
+}
+
+static void tell_look(const kca__inbound *in, kept_look *kept, kca__consumer_look_fn fn,
+                      void *user) {
+    int64_t low = -1;
+    int64_t high = -1;
+    kept->look.parking = &kept->parking;
+    if (rd_kafka_get_watermark_offsets(in->client->rk, kept->look.topic, kept->look.partition, &low,
+                                       &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        high = -1;
+    fn(user, &kept->look, high);
+    kca__parking_close(&kept->parking);
 }
 
 /* The watermark is the one that came with the last fetch: nobody is asked. Not under the engine's
@@ -648,14 +669,8 @@ void kca__consumer_look(kca__consumer *c, kca__consumer_look_fn fn, void *user) 
         return;
     looks l = {0};
     kca__engine_look(in->engine, add_look, &l);
-    for (int i = 0; i < l.count; i++) {
-        int64_t low = -1;
-        int64_t high = -1;
-        if (rd_kafka_get_watermark_offsets(in->client->rk, l.all[i].topic, l.all[i].partition, &low,
-                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            high = -1;
-        fn(user, &l.all[i], high);
-    }
+    for (int i = 0; i < l.count; i++)
+        tell_look(in, &l.all[i], fn, user);
     free(l.all);
     done_with(c);
 }
