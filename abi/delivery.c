@@ -46,6 +46,10 @@ int64_t kca_delivery_deadline_ms(const kca_delivery *d) {
     return left < 0 ? -1 : kca__clock_unix_ms() + left;
 }
 
+int kca_delivery_is_out(kca_delivery *d) {
+    return d && d->event.generation == kca__generation() && kca__engine_has_out(d);
+}
+
 int kca_delivery_header_count(const kca_delivery *d) {
     const kca__record *local = d ? kca__local_record(d) : NULL;
     if (local)
@@ -108,6 +112,7 @@ kca_error *kca_delivery_settle(kca_delivery *d, int verdict) {
     if (e)
         return e;
     see_deadline(d);
+    kca__delivery_note_outcome(d, verdict);
     if (kca__engine_settle(d, verdict))
         return NULL;
     return kca__error_new(
@@ -138,6 +143,8 @@ kca_error *kca_batch_settle(kca_delivery *const *deliveries, int count, int verd
     kca_error *e = check_batch(deliveries, count, verdict);
     if (!e)
         see_deadline(deliveries[0]);
+    for (int i = 0; i < count && !e; i++)
+        kca__delivery_note_outcome(deliveries[i], verdict);
     if (!e)
         kca__engine_settle_batch(deliveries, count, verdict, true);
     return e;

@@ -707,7 +707,7 @@ typedef int (*kca_batch_fn)(kca_delivery *const *deliveries, int count, void *us
  * failed: then each of them comes again at once in a batch of its own, which is not counted as another attempt, and what
  * becomes of it there counts. So one bad message never takes others down with it.
  *
- * Handling hooks are not called for batches. Inside, kca_bus_publish continues no trace; kca_message_follow does. A reply
+ * Handling hooks are called for each of them, around the handler. Inside, kca_bus_publish continues no trace; kca_message_follow does. A reply
  * is given to its delivery (kca_delivery_reply); those of its key behind it in the batch come again after it. `fn` NULL: the application pulls; each batch is a
  * KCA_EVENT_BATCH of the consumer's queue.
  */
@@ -1120,6 +1120,10 @@ int kca_delivery_attempt(const kca_delivery *d);          /* 1 the first time th
 int kca_delivery_left_ms(const kca_delivery *d);
 int64_t kca_delivery_deadline_ms(const kca_delivery *d);
 
+/* Whether it is out, and what it is settled with would count: 0: it was settled, its time is over, its partition is gone,
+ * or one before it of its key in its batch has failed, so that it comes again after that. */
+int kca_delivery_is_out(kca_delivery *d);
+
 /* All headers of the record as they are, the wire's included. 0 <= index < count. Values as of kca_message_header_value.
  * Borrowed from the delivery. */
 int kca_delivery_header_count(const kca_delivery *d);
@@ -1208,6 +1212,14 @@ void kca_delivery_free(kca_delivery *d);
  * fails (KCA_FAILED, KCA_REJECTED), so does the delivery, unless that is deferred, or settled already. A deduplication
  * store marks the message after that. An application that pulls deliveries and handles them itself calls its own
  * functions there, if it wants that.
+ *
+ * On handling a batch: the `before` functions of each delivery in turn, then the handler, then the `after` functions, the
+ * last delivery's first. One that a `before` decides on leaves the batch, after its own `after` functions; one that fails
+ * fails alone, and those of its key behind it leave the batch, too, and come again after it. Without any left the handler
+ * is not called. `after` sees how the application settled the delivery, else the verdict of the batch, with the duration
+ * from its own first `before`. An `after` that fails fails its delivery alone; when several have failed together it
+ * changes nothing, for each of them comes again by itself, through the hooks. A delivery's trace is current inside its
+ * hooks, not in the handler.
  */
 
 /* What a hook's functions say beside the verdicts KCA_DONE, KCA_FAILED ... */

@@ -9,6 +9,22 @@ void kca__delivery_explain(kca_delivery *d, const char *error_name, const char *
     kca__text_set(&d->error_text, text);
 }
 
+void kca__delivery_note_outcome(kca_delivery *d, int verdict) {
+    kca__outcome *o = &d->outcome;
+    if (!o->is_wanted || o->is_there)
+        return;
+    o->is_there = true;
+    o->verdict = verdict;
+    kca__text_set(&o->error_name, d->error_name);
+    kca__text_set(&o->error_text, d->error_text);
+}
+
+void kca__delivery_clear_outcome(kca_delivery *d) {
+    free(d->outcome.error_name);
+    free(d->outcome.error_text);
+    d->outcome = (kca__outcome){0};
+}
+
 kca__trace_context kca__delivery_context(const kca_delivery *d) {
     kca__trace_context context = kca__message_context(&d->message);
     if (d->traceparent) {

@@ -56,6 +56,14 @@ typedef struct kca__kept_id {
     size_t len;
 } kca__kept_id;
 
+/* How the application itself settled one of a batch, for the hooks after its handler. */
+typedef struct kca__outcome {
+    bool is_wanted; /* there are hooks */
+    bool is_there;
+    int verdict;
+    char *error_name, *error_text;
+} kca__outcome;
+
 struct kca__engine;
 
 struct kca_delivery {
@@ -100,6 +108,7 @@ struct kca_delivery {
     int batch_size; /* of the one that it is out in */
     bool alone;     /* that failed as a whole: the next one holds this delivery only */
     bool is_gathered;
+    bool behind_failed;       /* while it is out: one before it in its lane is kept as failed */
     int verdict;              /* while it is kept, as the next */
     bool is_back;             /* the application has given it back */
     kca_delivery *batch_next; /* in the event that hands out its batch */
@@ -113,6 +122,7 @@ struct kca_delivery {
     int attempt;
     char *error_name; /* explained by the handler that has it now */
     char *error_text;
+    kca__outcome outcome;
     char *traceparent; /* set by a hook, as the next: what is published goes on with it; or NULL */
     char *tracestate;
     kca__held_records published; /* in its transaction; the engine's once it is settled */
@@ -138,6 +148,10 @@ static inline bool kca__delivery_owes_letter(const kca_delivery *d) {
 
 /* See kca_delivery_explain. Without memory for the text it stays as it was. */
 void kca__delivery_explain(kca_delivery *d, const char *error_name, const char *text);
+
+/* Before the application settles it: its outcome, if that is wanted, and there is none yet. */
+void kca__delivery_note_outcome(kca_delivery *d, int verdict);
+void kca__delivery_clear_outcome(kca_delivery *d);
 
 /* The context that messages published for this one go on with: the message's, or another that was
  * set. To set it is for the thread that handles it; false: memory is out, and nothing changes. */

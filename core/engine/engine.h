@@ -151,11 +151,15 @@ void kca__returned_settle(kca__returned *returned);
 /* True for the verdicts that settle a delivery. Takes no lock. */
 bool kca__verdict_settles(int verdict);
 
+static inline bool kca__verdict_fails(int verdict) {
+    return verdict == KCA_FAILED || verdict == KCA_REJECTED;
+}
+
 /* False: it does not count any more. A delivery that is to come again does so from now on, without
  * waiting for kca__engine_give_back. */
 bool kca__engine_settle(kca_delivery *d, int verdict);
 
-/* It is out, and its time is not over. */
+/* It is out, its time is not over, and none before it of its lane in its batch has failed. */
 bool kca__engine_has_out(kca_delivery *d);
 
 /* Milliseconds until its processing time is over; -1: there is no limit. For whoever has it. */

@@ -221,11 +221,28 @@ void kca__engine_call_off_behind_locked(kca__engine *e, kca_delivery *d,
     }
 }
 
+void kca__engine_tell_behind_locked(kca_delivery *d, bool failed) {
+    kca__lane_entry *entry = kca__lanes_behind(&d->lane);
+    for (; entry && entry->is_out; entry = kca__lanes_behind(entry)) {
+        kca_delivery *behind = kca__delivery_of_lane(entry);
+        behind->behind_failed = failed;
+        if (behind->state == KCA__DELIVERY_KEPT && kca__verdict_fails(behind->verdict))
+            return; /* it has told those behind it */
+    }
+}
+
+void kca__engine_come_again_locked(kca__engine *e, kca_delivery *d) {
+    kca__engine_call_off_behind_locked(e, d, NULL);
+    call_off_locked(e, d);
+}
+
 kca_delivery *kca__engine_settle_kept_locked(kca__engine *e, kca_delivery *d) {
     kca_delivery *next = NULL;
     d->state = KCA__DELIVERY_SETTLED;
     if (!d->assigned->revoked)
         kca__engine_judge_locked(e, d, d->verdict);
+    if (kca__verdict_fails(d->verdict) && (d->fate == KCA__FATE_NONE || d->fate == KCA__FATE_REPLY))
+        kca__engine_tell_behind_locked(d, false);
     if (d->fate == KCA__FATE_NONE)
         next = kca__engine_leave_lane_locked(e, d);
     if (d->is_back)
@@ -251,8 +268,7 @@ static void come_alone_locked(kca__engine *e, kca_delivery *d) {
 void kca__engine_settle_batch(kca_delivery *const *deliveries, int count, int verdict, bool keep) {
     kca__engine *e = deliveries[0]->engine;
     pthread_mutex_lock(&e->lock);
-    bool failed = verdict == KCA_FAILED || verdict == KCA_REJECTED;
-    bool split = failed && count_out_locked(deliveries, count) > 1;
+    bool split = kca__verdict_fails(verdict) && count_out_locked(deliveries, count) > 1;
     for (int i = 0; i < count; i++) {
         kca_delivery *d = deliveries[i];
         if (d->state == KCA__DELIVERY_OUT && split)

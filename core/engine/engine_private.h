@@ -52,6 +52,8 @@
  *                in its batch, or not answered yet
  *   OUT        one before it in its batch and lane has   EXPIRED     A, P  call_off_locked
  *                failed, or the batch as a whole has
+ *   OUT        settled as failed, and one before it in   EXPIRED     A  come_again_locked
+ *                its batch and lane is kept as failed
  *   KEPT       those before it are finished: its         SETTLED **  A  settle_kept_locked
  *                verdict counts
  *   KEPT       one before it has failed, or its reply    SETTLED **  A, P, R  call_off_kept_locked
@@ -378,6 +380,14 @@ int64_t kca__engine_see_to_batches_locked(kca__engine *e, int64_t now_ms, int64_
  * `end_locked` (NULL: they are called off) ends those that the application has not settled. */
 void kca__engine_call_off_behind_locked(kca__engine *e, kca_delivery *d,
                                         void (*end_locked)(kca__engine *e, kca_delivery *d));
+
+/* It has failed, and its verdict is kept: those that are out behind it in its lane need not be
+ * handled, for most likely they come again after it. Or not any more: it is finished. */
+void kca__engine_tell_behind_locked(kca_delivery *d, bool failed);
+
+/* One behind such a failed one has failed, or was not handled: it, and those behind it, come again
+ * after that. */
+void kca__engine_come_again_locked(kca__engine *e, kca_delivery *d);
 
 /* The verdict of one that is the head now. Gives the next head, as kca__engine_leave_lane_locked
  * does. */

@@ -172,6 +172,10 @@ bool kca__verdict_settles(int verdict) {
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
     if (d->state != KCA__DELIVERY_OUT)
         return false;
+    if (d->behind_failed && kca__verdict_fails(verdict) && !d->assigned->revoked) {
+        kca__engine_come_again_locked(e, d);
+        return true;
+    }
     d->state = KCA__DELIVERY_SETTLED;
     kca__engine_take_back_locked(e, d);
     if (d->assigned->revoked) {
@@ -182,6 +186,8 @@ bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
         d->state = KCA__DELIVERY_KEPT;
         d->verdict = verdict;
         d->is_back = false;
+        if (kca__verdict_fails(verdict))
+            kca__engine_tell_behind_locked(d, true);
         return true;
     }
     kca__engine_judge_locked(e, d, verdict);
@@ -213,7 +219,7 @@ bool kca__engine_settle(kca_delivery *d, int verdict) {
 bool kca__engine_has_out(kca_delivery *d) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
-    bool counts = d->state == KCA__DELIVERY_OUT && !d->assigned->revoked;
+    bool counts = d->state == KCA__DELIVERY_OUT && !d->assigned->revoked && !d->behind_failed;
     pthread_mutex_unlock(&e->lock);
     return counts;
 }
@@ -244,6 +250,7 @@ static void clear_view(kca_delivery *d) {
     d->more_headers = NULL;
     d->traceparent = d->tracestate = NULL;
     d->error_name = d->error_text = NULL;
+    kca__delivery_clear_outcome(d);
 }
 
 /* Others that share the record, late handlers' ones, go on with it. */

@@ -184,6 +184,7 @@ void kca__engine_accept_locked(kca__engine *e, kca__inbound_record *records, int
 void kca__engine_give_out_locked(kca__engine *e, kca_delivery *d) {
     int timeout_ms = e->setup.processing_timeout_ms;
     d->state = KCA__DELIVERY_OUT;
+    d->behind_failed = false;
     d->attempt++;
     d->deadline_ms = timeout_ms > 0 ? e->setup.clock_ms() + timeout_ms : KCA__CLOCK_NEVER;
     d->next = NULL;

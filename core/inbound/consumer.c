@@ -1,4 +1,4 @@
-#include "inbound/consumer.h"
+#include "inbound/consumer_private.h"
 
 #include "base/callback.h"
 #include "base/error.h"
@@ -265,15 +265,14 @@ kca_error *kca__consumer_run(kca__consumer *c) {
     return e ? e : failure;
 }
 
-static const char *why_unhandled(const char *name, const kca__handler *handler) {
+const char *kca__consumer_why_unhandled(const char *name, const kca__handler *handler) {
     if (handler)
         return "its handler has no function: pull its messages from the consumer's queue";
     return *name ? "no handler has its name"
                  : "its record has no `route` header that is a name for a handler to have";
 }
 
-/* 1: the message was handled before; 0: not, or nobody is asked; -1: not to be known. */
-static int ask_store(const kca__consumer *c, kca_delivery *d) {
+int kca__consumer_ask_store(const kca__consumer *c, kca_delivery *d) {
     const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
     if (!c->store.seen || *id == '\0')
         return 0;
@@ -294,8 +293,8 @@ static bool mark(const kca__consumer *c, const char *id) {
     return marked;
 }
 
-/* It was handled: if that is not remembered, it may be handled again, and somebody should know. */
-static void tell_store(const kca__consumer *c, kca_delivery *d) {
+/* If that is not remembered, it may be handled again, and somebody should know. */
+void kca__consumer_tell_store(const kca__consumer *c, kca_delivery *d) {
     const char *id = d->message.texts[KCA__TEXT_MESSAGE_ID];
     if (!c->store.mark || *id == '\0' || !kca__engine_has_out(d) || mark(c, id))
         return;
@@ -319,10 +318,10 @@ static int handle(const kca__consumer *c, kca_delivery *d) {
     const char *name = d->message.texts[KCA__TEXT_NAME];
     const kca__handler *handler = kca__handlers_find(c->setup.handlers, name);
     if (!handler || !handler->fn) {
-        kca__delivery_explain(d, "unhandled", why_unhandled(name, handler));
+        kca__delivery_explain(d, "unhandled", kca__consumer_why_unhandled(name, handler));
         return KCA_REJECTED;
     }
-    int seen = ask_store(c, d);
+    int seen = kca__consumer_ask_store(c, d);
     if (seen != 0)
         return seen < 0 ? KCA_FAILED : KCA_DUPLICATE;
     int verdict = call_handler(c, handler, d);
@@ -332,16 +331,21 @@ static int handle(const kca__consumer *c, kca_delivery *d) {
     return KCA_FAILED;
 }
 
-/* A hook failed: its reason counts, or else the one that is there. */
-static void explain(kca_delivery *d, const kca_hooked *h) {
+void kca__consumer_explain_hook(kca_delivery *d, const kca_hooked *h) {
     if (h->error_name || h->error_text)
         kca__delivery_explain(d, h->error_name, h->error_text);
     else if (!d->error_name && !d->error_text)
         kca__delivery_explain(d, "hook", "a hook failed, and did not say why");
 }
 
+void kca__consumer_begin_hooked(kca_hooked *out, const kca__consumer *c, kca_delivery *d) {
+    kca__hooked_begin(out, c->setup.hooks, &d->message, d, NULL, kca__clock_us());
+    out->partition = d->event.partition;
+    out->offset = d->offset;
+}
+
 /* What the application has deferred may be another thread's by now. */
-static void judge(kca_hooked *h, const kca_delivery *d, int verdict) {
+void kca__consumer_judge_hooked(kca_hooked *h, const kca_delivery *d, int verdict) {
     bool fails = verdict == KCA_FAILED || verdict == KCA_REJECTED;
     kca__hooked_judge(h, verdict, fails ? d->error_name : NULL, fails ? d->error_text : NULL,
                       kca__clock_us());
@@ -349,15 +353,13 @@ static void judge(kca_hooked *h, const kca_delivery *d, int verdict) {
 
 static int handle_hooked(const kca__consumer *c, kca_delivery *d) {
     kca_hooked h;
-    kca__hooked_begin(&h, c->setup.hooks, &d->message, d, NULL, kca__clock_us());
-    h.partition = d->event.partition;
-    h.offset = d->offset;
+    kca__consumer_begin_hooked(&h, c, d);
     bool goes_on = kca__hooked_enter(&h);
     if (kca__hooked_fails(&h))
-        explain(d, &h);
-    judge(&h, d, goes_on ? handle(c, d) : h.verdict);
+        kca__consumer_explain_hook(d, &h);
+    kca__consumer_judge_hooked(&h, d, goes_on ? handle(c, d) : h.verdict);
     if (kca__hooked_leave(&h))
-        explain(d, &h);
+        kca__consumer_explain_hook(d, &h);
     int verdict = h.verdict;
     kca__hooked_end(&h);
     return verdict;
@@ -370,81 +372,10 @@ bool kca__consumer_handle(const kca__consumer *c, kca_delivery *d, int *out_verd
     kca__trace_context_set_current(&context);
     int verdict = c->setup.hooks->count > 0 ? handle_hooked(c, d) : handle(c, d);
     if (verdict == KCA_DONE)
-        tell_store(c, d);
+        kca__consumer_tell_store(c, d);
     kca__trace_context_set_current(&before);
     *out_verdict = verdict == KCA_DEFERRED ? KCA_FAILED : verdict;
     return kca__engine_end_handling(d, verdict);
-}
-
-/* ---- batches ---- */
-
-static int call_batch_handler(const kca__consumer *c, kca_delivery *const *all, int count) {
-    kca__callback this;
-    const kca__handler *handler =
-        kca__handlers_find(c->setup.handlers, all[0]->message.texts[KCA__TEXT_NAME]);
-    if (!handler->batch_fn) {
-        for (int i = 0; i < count; i++) {
-            kca__delivery_explain(all[i], "unhandled", why_unhandled("", handler));
-            kca__engine_settle(all[i], KCA_REJECTED);
-        }
-        return KCA_DONE;
-    }
-    kca__callback_begin(&this, KCA__CALLBACK_HANDLER, c->setup.user);
-    int verdict = handler->batch_fn(all, count, handler->user);
-    kca__callback_end(&this);
-    if (verdict >= KCA_DONE && verdict <= KCA_DUPLICATE)
-        return verdict;
-    for (int i = 0; i < count; i++)
-        kca__delivery_explain(all[i], "verdict",
-                              "its handler returned a number that is not a verdict");
-    return KCA_FAILED;
-}
-
-static void handle_all(const kca__consumer *c, kca_delivery *const *all, int count) {
-    for (int i = 0; i < count; i++)
-        kca__engine_begin_handling(all[i]);
-    int verdict = call_batch_handler(c, all, count);
-    if (kca__engine_is_local(all[0]->engine))
-        kca__local_see_deadline(all[0]);
-    for (int i = 0; i < count && verdict == KCA_DONE; i++)
-        tell_store(c, all[i]);
-    if (verdict != KCA_DEFERRED)
-        kca__engine_settle_batch(all, count, verdict, false);
-    for (int i = 0; i < count; i++)
-        if (kca__engine_end_handling(all[i], verdict))
-            kca__engine_give_back(all[i]);
-}
-
-/* Those of the chain that are to be handled. The others, of which the store knows, or of whose key
- * it does not know one before them, are settled. */
-static int list_unseen(const kca__consumer *c, kca_delivery **out, kca_delivery *first) {
-    int count = 0;
-    kca_delivery *next;
-    for (kca_delivery *d = first; d; d = next) {
-        next = d->batch_next;
-        int seen = ask_store(c, d);
-        if (seen != 0)
-            kca__engine_settle(d, seen < 0 ? KCA_FAILED : KCA_DUPLICATE);
-        if (seen == 0 && (!c->store.seen || kca__engine_has_out(d)))
-            out[count++] = d;
-        else
-            kca__engine_give_back(d);
-    }
-    return count;
-}
-
-void kca__consumer_handle_batch(const kca__consumer *c, kca_event *batch) {
-    kca_delivery **all = malloc((size_t)kca__batch_count(batch) * sizeof *all);
-    kca_delivery *first = kca__batch_open(batch);
-    if (!all) {
-        kca__engine_fail(first->engine, kca__error_memory());
-        kca__engine_withdraw_batch(first);
-        return;
-    }
-    int count = list_unseen(c, all, first);
-    if (count > 0)
-        handle_all(c, all, count);
-    free(all);
 }
 
 /* ---- while it runs ---- */

@@ -668,10 +668,31 @@ static void check_failure(model *m) {
     m->must_fail = false;
 }
 
+static bool is_failure(int verdict) {
+    return verdict == KCA_FAILED || verdict == KCA_REJECTED;
+}
+
+/* One before it in its group and lane has failed, and waits itself. */
+static bool is_behind_failed(const model *m, const held *h) {
+    const place *p = &m->places[h->partition];
+    const entry *e = &p->entries[h->index];
+    for (int i = 0; i < h->index; i++) {
+        const entry *before = &p->entries[i];
+        if (e->group > 0 && before->group == e->group && before->waits &&
+            is_failure(before->verdict) && in_one_lane(m, before, e))
+            return true;
+    }
+    return false;
+}
+
 /* One that is settled, or freed, which counts as failed; `given`: a reply. */
 static void note_verdict(model *m, held *h, int verdict, int attempt, bool stopping, bool given) {
     bool counted = !h->settled && is_current(m, h);
-    if (counted && must_wait(m, h))
+    if (counted && is_failure(verdict) && is_behind_failed(m, h)) {
+        follow(m, h, entry_of(m, h)->group, CALLED_OFF, stopping);
+        entry_of(m, h)->group = 0;
+        m->called_off++;
+    } else if (counted && must_wait(m, h))
         keep_verdict(m, h, verdict, attempt, given);
     else if (counted)
         follow(m, h, entry_of(m, h)->group, note_counted(m, h, verdict, attempt, stopping, given),
@@ -704,6 +725,8 @@ static void settle_one(model *m) {
     bool given = give_reply(m, h);
     int attempt = h->delivery->attempt;
     bool stopping = m->f.engine->stopping;
+    check(kca__engine_has_out(h->delivery) ==
+          (!h->settled && is_current(m, h) && !is_behind_failed(m, h)));
     bool counted = kca__engine_settle(h->delivery, verdict);
     check(counted == (!h->settled && is_current(m, h)));
     note_verdict(m, h, verdict, attempt, stopping, given);

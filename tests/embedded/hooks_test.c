@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { PATIENCE_MS = 60000, MOST = 4, LOG = 512 };
+enum { PATIENCE_MS = 60000, MOST = 4, LOG = 512, ROOM = 3 };
 
 #define TRACE "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 #define SPAN  "00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01"
@@ -36,6 +36,12 @@ struct world {
     int (*handle)(world *w, kca_delivery *d);
     char verdicts[LOG];
     int marked;
+    char batches[LOG]; /* "[1 2 3] [2 4 5] " */
+    int (*handle_batch)(world *w, kca_delivery *const *all, int count);
+    kca_delivery *kept[ROOM];
+    int kept_count;
+    const char *batch_key; /* NULL: each has its own */
+    int published, last;
 };
 
 static void note(world *w, const char *format, const char *name) {
@@ -83,7 +89,7 @@ static int mark(const char *id, void *user) {
 
 /* A system with a publisher and a consumer of its topic, before the start; what fails is tried
  * twice, and then skipped. */
-static world *new_world(bool async) {
+static world *declare_world(bool async) {
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     *w = (world){.system = system_on("embedded://"),
@@ -99,6 +105,11 @@ static world *new_world(bool async) {
     kca_consumer_builder_with_retry_delay_ms(b, 1);
     kca_consumer_builder_with_failure_policy(b, "skip");
     give_consumer(w->system, b);
+    return w;
+}
+
+static world *new_world(bool async) {
+    world *w = declare_world(async);
     must(kca_system_add_handler(w->system, "thing", handle, w, NULL));
     return w;
 }
@@ -596,6 +607,275 @@ static void test_without_a_handler_it_is_seen_as_rejected(void **state) {
     end(w);
 }
 
+/* ---- on handling in batches ---- */
+
+static int id_of(const kca_message *m) {
+    int64_t id = -1;
+    must(kca_message_json_int64(m, "/id", &id));
+    return (int)id;
+}
+
+static void publish_id(world *w, int id) {
+    char payload[32];
+    char key[16];
+    snprintf(payload, sizeof payload, "{\"id\":%d}", id);
+    snprintf(key, sizeof key, "k%d", id);
+    kca_message *m = thing(payload, w->batch_key ? w->batch_key : key);
+    kca_message_set_message_id(m, key);
+    kca_message_set_partition(m, 0);
+    must(kca_bus_publish(w->bus, m, 0));
+    kca_message_free(m);
+}
+
+static void list(char out[LOG], kca_delivery *const *all, int count) {
+    size_t len = strlen(out);
+    for (int i = 0; i < count; i++) {
+        snprintf(out + len, LOG - len, "%s%d", i ? " " : "[", id_of(kca_delivery_message(all[i])));
+        len = strlen(out);
+    }
+    snprintf(out + len, LOG - len, "] ");
+}
+
+static int call_batch(kca_delivery *const *all, int count, void *user) {
+    world *w = user;
+    note(w, "%s ", "handler");
+    list(w->batches, all, count);
+    w->handled += count;
+    if (w->handled >= w->stop_at)
+        kca_consumer_stop(w->consumer);
+    return w->handle_batch ? w->handle_batch(w, all, count) : w->verdict;
+}
+
+/* Batches of three, however long that takes, of messages with ids. */
+static world *new_batch_world(void) {
+    world *w = declare_world(false);
+    w->stop_at = ROOM;
+    must(kca_system_add_batch_handler(w->system, "thing", ROOM, PATIENCE_MS, call_batch, w, NULL));
+    return w;
+}
+
+static void run_ids(world *w, int first, int last) {
+    for (int id = first; id <= last; id++)
+        publish_id(w, id);
+    must(kca_consumer_run(w->consumer));
+}
+
+static int note_id(kca_hooked *h, hook *k) {
+    world *w = k->world;
+    size_t len = strlen(w->verdicts);
+    const char *error = kca_hooked_error_text(h);
+    snprintf(w->verdicts + len, sizeof w->verdicts - len, "%d:%d%s%s ",
+             id_of(kca_hooked_message(h)), kca_hooked_verdict(h), *error ? " " : "", error);
+    return KCA_GO_ON;
+}
+
+static void test_each_of_a_batch_goes_through_its_hooks(void **state) {
+    world *w = new_batch_world();
+    on_handling(w, "a");
+    on_handling(w, "b")->after = note_id;
+    begin(w);
+    run_ids(w, 1, 3);
+    assert_string_equal(w->calls, "a< b< a< b< a< b< handler b> a> b> a> b> a> ");
+    assert_string_equal(w->batches, "[1 2 3] ");
+    assert_string_equal(w->verdicts, "3:0 2:0 1:0 ");
+    assert_int_equal(described(w->system, "consumers", 0, "handled"), 3);
+    end(w);
+}
+
+static bool is_second(kca_hooked *h) {
+    return id_of(kca_hooked_message(h)) == 2 && kca_delivery_attempt(kca_hooked_delivery(h)) == 1;
+}
+
+static int take_out_second(kca_hooked *h, hook *k) {
+    kca_hooked_explain(h, NULL, "not now");
+    return is_second(h) ? k->world->verdict : KCA_GO_ON;
+}
+
+static int all_are_done(world *w, kca_delivery *const *all, int count) {
+    return KCA_DONE;
+}
+
+static void take_out(int verdict, const char *count, const char *outcome) {
+    world *w = new_batch_world();
+    w->verdict = verdict; /* of the hook */
+    w->handle_batch = all_are_done;
+    w->stop_at = 2;
+    on_handling(w, "a")->after = note_id;
+    on_handling(w, "b")->before = take_out_second;
+    on_handling(w, "c");
+    begin(w);
+    run_ids(w, 1, 3);
+    assert_string_equal(w->calls, "a< b< c< a< b< a> a< b< c< handler c> b> a> c> b> a> ");
+    assert_string_equal(w->batches, "[1 3] ");
+    assert_string_equal(w->verdicts, outcome);
+    assert_int_equal(described(w->system, "consumers", 0, count), 1 + 2 * (verdict == KCA_DONE));
+    end(w);
+}
+
+static void test_one_that_a_before_settles_leaves_its_batch(void **state) {
+    take_out(KCA_DONE, "handled", "2:0 3:0 1:0 ");
+    take_out(KCA_REJECTED, "rejected", "2:2 not now 3:0 1:0 ");
+    take_out(KCA_DUPLICATE, "duplicates", "2:4 3:0 1:0 ");
+}
+
+static int stop_and_settle(kca_hooked *h, hook *k) {
+    if (++k->world->handled == ROOM)
+        kca_consumer_stop(k->world->consumer);
+    return KCA_DONE;
+}
+
+static void test_a_batch_of_which_nothing_is_left_is_not_handled(void **state) {
+    world *w = new_batch_world();
+    on_handling(w, "a")->before = stop_and_settle;
+    begin(w);
+    run_ids(w, 1, 3);
+    assert_string_equal(w->calls, "a< a< a< ");
+    assert_int_equal(described(w->system, "consumers", 0, "handled"), 3);
+    end(w);
+}
+
+/* The first time; then two more fill the batch that it comes again in. */
+static int handle_and_fill(world *w, kca_delivery *const *all, int count) {
+    if (w->published++ == 0)
+        for (int id = 4; id <= w->last; id++)
+            publish_id(w, id);
+    return KCA_DONE;
+}
+
+static int fail_second(kca_hooked *h, hook *k) {
+    kca_hooked_explain(h, NULL, "the ledger is locked");
+    return is_second(h) ? KCA_FAILED : KCA_GO_ON;
+}
+
+static void test_one_that_a_before_fails_fails_alone(void **state) {
+    world *w = new_batch_world();
+    w->handle_batch = handle_and_fill;
+    w->last = 5;
+    w->stop_at = 5;
+    on_handling(w, "a")->before = fail_second;
+    begin(w);
+    run_ids(w, 1, 3);
+    assert_memory_equal(w->batches, "[1 3] [", 7);
+    assert_int_equal(strlen(w->batches), strlen("[1 3] [4 5 2] "));
+    assert_int_equal(described(w->system, "consumers", 0, "handled"), 5);
+    assert_int_equal(described(w->system, "consumers", 0, "retried"), 1);
+    end(w);
+}
+
+/* Those behind it of its key come again after it. */
+static void test_the_key_of_one_that_a_before_fails_waits_for_it(void **state) {
+    world *w = new_batch_world();
+    w->handle_batch = handle_and_fill;
+    w->batch_key = "k";
+    w->last = 4;
+    w->stop_at = 4;
+    on_handling(w, "a")->before = fail_second;
+    begin(w);
+    run_ids(w, 1, 3);
+    assert_string_equal(w->batches, "[1] [2 3 4] ");
+    /* Once more for the second; the third has left before. */
+    assert_string_equal(w->calls, "a< a< handler a> a< a< a< handler a> a> a> ");
+    assert_int_equal(described(w->system, "consumers", 0, "handled"), 4);
+    end(w);
+}
+
+static void test_one_that_an_after_fails_fails_alone_and_is_not_marked(void **state) {
+    world *w = new_batch_world();
+    w->handle_batch = handle_and_fill;
+    w->last = 5;
+    w->stop_at = 6;
+    must(
+        kca_system_set_deduplication_store(w->system, w->consumer_name, never_seen, mark, w, NULL));
+    on_handling(w, "a")->after = note_id;
+    on_handling(w, "b")->after = fail_second;
+    begin(w);
+    run_ids(w, 1, 3);
+    assert_memory_equal(w->batches, "[1 2 3] [", 9);
+    must_have(w->verdicts, "3:0 2:1 the ledger is locked 1:0 ");
+    assert_int_equal(w->marked, 5);
+    assert_int_equal(described(w->system, "consumers", 0, "handled"), 5);
+    assert_int_equal(described(w->system, "consumers", 0, "failed"), 1);
+    end(w);
+}
+
+static int settle_each(world *w, kca_delivery *const *all, int count) {
+    must(kca_delivery_settle(all[0], KCA_DONE));
+    kca_delivery_explain(all[1], "NegativeAmount", "it is -1");
+    must(kca_delivery_settle(all[1], KCA_REJECTED));
+    return KCA_DUPLICATE;
+}
+
+static void test_an_after_sees_how_each_of_a_batch_was_settled(void **state) {
+    world *w = new_batch_world();
+    w->handle_batch = settle_each;
+    on_handling(w, "a")->after = fail_second; /* too late: it is settled */
+    on_handling(w, "b")->after = note_id;
+    begin(w);
+    run_ids(w, 1, 3);
+    assert_string_equal(w->verdicts, "3:4 2:2 it is -1 1:0 ");
+    assert_int_equal(described(w->system, "consumers", 0, "handled"), 1);
+    assert_int_equal(described(w->system, "consumers", 0, "rejected"), 1);
+    assert_int_equal(described(w->system, "consumers", 0, "duplicates"), 1);
+    end(w);
+}
+
+static int fail_together(world *w, kca_delivery *const *all, int count) {
+    for (int i = 0; i < count; i++)
+        kca_delivery_explain(all[i], NULL, "no room");
+    return count == ROOM ? KCA_FAILED : KCA_DONE;
+}
+
+static int reject_first(kca_hooked *h, hook *k) {
+    return id_of(kca_hooked_message(h)) == 1 && kca_hooked_verdict(h) == KCA_FAILED ? KCA_REJECTED
+                                                                                    : KCA_GO_ON;
+}
+
+static void test_a_batch_that_failed_as_a_whole_comes_one_by_one_through_hooks(void **state) {
+    world *w = new_batch_world();
+    w->handle_batch = fail_together;
+    w->stop_at = 6;
+    on_handling(w, "a")->after = reject_first;
+    on_handling(w, "b")->after = note_id;
+    begin(w);
+    run_ids(w, 1, 3);
+    must_have(w->verdicts, "3:1 no room 2:1 no room 1:1 no room ");
+    assert_int_equal(described(w->system, "consumers", 0, "handled"), 3);
+    assert_int_equal(described(w->system, "consumers", 0, "failed"), 0);
+    assert_int_equal(described(w->system, "consumers", 0, "rejected"), 0);
+    end(w);
+}
+
+static int keep_all(world *w, kca_delivery *const *all, int count) {
+    for (int i = 0; i < count; i++)
+        w->kept[w->kept_count++] = all[i];
+    /* Before the functions after are called, as another thread might. */
+    must(kca_delivery_settle(all[0], KCA_DONE));
+    kca_delivery_free(all[0]);
+    return KCA_DEFERRED;
+}
+
+static int settle_kept(kca_hooked *h, hook *k) {
+    world *w = k->world;
+    for (int i = 1; i < w->kept_count; i++) {
+        must(kca_delivery_settle(w->kept[i], KCA_DONE));
+        kca_delivery_free(w->kept[i]);
+    }
+    w->kept_count = 0;
+    return note_outcome(h, k);
+}
+
+static void test_a_deferred_batch_stays_as_it_is(void **state) {
+    world *w = new_batch_world();
+    w->handle_batch = keep_all;
+    on_handling(w, "a")->after = fail_after;
+    on_handling(w, "b")->after = settle_kept;
+    begin(w);
+    run_ids(w, 1, 3);
+    assert_string_equal(w->verdicts, "3 : ; 3 : ; 3 : ; ");
+    assert_int_equal(described(w->system, "consumers", 0, "handled"), 3);
+    end(w);
+}
+
 /* ---- declaring ---- */
 
 static int go_on(kca_hooked *h, void *user) {
@@ -640,6 +920,15 @@ int main(void) {
         cmocka_unit_test(test_a_hook_has_its_span_continued),
         cmocka_unit_test(test_a_published_message_goes_on_with_its_hooks_span),
         cmocka_unit_test(test_without_a_handler_it_is_seen_as_rejected),
+        cmocka_unit_test(test_each_of_a_batch_goes_through_its_hooks),
+        cmocka_unit_test(test_one_that_a_before_settles_leaves_its_batch),
+        cmocka_unit_test(test_a_batch_of_which_nothing_is_left_is_not_handled),
+        cmocka_unit_test(test_one_that_a_before_fails_fails_alone),
+        cmocka_unit_test(test_the_key_of_one_that_a_before_fails_waits_for_it),
+        cmocka_unit_test(test_one_that_an_after_fails_fails_alone_and_is_not_marked),
+        cmocka_unit_test(test_an_after_sees_how_each_of_a_batch_was_settled),
+        cmocka_unit_test(test_a_batch_that_failed_as_a_whole_comes_one_by_one_through_hooks),
+        cmocka_unit_test(test_a_deferred_batch_stays_as_it_is),
         cmocka_unit_test(test_hooks_are_declared_before_start_and_are_few),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
