@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _kca, hooks, local, tracing
 from . import bus as threads
+from .batch import Handled
 from .builders import PublisherBuilder, RedriveBuilder
 from .consumer import BaseConsumer
 from .errors import BufferFullError, Error, StateError, StoppedError, TimedOutError, make
@@ -41,7 +42,6 @@ from .work import (
     ENDS,
     Answer,
     DeduplicationStore,
-    Fitting,
     Prepared,
     answer_of,
     answer_of_batch,
@@ -63,6 +63,8 @@ _DELIVERY: int = _kca.KCA_EVENT_DELIVERY
 _BATCH: int = _kca.KCA_EVENT_BATCH
 # Deliveries that an iterator gives before the loop runs other tasks: enough to keep the cost of a turn small.
 _BUDGET = 32
+# What ends a task, not only a handler.
+_ENDS_OF_TASKS = (*ENDS, asyncio.CancelledError, GeneratorExit)
 # How long a publish waits for room unless its publisher says otherwise.
 _BUFFER_TIMEOUT_MS = 10000
 _MOST_MS = 2**31 - 1
@@ -425,30 +427,21 @@ class Consumer(BaseConsumer):
         del d
 
     async def _handle_batch(self, batch: Batch) -> None:
-        handler = self._work.batch_handler(batch)
-        store = self._work.stores.get(batch.deliveries[0].consumer)
-        fits = Fitting(handler)
-        answer = DONE
-        try:
-            for d in batch.deliveries:
-                fits.add(d, await self._known(store, d) if store and d.message_id else DONE)
-            if fits.deliveries:
-                answer = await self._call_batch(handler, fits.deliveries, fits.arguments())
-            for d in fits.deliveries if store and answer is DONE else ():
-                if d.message_id:
-                    await self._mark(store, d)  # type: ignore[arg-type]
-        except BaseException as e:
-            if isinstance(e, asyncio.CancelledError) and self._is_broken_off():
-                for d in batch.deliveries:
-                    self._work.abandon(d)
-                return
-            if isinstance(e, ENDS):
-                self._ended_by = e
-                self.stop()
-                answer = failed(e)
-            else:
-                answer = failure(e)
-        settle_together(fits.deliveries, answer)
+        run = Handled(self._work, batch, lambda ask, message_id: ask(message_id), _ENDS_OF_TASKS)
+        ended = await hooks.drive_in_loop(run.steps(self._call_batch))
+        if ended is None:
+            return
+        if isinstance(ended, asyncio.CancelledError) and self._is_broken_off():
+            for d in run.rest:
+                self._work.abandon(d)
+            return
+        if isinstance(ended, ENDS):
+            self._ended_by = ended
+            self.stop()
+            answer = failed(ended)
+        else:
+            answer = failure(ended)
+        settle_together(run.rest, answer)
 
     def _is_broken_off(self) -> bool:
         """Whether the handler is cancelled because the application ends; else it was its own doing, which fails."""
@@ -517,15 +510,17 @@ class Consumer(BaseConsumer):
     def _limited(self, left_ms: int | None) -> _Limited:
         return _Limited(left_ms or 0, self._limit_ms)
 
-    async def _call_batch(self, handler: BatchHandler, deliveries: list[Delivery], arguments: Any) -> Answer:
+    async def _call_batch(self, run: Handled) -> Answer:
         """As single ones are called; all of a batch have the same time, which began when it was given out."""
-        if handler.is_async and self._limits(deliveries[0]):
-            with self._limited(deliveries[0].left_ms) as limited:
+        handler, arguments = run.handler, run.arguments
+        if handler.is_async and self._limits(run.deliveries[0]):
+            with self._limited(run.deliveries[0].left_ms) as limited:
                 return answer_of_batch(handler, await handler.function(*arguments))
             return limited.answer
         if handler.is_async:
             return answer_of_batch(handler, await handler.function(*arguments))
-        return await asyncio.get_running_loop().run_in_executor(None, _batch_outcome, handler, arguments)
+        call = partial(contextvars.copy_context().run, _batch_outcome, handler, arguments)
+        return await asyncio.get_running_loop().run_in_executor(None, call)
 
     @staticmethod
     async def _mark(store: DeduplicationStore, d: Delivery) -> None:

@@ -41,8 +41,10 @@ _inside: ContextVar[list[bool] | None] = ContextVar("inside a hook on publishing
 log = logging.getLogger("kca.hooks")
 
 # What came of a call: what it gave, or what it raised.
-_Outcome = tuple[Any, BaseException | None]
-_Call = Callable[[], Any]
+Outcome = tuple[Any, BaseException | None]
+Call = Callable[[], Any]
+# What an exception means: a verdict, a name and a text.
+Explain = Callable[[BaseException], tuple[Verdict, str, str]]
 
 
 class Hooked:
@@ -63,7 +65,7 @@ class Hooked:
         self._said: Any = None
         self._begun = time.perf_counter()
 
-    def _decide(self, said: Any) -> _Outcome:
+    def _decide(self, said: Any) -> Outcome:
         """The outcome that a hook before has decided."""
         raise NotImplementedError
 
@@ -90,7 +92,7 @@ class Handling(Hooked):
 
     __slots__ = ("_explain", "delivery", "error_name", "error_text", "verdict")
 
-    def __init__(self, delivery: Delivery, explain: Callable[[BaseException], tuple[Verdict, str, str]]) -> None:
+    def __init__(self, delivery: Delivery, explain: Explain) -> None:
         super().__init__()
         self.delivery = delivery
         self.verdict: Verdict | None = None
@@ -101,7 +103,7 @@ class Handling(Hooked):
         """For a hook before: has the delivery settled so, without its handler. A function may also return a verdict."""
         self._said = Verdict(verdict), error_name, text
 
-    def _decide(self, said: Any) -> _Outcome:
+    def _decide(self, said: Any) -> Outcome:
         if isinstance(said, Verdict):
             return (said, "", ""), None
         if said is self._said:
@@ -116,7 +118,8 @@ class Handling(Hooked):
 
     def _stands(self, result: Any, error: BaseException | None) -> bool:
         # Who deferred the delivery may have settled it by now.
-        return super()._stands(result, error) or (error is None and result[0] is Verdict.DEFERRED)
+        is_final = hasattr(self.delivery, "_settled") or (error is None and result[0] is Verdict.DEFERRED)
+        return super()._stands(result, error) or is_final
 
 
 class Publishing(Hooked):
@@ -144,7 +147,7 @@ class Publishing(Hooked):
         """For a hook before: nothing is sent, and the publish goes well. A function may also return `DROP`."""
         self._said = DROP
 
-    def _decide(self, said: Any) -> _Outcome:
+    def _decide(self, said: Any) -> Outcome:
         self.is_dropped = said == DROP
         wrong = TypeError(f"a hook before publishing returns None or DROP, got {said!r}")
         return None, None if self.is_dropped else wrong
@@ -161,8 +164,8 @@ def _is_manager(value: Any) -> bool:
     return hasattr(value, "__enter__") or hasattr(value, "__aenter__")
 
 
-def _entering(manager: Any) -> _Call:
-    entering: _Call = manager.__enter__ if hasattr(manager, "__enter__") else manager.__aenter__
+def _entering(manager: Any) -> Call:
+    entering: Call = manager.__enter__ if hasattr(manager, "__enter__") else manager.__aenter__
     return entering
 
 
@@ -205,7 +208,7 @@ class Hook:
 _Entered = tuple[Hook, Any, Any]
 
 
-def _enter(hooks: Sequence[Hook], h: Hooked, entered: list[_Entered]) -> Generator[_Call, _Outcome, _Outcome]:
+def _enter(hooks: Sequence[Hook], h: Hooked, entered: list[_Entered]) -> Generator[Call, Outcome, Outcome]:
     """The calls before; gives what a hook said instead of going on, or raised."""
     for hook in hooks:
         h.kept = manager = said = error = None
@@ -224,7 +227,7 @@ def _enter(hooks: Sequence[Hook], h: Hooked, entered: list[_Entered]) -> Generat
     return None, None
 
 
-def _around(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Generator[_Call, _Outcome, _Outcome]:
+def _around(hooks: Sequence[Hook], h: Hooked, act: Call) -> Generator[Call, Outcome, Outcome]:
     """The calls of the hooks, and in their midst `act`, for `run` or `run_in_loop` to make. Exceptions are passed as
     values: a generator could not raise some of them.
     """
@@ -251,7 +254,7 @@ def _around(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Generator[_Call, _O
     return result, error
 
 
-def _called(call: _Call) -> _Outcome:
+def _called(call: Call) -> Outcome:
     try:
         result = call()
     except BaseException as e:
@@ -265,7 +268,7 @@ def _called(call: _Call) -> _Outcome:
     return None, TypeError("a hook that is awaited needs a system of kca.asyncio, and there no publish that waits")
 
 
-async def _awaited(call: _Call) -> _Outcome:
+async def _awaited(call: Call) -> Outcome:
     try:
         result = call()
         return (await result if inspect.isawaitable(result) else result), None
@@ -273,7 +276,7 @@ async def _awaited(call: _Call) -> _Outcome:
         return None, e
 
 
-def _guarded(h: Hooked, call: _Call, act: _Call) -> Token[list[bool] | None] | None:
+def _guarded(h: Hooked, call: Call, act: Call) -> Token[list[bool] | None] | None:
     return _inside.set([True]) if call is not act and isinstance(h, Publishing) else None
 
 
@@ -282,10 +285,10 @@ def _unguard(token: Token[list[bool] | None]) -> None:
     _inside.reset(token)
 
 
-def run(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
+def run(hooks: Sequence[Hook], h: Hooked, act: Call) -> Any:
     """Does what is hooked, on this thread; gives its result, or raises."""
     steps = _around(hooks, h, act)
-    outcome: _Outcome | None = None
+    outcome: Outcome | None = None
     while True:
         try:
             call = next(steps) if outcome is None else steps.send(outcome)
@@ -307,10 +310,10 @@ def run(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
         del error, h, act, steps, call
 
 
-async def run_in_loop(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
+async def run_in_loop(hooks: Sequence[Hook], h: Hooked, act: Call) -> Any:
     """As `run`, where what is hooked and its hooks may be awaited."""
     steps = _around(hooks, h, act)
-    outcome: _Outcome | None = None
+    outcome: Outcome | None = None
     while True:
         try:
             call = next(steps) if outcome is None else steps.send(outcome)
@@ -330,6 +333,62 @@ async def run_in_loop(hooks: Sequence[Hook], h: Hooked, act: _Call) -> Any:
     finally:  # or the exception would keep this call, and it the exception and the delivery
         h.exception = None
         del error, h, act, steps, call
+
+
+def _act() -> None:
+    """Stands for what is hooked, where that is not a call of its own."""
+
+
+class Around:
+    """The hooks of one delivery that is handled together with others: those before, and later those after."""
+
+    def __init__(self, hooks: Sequence[Hook], delivery: Delivery, explain: Explain) -> None:
+        self._hooked = Handling(delivery, explain)
+        self._steps = _around(hooks, self._hooked, _act)
+
+    def enter(self) -> Generator[Call, Outcome, Outcome | None]:
+        """The calls before; gives the outcome if a hook has decided, whose calls after have been made then, too."""
+        return (yield from self._until(lambda: next(self._steps)))
+
+    def leave(self, outcome: Outcome) -> Generator[Call, Outcome, Outcome]:
+        """The calls after what is hooked has this outcome; gives the outcome that counts."""
+        end = yield from self._until(lambda: self._steps.send(outcome))
+        assert end is not None
+        return end
+
+    def _until(self, go_on: Call) -> Generator[Call, Outcome, Outcome | None]:
+        try:
+            call = go_on()
+            while call is not _act:
+                outcome = yield call
+                call = self._steps.send(outcome)
+        except StopIteration as end:
+            self._hooked.exception = None  # or it would keep the delivery
+            ended: Outcome = end.value
+            return ended
+        return None
+
+
+def drive(steps: Generator[Call, Outcome, Any]) -> Any:
+    """Makes the calls, on this thread; gives the end."""
+    outcome: Outcome | None = None
+    while True:
+        try:
+            call = next(steps) if outcome is None else steps.send(outcome)
+        except StopIteration as end:
+            return end.value
+        outcome = _called(call)
+
+
+async def drive_in_loop(steps: Generator[Call, Outcome, Any]) -> Any:
+    """As `drive`, where the calls may be awaited."""
+    outcome: Outcome | None = None
+    while True:
+        try:
+            call = next(steps) if outcome is None else steps.send(outcome)
+        except StopIteration as end:
+            return end.value
+        outcome = await _awaited(call)
 
 
 def is_inside() -> bool:

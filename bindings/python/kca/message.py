@@ -281,9 +281,10 @@ class Delivery(Message):
     settled counts as failed.
     """
 
-    __slots__ = ("_is_deferred", "_message", "_name", "_owned", "_payload", "_raw", "_traced")
+    __slots__ = ("_is_deferred", "_message", "_name", "_owned", "_payload", "_raw", "_settled", "_traced")
     _is_raw = False
     _is_deferred: bool  # set when hooks have seen that its handler deferred it
+    _settled: tuple[int, str, str]  # set by `settle`, for hooks around a batch
 
     def __init__(
         self, handle: Any, name: str, payload: bytes | None, raw: int | None = None, traced: bool = True
@@ -373,6 +374,15 @@ class Delivery(Message):
         deadline: int = _kca.kca_delivery_deadline_ms(self._delivery)
         return None if deadline < 0 else deadline
 
+    @property
+    def is_out(self) -> bool:
+        """Whether what it is settled with would count.
+
+        False: it was settled, its time is over, its partition is gone, or one before it of its key in its batch has
+        failed, so that it comes again after that.
+        """
+        return bool(_kca.kca_delivery_is_out(self._delivery))
+
     def publish(self, bus: Bus, message: Any, payload: Any = None, **fields: Unpack[Fields]) -> None:
         """Publishes a message in this delivery's transaction: the message is committed with the delivery's offset.
 
@@ -416,6 +426,7 @@ class Delivery(Message):
         if error_name or text:
             self._explain(error_name, text)
         _kca.kca_delivery_settle(self._delivery, verdict)
+        self._settled = verdict, error_name, text
 
     def _explain(self, error_name: str, text: str) -> None:
         told = text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

@@ -38,6 +38,9 @@ class Batch:
         A failure of several does not say which of them failed: each comes again in a batch of its own.
         """
         _kca.settle_batch([d._delivery for d in self.deliveries], verdict)
+        for d in self.deliveries:
+            if not hasattr(d, "_settled"):
+                d._settled = verdict, "", ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from . import tracing
 from .errors import PayloadError, Rejected, StateError
 from .handlers import BatchHandler, Handler, Mismatched
-from .hooks import Handling, Hook, run
+from .hooks import Handling, Hook, drive, run
 from .message import Delivery, Message, Verdict, handled
 from .payload import result_of
 from .queue import Batch, End, Event, Fault, Log, Rebalance, Receipt, Reply, State
@@ -23,6 +23,8 @@ Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
 DUPLICATE: Answer = (Verdict.DUPLICATE, "", "")
 DEFERRED: Answer = (Verdict.DEFERRED, "", "")
+# Of one whose verdict does not count: it comes again.
+CALLED_OFF: Answer = (Verdict.FAILED, "", "")
 # What ends the process, not only a handler.
 ENDS = (KeyboardInterrupt, SystemExit)
 MISFITS = (Mismatched, PayloadError, ValueError, RecursionError)
@@ -200,45 +202,23 @@ class Work:
 
     def handle_batch(self, batch: Batch, stop: Callable[[], None] | None = None) -> None:
         """Runs the batch's handler, and settles its deliveries; `stop` ends the consumer when the process is to end."""
-        handler = self.batch_handler(batch)
-        store = self.stores.get(batch.deliveries[0].consumer) if self.stores else None
-        fits = Fitting(handler)
-        for d in batch.deliveries:
-            fits.add(d, self._seen(store, d) if store else DONE)
-        if not fits.deliveries:
+        from .batch import Handled
+
+        run = Handled(self, batch, lambda ask, message_id: known(ask(message_id)), ENDS)
+        ended = drive(run.steps(lambda run: answer_of_batch(run.handler, run.handler.function(*run.arguments))))
+        if ended is None:
             return
-        try:
-            answer = answer_of_batch(handler, handler.function(*fits.arguments()))
-        except ENDS as e:
-            (stop or _go_on)()
-            if self.interrupted and isinstance(e, KeyboardInterrupt):
-                for d in fits.deliveries:
-                    self.abandon(d)
-            else:
-                settle_together(fits.deliveries, failed(e))
-            raise
-        except BaseException as e:
-            answer = failure(e)
-        if store and answer is DONE:
-            for d in fits.deliveries:
-                self._mark(store, d)
-        settle_together(fits.deliveries, answer)
+        (stop or _go_on)()
+        if self.interrupted and isinstance(ended, KeyboardInterrupt):
+            for d in run.rest:
+                self.abandon(d)
+        else:
+            settle_together(run.rest, failed(ended))
+        raise ended
 
     def batch_handler(self, batch: Batch) -> BatchHandler:
         """The handler that the batch was gathered for."""
         return self.batch_handlers.get(batch.deliveries[0].name) or self.batch_handlers["*"]
-
-    @staticmethod
-    def _seen(store: DeduplicationStore, d: Delivery) -> Answer:
-        """What the store says of a delivery: DONE when it is to be handled."""
-        if not d.message_id:
-            return DONE
-        try:
-            return DUPLICATE if known(store.seen(d.message_id)) else DONE
-        except ENDS:
-            raise
-        except BaseException as e:
-            return not_known(e)
 
     @staticmethod
     def _mark(store: DeduplicationStore, d: Delivery) -> None:
@@ -264,32 +244,6 @@ class Work:
         except BaseException as e:
             return misfit(e)
         return Prepared(handler, arguments, self.store_of(d))
-
-
-class Fitting:
-    """The deliveries of a batch that its handler is called with; the others are settled as they are added."""
-
-    def __init__(self, handler: BatchHandler) -> None:
-        self.deliveries: list[Delivery] = []
-        self._handler = handler
-        self._arguments: list[tuple[Any, ...]] = []
-
-    def add(self, d: Delivery, answer: Answer) -> None:
-        """Adds a delivery, unless the answer says that it is not to be handled, or its payload does not fit."""
-        if answer is DONE:
-            try:
-                self._arguments.append(self._handler.arguments(d))
-                self.deliveries.append(d)
-                return
-            except ENDS:
-                raise
-            except BaseException as e:
-                answer = misfit(e)
-        settle(d, answer)
-
-    def arguments(self) -> tuple[list[Any], ...]:
-        """What the handler is called with."""
-        return self._handler.together(self._arguments)
 
 
 class Prepared:
