@@ -846,6 +846,17 @@ def test_what_a_handler_returns_is_its_reply(tmp_path: Path) -> None:
 
 BATCHES = """
 end)
+system:handling_hook(function(h)
+  coroutine.yield()
+  h.kept = h.delivery:json().id
+  if h.kept == 20 then
+    return kca.DUPLICATE
+  end
+end, function(h)
+  coroutine.yield()
+  M.after[h.kept] = h.verdict
+end)
+M.after = {}
 system:batch_handler("row", { max = 20, wait_ms = 30 }, function(rows)
   coroutine.yield()
   for _, row in ipairs(rows) do
@@ -864,9 +875,12 @@ def test_batches_are_handled_in_light_threads(begin: Begin) -> None:
     locations = {
         "/rows": """for id = 1, 50 do app.bus:publish("row", { id = id }, { key = "k" }) end ngx.say("{}")""",
         "/largest": "app.answer(app.largest)",
+        "/after": "app.answer(kca.array(app.after))",
     }
     server = begin(BATCHES, processors=3, locations=locations)
     server.json("/rows")
-    wait_until(lambda: len(server.json("/status")["seen"]) == 49, "all but one are handled")
-    assert server.json("/status")["seen"] == [i for i in range(1, 51) if i != 13]
+    wait_until(lambda: len(server.json("/status")["seen"]) == 48, "all but two are handled")
+    assert server.json("/status")["seen"] == [i for i in range(1, 51) if i not in (13, 20)]
+    wait_until(lambda: len(server.json("/after")) == 50, "all have gone through their hooks")
+    assert server.json("/after") == [{13: 1, 20: 4}.get(i, 0) for i in range(1, 51)]
     assert 1 < server.json("/largest") <= 20

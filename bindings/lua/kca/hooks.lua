@@ -65,37 +65,47 @@ return function(M, core)
     return #list, kept
   end
 
-  --- Does what is hooked.
+  --- Begins what is hooked: calls the functions before.
   -- @param decide gives the outcome, a table, of what a function before said
-  -- @param act gives the outcome of what is hooked
   -- @param fail gives the outcome when a hook failed, of the error and the outcome so far (nil: none)
-  -- @return the outcome; its fields are those of `h` for the functions after
-  function hooks.around(list, h, decide, act, fail)
-    local began_us = core.kca_monotonic_us()
-    local count, kept, how, what = enter(list, h)
-    local outcome
+  -- @return what `hooks.leave` wants, and the outcome if a hook has decided
+  function hooks.enter(list, h, decide, fail)
+    local entered = { list = list, h = h, fail = fail, began_us = core.kca_monotonic_us() }
+    local how, what
+    entered.count, entered.kept, how, what = enter(list, h)
     if how == "failed" then
-      outcome = fail(what)
+      return entered, fail(what)
     elseif how == "said" then
-      outcome = decide(what)
-    else
-      outcome = act()
+      return entered, decide(what)
     end
-    h.duration_ms = (core.kca_monotonic_us() - began_us) / 1000
-    for i = count, 1, -1 do
+    return entered
+  end
+
+  --- What is hooked has this outcome; its fields are those of `h` for the functions after, which are called.
+  -- @return the outcome that counts
+  function hooks.leave(entered, outcome)
+    local h, list = entered.h, entered.list
+    h.duration_ms = (core.kca_monotonic_us() - entered.began_us) / 1000
+    for i = entered.count, 1, -1 do
       local after = list[i].after
       if after then
         for field, value in pairs(outcome) do
           h[field] = value
         end
-        h.kept = kept[i]
+        h.kept = entered.kept[i]
         local is_failure, err = failed(call(after, h))
         if is_failure then
-          outcome = fail(err, outcome)
+          outcome = entered.fail(err, outcome)
         end
       end
     end
     return outcome
+  end
+
+  --- Does what is hooked: `act` gives the outcome of it; for the others see `hooks.enter`.
+  function hooks.around(list, h, decide, act, fail)
+    local entered, outcome = hooks.enter(list, h, decide, fail)
+    return hooks.leave(entered, outcome or act())
   end
 
   --- The outcome of a publish when a hook failed or refused: an error as `err`.

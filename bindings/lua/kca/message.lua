@@ -339,6 +339,12 @@ local function new_delivery_class(M, core, Message)
     end
   end
 
+  --- Whether what it is settled with would count. False: it was settled, its time is over, its partition is gone, or one
+  -- before it of its key in its batch has failed, so that it comes again after that.
+  function Delivery:is_out()
+    return self.delivery ~= nil and core.kca_delivery_is_out(self.delivery) == 1
+  end
+
   --- The record's own timestamp, which the broker or the publisher's client set.
   function Delivery:record_timestamp_ms()
     return core.kca_delivery_timestamp_ms(self.delivery)
@@ -351,6 +357,7 @@ local function new_delivery_class(M, core, Message)
       core.kca_delivery_explain(self.delivery, error_name, text or "")
     end
     local ok, err = core.kca_delivery_settle(self.delivery, verdict)
+    self.settled = { verdict, error_name, text } -- for hooks around a batch
     core.kca_delivery_free(self.delivery)
     self.delivery, self.handle = nil, nil
     return fallible(ok, err)

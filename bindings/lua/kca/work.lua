@@ -155,8 +155,9 @@ return function(M, core, hooks)
 
   --- A hook failed; who deferred the delivery may have settled it by now.
   local function failed_by(err, outcome)
-    if outcome and outcome.verdict == M.DEFERRED then
-      M.warn("a hook failed after the delivery was deferred: " .. errors.text(err))
+    if outcome and (outcome.verdict == M.DEFERRED or outcome.is_final) then
+      local when = outcome.is_final and "settled: " or "deferred: "
+      M.warn("a hook failed after the delivery was " .. when .. errors.text(err))
       return outcome
     end
     return outcome_of(failure(err))
@@ -213,29 +214,105 @@ return function(M, core, hooks)
     end
   end
 
-  --- The payloads and deliveries that the handler of a batch gets; the others are settled.
-  local function fitting(batch, for_all, store)
-    local payloads, deliveries = {}, {}
-    for _, d in ipairs(batch.deliveries) do
-      local payload, why = payload_of(for_all, d)
-      local id = store and d:message_id() or ""
+  --- Calls a function of hooks; what that publishes continues the delivery's trace.
+  local function inside(work, d, fn, ...)
+    local place = here()
+    local outside = handled[place]
+    d.work, d.outside = work, outside
+    handled[place], at_work = d, at_work + 1
+    local first, second = fn(...)
+    handled[place], at_work = outside, at_work - 1
+    return first, second
+  end
+
+  --- How the application itself has settled one of a batch; nil: not.
+  local function settled_outcome(d)
+    local outcome = d.settled and outcome_of(d.settled[1], d.settled[2], d.settled[3])
+    if outcome then
+      outcome.is_final = true
+    end
+    return outcome
+  end
+
+  --- Takes a delivery into the batch that is handled, unless its hooks, the store or its payload settle it first.
+  local function take(work, member, for_all, store)
+    local d, entered, outcome = member.delivery, nil, nil
+    local may_be_called_off = store or work.handling_hooks[1]
+    if may_be_called_off and not d:is_out() then
+      d:settle(M.FAILED) -- one before it of its key has failed: it comes again after that
+      return false
+    end
+    if work.handling_hooks[1] then
+      entered, outcome = inside(work, d, hooks.enter, work.handling_hooks, { delivery = d }, decided, failed_by)
+    end
+    if not outcome then
+      local why
+      member.payload, why = payload_of(for_all, d)
+      local id = store and d.delivery and d:message_id() or ""
       local said = why and { M.REJECTED, "payload", why } or id ~= "" and answer_of_store(store, id) or nil
-      if said then
-        d:settle(said[1], said[2], said[3])
-      else
-        payloads[#payloads + 1] = payload == nil and json.null or payload
-        deliveries[#deliveries + 1] = d
+      if not said and may_be_called_off and not d:is_out() then
+        said = { M.FAILED }
+      end
+      if not said then
+        member.entered = entered
+        return true
+      end
+      outcome = settled_outcome(d) or outcome_of(said[1], said[2], said[3])
+    end
+    outcome = entered and inside(work, d, hooks.leave, entered, outcome) or outcome
+    if outcome.verdict ~= M.DEFERRED and d.delivery then
+      d:settle(outcome.verdict, outcome.error_name, outcome.error_text)
+    end
+    return false
+  end
+
+  --- The members of the batch that its handler gets; the others are settled.
+  local function members_of(work, batch, for_all, store)
+    local members = {}
+    for _, d in ipairs(batch.deliveries) do
+      local member = { delivery = d }
+      if take(work, member, for_all, store) then
+        members[#members + 1] = member
       end
     end
-    return payloads, deliveries
+    return members
+  end
+
+  --- Calls the functions after, the last delivery's first. Those that a hook has failed are settled by themselves. A
+  -- failure of several does not say which of them failed: each comes again, whatever its hooks say of it now.
+  -- @return the deliveries that are settled together
+  local function leave(work, members, verdict, name, text)
+    local changed, unsettled, together = {}, 0, {}
+    for i = #members, 1, -1 do
+      local member = members[i]
+      local d = member.delivery
+      unsettled = unsettled + (d.settled and 0 or 1)
+      if member.entered then
+        local own = settled_outcome(d) or outcome_of(verdict, name, text)
+        local outcome = inside(work, d, hooks.leave, member.entered, own)
+        changed[i] = outcome ~= own and outcome or nil
+      end
+    end
+    local is_split = unsettled > 1 and (verdict == M.FAILED or verdict == M.REJECTED)
+    for i, member in ipairs(members) do
+      local outcome = not is_split and changed[i]
+      if outcome then
+        member.delivery:settle(outcome.verdict, outcome.error_name, outcome.error_text)
+      else
+        together[#together + 1] = member.delivery
+      end
+    end
+    return together
   end
 
   local function mark_all(store, deliveries)
     for _, d in ipairs(deliveries) do
-      local id = d.delivery and d:message_id() or ""
-      local marked, problem = pcall(store.mark, store, id)
-      if id ~= "" and not marked then
-        M.warn(("message %s was handled, but could not be marked: %s"):format(id, errors.text(problem)))
+      local id = d:is_out() and d:message_id() or ""
+      if id ~= "" then
+        local marked, problem = pcall(store.mark, store, id)
+        if not marked then
+          M.warn(("message %s was handled, but could not be marked: %s"):format(id, errors.text(problem)))
+        end
       end
     end
   end
@@ -266,20 +343,26 @@ return function(M, core, hooks)
   function Work:handle_batch(batch)
     local handler = self.batch_handlers[batch.deliveries[1]:name()]
     local store = self.stores[batch.deliveries[1]:consumer()]
-    local payloads, deliveries = fitting(batch, not handler, store)
-    if not deliveries[1] then
+    local members = members_of(self, batch, not handler, store)
+    if not members[1] then
       return
+    end
+    local payloads, deliveries = {}, {}
+    for i, member in ipairs(members) do
+      payloads[i] = member.payload == nil and json.null or member.payload
+      deliveries[i] = member.delivery
     end
     local place = here()
     local outside = handled[place]
     handled[place], at_work = { work = self, outside = outside }, at_work + 1
     local verdict, name, text = answer(pcall(handler or self.batch_handlers["*"], payloads, deliveries))
     handled[place], at_work = outside, at_work - 1
+    local together = leave(self, members, verdict, name, text)
     if store and verdict == M.DONE then
-      mark_all(store, deliveries)
+      mark_all(store, together)
     end
     if verdict ~= M.DEFERRED then
-      settle_together(deliveries, verdict, name, text)
+      settle_together(together, verdict, name, text)
     end
   end
 
