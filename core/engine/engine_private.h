@@ -52,8 +52,8 @@
  *                in its batch, or not answered yet
  *   OUT        one before it in its batch and lane has   EXPIRED     A, P  call_off_locked
  *                failed, or the batch as a whole has
- *   OUT        settled as failed, and one before it in   EXPIRED     A  come_again_locked
- *                its batch and lane is kept as failed
+ *   OUT        given back, and one before it in its      EXPIRED *   A  come_again_locked
+ *                batch and lane is kept as failed
  *   KEPT       those before it are finished: its         SETTLED **  A  settle_kept_locked
  *                verdict counts
  *   KEPT       one before it has failed, or its reply    SETTLED **  A, P, R  call_off_kept_locked
@@ -385,8 +385,8 @@ void kca__engine_call_off_behind_locked(kca__engine *e, kca_delivery *d,
  * handled, for most likely they come again after it. Or not any more: it is finished. */
 void kca__engine_tell_behind_locked(kca_delivery *d, bool failed);
 
-/* One behind such a failed one has failed, or was not handled: it, and those behind it, come again
- * after that. */
+/* One behind such a failed one is given back without having been settled: it, and those behind it,
+ * come again after that. */
 void kca__engine_come_again_locked(kca__engine *e, kca_delivery *d);
 
 /* The verdict of one that is the head now. Gives the next head, as kca__engine_leave_lane_locked

@@ -172,10 +172,6 @@ bool kca__verdict_settles(int verdict) {
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
     if (d->state != KCA__DELIVERY_OUT)
         return false;
-    if (d->behind_failed && kca__verdict_fails(verdict) && !d->assigned->revoked) {
-        kca__engine_come_again_locked(e, d);
-        return true;
-    }
     d->state = KCA__DELIVERY_SETTLED;
     kca__engine_take_back_locked(e, d);
     if (d->assigned->revoked) {
@@ -380,7 +376,9 @@ bool kca__engine_end_handling(kca_delivery *d, int verdict) {
 void kca__engine_give_back(kca_delivery *d) {
     kca__engine *e = d->engine;
     pthread_mutex_lock(&e->lock);
-    if (d->state == KCA__DELIVERY_OUT) {
+    if (d->state == KCA__DELIVERY_OUT && d->behind_failed && !d->assigned->revoked) {
+        kca__engine_come_again_locked(e, d);
+    } else if (d->state == KCA__DELIVERY_OUT) {
         if (!d->error_text)
             d->error_text = kca__text_copy("it was freed without being settled");
         kca__engine_settle_locked(e, d, KCA_FAILED);

@@ -39,11 +39,6 @@ static int decide(const batch *b, kca_delivery *d, kca_hooked *h) {
     return seen < 0 ? KCA_FAILED : KCA_DUPLICATE;
 }
 
-/* How a delivery that does not count any more is seen: as it was settled, or else as failed. */
-static int verdict_of_late(const kca_delivery *d) {
-    return d->outcome.is_there ? d->outcome.verdict : KCA_FAILED;
-}
-
 /* Its outcome, and the functions after. */
 static void leave(kca_hooked *h, kca_delivery *d, int verdict) {
     bool settled = verdict != KCA_DEFERRED && d->outcome.is_there;
@@ -57,9 +52,7 @@ static void leave(kca_hooked *h, kca_delivery *d, int verdict) {
     kca__hooked_end(h);
 }
 
-static void end_one(kca_delivery *d, int verdict) {
-    if (verdict != KCA_DEFERRED)
-        kca__engine_settle(d, verdict);
+static void give_back(kca_delivery *d, int verdict) {
     if (kca__engine_end_handling(d, verdict))
         kca__engine_give_back(d);
 }
@@ -73,13 +66,18 @@ static bool enter(batch *b, kca_delivery *d) {
     if (verdict == KCA_GO_ON) {
         if ((!h && !b->consumer->store.seen) || kca__engine_has_out(d))
             return true;
-        verdict = verdict_of_late(d);
+        if (h)
+            leave(h, d, KCA_FAILED);
+        give_back(d, KCA_FAILED);
+        return false;
     }
     if (h) {
         leave(h, d, verdict);
         verdict = h->verdict;
     }
-    end_one(d, verdict);
+    if (verdict != KCA_DEFERRED)
+        kca__engine_settle(d, verdict);
+    give_back(d, verdict);
     return false;
 }
 
@@ -90,7 +88,7 @@ static void take(batch *b, kca_delivery *d) {
     kca__engine_begin_handling(d);
     /* One before it of its key may have failed just now: then it comes again after that. */
     if ((b->hooked || b->consumer->store.seen) && !kca__engine_has_out(d)) {
-        end_one(d, KCA_FAILED);
+        give_back(d, KCA_FAILED);
         return;
     }
     kca__trace_context_set_current(&context);

@@ -688,11 +688,7 @@ static bool is_behind_failed(const model *m, const held *h) {
 /* One that is settled, or freed, which counts as failed; `given`: a reply. */
 static void note_verdict(model *m, held *h, int verdict, int attempt, bool stopping, bool given) {
     bool counted = !h->settled && is_current(m, h);
-    if (counted && is_failure(verdict) && is_behind_failed(m, h)) {
-        follow(m, h, entry_of(m, h)->group, CALLED_OFF, stopping);
-        entry_of(m, h)->group = 0;
-        m->called_off++;
-    } else if (counted && must_wait(m, h))
+    if (counted && must_wait(m, h))
         keep_verdict(m, h, verdict, attempt, given);
     else if (counted)
         follow(m, h, entry_of(m, h)->group, note_counted(m, h, verdict, attempt, stopping, given),
@@ -742,7 +738,15 @@ static void free_at(model *m, int i) {
     held h = let_go_of(m, i);
     int attempt = h.delivery->attempt;
     bool stopping = m->f.engine->stopping;
+    bool comes_again = !h.settled && is_current(m, &h) && is_behind_failed(m, &h);
     kca__engine_give_back(h.delivery);
+    if (comes_again) {
+        follow(m, &h, entry_of(m, &h)->group, CALLED_OFF, stopping);
+        entry_of(m, &h)->group = 0;
+        m->called_off++;
+        note_back(m, &h);
+        return;
+    }
     note_verdict(m, &h, KCA_FAILED, attempt, stopping, false);
 }
 

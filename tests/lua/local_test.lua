@@ -100,7 +100,7 @@ function tests.a_handler_may_send_and_is_inside_its_hooks_and_trace()
   bus = assert(system:query_bus())
   check.equal(assert(bus:send("outer", {}, { timeout_ms = 60000, traceparent = trace })).price, 20)
   check.equal(table.concat(seen, ", "), "p outer, h outer acme, p priceOf, h priceOf acme, after 0, after 0")
-  assert(bus:publish("many", {}))
+  assert(bus:publish("many", {}, { traceparent = trace }))
   assert(system:shutdown())
 end
 

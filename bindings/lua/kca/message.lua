@@ -339,8 +339,8 @@ local function new_delivery_class(M, core, Message)
     end
   end
 
-  --- Whether what it is settled with would count. False: it was settled, its time is over, its partition is gone, or one
-  -- before it of its key in its batch has failed, so that it comes again after that.
+  --- Whether it need be handled. False: it was settled, its time is over, its partition is gone, or one before it of its
+  -- key in its batch has failed: without being settled, it comes again after that.
   function Delivery:is_out()
     return self.delivery ~= nil and core.kca_delivery_is_out(self.delivery) == 1
   end

@@ -234,12 +234,20 @@ return function(M, core, hooks)
     return outcome
   end
 
+  --- One that does not count any more: unsettled, it comes again.
+  local function let_go(d)
+    if d.delivery then
+      core.kca_delivery_free(d.delivery)
+      d.delivery, d.handle = nil, nil
+    end
+  end
+
   --- Takes a delivery into the batch that is handled, unless its hooks, the store or its payload settle it first.
   local function take(work, member, for_all, store)
-    local d, entered, outcome = member.delivery, nil, nil
+    local d, entered, outcome, is_late = member.delivery, nil, nil, false
     local may_be_called_off = store or work.handling_hooks[1]
     if may_be_called_off and not d:is_out() then
-      d:settle(M.FAILED) -- one before it of its key has failed: it comes again after that
+      let_go(d)
       return false
     end
     if work.handling_hooks[1] then
@@ -251,7 +259,7 @@ return function(M, core, hooks)
       local id = store and d.delivery and d:message_id() or ""
       local said = why and { M.REJECTED, "payload", why } or id ~= "" and answer_of_store(store, id) or nil
       if not said and may_be_called_off and not d:is_out() then
-        said = { M.FAILED }
+        said, is_late = { M.FAILED }, true
       end
       if not said then
         member.entered = entered
@@ -260,7 +268,9 @@ return function(M, core, hooks)
       outcome = settled_outcome(d) or outcome_of(said[1], said[2], said[3])
     end
     outcome = entered and inside(work, d, hooks.leave, entered, outcome) or outcome
-    if outcome.verdict ~= M.DEFERRED and d.delivery then
+    if is_late then
+      let_go(d)
+    elseif outcome.verdict ~= M.DEFERRED and d.delivery then
       d:settle(outcome.verdict, outcome.error_name, outcome.error_text)
     end
     return false
@@ -332,10 +342,7 @@ return function(M, core, hooks)
       core.settle_batch(handles, verdict)
     end
     for _, d in ipairs(deliveries) do
-      if d.delivery then
-        core.kca_delivery_free(d.delivery)
-        d.delivery, d.handle = nil, nil
-      end
+      let_go(d)
     end
   end
 

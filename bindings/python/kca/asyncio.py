@@ -428,20 +428,22 @@ class Consumer(BaseConsumer):
 
     async def _handle_batch(self, batch: Batch) -> None:
         run = Handled(self._work, batch, lambda ask, message_id: ask(message_id), _ENDS_OF_TASKS)
-        ended = await hooks.drive_in_loop(run.steps(self._call_batch))
+        try:
+            self._end_batch(run, await hooks.drive_in_loop(run.steps(self._call_batch)))
+        finally:
+            run.let_go()
+
+    def _end_batch(self, run: Handled, ended: BaseException | None) -> None:
         if ended is None:
             return
         if isinstance(ended, asyncio.CancelledError) and self._is_broken_off():
-            for d in run.rest:
-                self._work.abandon(d)
-            return
-        if isinstance(ended, ENDS):
+            self._work.abandon(*run.rest)
+        elif isinstance(ended, ENDS):
             self._ended_by = ended
             self.stop()
-            answer = failed(ended)
+            settle_together(run.rest, failed(ended))
         else:
-            answer = failure(ended)
-        settle_together(run.rest, answer)
+            settle_together(run.rest, failure(ended))
 
     def _is_broken_off(self) -> bool:
         """Whether the handler is cancelled because the application ends; else it was its own doing, which fails."""

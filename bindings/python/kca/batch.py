@@ -86,10 +86,17 @@ class Handled:
         apart = self._apart(answer, outcome, ends)
         return (yield from self._settle([d for d in self.deliveries if id(d) not in apart], answer))
 
+    def let_go(self) -> None:
+        """Drops the deliveries: those that are not settled come again, also while somebody keeps an exception."""
+        for each in (self._all, self.deliveries, self._arounds, self._arguments):
+            each.clear()
+
     def _is_end(self, error: BaseException | None) -> bool:
         return error is not None and isinstance(error, self._ends)
 
     def _settle_one(self, d: Delivery, outcome: Outcome) -> None:
+        if outcome[0] is CALLED_OFF:
+            return
         self._settled.add(id(d))
         settle(d, failure(outcome[1]) if outcome[1] is not None else outcome[0])
 
@@ -98,7 +105,6 @@ class Handled:
     def _enter(self, d: Delivery) -> Generator[Call, Outcome, BaseException | None]:
         """Has the delivery go through its hooks, and lets it in or settles it."""
         if self._is_called_off(d):
-            self._settle_one(d, (CALLED_OFF, None))
             return None
         around = Around(self._hooks, d, outcome_of) if self._hooks else None
         outcome = (yield from _inside(d, around.enter())) if around else None

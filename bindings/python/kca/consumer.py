@@ -196,6 +196,7 @@ class Consumer(BaseConsumer):
                 other = _kca.serve(queue._handle, timeout_ms, served)
                 if other:
                     event = MAKERS[other[0]](*other[1:])
+                    other = None
                     if isinstance(event, Batch):
                         work.handle_batch(event, self.stop)
                     else:

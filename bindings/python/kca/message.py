@@ -376,10 +376,10 @@ class Delivery(Message):
 
     @property
     def is_out(self) -> bool:
-        """Whether what it is settled with would count.
+        """Whether it need be handled.
 
         False: it was settled, its time is over, its partition is gone, or one before it of its key in its batch has
-        failed, so that it comes again after that.
+        failed: dropped without being settled, it comes again after that.
         """
         return bool(_kca.kca_delivery_is_out(self._delivery))
 

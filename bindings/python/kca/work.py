@@ -23,7 +23,7 @@ Answer = tuple[Verdict, str, str]
 DONE: Answer = (Verdict.DONE, "", "")
 DUPLICATE: Answer = (Verdict.DUPLICATE, "", "")
 DEFERRED: Answer = (Verdict.DEFERRED, "", "")
-# Of one whose verdict does not count: it comes again.
+# Of one that is not settled: it comes again.
 CALLED_OFF: Answer = (Verdict.FAILED, "", "")
 # What ends the process, not only a handler.
 ENDS = (KeyboardInterrupt, SystemExit)
@@ -151,9 +151,9 @@ class Work:
         else:
             settle(d, failed(why))
 
-    def abandon(self, d: Delivery) -> None:
-        """Leaves a delivery unsettled, so that it comes again: the process ends, and its handler was interrupted."""
-        self.abandoned.append(d)
+    def abandon(self, *deliveries: Delivery) -> None:
+        """Leaves them unsettled, so that they come again: the process ends, and their handler was interrupted."""
+        self.abandoned.extend(deliveries)
         self.hasty = True
 
     def is_over(self) -> None:
@@ -206,15 +206,17 @@ class Work:
 
         run = Handled(self, batch, lambda ask, message_id: known(ask(message_id)), ENDS)
         ended = drive(run.steps(lambda run: answer_of_batch(run.handler, run.handler.function(*run.arguments))))
-        if ended is None:
-            return
-        (stop or _go_on)()
-        if self.interrupted and isinstance(ended, KeyboardInterrupt):
-            for d in run.rest:
-                self.abandon(d)
-        else:
-            settle_together(run.rest, failed(ended))
-        raise ended
+        try:
+            if ended is None:
+                return
+            (stop or _go_on)()
+            if self.interrupted and isinstance(ended, KeyboardInterrupt):
+                self.abandon(*run.rest)
+            else:
+                settle_together(run.rest, failed(ended))
+            raise ended
+        finally:
+            run.let_go()
 
     def batch_handler(self, batch: Batch) -> BatchHandler:
         """The handler that the batch was gathered for."""

@@ -1120,8 +1120,8 @@ int kca_delivery_attempt(const kca_delivery *d);          /* 1 the first time th
 int kca_delivery_left_ms(const kca_delivery *d);
 int64_t kca_delivery_deadline_ms(const kca_delivery *d);
 
-/* Whether it is out, and what it is settled with would count: 0: it was settled, its time is over, its partition is gone,
- * or one before it of its key in its batch has failed, so that it comes again after that. */
+/* Whether it is out, and need be handled. 0: it was settled, its time is over, its partition is gone, or one before it of
+ * its key in its batch has failed: freed without being settled, it comes again after that. */
 int kca_delivery_is_out(kca_delivery *d);
 
 /* All headers of the record as they are, the wire's included. 0 <= index < count. Values as of kca_message_header_value.
@@ -1184,7 +1184,8 @@ kca_error *kca_batch_settle(kca_delivery *const *deliveries, int count, int verd
  */
 kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message *m);
 
-/* Frees a delivery that was deferred or came out of kca_event_into_delivery; unsettled, it counts as failed. */
+/* Frees a delivery that was deferred or came out of kca_event_into_delivery; unsettled, it counts as failed, but for what
+ * kca_delivery_is_out says of batches. */
 void kca_delivery_free(kca_delivery *d);
 
 /* ---- hooks ------------------------------------------------------------------------------------------------ */
