@@ -155,7 +155,22 @@ static void test_a_retry_waits_for_its_time_and_each_attempt_begins_anew(void **
     pass_ms(&f, HOUR_MS);
     kca_delivery *d = take_offset(&f, 1);
     must_stand(&f, KCA__WAITS_FOR_HANDLER, 1, 0);
+    finish(d, KCA_FAILED);
+    pass_ms(&f, HOUR_MS); /* nobody looked meanwhile */
+    d = take_offset(&f, 1);
+    must_stand(&f, KCA__WAITS_FOR_HANDLER, 1, 0);
     finish(d, KCA_DONE);
+    close_engine(&f);
+}
+
+static void test_the_pulse_tells_when_the_poller_is_to_come_round(void **state) {
+    fixture f;
+    open_with(&f, 10, plain_setup(10, false));
+    assert_int_equal(kca__engine_feel_pulse(f.engine).due_ms, KCA__CLOCK_NEVER);
+    pass_ms(&f, 0);
+    assert_int_equal(kca__engine_feel_pulse(f.engine).due_ms, simulated_ms + 1000);
+    kca__engine_stop(f.engine, KCA__CLOCK_NEVER);
+    assert_int_equal(kca__engine_feel_pulse(f.engine).due_ms, KCA__CLOCK_NEVER);
     close_engine(&f);
 }
 
@@ -284,6 +299,7 @@ int main(void) {
         cmocka_unit_test(test_the_pulse_tells_when_something_was_taken_or_settled_last),
         cmocka_unit_test(test_a_full_engine_lets_others_wait_for_their_turn),
         cmocka_unit_test(test_a_retry_waits_for_its_time_and_each_attempt_begins_anew),
+        cmocka_unit_test(test_the_pulse_tells_when_the_poller_is_to_come_round),
         cmocka_unit_test(test_a_paused_partition_waits_to_be_resumed_but_a_handler_is_still_seen),
         cmocka_unit_test(test_a_letter_that_is_not_stored_waits_since_the_first_try),
         cmocka_unit_test(test_a_batch_waits_for_its_time_then_for_its_turn),

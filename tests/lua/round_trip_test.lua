@@ -470,6 +470,25 @@ function tests.a_consumer_tells_that_it_has_joined()
   assert(system:shutdown(10000))
 end
 
+function tests.a_handler_that_hangs_is_told_of_until_it_is_back()
+  local system, consumer = systems.declared("skip"), nil
+  local stuck
+  assert(system:handler("*", function()
+    repeat -- it hangs, until it is told of
+      stuck = assert(system:health(1))
+    until stuck.code == kca.HEALTH_NOT_LIVE
+    consumer:stop()
+  end))
+  assert(system:start(10000))
+  systems.publish(system, { id = 1 })
+  consumer = assert(system:consumer("shop"))
+  assert(consumer:run())
+  assert(not stuck.live and not stuck.ready and stuck.stuck)
+  check.contains(stuck.reasons[1], "its handler has it")
+  assert(system:health(1).ready)
+  assert(system:shutdown(10000))
+end
+
 function tests.a_record_without_a_route_is_told_as_that()
   local system = systems.declared("skip")
   local said
