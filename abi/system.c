@@ -136,6 +136,13 @@ kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event
     return e;
 }
 
+kca_error *kca_system_set_exporter(kca_system *s, const char *settings) {
+    if (!s)
+        return null_argument("system: set exporter", "system");
+    kca_error *e = check_adding("set exporter", s->core);
+    return e ? e : kca__system_set_exporter(s->core, settings);
+}
+
 kca_error *kca_system_set_interrupt(kca_system *s, kca_interrupt_fn fn, void *user,
                                     kca_free_fn free_user) {
     kca_error *e = s ? check_adding("set interrupt", s->core)

@@ -38,3 +38,17 @@ endif()
 add_library(kca_dependencies INTERFACE)
 target_link_libraries(kca_dependencies INTERFACE ${KCA_RDKAFKA_target} ${KCA_CJSON_target}
                                                  ${KCA_OPENSSL_target} Threads::Threads)
+
+# The exporter of telemetry needs these two; without them a call that switches it on says so.
+option(KCA_WITH_EXPORTER "the exporter of telemetry, if libcurl and zlib are there" ON)
+set(KCA_EXPORTER_LIBS "")
+set(KCA_EXPORTER_LIBRARIES "")
+if(KCA_WITH_EXPORTER AND PKG_CONFIG_FOUND)
+  pkg_check_modules(KCA_EXPORTER QUIET IMPORTED_TARGET GLOBAL "libcurl>=7.85" zlib)
+  if(KCA_EXPORTER_FOUND)
+    target_link_libraries(kca_dependencies INTERFACE PkgConfig::KCA_EXPORTER)
+    target_compile_definitions(kca_dependencies INTERFACE KCA_HAS_LIBCURL)
+    set(KCA_EXPORTER_LIBS " -lcurl -lz")
+    set(KCA_EXPORTER_LIBRARIES ";curl;z")
+  endif()
+endif()

@@ -32,6 +32,12 @@ int64_t kca__clock_unix_coarse_ms(void) {
     return read_ms(CLOCK_REALTIME_COARSE);
 }
 
+int64_t kca__clock_unix_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 int64_t kca__clock_deadline(int timeout_ms) {
     return timeout_ms < 0 ? KCA__CLOCK_NEVER : kca__clock_ms() + timeout_ms;
 }

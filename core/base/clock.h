@@ -15,6 +15,7 @@ int64_t kca__clock_us(void);
 /* Milliseconds since 1970. The coarse time is some milliseconds behind and costs a fraction. */
 int64_t kca__clock_unix_ms(void);
 int64_t kca__clock_unix_coarse_ms(void);
+int64_t kca__clock_unix_ns(void);
 
 /* As kca__clock_ms, but some milliseconds behind, at a fraction of its cost. */
 int64_t kca__clock_coarse_ms(void);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include <openssl/rand.h>
@@ -38,13 +39,22 @@ static void refill(void) {
     left = BLOCK;
 }
 
+/* Bytes that nobody else gets. */
+static unsigned char *take(size_t len) {
+    if (left < len || generation != kca__generation())
+        refill();
+    unsigned char *bytes = block + (BLOCK - left);
+    left -= len;
+    return bytes;
+}
+
+void kca__id_bytes(unsigned char *out, size_t len) {
+    memcpy(out, take(len), len);
+}
+
 void kca__id_uuid4(char out[37]) {
     static const char hex[] = "0123456789abcdef";
-    if (left < ID_BYTES || generation != kca__generation())
-        refill();
-
-    unsigned char *bytes = block + (BLOCK - left);
-    left -= ID_BYTES;
+    unsigned char *bytes = take(ID_BYTES);
     bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
     bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
     char *p = out;

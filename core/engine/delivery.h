@@ -13,6 +13,7 @@
 #include "engine/parking.h"
 #include "message/held_record.h"
 #include "message/message.h"
+#include "telemetry/exporter.h"
 
 enum { KCA__DELIVERY_HEADERS = 16 };
 
@@ -112,6 +113,7 @@ struct kca_delivery {
     int verdict;              /* while it is kept, as the next */
     bool is_back;             /* the application has given it back */
     kca_delivery *batch_next; /* in the event that hands out its batch */
+    kca__span *span;          /* of this attempt; NULL: it is not sampled, or has ended */
 
     /* the application's and its processor's alone while out */
     struct kca__engine *engine;
@@ -125,6 +127,7 @@ struct kca_delivery {
     kca__outcome outcome;
     char *traceparent; /* set by a hook, as the next: what is published goes on with it; or NULL */
     char *tracestate;
+    char process[KCA__TRACEPARENT_ROOM]; /* where the message's traceparent is, with an exporter */
     kca__held_records published; /* in its transaction; the engine's once it is settled */
     kca__held_record *reply;     /* likewise; NULL: none was given */
     kca_message message;

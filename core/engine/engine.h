@@ -162,6 +162,9 @@ bool kca__engine_settle(kca_delivery *d, int verdict);
 /* It is out, its time is not over, and none before it of its lane in its batch has failed. */
 bool kca__engine_has_out(kca_delivery *d);
 
+/* Takes the span of this attempt, which ends with it. */
+void kca__engine_begin_span(kca_delivery *d, kca__span *span);
+
 /* Milliseconds until its processing time is over; -1: there is no limit. For whoever has it. */
 int kca__engine_left_ms(const kca_delivery *d);
 

@@ -271,10 +271,12 @@ void kca__engine_settle_batch(kca_delivery *const *deliveries, int count, int ve
     bool split = kca__verdict_fails(verdict) && count_out_locked(deliveries, count) > 1;
     for (int i = 0; i < count; i++) {
         kca_delivery *d = deliveries[i];
-        if (d->state == KCA__DELIVERY_OUT && split)
+        if (d->state == KCA__DELIVERY_OUT && split) {
+            kca__engine_end_span_locked(d, verdict, d->error_name, d->error_text);
             come_alone_locked(e, d);
-        else
+        } else {
             kca__engine_settle_locked(e, d, verdict);
+        }
     }
     /* The poller must not leave the group, nor give a partition up, before it sees the letters. */
     for (int i = 0; i < count; i++)

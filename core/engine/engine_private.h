@@ -333,6 +333,10 @@ kca_delivery *kca__engine_new_delivery_locked(kca__engine *e);
 /* False: it does not count any more. */
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict);
 
+/* The attempt is over for its span, if it has one: see kca__span_end_process. */
+void kca__engine_end_span_locked(kca_delivery *d, int verdict, const char *error_name,
+                                 const char *error_text);
+
 /* Its turn to count has come: the frontier passes it; or its fate is decided, and those that are
  * out behind it in its lane are called off. */
 void kca__engine_judge_locked(kca__engine *e, kca_delivery *d, int verdict);

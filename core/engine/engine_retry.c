@@ -280,6 +280,7 @@ static void expire_locked(kca__engine *e, kca_delivery *late) {
     late->state = KCA__DELIVERY_EXPIRED;
     late->late = true;
     e->late++;
+    kca__engine_end_span_locked(late, KCA_FAILED, "timeout", NULL);
     kca__engine_take_back_locked(e, late);
     e->counts.failed++;
     e->counts.timed_out++;

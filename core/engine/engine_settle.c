@@ -169,9 +169,27 @@ bool kca__verdict_settles(int verdict) {
     return verdict >= KCA_DONE && verdict <= KCA_DUPLICATE && verdict != KCA_DEFERRED;
 }
 
+void kca__engine_begin_span(kca_delivery *d, kca__span *span) {
+    pthread_mutex_lock(&d->engine->lock);
+    bool out = d->state == KCA__DELIVERY_OUT;
+    if (out)
+        d->span = span;
+    pthread_mutex_unlock(&d->engine->lock);
+    if (!out)
+        kca__span_end_process(span, KCA_GO_ON, NULL, NULL);
+}
+
+void kca__engine_end_span_locked(kca_delivery *d, int verdict, const char *error_name,
+                                 const char *error_text) {
+    kca__span_end_process(d->span, verdict, error_name, error_text);
+    d->span = NULL;
+}
+
 bool kca__engine_settle_locked(kca__engine *e, kca_delivery *d, int verdict) {
     if (d->state != KCA__DELIVERY_OUT)
         return false;
+    if (d->span)
+        kca__engine_end_span_locked(d, verdict, d->error_name, d->error_text);
     d->state = KCA__DELIVERY_SETTLED;
     kca__engine_take_back_locked(e, d);
     if (d->assigned->revoked) {
@@ -237,6 +255,8 @@ bool kca__engine_has_ended(const kca_delivery *d) {
 
 /* Frees the message that the application could read. */
 static void clear_view(kca_delivery *d) {
+    if (d->span)
+        kca__engine_end_span_locked(d, KCA_GO_ON, NULL, NULL);
     kca__message_clear_inbound(&d->message);
     free(d->more_headers);
     free(d->traceparent);

@@ -97,6 +97,8 @@ static kca_error *join_locked(kca__consumer *c, kca__event_queue *note_queue) {
                                       .deduplication = c->deduplication,
                                       .handlers = c->setup.handlers,
                                       .largest_bytes = c->largest_bytes,
+                                      .exporter = c->exporter,
+                                      .client_id = c->client_id.text,
                                       .let_go = c->setup.release,
                                       .user = c->setup.user};
     e = kca__inbound_open(&c->inbound, &setup);
@@ -187,6 +189,7 @@ kca_error *kca__consumer_check(kca__consumer *c) {
     if (!e) {
         free(c->properties);
         c->properties = kca__property_dump(conf);
+        kca__property_client_id(&c->client_id, conf);
     }
     rd_kafka_conf_destroy(conf);
     return e;

@@ -74,6 +74,22 @@ static void told_place(void *owner, const kca_delivery *d, kca__parked_place *ou
                                   kca__consumer_builder_group(in->options));
 }
 
+/* The message's context becomes that of the attempt's span, so that whatever follows the message is
+ * its child. */
+static void begin_span(const kca__inbound *in, kca_delivery *d) {
+    const kca__span_owner owner = {d->event.topic, in->setup.client_id,
+                                   kca__consumer_builder_group(in->options)};
+    kca__span *span =
+        kca__exporter_begin_process(d->process, in->setup.exporter, &d->message, &owner);
+    d->message.texts[KCA__TEXT_TRACEPARENT] = d->process;
+    if (!span)
+        return;
+    span->partition = d->event.partition;
+    span->offset = d->offset;
+    span->attempt = d->attempt;
+    kca__engine_begin_span(d, span);
+}
+
 /* Makes the delivery readable. Outside the lock: only its taker knows it. */
 static bool prepare(kca__inbound *in, kca_delivery *d) {
     const rd_kafka_message_t *m = d->record;
@@ -95,6 +111,8 @@ static bool prepare(kca__inbound *in, kca_delivery *d) {
     d->event.offset = d->offset;
     if (in->options->reply)
         kca__replies_look(in, d);
+    if (in->setup.exporter)
+        begin_span(in, d);
     return true;
 }
 

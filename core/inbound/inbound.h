@@ -40,6 +40,8 @@ typedef struct kca__inbound_setup {
     kca__deduplication *deduplication;
     const kca__handlers *handlers; /* which of them take batches */
     int largest_bytes;             /* of a record that is published in a transaction */
+    kca__exporter *exporter;       /* NULL: none */
+    const char *client_id;
     void (*let_go)(void *user); /* runs once, after the adapter's memory is gone; also on failure */
     void *user;
 } kca__inbound_setup;

@@ -51,6 +51,13 @@ kca_error *kca__property_apply_int(rd_kafka_conf_t *conf, const char *who, const
 /* All of `conf` as a JSON object, secrets left out. Free with free(); NULL when memory is out. */
 char *kca__property_dump(rd_kafka_conf_t *conf);
 
+/* The client.id of `conf`, cut where there is no room. */
+enum { KCA__CLIENT_ID_ROOM = 128 };
+typedef struct kca__client_id {
+    char text[KCA__CLIENT_ID_ROOM];
+} kca__client_id;
+void kca__property_client_id(kca__client_id *out, const rd_kafka_conf_t *conf);
+
 /* Passwords, keys, tokens: never shown. */
 bool kca__property_is_secret(const char *name);
 

@@ -1,4 +1,4 @@
-/* Effective properties as JSON, for describe. */
+/* Effective properties: as JSON, for describe, and the name of a client. */
 #include "kafka/property.h"
 
 #include <cjson/cJSON.h>
@@ -33,4 +33,11 @@ char *kca__property_dump(rd_kafka_conf_t *conf) {
     char *text = cJSON_PrintUnformatted(object);
     cJSON_Delete(object);
     return text;
+}
+
+void kca__property_client_id(kca__client_id *out, const rd_kafka_conf_t *conf) {
+    size_t size = sizeof out->text;
+    if (rd_kafka_conf_get(conf, "client.id", out->text, &size) != RD_KAFKA_CONF_OK)
+        out->text[0] = '\0';
+    out->text[sizeof out->text - 1] = '\0';
 }

@@ -196,6 +196,7 @@ static kca__slot *take_slot_locked(kca__in_flight *o) {
 static kca__slot *clean(kca__slot *slot, size_t bytes) {
     slot->answer = NULL;
     slot->written = NULL;
+    slot->span = NULL;
     slot->receipt.token = 0;
     slot->bytes = bytes;
     return slot;

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/event_queue.h"
 #include "message/message_copy.h"
+#include "telemetry/span.h"
 
 typedef struct kca__in_flight kca__in_flight;
 
@@ -40,6 +41,7 @@ typedef struct kca__slot {
     kca__answer *answer;     /* NULL: no caller waits */
     kca__written_fn written; /* NULL: nobody hears of it so */
     void *user;
+    kca__span *span; /* of the message's sending; NULL: it is not sampled */
     size_t bytes;
     int64_t taken_ms;        /* monotonic, coarse; 0: it is answered, or free */
     kca__message_copy *copy; /* the message while it is deferred; kept for the next one */

@@ -67,6 +67,7 @@ static kca_error *open_producer(kca__publisher *p, kca__producers *all, rd_kafka
     if (!e) {
         free(p->properties);
         p->properties = kca__property_dump(conf);
+        kca__property_client_id(&p->client_id, conf);
     }
     if (e)
         rd_kafka_conf_destroy(conf);
@@ -342,16 +343,22 @@ static bool forsake(kca__producer *producer, kca__slot *slot, const kca__answer 
     return !done;
 }
 
+/* The message was not accepted after all. Gives `e`. */
+static kca_error *take_back(kca__slot *slot, kca_error *e) {
+    kca__span_end_send(slot->span, e, -1, -1);
+    kca__in_flight_give_back(slot);
+    return e;
+}
+
 static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int type,
-                                   kca__slot *slot, kca_event *receipt, const patience *limit) {
+                                   kca__slot *slot, const kca__trace_context *context,
+                                   kca_event *receipt, const patience *limit) {
     kca__answer answer = {false, NULL, -1, -1};
     kca__producer *producer = p->producer;
     slot->answer = &answer;
-    kca_error *e = produce(p, m, type, slot, kca__trace_context_current());
-    if (e) {
-        kca__in_flight_give_back(slot);
-        return e;
-    }
+    kca_error *e = produce(p, m, type, slot, context);
+    if (e)
+        return take_back(slot, e);
     /* This loop ends by itself: librdkafka answers each message within message.timeout.ms. */
     int left;
     do {
@@ -370,13 +377,12 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
 
 /* The receipt is made first: later its want of memory would look like a failure to publish. */
 static kca_error *publish_for_receipt(kca_event **out, kca__publisher *p, const kca_message *m,
-                                      int type, kca__slot *slot, const patience *limit) {
+                                      int type, kca__slot *slot,
+                                      const kca__trace_context *context, const patience *limit) {
     kca_event *receipt = kca__event_new_receipt(slot->receipt.token, p->options->topic);
-    if (!receipt) {
-        kca__in_flight_give_back(slot);
-        return kca__error_memory();
-    }
-    kca_error *e = publish_and_wait(p, m, type, slot, receipt, limit);
+    if (!receipt)
+        return take_back(slot, kca__error_memory());
+    kca_error *e = publish_and_wait(p, m, type, slot, context, receipt, limit);
     if (e)
         receipt->release(receipt);
     else
@@ -426,20 +432,18 @@ static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes,
 }
 
 static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int type,
-                                 kca__slot *slot) {
-    kca_error *e = produce(p, m, type, slot, kca__trace_context_current());
-    if (e)
-        kca__in_flight_give_back(slot);
-    return e;
+                                 kca__slot *slot, const kca__trace_context *context) {
+    kca_error *e = produce(p, m, type, slot, context);
+    return e ? take_back(slot, e) : NULL;
 }
 
 /* Defers the message to the service thread; until that has produced it, the slot is a visitor. */
 static kca_error *publish_later(kca__publisher *p, const kca_message *m, int type,
-                                kca__slot *slot) {
-    if (!kca__message_copy_make(&slot->copy, m, kca__trace_context_current())) {
-        kca__in_flight_give_back(slot);
+                                kca__slot *slot, const kca__trace_context *context) {
+    if (!kca__message_copy_make(&slot->copy, m, context)) {
+        kca_error *e = take_back(slot, kca__error_memory());
         kca__in_flight_leave(p->in_flight);
-        return kca__error_memory();
+        return e;
     }
     slot->copy->publisher = p;
     slot->copy->type = type;
@@ -468,16 +472,27 @@ static bool goes_later(const kca__publisher *p) {
     return p->options->background && p->options->async;
 }
 
-/* Takes a slot for a message that may be published. */
+static void begin_trace(kca__publish_trace *out, const kca__publisher *p, const kca_message *m) {
+    const kca__span_owner owner = {p->options->topic, p->client_id.text, NULL};
+    kca__exporter_begin_publish(out, p->exporter, m, &owner);
+}
+
+/* Takes a slot for a message that may be published; the trace's span goes with it. */
 static kca_error *admit(kca__slot **out, kca__publisher *p, const kca_message *m,
-                        const patience *limit) {
+                        const kca__publish_trace *trace, const patience *limit) {
     kca_error *e = kca__message_check(m);
     if (!e)
         e = kca__detour_check(p, m);
     if (!e && goes_later(p))
         e = kca__publisher_check_size(p, kca__record_size_bare(m->key_len, m->payload_len) +
                                              kca__record_size_headers(m->headers, m->header_count));
-    return e ? e : take_slot(out, p, m->payload_len + m->key_len, limit);
+    if (!e)
+        e = take_slot(out, p, m->payload_len + m->key_len, limit);
+    if (e)
+        kca__span_end_send(trace->send, e, -1, -1);
+    else
+        (*out)->span = trace->send;
+    return e;
 }
 
 kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_message *m,
@@ -491,18 +506,20 @@ kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_mess
                               uint64_t token, int timeout_ms) {
     const patience limit = {timeout_ms,
                             timeout_ms < 0 ? KCA__CLOCK_NEVER : kca__clock_deadline(timeout_ms)};
+    kca__publish_trace trace;
     kca__slot *slot;
-    kca_error *e = admit(&slot, p, m, &limit);
+    begin_trace(&trace, p, m);
+    kca_error *e = admit(&slot, p, m, &trace, &limit);
     if (e)
         return e;
     slot->receipt.token = token;
     if (goes_later(p))
-        return publish_later(p, m, type, slot);
+        return publish_later(p, m, type, slot, &trace.context);
     if (p->options->async)
-        e = publish_and_go(p, m, type, slot);
+        e = publish_and_go(p, m, type, slot, &trace.context);
     else
-        e = out ? publish_for_receipt(out, p, m, type, slot, &limit)
-                : publish_and_wait(p, m, type, slot, NULL, &limit);
+        e = out ? publish_for_receipt(out, p, m, type, slot, &trace.context, &limit)
+                : publish_and_wait(p, m, type, slot, &trace.context, NULL, &limit);
     kca__in_flight_leave(p->in_flight);
     return e;
 }
@@ -510,15 +527,17 @@ kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_mess
 kca_error *kca__publisher_send(kca__publisher *p, const kca_message *m, int type,
                                kca__written_fn fn, void *user) {
     const patience own = {KCA__PUBLISHER_OWN_LIMIT, KCA__CLOCK_NEVER};
+    kca__publish_trace trace;
     kca__slot *slot;
-    kca_error *e = admit(&slot, p, m, &own);
+    begin_trace(&trace, p, m);
+    kca_error *e = admit(&slot, p, m, &trace, &own);
     if (e)
         return e;
     slot->written = fn;
     slot->user = user;
     if (goes_later(p))
-        return publish_later(p, m, type, slot);
-    e = publish_and_go(p, m, type, slot);
+        return publish_later(p, m, type, slot, &trace.context);
+    e = publish_and_go(p, m, type, slot, &trace.context);
     kca__in_flight_leave(p->in_flight);
     return e;
 }

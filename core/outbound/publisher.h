@@ -16,6 +16,7 @@
 #include "message/translator.h"
 #include "outbound/producer.h"
 #include "outbound/publisher_builder.h"
+#include "telemetry/exporter.h"
 
 typedef struct kca__publisher {
     kca_publisher_builder *options;
@@ -24,7 +25,9 @@ typedef struct kca__publisher {
     kca__in_flight *in_flight;
     const kca__hooks *hooks; /* the system's; NULL: none */
     char *properties; /* effective librdkafka settings, for describe; NULL before the first start */
-    bool has_warned;  /* that nobody confirms */
+    kca__exporter *exporter; /* NULL: none. Set by start */
+    kca__client_id client_id;
+    bool has_warned; /* that nobody confirms */
     kca__dialect dialect;
 
     /* while started */

@@ -79,6 +79,7 @@ static void take_report_locked(kca__producer *producer, const rd_kafka_message_t
         tell_fault(producer, error, rd_kafka_topic_name(m->rkt), m->partition);
     kca_error *copy = answer || told.written ? kca__error_copy(error) : NULL;
     int64_t offset = m->offset < 0 ? -1 : m->offset;
+    kca__span_end_send(slot->span, error, m->partition, offset);
     kca__in_flight_answer_locked(slot, error, m->partition, offset, &r->receipts);
     if (answer) {
         pthread_mutex_lock(&producer->lock);
@@ -137,6 +138,7 @@ void kca__publisher_report_refusal(kca__producer *producer, kca__slot *slot, kca
     kca__written_fn written = slot->written;
     void *user = slot->user;
     kca_error *fault = slot->receipt.token == 0 ? kca__error_copy(error) : NULL;
+    kca__span_end_send(slot->span, error, -1, -1);
     kca__in_flight_begin_answers(in_flight);
     kca__in_flight_answer_locked(slot, error, -1, -1, &receipts);
     kca__in_flight_end_answers(in_flight);

@@ -271,6 +271,15 @@ static void add_redrive(cJSON *list, kca__redrive_visit *visit) {
 }
 
 /* Steady: it neither starts nor shuts down meanwhile. */
+static void add_exporter(cJSON *o, kca__exporter *x) {
+    kca__exporter_counts counts = kca__exporter_count(x);
+    cJSON_AddStringToObject(o, "url", kca__exporter_url(x));
+    cJSON_AddNumberToObject(o, "sent", (double)counts.sent);
+    cJSON_AddNumberToObject(o, "waiting", counts.waiting);
+    cJSON_AddNumberToObject(o, "dropped", (double)counts.dropped);
+    cJSON_AddNumberToObject(o, "failed", (double)counts.failed);
+}
+
 static cJSON *endpoints_locked(kca__system *s, bool steady) {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "version", KCA_VERSION);
@@ -291,6 +300,8 @@ static cJSON *endpoints_locked(kca__system *s, bool steady) {
         add_reply_channel(reply_channels, s->reply_channels[i]);
     add_locals_locked(cJSON_AddObjectToObject(root, "local_buses"), s);
     add_handlers(cJSON_AddArrayToObject(root, "handlers"), &s->handlers);
+    if (s->exporter)
+        add_exporter(cJSON_AddObjectToObject(root, "exporter"), s->exporter);
     list = cJSON_AddArrayToObject(root, "redrives");
     for (kca__redrive_visit *v = kca__list_first(&s->redrives); v; v = kca__list_next(&v->link))
         add_redrive(list, v);
@@ -422,6 +433,11 @@ static void print(FILE *out, const cJSON *root) {
     fprintf(out, "consumers\n");
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "consumers")) print_consumer(out, o);
     print_locals(out, cJSON_GetObjectItem(root, "local_buses"));
+    const cJSON *exporter = cJSON_GetObjectItem(root, "exporter");
+    if (exporter)
+        fprintf(out, "exporter\n  %s: %lld sent, %lld waiting, %lld dropped, %lld failed\n",
+                text(exporter, "url"), number(exporter, "sent"), number(exporter, "waiting"),
+                number(exporter, "dropped"), number(exporter, "failed"));
     fprintf(out, "handlers\n");
     cJSON_ArrayForEach(o, cJSON_GetObjectItem(root, "handlers"))
         fprintf(out, "  %s\n", o->valuestring);

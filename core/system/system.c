@@ -77,6 +77,7 @@ static void free_system(kca__system *s) {
         kca__reply_channel_free(s->reply_channels[i]);
     for (int i = 0; i < s->connection_count; i++)
         kca__connection_free(s->connections[i]);
+    kca__exporter_free(s->exporter);
     free(s->consumers);
     free(s->publishers);
     free(s->reply_channels);
@@ -471,6 +472,20 @@ kca_error *kca__system_set_interrupt(kca__system *s, kca__interrupt interrupt) {
     }
     unlock_after_adding(s);
     kca__callback_free_user(s, old.free_user, old.user);
+    return e;
+}
+
+static kca_error *set_exporter_locked(kca__system *s, const char *settings) {
+    kca_error *e = check_not_started_locked(s, "exporter", "");
+    if (!e && s->exporter)
+        e = kca__error_new(KCA_ERROR_DUPLICATE, "exporter: the system has one already");
+    return e ? e : kca__exporter_new(&s->exporter, settings, &s->log);
+}
+
+kca_error *kca__system_set_exporter(kca__system *s, const char *settings) {
+    lock_for_adding(s);
+    kca_error *e = set_exporter_locked(s, settings);
+    unlock_after_adding(s);
     return e;
 }
 

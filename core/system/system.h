@@ -68,6 +68,7 @@ typedef struct kca__system {
     kca__handlers handlers;
     kca__hooks publish_hooks, handling_hooks;
     kca__event_handler event_handlers[KCA__EVENT_TYPES];
+    kca__exporter *exporter;  /* NULL: none */
     kca__interrupt interrupt; /* asked by calls that wait */
 
     bool open;                  /* visits to the clusters may begin; under `lock` */
@@ -144,6 +145,9 @@ kca_error *kca__system_set_local_retries(kca__system *s, const kca_consumer_buil
 /* Takes `user`: on failure free_user has run. */
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,
                                          void *user, kca_free_fn free_user);
+
+/* See kca_system_set_exporter. */
+kca_error *kca__system_set_exporter(kca__system *s, const char *settings);
 
 /* Takes its `user`: on failure free_user has run. */
 kca_error *kca__system_set_interrupt(kca__system *s, kca__interrupt interrupt);

@@ -134,6 +134,7 @@ static kca_error *check_delay_channels(const kca__system *s, const kca_publisher
 static kca_error *resolve_connections(kca__system *s) {
     for (int i = 0; i < s->publisher_count; i++) {
         kca__publisher *p = s->publishers[i];
+        p->exporter = s->exporter;
         if (!(p->connection = kca__system_find_connection_locked(s, p->options->connection)))
             return unknown_connection("publisher", p->options->topic, p->options->connection);
         kca_error *e = check_delay_channels(s, p->options);
@@ -142,6 +143,7 @@ static kca_error *resolve_connections(kca__system *s) {
     }
     for (int i = 0; i < s->consumer_count; i++) {
         kca__consumer *c = s->consumers[i];
+        c->exporter = s->exporter;
         if (!(c->connection = kca__system_find_connection_locked(s, c->options->connection)))
             return unknown_connection("consumer", c->options->name, c->options->connection);
         if (s->handlers.count == 0 && !c->options->relay)
@@ -260,8 +262,16 @@ static kca_error *begin_watching(kca__system *s) {
     return e;
 }
 
+static kca_error *begin_exporting(kca__system *s) {
+    if (!s->exporter || kca__exporter_start(s->exporter))
+        return NULL;
+    return kca__error_new(KCA_ERROR_MEMORY, "start: no thread can be started");
+}
+
 static kca_error *start(kca__system *s, int64_t deadline) {
     kca_error *e = resolve_connections(s);
+    if (!e)
+        e = begin_exporting(s);
     if (!e)
         e = open_connections(s);
     if (!e)
@@ -291,6 +301,8 @@ static int close_all(kca__system *s, int64_t deadline) {
         kca__watch_remove(&s->watch, &s->connections[i]->watched);
         kca__connection_close(s->connections[i]);
     }
+    if (s->exporter)
+        kca__exporter_stop(s->exporter, deadline);
     return left;
 }
 

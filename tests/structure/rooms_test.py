@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-ROOMS = ["base", "json", "message", "kafka", "connection", "outbound", "dead_letter", "engine", "inbound", "asking",
+ROOMS = ["base", "json", "message", "telemetry", "kafka", "connection", "outbound", "dead_letter", "engine", "inbound", "asking",
          "redrive", "system"]  # fmt: skip
 
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
