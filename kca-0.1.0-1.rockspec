@@ -1,5 +1,5 @@
 -- `luarocks make` here builds the module for one Lua, with libkca beside it. It needs CMake, pkg-config, SWIG and the
--- headers of librdkafka, cJSON and OpenSSL.
+-- headers of librdkafka, cJSON and OpenSSL; with those of libcurl and zlib it can export spans.
 rockspec_format = "3.0"
 package = "kca"
 version = "0.1.0-1"

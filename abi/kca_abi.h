@@ -765,7 +765,8 @@ kca_error *kca_system_shutdown(kca_system *s, int timeout_ms);
  * context, which gets this span's; `send CHANNEL`, linked to it, until the broker has answered; `process TOPIC` for each
  * attempt of a handler, in both forms of a consumer, of a batch one for each delivery. With an exporter a delivery's
  * kca_message_traceparent is that of its `process` span, so that what follows it is a child. There are no spans of raw
- * messages, of kca_delivery_publish, and of what the library itself writes: dead letters, replies, retries.
+ * messages, of buses without a channel, of kca_delivery_publish, and of what the library itself writes: dead letters,
+ * replies, retries.
  *
  * Settings are OpenTelemetry's own, from the environment, or from `settings`, lines NAME=value that come before it (NULL:
  * none; nginx gives its workers no environment): OTEL_EXPORTER_OTLP_ENDPOINT (http://localhost:4318), _HEADERS, _TIMEOUT
@@ -825,6 +826,9 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * In JSON, "local_buses" counts messages of buses without a channel by how they ended: "handled", "failed", "rejected",
  * "timed_out", "cancelled", "stopped"; "retried": attempts that failed and were made again; "under_way": those that have
  * not ended.
+ *
+ * "exporter", if there is one: "url"; the spans that were "sent", those "waiting", those "dropped" for want of room or of
+ * a running system, and those that "failed" because the collector did not take them.
  *
  * In JSON, "redrives" are those that run now: "topic", "group", "dry_run", how many "records" it has to read, and how
  * many are "read" and "redriven".

@@ -128,8 +128,8 @@ struct kca_delivery {
     char *traceparent; /* set by a hook, as the next: what is published goes on with it; or NULL */
     char *tracestate;
     char process[KCA__TRACEPARENT_ROOM]; /* where the message's traceparent is, with an exporter */
-    kca__held_records published; /* in its transaction; the engine's once it is settled */
-    kca__held_record *reply;     /* likewise; NULL: none was given */
+    kca__held_records published;         /* in its transaction; the engine's once it is settled */
+    kca__held_record *reply;             /* likewise; NULL: none was given */
     kca_message message;
     kca__header headers[KCA__DELIVERY_HEADERS];
     kca__header *more_headers; /* all of them, when they do not fit */

@@ -28,7 +28,7 @@ typedef struct kca__consumer {
     kca__publisher *dead_letters;      /* of their channel; NULL: none. Set by start */
     kca__publisher *const *publishers; /* of the system. Set by start */
     int publisher_count;
-    kca__exporter *exporter;           /* NULL: none. Set by start, as the next */
+    kca__exporter *exporter; /* NULL: none. Set by start, as the next */
     kca__client_id client_id;
     kca__deduplication *deduplication; /* NULL: none */
     kca__deduplication_store store;

@@ -377,8 +377,8 @@ static kca_error *publish_and_wait(kca__publisher *p, const kca_message *m, int 
 
 /* The receipt is made first: later its want of memory would look like a failure to publish. */
 static kca_error *publish_for_receipt(kca_event **out, kca__publisher *p, const kca_message *m,
-                                      int type, kca__slot *slot,
-                                      const kca__trace_context *context, const patience *limit) {
+                                      int type, kca__slot *slot, const kca__trace_context *context,
+                                      const patience *limit) {
     kca_event *receipt = kca__event_new_receipt(slot->receipt.token, p->options->topic);
     if (!receipt)
         return take_back(slot, kca__error_memory());
@@ -431,15 +431,15 @@ static kca_error *take_slot(kca__slot **out, kca__publisher *p, size_t bytes,
     return *out || e ? e : kca__in_flight_full(p->in_flight, timeout_ms);
 }
 
-static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int type,
-                                 kca__slot *slot, const kca__trace_context *context) {
+static kca_error *publish_and_go(kca__publisher *p, const kca_message *m, int type, kca__slot *slot,
+                                 const kca__trace_context *context) {
     kca_error *e = produce(p, m, type, slot, context);
     return e ? take_back(slot, e) : NULL;
 }
 
 /* Defers the message to the service thread; until that has produced it, the slot is a visitor. */
-static kca_error *publish_later(kca__publisher *p, const kca_message *m, int type,
-                                kca__slot *slot, const kca__trace_context *context) {
+static kca_error *publish_later(kca__publisher *p, const kca_message *m, int type, kca__slot *slot,
+                                const kca__trace_context *context) {
     if (!kca__message_copy_make(&slot->copy, m, context)) {
         kca_error *e = take_back(slot, kca__error_memory());
         kca__in_flight_leave(p->in_flight);

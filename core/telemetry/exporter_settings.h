@@ -8,10 +8,10 @@
 #include "telemetry/sampler.h"
 
 typedef struct kca__exporter_settings {
-    bool off;       /* OTEL_SDK_DISABLED, or OTEL_TRACES_EXPORTER is none */
-    char *url;      /* of the spans */
-    char *headers;  /* a=b,c=d; values percent-encoded */
-    char *ca_file;  /* NULL: none, as the next */
+    bool off;      /* OTEL_SDK_DISABLED, or OTEL_TRACES_EXPORTER is none */
+    char *url;     /* of the spans */
+    char *headers; /* a=b,c=d; values percent-encoded */
+    char *ca_file; /* NULL: none, as the next */
     char *cert_file, *key_file;
     char *service_name;
     char *resource; /* attributes, as the headers */

@@ -193,9 +193,9 @@ void kca__post_wake(kca__post *p) {
 kca_error *kca__post_new(kca__post **out, const kca__exporter_settings *settings) {
     *out = NULL;
     (void)settings;
-    return kca__error_new(KCA_ERROR_STATE,
-                          "exporter: this library was built without libcurl and zlib: build it with "
-                          "them (Debian packages libcurl4-openssl-dev and zlib1g-dev)");
+    return kca__error_new(
+        KCA_ERROR_STATE, "exporter: this library was built without libcurl and zlib: build it with "
+                         "them (Debian packages libcurl4-openssl-dev and zlib1g-dev)");
 }
 
 void kca__post_free(kca__post *p) {

@@ -15,8 +15,8 @@ enum { KCA__POST_TEXT = 256 };
 
 typedef struct kca__post_answer {
     kca__post_outcome outcome;
-    int64_t refused;  /* spans, of a request that was taken */
-    int64_t after_ms; /* LATER: not before this time; 0: it did not say */
+    int64_t refused;           /* spans, of a request that was taken */
+    int64_t after_ms;          /* LATER: not before this time; 0: it did not say */
     char text[KCA__POST_TEXT]; /* why it was not taken */
 } kca__post_answer;
 

@@ -36,8 +36,9 @@ bool kca__span_place_read(kca__span_place *out, const char *traceparent) {
 }
 
 void kca__span_place_write(char out[KCA__TRACEPARENT_ROOM], const kca__span_place *place) {
-    memcpy(out, place->sampled ? "00-................................-................-01"
-                               : "00-................................-................-00",
+    memcpy(out,
+           place->sampled ? "00-................................-................-01"
+                          : "00-................................-................-00",
            KCA__TRACEPARENT_ROOM);
     write_hex(out + TRACE_ID_AT, place->trace_id, sizeof place->trace_id);
     write_hex(out + SPAN_ID_AT, place->span_id, sizeof place->span_id);

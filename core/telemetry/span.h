@@ -54,7 +54,7 @@ typedef struct kca__span {
     bool has_parent, has_link, has_failed;
     kca__span_place linked; /* of the same message's creation */
     int64_t begun_ns, ended_ns;
-    int partition;      /* -1: not known, as the offset */
+    int partition; /* -1: not known, as the offset */
     int64_t offset;
     int attempt;        /* 0: it is no process */
     int64_t body_bytes; /* -1: a tombstone */

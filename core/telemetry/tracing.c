@@ -20,9 +20,9 @@ static void place(kca__span_place *out, kca__exporter *x, const kca__span_place 
 }
 
 /* NULL: it is not sampled, or would be dropped. */
-static kca__span *begin(kca__exporter *x, kca__span_operation operation,
-                        const kca__span_place *own, const kca__span_place *parent,
-                        const kca_message *m, const kca__span_owner *owner) {
+static kca__span *begin(kca__exporter *x, kca__span_operation operation, const kca__span_place *own,
+                        const kca__span_place *parent, const kca_message *m,
+                        const kca__span_owner *owner) {
     if (!own->sampled || !kca__exporter_has_room(x))
         return NULL;
     kca__span *span = kca__span_new(operation, owner->destination);
@@ -88,8 +88,7 @@ kca__span *kca__exporter_begin_process(char out_traceparent[KCA__TRACEPARENT_ROO
     bool has_parent = kca__span_place_read(&parent, m->texts[KCA__TEXT_TRACEPARENT]);
     place(&own, x, has_parent ? &parent : NULL);
     kca__span_place_write(out_traceparent, &own);
-    kca__span *span =
-        begin(x, KCA__SPAN_PROCESS, &own, has_parent ? &parent : NULL, m, owner);
+    kca__span *span = begin(x, KCA__SPAN_PROCESS, &own, has_parent ? &parent : NULL, m, owner);
     if (span && has_parent) {
         span->has_link = true;
         span->linked = parent;

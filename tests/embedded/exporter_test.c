@@ -1,5 +1,5 @@
-/* The exporter of spans: what it says of publishes and handlings, and that a collector that is away,
- * slow or cross is nobody's trouble. */
+/* The exporter of spans: what it says of publishes and handlings, and that a collector that is
+ * away, slow or cross is nobody's trouble. */
 #include "behaviour.h"
 #include "certificates.h"
 #include "collector.h"
@@ -183,9 +183,10 @@ static void must_have_attributes(world *w, const cJSON *process) {
 }
 
 static void test_one_trace_leads_through_publishes_and_handlers(void **state) {
-    world *w = new_world("OTEL_SERVICE_NAME=shop\nOTEL_RESOURCE_ATTRIBUTES=team=a%20b,service.name=x"
-                         "\nOTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20secret\n"
-                         "OTEL_EXPORTER_OTLP_COMPRESSION=gzip");
+    world *w =
+        new_world("OTEL_SERVICE_NAME=shop\nOTEL_RESOURCE_ATTRIBUTES=team=a%20b,service.name=x"
+                  "\nOTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20secret\n"
+                  "OTEL_EXPORTER_OTLP_COMPRESSION=gzip");
     w->recorders[0]->behave = publish_next;
     begin(w);
     publish_one(w, "k");
@@ -357,8 +358,8 @@ static void test_a_collector_that_never_answers_is_not_waited_for(void **state) 
 
 static void test_a_collector_that_is_away_is_tried_once_at_the_end(void **state) {
     char settings[100];
-    snprintf(settings, sizeof settings,
-             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:%d/x", closed_port());
+    snprintf(settings, sizeof settings, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:%d/x",
+             closed_port());
     world *w = new_world(settings);
     begin(w);
     publish_many(w);
@@ -438,14 +439,15 @@ static void test_settings_that_make_no_sense_are_refused_in_one_line(void **stat
         {"OTEL_EXPORTER_OTLP_HEADERS=token", "must be a list of name=value"},
         {"OTEL_EXPORTER_OTLP_HEADERS=a=b%0Ac", "must be a list of name=value"},
         {"OTEL_TRACES_SAMPLER=sometimes", "OTEL_TRACES_SAMPLER must be always_on"},
-        {"OTEL_TRACES_SAMPLER=traceidratio\nOTEL_TRACES_SAMPLER_ARG=2", "must be 0 to 1, got \"2\""},
+        {"OTEL_TRACES_SAMPLER=traceidratio\nOTEL_TRACES_SAMPLER_ARG=2",
+         "must be 0 to 1, got \"2\""},
         {"OTEL_TRACES_EXPORTER=zipkin", "must be otlp or none"},
         {"OTEL_SERVICE=x", "must be NAME=value"},
         {"hello", "must be NAME=value"}};
     kca_system *s = system_on("embedded://");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        must_fail(kca_system_set_exporter(s, wrong[i][0]), KCA_ERROR_ARGUMENT, "exporter: ",
-                  wrong[i][1]);
+        must_fail(kca_system_set_exporter(s, wrong[i][0]), KCA_ERROR_ARGUMENT,
+                  "exporter: ", wrong[i][1]);
     must(kca_system_set_exporter(s, "OTEL_SDK_DISABLED=true"));
     must(kca_system_set_exporter(s, "OTEL_TRACES_EXPORTER=none"));
     must(kca_system_set_exporter(s, "\nOTEL_SERVICE_NAME=a=b\n\n"));

@@ -198,4 +198,34 @@ function tests.a_declaration_says_what_is_wrong()
   assert(system:shutdown(10000))
 end
 
+--- A delivery's trace is that of its span, and what nobody takes at the end is counted.
+function tests.an_exporter_makes_spans_of_publishes_and_handlings()
+  local system, seen = systems.declared(), nil
+  local none, err = system:set_exporter({ OTEL_TRACES_SAMPLER = "often" })
+  check.equal(none, nil)
+  check.contains(err, "OTEL_TRACES_SAMPLER must be always_on")
+  none, err = system:set_exporter("OTEL_SERVICE_NAME=shop")
+  check.equal(none, nil)
+  check.contains(err, "settings must be a table, got string")
+  none, err = system:set_exporter({ OTEL_SERVICE_NAME = "a\nb" })
+  check.equal(none, nil)
+  check.contains(err, "OTEL_SERVICE_NAME must be one line")
+  local url = "http://127.0.0.1:1"
+  assert(system:set_exporter({ OTEL_EXPORTER_OTLP_ENDPOINT = url, OTEL_BSP_SCHEDULE_DELAY = 3600000 }))
+  local consumer
+  assert(system:handler("orderCreated", function(_, d)
+    seen = d:traceparent()
+    consumer:stop()
+  end))
+  assert(system:start())
+  systems.publish(system, {})
+  consumer = assert(system:consumer("shop"))
+  assert(consumer:run())
+  assert(seen:match("^00%-%x+%-%x+%-01$"), seen)
+  assert(system:shutdown())
+  local exporter = assert(system:description()).exporter
+  check.equal(exporter.url, url .. "/v1/traces")
+  check.equal(exporter.failed, 3)
+end
+
 return tests

@@ -9,8 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-ROOMS = ["base", "json", "message", "telemetry", "kafka", "connection", "outbound", "dead_letter", "engine", "inbound", "asking",
-         "redrive", "system"]  # fmt: skip
+ROOMS = ["base", "json", "message", "telemetry", "kafka", "connection", "outbound", "dead_letter", "engine", "inbound",
+         "asking", "redrive", "system"]  # fmt: skip
 
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\])*"', re.DOTALL)

@@ -264,6 +264,27 @@ return function(M, core, Work, buses, Consumer, Queue)
     return json.decode(text)
   end
 
+  local set_exporter = types.checked(core, "kca_system_set_exporter", "exporter")
+
+  --- Exports spans of what is published and handled to a collector of OpenTelemetry, from the start on. `settings`: a
+  -- table of OpenTelemetry's settings by their names, OTEL_SERVICE_NAME for example, that come before those of the
+  -- environment, of which nginx gives its workers nothing. kca_abi.h lists them and the spans. A library that was built
+  -- without libcurl has no exporter, which is an error.
+  function System:set_exporter(settings)
+    if settings ~= nil and type(settings) ~= "table" then
+      return refuse("exporter: settings must be a table, got %s", type(settings))
+    end
+    local lines = {}
+    for name, value in pairs(settings or {}) do
+      lines[#lines + 1] = ("%s=%s"):format(tostring(name), tostring(value))
+      if lines[#lines]:find("[%z\n]") then
+        return refuse("exporter: %s must be one line", tostring(name))
+      end
+    end
+    local ok, err = fallible(set_exporter(self.handle, table.concat(lines, "\n")))
+    return ok and self or nil, err
+  end
+
   local health = types.checked(core, "kca_system_health", "health")
 
   --- Whether the system is ready, and whether it is stuck: the object described in kca_abi.h, with "code" (a HEALTH_),

@@ -757,6 +757,34 @@ kca_error *kca_system_start(kca_system *s, int timeout_ms);
  */
 kca_error *kca_system_shutdown(kca_system *s, int timeout_ms);
 
+/*
+ * Exports spans of OpenTelemetry to a collector, by OTLP over HTTP, JSON; off unless this is called, before start. For
+ * languages without an SDK of their own.
+ *
+ * Spans, by OpenTelemetry's conventions for messaging: `create CHANNEL` of each message that is published without a trace
+ * context, which gets this span's; `send CHANNEL`, linked to it, until the broker has answered; `process TOPIC` for each
+ * attempt of a handler, in both forms of a consumer, of a batch one for each delivery. With an exporter a delivery's
+ * kca_message_traceparent is that of its `process` span, so that what follows it is a child. There are no spans of raw
+ * messages, of buses without a channel, of kca_delivery_publish, and of what the library itself writes: dead letters,
+ * replies, retries.
+ *
+ * Settings are OpenTelemetry's own, from the environment, or from `settings`, lines NAME=value that come before it (NULL:
+ * none; nginx gives its workers no environment): OTEL_EXPORTER_OTLP_ENDPOINT (http://localhost:4318), _HEADERS, _TIMEOUT
+ * (10000 ms), _COMPRESSION (none; gzip), _CERTIFICATE, _CLIENT_CERTIFICATE, _CLIENT_KEY, _PROTOCOL, each also as
+ * OTEL_EXPORTER_OTLP_TRACES_..., whose ENDPOINT is the whole URL; OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
+ * OTEL_TRACES_SAMPLER (parentbased_always_on), OTEL_TRACES_SAMPLER_ARG (1), OTEL_BSP_SCHEDULE_DELAY (5000 ms),
+ * OTEL_BSP_MAX_QUEUE_SIZE (2048), OTEL_BSP_MAX_EXPORT_BATCH_SIZE (512), OTEL_BSP_EXPORT_TIMEOUT (30000 ms: of the flush on
+ * shutdown), OTEL_TRACES_EXPORTER (otlp; none), OTEL_SDK_DISABLED: with true, as with none, this call does nothing.
+ *
+ * It never makes a publish or a handler wait: a thread of its own sends, tries again what the collector could not take
+ * (429, 502, 503, 504, nobody answers; 5 times with growing pauses), and spans that find the queue full are dropped.
+ * kca_system_describe counts all of them. kca_system_shutdown flushes within its time, without trying again.
+ *
+ * KCA_ERROR_ARGUMENT: a setting is not allowed. KCA_ERROR_DUPLICATE: there is one. KCA_ERROR_STATE: the system is started,
+ * or the library was built without libcurl.
+ */
+kca_error *kca_system_set_exporter(kca_system *s, const char *settings);
+
 /* Says whether the call that waits is to end: 0: no. */
 typedef int (*kca_interrupt_fn)(void *user);
 
@@ -798,6 +826,9 @@ enum { KCA_FORMAT_TEXT = 0, KCA_FORMAT_JSON = 1 };
  * In JSON, "local_buses" counts messages of buses without a channel by how they ended: "handled", "failed", "rejected",
  * "timed_out", "cancelled", "stopped"; "retried": attempts that failed and were made again; "under_way": those that have
  * not ended.
+ *
+ * "exporter", if there is one: "url"; the spans that were "sent", those "waiting", those "dropped" for want of room or of
+ * a running system, and those that "failed" because the collector did not take them.
  *
  * In JSON, "redrives" are those that run now: "topic", "group", "dry_run", how many "records" it has to read, and how
  * many are "read" and "redriven".
