@@ -108,6 +108,17 @@ static void write_key(raw_writer *w, const char *topic, int key, int id) {
     raw_write(w, topic, 0, "thing", name, value);
 }
 
+/* Another transaction may have been aborted before, by a broker that has just started. */
+static void must_let_go(kca_queue *faults) {
+    bool told = false;
+    while (!told) {
+        kca_event *fault = next_event(faults, KCA_EVENT_FAULT, COME_MS);
+        assert_non_null(fault);
+        told = strstr(kca_error_text(kca_event_error(fault)), "is let go: a commit has no room");
+        kca_event_free(fault);
+    }
+}
+
 /* As many as have room; the oldest are let go. A consumer that ended by it would end for ever. */
 static void test_in_transactions_keys_without_room_are_let_go_and_it_goes_on(void **state) {
     const line l = {unique("limit"), unique("group"), unique("dead"), unique("limit-id")};
@@ -125,9 +136,7 @@ static void test_in_transactions_keys_without_room_are_let_go_and_it_goes_on(voi
     runner r;
     runner_start(&r, c.consumer);
     must_commit(l.group, l.topic, 0, KEYS);
-    kca_event *fault = next_event(faults, KCA_EVENT_FAULT, COME_MS);
-    assert_non_null(strstr(kca_error_text(kca_event_error(fault)), "is let go: a commit has no"));
-    kca_event_free(fault);
+    must_let_go(faults);
     assert_in_range(described_partition(c.system, l.topic, 0, "parked_keys"), 2, KEYS - 1);
     write_key(w, l.topic, 0, KEYS);
     write_key(w, l.topic, KEYS - 1, KEYS + 1);

@@ -188,30 +188,46 @@ static int note_time(recorder *r, kca_delivery *d, int id) {
     return KCA_DONE;
 }
 
-/* In the delay channels it is of now: one of long ago would fall to their retention. */
-static void test_the_time_of_a_raw_record_goes_along(void **state) {
-    delayed t;
-    open_delayed(&t, 1);
-    consuming c = consume_beside(laddered(&t), t.topic, t.group, NULL);
-    int64_t seen_ms = 0, began_ms = unix_ms(), own_ms = began_ms - 3600000;
-    c.recorder->behave = note_time;
-    c.recorder->context = &seen_ms;
-    start_relay(&t, laddered(&t));
-    kca_bus *bus = bus_of(c.system, t.topic);
+static void publish_raw(kca_bus *bus, int64_t own_ms, int64_t at_ms) {
     kca_message *m = thing("{\"id\":0}", "k");
     kca_message_set_raw(m, 1);
     kca_message_set_header(m, "route", "thing");
     kca_message_set_timestamp_ms(m, own_ms);
-    kca_message_set_deliver_at_ms(m, began_ms + LONG_MS + SHORT_MS);
+    kca_message_set_deliver_at_ms(m, at_ms);
     must(kca_bus_publish(bus, m, 0));
     kca_message_free(m);
-    must(run_for(&c, 1));
-    assert_int_equal(seen_ms, own_ms);
+}
+
+/* Gives how many there are. */
+static int must_be_later_than(const char *topic, int64_t time_ms) {
     int count;
-    raw_record *waited = topic_read(&count, t.long_delay, 2);
-    assert_int_equal(count, 1);
-    assert_true(waited->timestamp_ms >= began_ms - CLOCKS_MS);
-    records_free(waited, count);
+    raw_record *all = topic_read(&count, topic, 2);
+    for (int i = 0; i < count; i++)
+        assert_true(all[i].timestamp_ms >= time_ms);
+    records_free(all, count);
+    return count;
+}
+
+/* In the delay channels it is of now: one of long ago would fall to their retention. A slow machine
+ * may publish it when its time has come already. */
+static void test_the_time_of_a_raw_record_goes_along(void **state) {
+    delayed t;
+    open_delayed(&t, 1);
+    consuming c = consume_beside(laddered(&t), t.topic, t.group, NULL);
+    int64_t seen_ms, began_ms = unix_ms() - CLOCKS_MS, own_ms = began_ms - 3600000;
+    c.recorder->behave = note_time;
+    c.recorder->context = &seen_ms;
+    start_relay(&t, laddered(&t));
+    kca_bus *bus = bus_of(c.system, t.topic);
+    int waited = 0;
+    while (waited == 0) {
+        seen_ms = 0;
+        publish_raw(bus, own_ms, unix_ms() + LONG_MS + SHORT_MS);
+        must(run_for(&c, 1));
+        assert_int_equal(seen_ms, own_ms);
+        waited += must_be_later_than(t.short_delay, began_ms);
+        waited += must_be_later_than(t.long_delay, began_ms);
+    }
     stop_relay(&t);
     kca_bus_free(bus);
     end(&c);

@@ -548,7 +548,8 @@ void kca_consumer_builder_with_dead_letter_format(kca_consumer_builder *b, const
  * kca-dead-letter-behind and -at say where in that line they stand. kca_system_redrive publishes the line again in its
  * order; each of it is handled once all before it were, and after the last one the key is let go. One that fails again
  * becomes a dead letter again, and those behind it follow. What came meanwhile is the rest of the line: redrive until
- * describe shows no "parked_keys". Messages without a key are never parked; one that asks is answered when it is handled.
+ * describe shows no "parked_keys" in a partition; its "parked_lines" say of each its "key", what it "waits_for", how many
+ * "letters" of its line were not handled yet, and "since" when; kca_consumer_unpark lets one go by hand. Messages without a key are never parked; one that asks is answered when it is handled.
  * What is parked is told in the group's commits, beside the offset, and so survives restarts and rebalances; when the
  * group's offsets are reset by a tool, or deleted, its keys are let go. It needs a dead_letter_channel of the format
  * "kca", an order of "key" or "partition", a commit interval, and neither retry_channel nor relay. Default 0.
