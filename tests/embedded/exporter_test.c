@@ -243,6 +243,7 @@ static void test_a_message_keeps_the_trace_that_it_has_and_its_sampling(void **s
     w->recorders[0]->behave = publish_next;
     begin(w);
     publish_one(w, "k"); /* begins a trace, which is not sampled */
+    must_be_handled(w->recorders[0], 1, DEADLINE_MS);
     must_be_handled(w->recorders[1], 1, DEADLINE_MS);
     assert_string_equal(w->traceparent + strlen(w->traceparent) - 3, "-00");
     kca_message *m = thing("{}", NULL);
