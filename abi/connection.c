@@ -57,6 +57,13 @@ void kca_connection_with_sasl(kca_connection *c, const char *mechanism, const ch
     kca__options_set_text(o, "SASL password", password);
 }
 
+void kca_connection_with_unencrypted_sasl(kca_connection *c, int allowed) {
+    if (!c)
+        return;
+    kca__options o = {kca__connection_options, c, {"connection", c->name, &c->error}, NULL};
+    kca__options_set_int(o, "unencrypted_sasl", allowed);
+}
+
 void kca_connection_with_fault_after_ms(kca_connection *c, int after_ms) {
     if (!c)
         return;

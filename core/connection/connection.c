@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/option.h"
 #include "base/text.h"
+#include "connection/security.h"
 #include "kafka/option_properties.h"
 #include "kafka/quirks.h"
 
@@ -155,9 +156,20 @@ static kca_error *open_embedded(kca_connection *c) {
     return e;
 }
 
+static void warn_of_weaknesses(const kca_connection *c) {
+    const char *texts[KCA__MOST_WEAKNESSES];
+    int count = kca__security_weaknesses(texts, c);
+    for (int i = 0; i < count; i++)
+        kca__log_write(c->log, KCA_LOG_WARN, "connection", c->name, "%s", texts[i]);
+}
+
 kca_error *kca__connection_open(kca_connection *c) {
     if (kca__embedded_broker_is_meant(c->hosts))
         return open_embedded(c);
+    kca_error *e = kca__security_check(c);
+    if (e)
+        return e;
+    warn_of_weaknesses(c);
     if (c->sasl_mechanism && strncmp(c->sasl_mechanism, "SCRAM", 5) == 0 &&
         kca__has_quirk(KCA__QUIRK_SCRAM_NONCE))
         kca__log_write(c->log, KCA_LOG_WARN, "connection", c->name,

@@ -30,6 +30,7 @@ struct kca_connection {
     const char *sasl_mechanism; /* NULL: no SASL, or by with_property */
     char *sasl_user;
     char *sasl_password;
+    int unencrypted_sasl;
     int fault_after_ms;
     kca__properties properties;
     kca_error *error;
@@ -60,7 +61,8 @@ kca__tls kca__connection_tls(const kca_connection *c);
 /* security.protocol */
 const char *kca__connection_protocol(const kca_connection *c);
 
-/* Checks the TLS files, and starts the embedded broker if the hosts are "embedded://". */
+/* Checks security and the TLS files, says what is weak, and starts the embedded broker if the hosts
+ * are "embedded://". */
 kca_error *kca__connection_open(kca_connection *c);
 
 /* Asks the cluster something through this client of it, until it answers or the deadline is over;
@@ -69,9 +71,6 @@ kca_error *kca__connection_reach(kca_connection *c, kca__client *client, int64_t
 
 /* Why the cluster does not answer this client now; looks until the deadline at most. */
 kca_error *kca__connection_why_not(kca_connection *c, kca__client *client, int64_t deadline);
-
-/* It accepts certificates that a diagnosis would blame. */
-bool kca__connection_is_lenient(const kca_connection *c);
 
 /* Whether the consumer's topic exists, and its one partition (-1: none is named). A topic that does
  * not exist is only a warning: it may come. Brokers that create topics on demand create it now. */

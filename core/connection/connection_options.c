@@ -49,6 +49,7 @@ const kca__option kca__connection_options[] = {
      .sets = "sasl.password",
      .refusal = KCA__REFUSED_NOWHERE,
      .hidden = true},
+    {.name = "unencrypted_sasl", OPTION(unencrypted_sasl), .kind = KCA__OPTION_FLAG},
     {.name = "fault_after_ms",
      OPTION(fault_after_ms),
      .kind = KCA__OPTION_INT,

@@ -5,6 +5,7 @@
 #include "base/interrupt.h"
 #include "base/text.h"
 #include "connection/diagnosis.h"
+#include "connection/security.h"
 #include "kafka/ask.h"
 #include "kafka/quirks.h"
 
@@ -63,11 +64,6 @@ static rd_kafka_resp_err_t ask(kca_connection *c, kca__client *client, int64_t d
     return err;
 }
 
-bool kca__connection_is_lenient(const kca_connection *c) {
-    return kca__properties_get(&c->properties, "enable.ssl.certificate.verification") ||
-           kca__properties_get(&c->properties, "ssl.endpoint.identification.algorithm");
-}
-
 /* Why the cluster does not answer; sets *definite when more waiting cannot help. NULL: not known
  * yet.
  */
@@ -78,7 +74,7 @@ static kca_error *why_not(kca_connection *c, kca__client *client, int64_t deadli
     *definite = code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
     if (*definite)
         return authentication_error(c, trouble);
-    if (c->embedded || kca__connection_is_lenient(c))
+    if (c->embedded || kca__security_is_lenient(c))
         return code ? other_error(c, trouble, false) : NULL;
     kca__tls tls = kca__connection_tls(c);
     int left = kca__clock_left_ms(deadline);

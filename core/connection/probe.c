@@ -13,6 +13,7 @@
 #include "connection/connection.h"
 #include "connection/diagnosis.h"
 #include "connection/host_list.h"
+#include "connection/security.h"
 #include "kafka/ask.h"
 
 #include <stdio.h>
@@ -58,7 +59,7 @@ static bool is_a_host(const kca_connection *c, const char *address) {
 static bool address_fails(kca__trouble *out, const kca__probing *p, const char *address,
                           const char *also) {
     kca_connection *c = p->connection;
-    if (c->embedded || kca__connection_is_lenient(c))
+    if (c->embedded || kca__security_is_lenient(c))
         return false;
     kca__tls tls = kca__connection_tls(c);
     kca__diagnosis found = kca__diagnose(c->name, address, &tls, DIAGNOSIS_MS);

@@ -2,6 +2,7 @@
 #include "system/system.h"
 
 #include "base/error.h"
+#include "connection/security.h"
 #include "inbound/group.h"
 #include "message/wire_time.h"
 
@@ -53,6 +54,11 @@ static void add_connection(cJSON *list, const kca__system *s, const kca_connecti
         cJSON_AddStringToObject(o, "sasl", c->sasl_mechanism);
         cJSON_AddStringToObject(o, "user", c->sasl_user);
     }
+    const char *texts[KCA__MOST_WEAKNESSES];
+    int count = kca__security_weaknesses(texts, c);
+    cJSON *weaknesses = cJSON_AddArrayToObject(o, "weaknesses");
+    for (int i = 0; i < count; i++)
+        cJSON_AddItemToArray(weaknesses, cJSON_CreateString(texts[i]));
     if (!steady)
         return;
     if (c->embedded)
@@ -363,6 +369,9 @@ static void print_connection(FILE *out, const cJSON *o) {
     fprintf(out, "  %-24s %s%s%s%s%s%s\n", text(o, "name"), text(o, "hosts"),
             flag(o, "tls") ? ", TLS" : "", *text(o, "sasl") ? ", SASL " : "", text(o, "sasl"),
             *text(o, "state") ? ", " : "", text(o, "state"));
+    const cJSON *weakness;
+    cJSON_ArrayForEach(weakness, cJSON_GetObjectItem(o, "weaknesses"))
+        fprintf(out, "    weak: %s\n", weakness->valuestring);
     print_state(out, o);
 }
 

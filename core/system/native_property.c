@@ -30,6 +30,15 @@ static const char *const decided[][2] = {
     {"test.mock.num.brokers", "a connection to embedded://"},
 };
 
+/* Of the connection alone, so that an adapter weakens nothing unseen. */
+static bool is_of_security(const char *property) {
+    static const char *const beginnings[] = {"ssl.", "enable.ssl.", "sasl.", "enable.sasl."};
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (strncmp(property, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    return false;
+}
+
 /* What is to be used instead; NULL: the property may be set. */
 static const char *instead_of(const char *property, int on) {
     for (size_t i = 0; i < sizeof decided / sizeof *decided; i++)
@@ -51,5 +60,9 @@ kca_error *kca__native_property_set(kca__properties *p, int on, const char *who,
     if (instead)
         return kca__error_new(KCA_ERROR_ARGUMENT, "%s: property %s is not set by name: use %s", who,
                               name, instead);
+    if (name && on != KCA__ON_CONNECTION && is_of_security(name))
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "%s: property %s is set on the connection, for all that use it", who,
+                              name);
     return kca__properties_set(p, on, who, name, value);
 }

@@ -32,6 +32,7 @@ static consuming consume_as_alice(runner *r, const char *topic, const char *grou
     must(kca_system_new(&c.system));
     must(kca_connection_new(&connection, "kafka", listener("SASL")));
     kca_connection_with_sasl(connection, "PLAIN", "alice", "alice-secret");
+    kca_connection_with_unencrypted_sasl(connection, 1);
     give_connection(c.system, connection);
     give_consumer(c.system, short_session(topic, group));
     record(c.system, "thing", c.recorder);

@@ -20,6 +20,7 @@ static kca_system *system_of(const char *user) {
     must(kca_system_new(&s));
     must(kca_connection_new(&c, "kafka", listener("SASL")));
     kca_connection_with_sasl(c, "PLAIN", user, password);
+    kca_connection_with_unencrypted_sasl(c, 1);
     give_connection(s, c);
     return s;
 }

@@ -25,6 +25,7 @@ static inline kca_connection *sasl_to(const char *hosts, const char *mechanism, 
                                       const char *password) {
     kca_connection *c = connection_to(hosts);
     kca_connection_with_sasl(c, mechanism, user, password);
+    kca_connection_with_unencrypted_sasl(c, 1);
     return c;
 }
 

@@ -185,6 +185,7 @@ static kca_connection *connection_of_alice(void) {
     kca_connection *c;
     must(kca_connection_new(&c, "alice", listener("SASL")));
     kca_connection_with_sasl(c, "PLAIN", "alice", "alice-secret");
+    kca_connection_with_unencrypted_sasl(c, 1);
     return c;
 }
 

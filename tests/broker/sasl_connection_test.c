@@ -117,6 +117,7 @@ static void test_the_password_is_shown_nowhere(void **state) {
 static void test_a_password_given_as_property_is_shown_nowhere(void **state) {
     kca_connection *c = connection_to(listener("SASL"));
     kca_connection_with_property(c, "sasl.mechanisms", "PLAIN");
+    kca_connection_with_unencrypted_sasl(c, 1);
     kca_connection_with_property(c, "sasl.username", "alice");
     kca_connection_with_property(c, "sasl.password", "alice-secret");
     kca_system *s = talkative_system(c);

@@ -59,6 +59,17 @@ static void test_what_an_option_stands_for_is_refused_with_the_option(void **sta
     assert_null(set(KCA__ON_CONNECTION, "socket.timeout.ms", "5000"));
 }
 
+static void test_an_adapter_weakens_nothing(void **state) {
+    const char *const properties[] = {"enable.ssl.certificate.verification", "ssl.cipher.suites",
+                                      "sasl.mechanisms", "enable.sasl.oauthbearer.unsecure.jwt"};
+    for (int i = 0; i < 4; i++)
+        for (int on = KCA__ON_PUBLISHER; on <= KCA__ON_CONSUMER; on++) {
+            kca_error *e = set(on, properties[i], "false");
+            assert_non_null(strstr(kca_error_text(e), "is set on the connection, for all"));
+            kca__error_free(e);
+        }
+}
+
 static void test_a_property_of_the_other_side_is_refused(void **state) {
     assert_refused(set(KCA__ON_PUBLISHER, "fetch.error.backoff.ms", "5"),
                    "publisher orders: property fetch.error.backoff.ms is for consumers");
@@ -156,6 +167,7 @@ int main(void) {
         cmocka_unit_test(test_a_property_is_set_replaced_and_copied),
         cmocka_unit_test(test_an_unknown_name_is_refused_with_the_nearest),
         cmocka_unit_test(test_what_an_option_stands_for_is_refused_with_the_option),
+        cmocka_unit_test(test_an_adapter_weakens_nothing),
         cmocka_unit_test(test_a_property_of_the_other_side_is_refused),
         cmocka_unit_test(test_a_bad_value_is_refused_but_a_secret_one_not_told),
         cmocka_unit_test(test_a_property_needs_a_name_and_a_value),

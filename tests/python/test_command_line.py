@@ -284,16 +284,25 @@ def test_topics_are_listed(ten: Cluster) -> None:
 
 
 def test_the_doctor_says_what_is_well_and_what_is_not(ten: Cluster) -> None:
-    secret = ["-X", "security.protocol=plaintext", "-X", "sasl.password=geheim"]
-    healthy = json.loads(ten.run("doctor", "-t", "orders", "-G", "shop", "--json", *secret, KCA_SASL_USER="me"))
+    healthy = json.loads(ten.run("doctor", "-t", "orders", "-G", "shop", "--json"))
+    assert healthy["weaknesses"] == []
     assert healthy["ok"] and [c["name"] for c in healthy["checks"]] == ["connect", "cluster", "topic", "group", "read"]
     assert "messages to read in 1 of 4 partitions" in healthy["checks"][-1]["text"]
     assert "at the end of all 4 partitions" in ten.run("doctor", "-t", "copies")
     ten.run("consume", "-G", "shop", "orders", "-e")
     assert "it waits for new messages" in ten.run("doctor", "-t", "orders", "-G", "shop")
-    assert "geheim" not in json.dumps(healthy) and healthy["properties"]["sasl.password"] == "***"
-    ill = json.loads(ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", "--json", code=1))
+    weak = ["-X", "sasl.password=geheim", "-X", "unencrypted_sasl=true"]
+    ill = json.loads(
+        ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", "--json", *weak, KCA_SASL_USER="me", code=1)
+    )
     assert [c["kind"] for c in ill["checks"]] == ["unreachable"]
+    assert "geheim" not in json.dumps(ill) and ill["properties"]["sasl.password"] == "***"
+    [weakness] = ill["weaknesses"]
+    assert weakness in ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", *weak, KCA_SASL_USER="me", code=1)
+    refused = json.loads(
+        ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", "--json", *weak[:2], KCA_SASL_USER="me", code=1)
+    )
+    assert "allow it by unencrypted_sasl" in refused["checks"][0]["text"] and refused["weaknesses"]
     said = ten.run("doctor", "-b", "127.0.0.1:1", "--timeout", "1", code=1)
     assert "nobody listens at 127.0.0.1:1" in said and "Is the broker running" in said
 
@@ -627,6 +636,25 @@ def test_options_win_over_the_environment() -> None:
         settings_of("h:1", ["client.id"], environment={})
     with pytest.raises(Trouble, match=r"security\.protocol"):
         settings_of("h:1", ["security.protocol=quick"], environment={}).connection()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "given", "what"),
+    [
+        ("plaintext", "sasl.password=p", "SASL"),
+        ("ssl", "sasl.username=me", "SASL"),
+        ("plaintext", "ssl.ca.location=/ca.pem", "TLS"),
+        ("SASL_PLAINTEXT", "enable.ssl.certificate.verification=false", "TLS"),
+    ],
+)
+def test_a_protocol_that_contradicts_what_is_given_is_refused(protocol: str, given: str, what: str) -> None:
+    with pytest.raises(Wrong, match=f"security.protocol={protocol} contradicts the properties of {what}"):
+        settings_of("h:1", [f"security.protocol={protocol}", given], environment={}).connection()
+
+
+def test_a_property_of_tls_switches_tls_on() -> None:
+    told = settings_of("h:1", ["enable.ssl.certificate.verification=false"], environment={}).system().description()
+    assert told["connections"][0]["tls"] and "not verified" in told["connections"][0]["weaknesses"][0]
 
 
 def test_every_option_of_a_consumer_and_publisher_can_be_given() -> None:

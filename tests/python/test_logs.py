@@ -78,7 +78,7 @@ def test_the_level_is_that_of_the_logger_unless_told(collector: Collector) -> No
 def test_secrets_never_show(collector: Collector) -> None:
     password = "s3cret-of-bob"
     system = kca.System(
-        kca.Connection("far", "127.0.0.1:1", sasl=("PLAIN", "bob", password), property={"debug": "all"}),
+        kca.Connection("far", "127.0.0.1:1", sasl=("SCRAM-SHA-256", "bob", password), property={"debug": "all"}),
         kca.PublisherBuilder("far", "orders"),
     ).log_to_logging()
     with pytest.raises(kca.Error) as raised:

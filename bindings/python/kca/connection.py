@@ -18,6 +18,7 @@ class Connection(Declared):
         tls: True: TLS by the machine's list of authorities; a text: the authority's file or PEM text; a tuple: the
             arguments of `with_tls`.
         sasl: mechanism, user and password.
+        unencrypted_sasl: see `with_unencrypted_sasl`.
         fault_after_ms: see `with_fault_after_ms`.
     """
 
@@ -29,6 +30,7 @@ class Connection(Declared):
         tls: bool | str | tuple[str | None, str | None, str | None] | None = None,
         tls_key_password: str | None = None,
         sasl: tuple[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], str, str] | None = None,
+        unencrypted_sasl: bool | None = None,
         fault_after_ms: int | None = None,
         property: Properties | None = None,
     ) -> None:
@@ -54,6 +56,11 @@ class Connection(Declared):
     ) -> Connection:
         """SASL: "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512"."""
         _kca.kca_connection_with_sasl(self._handle, mechanism, user, password)
+        return self
+
+    def with_unencrypted_sasl(self, allowed: bool) -> Connection:
+        """Whether SASL PLAIN may send its password without TLS, readable by who sees the network; default False."""
+        _kca.kca_connection_with_unencrypted_sasl(self._handle, allowed)
         return self
 
     def with_fault_after_ms(self, after_ms: int) -> Connection:

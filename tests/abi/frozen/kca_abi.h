@@ -188,6 +188,14 @@ void kca_connection_with_tls_key_password(kca_connection *c, const char *passwor
 void kca_connection_with_sasl(kca_connection *c, const char *mechanism, const char *user, const char *password);
 
 /*
+ * 1: SASL PLAIN may send its password without TLS, readable by who sees the network; for a loopback or a network of
+ * one's own. 0 or 1, default 0: such a connection is refused when the system starts. A weakness that is allowed, this
+ * or a property that switches verification off (enable.ssl.certificate.verification,
+ * ssl.endpoint.identification.algorithm), is told by a warning in the log at each start and by kca_system_describe.
+ */
+void kca_connection_with_unencrypted_sasl(kca_connection *c, int allowed);
+
+/*
  * A fault tells when the connection, or a consumer over it, has been in trouble for this long: KCA_STATE_CONNECTING or
  * KCA_STATE_RECONNECTING, with a broker that cannot be reached or does not answer. It says since when and why, and comes
  * once each time. 0 to 86400000, default 30000; 0: no fault. States are told in any case (KCA_EVENT_STATE).
@@ -196,7 +204,8 @@ void kca_connection_with_fault_after_ms(kca_connection *c, int after_ms);
 
 /*
  * Any other librdkafka property, for all adapters of the connection. An unknown name is refused, and the error names
- * the nearest known one; a property that an option stands for is refused, and the error names the option.
+ * the nearest known one; a property that an option stands for is refused, and the error names the option. One of TLS
+ * or SASL on a connection that does not use it is refused when the system starts.
  */
 void kca_connection_with_property(kca_connection *c, const char *name, const char *value);
 

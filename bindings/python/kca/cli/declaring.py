@@ -38,14 +38,22 @@ def option_named(name: str) -> str | None:
     return option if option in _OPTIONS else None
 
 
+def flag(option: str, told: str) -> bool:
+    """The value of an option that is on or off."""
+    try:
+        return _WORDS[told.lower()]
+    except KeyError:
+        raise Wrong(f"-X {option} must be true or false, got {told}") from None
+
+
 def _value(option: str, told: str) -> Any:
     kind = _OPTIONS[option].annotation
+    if kind == "bool":
+        return flag(option, told)
     try:
-        if kind == "bool":
-            return _WORDS[told.lower()]
         return {"int": int, "float": float}.get(kind, str)(told)
     except (ValueError, KeyError):
-        allowed = {"bool": "true or false", "int": "an integer"}.get(kind, "a number")
+        allowed = "an integer" if kind == "int" else "a number"
         raise Wrong(f"-X {option} must be {allowed}, got {told}") from None
 
 

@@ -85,6 +85,7 @@ def examine(settings: Settings, topic: str | None, group: str | None) -> dict[st
         "checks": checks,
     }
     steps = _Steps(settings, checks)
+    report["weaknesses"] = steps.system.description()["connections"][0]["weaknesses"]
     try:
         reached = steps.take("connect", steps.start, lambda _: f"reached {settings.brokers}")
         told = steps.take("cluster", lambda: steps.ask(None, None), _cluster) if reached else None
@@ -173,6 +174,9 @@ def _show(report: dict[str, Any]) -> None:
         data.print(f"kca {report['kca']}, librdkafka {report['librdkafka']}, Python {report['python']}")
     for name, value in report.get("properties", {}).items():
         data.print(f"  {name} = {value}", markup=False, soft_wrap=True)
+    for weakness in report.get("weaknesses", []):
+        data.print("[yellow]![/] weak: ", end="")
+        data.print(weakness, markup=False, soft_wrap=True)
     for check in report["checks"]:
         took = f" ({check['ms']} ms)" if "ms" in check else ""
         mark = "[green]✓[/]" if check["ok"] else "[red]✗[/]"

@@ -13,7 +13,7 @@ import typer
 
 import kca
 
-from .declaring import option_named, set_options
+from .declaring import flag, option_named, set_options
 from .output import Wrong
 from .secrets import MASK, is_secret, masked, remember
 
@@ -72,11 +72,19 @@ class Settings:
         password = rest.pop("ssl.key.password", None)
         if protocol not in {"", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}:
             raise Wrong(f"security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl, got {told}")
-        if "SSL" in protocol or (tls and not protocol):
+        mechanism = sasl.get("mechanism", "PLAIN")
+        others = [name for name in rest if name.startswith(("ssl.", "enable.ssl."))]
+        for given, part in (tls or others, "SSL"), (sasl, "SASL"):
+            if given and protocol and part not in protocol.split("_"):
+                what = "TLS" if part == "SSL" else part
+                raise Wrong(f"security.protocol={told} contradicts the properties of {what} that are given")
+        if "SSL" in protocol or ((tls or others) and not protocol):
             made.with_tls(tls.get("ca"), tls.get("certificate"), tls.get("key"))
         if password is not None:
             made.with_tls_key_password(password)
-        mechanism = sasl.get("mechanism", "PLAIN")
+        allowed = rest.pop("unencrypted_sasl", None)
+        if allowed is not None:
+            made.with_unencrypted_sasl(flag("unencrypted_sasl", allowed))
         if mechanism not in _WITH_PASSWORD:
             rest |= {name: value for name, value in self.properties.items() if name in _SASL}
         elif "SASL" in protocol or (sasl and not protocol):
