@@ -65,7 +65,25 @@ int64_t kca_hooked_offset(const kca_hooked *h) {
 
 /* ---- the trace that goes on ---- */
 
-static kca_error *set_of_delivery(kca_delivery *d, const char *traceparent,
+static kca_error *check_trace(const char *what, const char *traceparent) {
+    if (traceparent && kca__trace_context_is_valid(traceparent))
+        return NULL;
+    return kca__error_new(KCA_ERROR_ARGUMENT,
+                          "%s: traceparent must be W3C's 00-<32 hex>-<16 hex>-<2 hex> in lowercase "
+                          "with ids other than 0, got \"%s\"",
+                          what, traceparent ? traceparent : "");
+}
+
+kca_error *kca_delivery_set_trace_context(kca_delivery *d, const char *traceparent,
+                                          const char *tracestate) {
+    if (!d)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "delivery: set trace context: delivery is missing");
+    kca_error *e = check_trace("delivery", traceparent);
+    return e || kca__delivery_set_context(d, traceparent, tracestate) ? e : kca__error_memory();
+}
+
+static kca_error *set_of_handling(kca_delivery *d, const char *traceparent,
                                   const char *tracestate) {
     if (!kca__delivery_set_context(d, traceparent, tracestate))
         return kca__error_memory();
@@ -83,14 +101,12 @@ static kca_error *set_of_message(kca_message *m, const char *traceparent, const 
 
 kca_error *kca_hooked_set_trace_context(kca_hooked *h, const char *traceparent,
                                         const char *tracestate) {
-    if (!h || !traceparent)
-        return kca__error_new(KCA_ERROR_ARGUMENT, "hook: set trace context: %s is missing",
-                              h ? "traceparent" : "what is hooked");
-    if (!kca__trace_context_is_valid(traceparent))
+    if (!h)
         return kca__error_new(KCA_ERROR_ARGUMENT,
-                              "hook: traceparent must be W3C's 00-<32 hex>-<16 hex>-<2 hex> in "
-                              "lowercase with ids other than 0, got \"%s\"",
-                              traceparent);
+                              "hook: set trace context: what is hooked is missing");
+    kca_error *e = check_trace("hook", traceparent);
+    if (e)
+        return e;
     return h->hooks->of_publish ? set_of_message(kca__hooked_change(h), traceparent, tracestate)
-                                : set_of_delivery(h->delivery, traceparent, tracestate);
+                                : set_of_handling(h->delivery, traceparent, tracestate);
 }

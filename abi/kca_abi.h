@@ -1225,6 +1225,14 @@ kca_error *kca_batch_settle(kca_delivery *const *deliveries, int count, int verd
  */
 kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message *m);
 
+/*
+ * Its reply that is given from now on, and what is published with kca_delivery_publish, go on with this trace context in
+ * place of the message's, which stays as it is: for a span of the handling. What is published through a bus goes on with
+ * what kca_hooked_set_trace_context sets. KCA_ERROR_ARGUMENT: it does not have the form of a trace context
+ * (kca_message_set_trace_context).
+ */
+kca_error *kca_delivery_set_trace_context(kca_delivery *d, const char *traceparent, const char *tracestate);
+
 /* Frees a delivery that was deferred or came out of kca_event_into_delivery; unsettled, it counts as failed, but for what
  * kca_delivery_is_out says of batches. */
 void kca_delivery_free(kca_delivery *d);
@@ -1298,8 +1306,8 @@ const char *kca_hooked_channel(const kca_hooked *h);
 
 /*
  * Sets the trace context that goes on from here (kca_message_set_trace_context says its form). Publishing: the message's.
- * Handling: what messages go on with that are published in the handler, through a bus or kca_delivery_publish; the
- * delivery's message stays as it is. KCA_ERROR_ARGUMENT: it does not have that form.
+ * Handling: what messages go on with that are published in the handler, through a bus or kca_delivery_publish, and its
+ * reply; the delivery's message stays as it is. KCA_ERROR_ARGUMENT: it does not have that form.
  */
 kca_error *kca_hooked_set_trace_context(kca_hooked *h, const char *traceparent, const char *tracestate);
 

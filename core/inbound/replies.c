@@ -167,7 +167,9 @@ kca_error *kca__replies_give(kca_delivery *d, const void *payload, size_t len) {
     if (e || !kca__replies_are_wanted(d))
         return e;
     kca__held_record *reply;
+    const kca__trace_context context = kca__delivery_context(d);
     kca__reply_frame frame = frame_of(&d->message, channel_of(d));
+    frame.context = &context;
     e = kca__reply_hold_payload(&reply, &frame, payload, len);
     if (!e)
         keep(d, reply);
@@ -179,7 +181,9 @@ kca_error *kca__replies_give_message(kca_delivery *d, const kca_message *m) {
     if (e || !kca__replies_are_wanted(d))
         return e;
     kca__held_record *reply;
+    const kca__trace_context context = kca__delivery_context(d);
     kca__reply_frame frame = frame_of(&d->message, channel_of(d));
+    frame.context = &context;
     e = kca__reply_hold(&reply, &frame, m);
     if (!e)
         keep(d, reply);

@@ -19,7 +19,7 @@ kca_error *kca__reply_hold(kca__held_record **out, const kca__reply_frame *frame
         .reply_to = "",
         .type = KCA_TYPE_DOCUMENT,
         .correlation_id = frame->asked->texts[KCA__TEXT_CORRELATION_ID],
-        .context = kca__message_context(frame->asked),
+        .context = frame->context ? *frame->context : kca__message_context(frame->asked),
     };
     kca__wire wire;
     if (!kca__cloud_event_write(&wire, m, &defaults, frame->now_ms))

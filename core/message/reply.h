@@ -13,6 +13,7 @@ typedef struct kca__reply_frame {
     const char *channel; /* the record borrows it */
     int64_t now_ms;
     kca__dialect dialect;
+    const kca__trace_context *context; /* that goes on; NULL: that of `asked` */
 } kca__reply_frame;
 
 /* The record of `m`; the correlation id is as asked, unless `m` is raw or was asked without one.

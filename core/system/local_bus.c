@@ -238,7 +238,8 @@ static void release_reply(kca_event *e) {
 
 /* The reply as it would come: what the handler gave, `null`, or why it failed. */
 static kca_error *answer(kca__awaited *ask, kca__local *l) {
-    const kca__reply_frame frame = {&l->message, "", kca__clock_unix_ms(), KCA__DIALECT_GOMES};
+    const kca__reply_frame frame = {
+        .asked = &l->message, .channel = "", .now_ms = kca__clock_unix_ms()};
     bool failed = l->end == KCA__LOCAL_FAILED || l->end == KCA__LOCAL_REJECTED;
     kca_error *e = NULL;
     if (failed)

@@ -536,6 +536,8 @@ static int begin_span(kca_hooked *h, hook *k) {
 static int publish_in_span(world *w, kca_delivery *d) {
     must(publish(w, "{\"from\":\"handler\"}"));
     assert_string_equal(kca_message_traceparent(kca_delivery_message(d)), TRACE);
+    must_fail(kca_delivery_set_trace_context(d, NULL, NULL), KCA_ERROR_ARGUMENT, "traceparent");
+    must_fail(kca_delivery_set_trace_context(NULL, SPAN, NULL), KCA_ERROR_ARGUMENT, "missing");
     return KCA_DONE;
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from pathlib import Path
 from typing import Any
 
 import kca
@@ -16,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.semconv._incubating.attributes import messaging_attributes
 from opentelemetry.trace import SpanKind, StatusCode
-from support import KEY, declared
+from support import DEADLINE_SECONDS, KEY, declared
 
 CONVENTION = {value for value in vars(messaging_attributes).values() if isinstance(value, str)} | {"error.type"}
 OWN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -271,3 +273,190 @@ def test_in_asyncio_tasks_have_each_their_own_current_span(exported: Exported) -
     third = exported.spans("create orders")[-1]
     assert parent_id(third) == current["first"]
     assert parent_id(spans[2]) == span_id(third)
+
+
+DRAWN = """\
+request (internal)
+  create orders (producer)
+    process orders (consumer)
+      create orders (producer)
+        process orders (consumer)
+          process replies (consumer)
+      send orders (client)
+  send orders (client)
+"""
+
+
+def drawn(spans: list[ReadableSpan], parent: int | None = None, indent: str = "") -> str:
+    """The spans as a tree: each below its parent, in the order of their beginnings."""
+    below = [span for span in spans if (span.parent.span_id if span.parent else None) == parent]
+    lines = ""
+    for span in sorted(below, key=lambda span: span.start_time or 0):
+        lines += f"{indent}{span.name} ({span.kind.name.lower()})\n"
+        lines += drawn(spans, span_id(span), indent + "  ")
+    return lines
+
+
+def test_one_trace_from_publish_over_two_handlers_to_the_reply_is_as_the_page_draws_it(exported: Exported) -> None:
+    system = declared(reply=True)
+    system.add_publisher(kca.PublisherBuilder("local", "replies", required_acks=-1, linger_ms=0))
+    system.add_consumer(kca.ConsumerBuilder("local", "replies", "answers").with_partition(kca.PARTITION_EVERY))
+    kca.telemetry.instrument(system, exported.provider)
+    shop, answers = system.consumer("shop"), system.consumer("answers")
+
+    @system.handler("ordered")
+    def ordered(order: Any) -> None:
+        system.event_bus("orders").publish("billed", {}, key=KEY, reply_to="replies")
+
+    @system.handler("billed")
+    def billed(bill: Any) -> Any:
+        return {"total": 10}
+
+    @system.handler("*")
+    def reply(d: kca.Delivery) -> None:
+        shop.stop()
+        answers.stop()
+
+    with system:
+        with exported.provider.get_tracer("shop").start_as_current_span("request"):
+            system.event_bus("orders").publish("ordered", {}, key=KEY)
+        reading = threading.Thread(target=answers.run)
+        reading.start()
+        shop.run()
+        reading.join()
+    spans = list(exported.exporter.get_finished_spans())
+    assert drawn(spans) == DRAWN
+    assert DRAWN in (Path(__file__).parents[2] / "docs/telemetry.md").read_text()
+
+
+def run_batch(system: Any, names: list[str], handle: Any) -> None:
+    """Publishes rows of these names as ids, and handles until all of them went through the last hook."""
+    left = len(names)
+
+    def end(h: kca.Handling) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            system.consumer("shop").stop()
+
+    system.handling_hook(after=end)
+    system.batch_handler("row", max=len(names), wait_ms=DEADLINE_SECONDS * 1000)(handle)
+    with system:
+        for name in names:
+            system.event_bus("orders").publish("row", {}, key=KEY, message_id=name)
+        system.consumer("shop").run()
+
+
+def test_a_batch_has_a_span_of_receiving_and_one_of_its_handler_linked_to_each_message(exported: Exported) -> None:
+    system = declared()
+    kca.telemetry.instrument(system, exported.provider)
+    current: list[int] = []
+
+    def handle(rows: list[Any]) -> None:
+        current.append(trace.get_current_span().get_span_context().span_id)
+
+    run_batch(system, ["a", "b", "c"], handle)
+    creates = [span_id(span) for span in exported.spans("create orders")]
+    receive, process = exported.only("receive orders"), exported.only("process orders")
+    for span, kind, operation in (receive, SpanKind.CLIENT, "receive"), (process, SpanKind.CONSUMER, "process"):
+        assert span.kind is kind
+        assert [link.context.span_id for link in span.links] == creates
+        told = attributes(span)
+        assert told["messaging.operation.type"] == operation
+        assert told["messaging.batch.message_count"] == 3
+        assert told["messaging.consumer.group.name"] == "shop"
+    assert attributes(process)["kca.verdict"] == "done"
+    assert current == [span_id(process)]
+    assert receive.end_time is not None
+    assert process.start_time is not None
+    assert receive.end_time <= process.start_time
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_a_batch_of_one_continues_its_trace_and_a_failure_is_an_error(exported: Exported) -> None:
+    system = declared(failure_policy="skip")
+    kca.telemetry.instrument(system, exported.provider)
+
+    def handle(rows: list[Any]) -> None:
+        raise ValueError("no room")
+
+    run_batch(system, ["a"], handle)
+    process = exported.only("process orders")
+    assert parent_id(process) == span_id(exported.only("create orders"))
+    assert attributes(process)["error.type"] == "ValueError"
+    assert attributes(process)["kca.verdict"] == "failed"
+    assert process.status.status_code is StatusCode.ERROR
+
+
+def test_what_a_hook_settles_before_its_batch_has_a_span_of_its_own(exported: Exported) -> None:
+    system = declared(failure_policy="skip")
+    kca.telemetry.instrument(system, exported.provider)
+
+    @system.handling_hook
+    def check(h: kca.Handling) -> Any:
+        if h.delivery.message_id == "b":
+            system.consumer("shop").stop()
+            return kca.REJECTED
+        return None
+
+    run_batch(system, ["a", "b"], lambda rows: None)
+    own, batch = sorted(
+        exported.spans("process orders"), key=lambda span: attributes(span)["kca.verdict"], reverse=True
+    )
+    assert attributes(own)["kca.verdict"] == "rejected"
+    assert attributes(own)["messaging.message.id"] == "b"
+    assert parent_id(own) == span_id(exported.spans("create orders")[1])
+    assert attributes(batch)["messaging.batch.message_count"] == 1
+
+
+def test_a_bus_without_a_channel_has_spans_by_the_messages_name(exported: Exported) -> None:
+    system = kca.System()
+    kca.telemetry.instrument(system, exported.provider)
+    system.handler("priceOf", lambda order: {"price": 20})
+    with system:
+        assert system.query_bus().send("priceOf", {}) == {"price": 20}
+    create, process = exported.only("create priceOf"), exported.only("process priceOf")
+    assert parent_id(process) == span_id(create)
+    assert attributes(exported.only("send priceOf"))["messaging.system"] == "kca"
+    assert "messaging.kafka.offset" not in attributes(process)
+
+
+def test_a_second_call_changes_nothing_and_it_can_be_switched_off(exported: Exported) -> None:
+    system = declared()
+    kca.telemetry.instrument(system, exported.provider)
+    kca.telemetry.instrument(system, exported.provider)
+    run(system, lambda d: None, "ordered")
+    assert len(exported.spans("process orders")) == 2
+    exported.exporter.clear()
+    kca.telemetry.uninstrument(system)
+    with system:
+        system.event_bus("orders").publish("ordered", key=KEY)
+    assert not exported.exporter.get_finished_spans()
+
+
+def test_in_asyncio_a_batch_has_its_span_as_the_current_one(exported: Exported) -> None:
+    current: list[int] = []
+
+    async def main() -> None:
+        system = kca.asyncio.System(
+            kca.Connection("local", "embedded://"),
+            kca.PublisherBuilder("local", "orders", required_acks=-1, linger_ms=0),
+            kca.ConsumerBuilder("local", "orders", "shop", partition=0),
+        )
+        kca.telemetry.instrument(system, exported.provider)
+
+        @system.batch_handler("row", max=2, wait_ms=DEADLINE_SECONDS * 1000)
+        async def handle(rows: list[Any]) -> None:
+            await asyncio.sleep(0)
+            current.append(trace.get_current_span().get_span_context().span_id)
+            system.consumer("shop").stop()
+
+        async with system:
+            for _ in range(2):
+                await system.event_bus("orders").publish("row", {}, key=KEY)
+            await system.consumer("shop").run()
+
+    asyncio.run(main())
+    process = exported.only("process orders")
+    assert current == [span_id(process)]
+    assert len(process.links) == len(exported.only("receive orders").links) == 2

@@ -257,6 +257,7 @@ end
 --- Deliveries: messages that also say where they came from, and must be settled.
 local function new_delivery_class(M, core, Message)
   local Delivery = classes.new(Message)
+  local set_trace_context = types.checked(core, "kca_delivery_set_trace_context", "trace context")
   Delivery.kind = "delivery"
 
   --- Publishes through the bus' channel in this delivery's transaction: the message is sent with the delivery's offset.
@@ -348,6 +349,12 @@ local function new_delivery_class(M, core, Message)
   --- The record's own timestamp, which the broker or the publisher's client set.
   function Delivery:record_timestamp_ms()
     return core.kca_delivery_timestamp_ms(self.delivery)
+  end
+
+  --- Sets the trace context that its reply, and what is published with `publish`, go on with: that of a span of the
+  -- handling, in place of the message's. Returns true, or nil and the error.
+  function Delivery:set_trace_context(traceparent, tracestate)
+    return fallible(set_trace_context(self.delivery, traceparent, tracestate))
   end
 
   --- Settles the delivery: kca.DONE, FAILED, REJECTED or DUPLICATE, with a short name and a line of text that say why.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ class Handled:
     Attributes:
         handler: its handler.
         deliveries: those that the handler gets.
+        received: all of it.
+        begun_ns: when it was handed out, if there are spans.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class Handled:
     ) -> None:
         self.handler: BatchHandler = work.batch_handler(batch)
         self.deliveries: list[Delivery] = []
-        self._all = batch.deliveries
+        self.received = batch.deliveries
+        self.begun_ns = time.time_ns() if work.spans else 0
         self._hooks = work.handling_hooks
-        self._store: DeduplicationStore | None = work.stores.get(self._all[0].consumer) if work.stores else None
+        self._store: DeduplicationStore | None = work.stores.get(self.received[0].consumer) if work.stores else None
+        self._spans = work.spans
         self._ask = ask
         self._ends = ends
         self._arounds: list[Around] = []
@@ -62,7 +67,7 @@ class Handled:
     @property
     def rest(self) -> list[Delivery]:
         """Those that are not settled here."""
-        return [d for d in self._all if id(d) not in self._settled]
+        return [d for d in self.received if id(d) not in self._settled]
 
     def steps(self, call: Callable[[Handled], Any]) -> Generator[Call, Outcome, BaseException | None]:
         """The calls; `call` runs the handler, and gives its answer.
@@ -70,14 +75,17 @@ class Handled:
         Returns:
             What ends the process or the task, if something does; it is to be settled with `rest`.
         """
-        for d in self._all:
+        for d in self.received:
             ended = yield from self._enter(d)
             if ended is not None:
                 yield from self._leave((None, ended))
                 return ended
         if not self.deliveries:
             return None
+        spans = self._spans.before_batch(self) if self._spans else None
         outcome = yield partial(call, self)
+        if self._spans:
+            self._spans.after_batch(spans, *outcome)
         ends = yield from self._leave(outcome)
         for _, error in [outcome, *ends]:
             if self._is_end(error):
@@ -88,7 +96,7 @@ class Handled:
 
     def let_go(self) -> None:
         """Drops the deliveries: those that are not settled come again, also while somebody keeps an exception."""
-        for each in (self._all, self.deliveries, self._arounds, self._arguments):
+        for each in (self.received, self.deliveries, self._arounds, self._arguments):
             each.clear()
 
     def _is_end(self, error: BaseException | None) -> bool:
@@ -111,7 +119,9 @@ class Handled:
         if outcome is None:
             outcome = yield from self._let_in(d)
             if outcome is None:
-                self._arounds.extend([around] if around else [])
+                if around:
+                    around.come_in()
+                    self._arounds.append(around)
                 return None
             if around:
                 outcome = yield from _inside(d, around.leave(outcome))

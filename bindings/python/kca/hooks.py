@@ -85,16 +85,18 @@ class Handling(Hooked):
 
     Attributes:
         delivery: the delivery.
+        in_batch: whether it is handled together with others, by a handler of batches.
         verdict: for a hook after: how the delivery is to be settled.
         error_name: for a hook after: why it failed or was rejected, such as the exception's class; "" else.
         error_text: for a hook after: the same in a line of text.
     """
 
-    __slots__ = ("_explain", "delivery", "error_name", "error_text", "verdict")
+    __slots__ = ("_explain", "_is_handled", "delivery", "error_name", "error_text", "in_batch", "verdict")
 
     def __init__(self, delivery: Delivery, explain: Explain) -> None:
         super().__init__()
         self.delivery = delivery
+        self.in_batch = self._is_handled = False
         self.verdict: Verdict | None = None
         self.error_name = self.error_text = ""
         self._explain = explain
@@ -344,11 +346,16 @@ class Around:
 
     def __init__(self, hooks: Sequence[Hook], delivery: Delivery, explain: Explain) -> None:
         self._hooked = Handling(delivery, explain)
+        self._hooked.in_batch = True
         self._steps = _around(hooks, self._hooked, _act)
 
     def enter(self) -> Generator[Call, Outcome, Outcome | None]:
         """The calls before; gives the outcome if a hook has decided, whose calls after have been made then, too."""
         return (yield from self._until(lambda: next(self._steps)))
+
+    def come_in(self) -> None:
+        """The handler gets the delivery."""
+        self._hooked._is_handled = True
 
     def leave(self, outcome: Outcome) -> Generator[Call, Outcome, Outcome]:
         """The calls after what is hooked has this outcome; gives the outcome that counts."""

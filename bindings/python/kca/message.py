@@ -416,6 +416,16 @@ class Delivery(Message):
         else:
             _kca.kca_delivery_reply(self._delivery, result_of(result))
 
+    def set_trace_context(self, traceparent: str | None, tracestate: str | None = None) -> None:
+        """Sets the trace context that its reply, and what is published with `publish`, go on with.
+
+        That of a span of the handling, in place of the message's.
+
+        Raises:
+            ArgumentError: it does not have the form of a trace context.
+        """
+        _kca.kca_delivery_set_trace_context(self._delivery, traceparent, tracestate)
+
     def settle(self, verdict: int, error_name: str = "", text: str = "") -> None:
         """Settles the delivery: `DONE`, `FAILED`, `REJECTED` or `DUPLICATE`; an error has a name and a line of text.
 

@@ -7,8 +7,14 @@ Names are those of OpenTelemetry's conventions for messaging (1.45); attributes 
 * `create CHANNEL` (producer) for each message that is published, whose context the message carries, and `send CHANNEL`
   (client), linked to it, until the call has its outcome: where it does not wait for the broker, until the message is
   accepted. A message that has a trace context already keeps it, and `send` is linked to that.
-* `process TOPIC` (consumer) for each attempt of a handler, as the current span: what the handler does continues it.
-  Its parent is the message's context. A failed or rejected delivery is an error, with the exception if one was raised.
+* `process TOPIC` (consumer) for each attempt of a handler, as the current span: what the handler does continues it, its
+  reply too. Its parent is the message's context. A failed or rejected delivery is an error, with the exception if one
+  was raised.
+* For a batch `receive TOPIC` (client), which ends when the handler begins, and one `process TOPIC`, the current span,
+  both linked to each message's context; of one message alone that is the parent. What a hook has settled before has a
+  `process TOPIC` of its own.
+
+In a bus without a channel, the message's name stands for channel and topic.
 
 Without it the context of the current span still goes out with each message, and a message's context is the current one
 in its handler.
@@ -16,24 +22,25 @@ in its handler.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context, trace
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
 from .errors import Error
-from .message import FAILED, REJECTED, Message
+from .message import FAILED, REJECTED, Delivery, Message, Verdict
 from .tracing import context_of, parent_of
+from .work import DONE, Answer, outcome_of
 
 if TYPE_CHECKING:
+    from .batch import Handled
     from .hooks import Handling, Publishing
     from .system import BaseSystem
 
-_BASE = {"messaging.system": "kafka"}
-
 
 def instrument(system: BaseSystem[Any, Any], tracer_provider: trace.TracerProvider | None = None) -> None:
-    """Makes spans of what the system publishes and handles.
+    """Makes spans of what the system publishes and handles. Called once more, it goes on with the new provider.
 
     Its hooks are the first, or the outermost, of those that are declared after this call.
 
@@ -43,17 +50,33 @@ def instrument(system: BaseSystem[Any, Any], tracer_provider: trace.TracerProvid
     """
     from . import __version__
 
-    spans = _Spans(system, trace.get_tracer("kca", __version__, tracer_provider))
+    tracer = trace.get_tracer("kca", __version__, tracer_provider)
+    if system._work.spans is not None:
+        system._work.spans.tracer = tracer
+        return
+    system._work.spans = spans = _Spans(system, tracer)
     system.publish_hook(before=spans.before_publish, after=spans.after_publish)
     system.handling_hook(before=spans.before_handling, after=spans.after_handling)
 
 
-def _of_message(operation: str, destination: str, m: Message) -> dict[str, Any]:
+def uninstrument(system: BaseSystem[Any, Any]) -> None:
+    """Makes no more spans of what the system publishes and handles from now on, until it is instrumented again."""
+    if system._work.spans is not None:
+        system._work.spans.tracer = trace.NoOpTracer()
+
+
+def _base(operation: str, destination: str, is_kafka: bool) -> dict[str, Any]:
     return {
-        **_BASE,
+        "messaging.system": "kafka" if is_kafka else "kca",
         "messaging.operation.name": operation,
         "messaging.operation.type": operation,
         "messaging.destination.name": destination,
+    }
+
+
+def _of_message(operation: str, destination: str, m: Message) -> dict[str, Any]:
+    return {
+        **_base(operation, destination or m.name, bool(destination)),
         **({"messaging.message.id": m.message_id} if m.message_id else {}),
         **({"messaging.message.conversation_id": m.correlation_id} if m.correlation_id else {}),
     }
@@ -94,7 +117,7 @@ def _type_of(error: BaseException) -> str:
 class _Spans:
     def __init__(self, system: BaseSystem[Any, Any], tracer: trace.Tracer) -> None:
         self._system = system
-        self._tracer = tracer
+        self.tracer = tracer
         self._clients: dict[str, dict[str, Any]] | None = None
 
     def _of(self, kind: str, name: str) -> dict[str, Any]:
@@ -118,8 +141,8 @@ class _Spans:
         if own is None:
             own = self._create(p)
         attributes = _of_message("send", p.channel, p.message) | self._of("publisher", p.channel)
-        span = self._tracer.start_span(
-            f"send {p.channel}", kind=SpanKind.CLIENT, attributes=attributes, links=[Link(own)]
+        span = self.tracer.start_span(
+            f"send {p.channel or p.message.name}", kind=SpanKind.CLIENT, attributes=attributes, links=[Link(own)]
         )
         if span.is_recording():
             span.set_attributes(_of_record(p.message))
@@ -127,7 +150,9 @@ class _Spans:
 
     def _create(self, p: Publishing) -> trace.SpanContext:
         attributes = _of_message("create", p.channel, p.message) | self._of("publisher", p.channel)
-        span = self._tracer.start_span(f"create {p.channel}", kind=SpanKind.PRODUCER, attributes=attributes)
+        span = self.tracer.start_span(
+            f"create {p.channel or p.message.name}", kind=SpanKind.PRODUCER, attributes=attributes
+        )
         if span.is_recording():
             span.set_attributes(_of_record(p.message))
         made = span.get_span_context()
@@ -152,24 +177,98 @@ class _Spans:
     # ---- handling ----
 
     def before_handling(self, h: Handling) -> None:
-        d = h.delivery
-        attributes = _of_message("process", d.topic, d) | self._of("consumer", d.consumer)
-        attributes["messaging.destination.partition.id"] = str(d.partition)
-        attributes["messaging.kafka.offset"] = d.offset
-        attributes["kca.attempt"] = d.attempt
-        span = self._tracer.start_span(f"process {d.topic}", kind=SpanKind.CONSUMER, attributes=attributes)
-        if span.is_recording():
-            span.set_attributes(_of_record(d))
+        if h.in_batch:
+            h.kept = time.time_ns()
+            return
+        span = self._process(h.delivery)
         h.kept = span, context.attach(trace.set_span_in_context(span))
 
     def after_handling(self, h: Handling) -> None:
-        span, token = h.kept
+        if not h.in_batch:
+            span, token = h.kept
+            context.detach(token)
+        elif h._is_handled:
+            return  # before_batch has made its span
+        else:
+            span = self._process(h.delivery, h.kept)
+        _end(span, h.verdict, h.error_name, h.error_text, h.exception)
+
+    def _process(self, d: Delivery, begun_ns: int | None = None) -> Span:
+        """The span of one delivery, begun; what goes on from the delivery goes on with it."""
+        attributes = _of_message("process", d.topic, d) | self._of("consumer", d.consumer)
+        attributes["kca.attempt"] = d.attempt
+        if d.partition >= 0:
+            attributes["messaging.destination.partition.id"] = str(d.partition)
+            attributes["messaging.kafka.offset"] = d.offset
+        span = self.tracer.start_span(
+            f"process {d.topic or d.name}",
+            _inside(d) if begun_ns else None,
+            SpanKind.CONSUMER,
+            attributes,
+            start_time=begun_ns,
+        )
+        if span.is_recording():
+            span.set_attributes(_of_record(d))
+        _go_on(d, span)
+        return span
+
+    # ---- batches ----
+
+    def before_batch(self, batch: Handled) -> tuple[Span, Any]:
+        """Ends the span of receiving, and begins the one of the handler."""
+        links = [Link(own) for d in batch.received if (own := parent_of(d.trace_context)) is not None]
+        first = batch.received[0]
+        attributes = _base("receive", first.topic or first.name, bool(first.topic)) | self._of(
+            "consumer", first.consumer
+        )
+        attributes["messaging.batch.message_count"] = len(batch.received)
+        receive = self.tracer.start_span(
+            f"receive {first.topic or first.name}", None, SpanKind.CLIENT, attributes, links, start_time=batch.begun_ns
+        )
+        receive.end()
+        span = self._process_batch(batch.deliveries)
+        for d in batch.deliveries:
+            _go_on(d, span)
+        return span, context.attach(trace.set_span_in_context(span))
+
+    def _process_batch(self, deliveries: list[Delivery]) -> Span:
+        first = deliveries[0]
+        attributes = _base("process", first.topic or first.name, bool(first.topic))
+        attributes |= self._of("consumer", first.consumer)
+        attributes["messaging.batch.message_count"] = len(deliveries)
+        links = [Link(own) for d in deliveries if (own := parent_of(d.trace_context)) is not None]
+        inside = _inside(first) if len(deliveries) == 1 else None
+        return self.tracer.start_span(
+            f"process {first.topic or first.name}", inside, SpanKind.CONSUMER, attributes, links
+        )
+
+    def after_batch(self, begun: tuple[Span, Any], answer: Answer | None, error: BaseException | None) -> None:
+        """The handler has returned."""
+        span, token = begun
         context.detach(token)
-        if h.verdict is not None:
-            span.set_attribute("kca.verdict", h.verdict.name.lower())
-        if h.exception is not None or h.verdict in (FAILED, REJECTED):
-            _fail(span, h.error_name, h.error_text, h.exception)
-        span.end()
+        verdict, name, text = outcome_of(error) if error is not None else answer or DONE
+        _end(span, verdict, name, text, error)
+
+
+def _inside(m: Message) -> context.Context | None:
+    """The context of what continues the message's trace."""
+    parent = parent_of(m.trace_context)
+    return trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent is not None else None
+
+
+def _go_on(d: Delivery, span: Span) -> None:
+    """What goes on from the delivery, its reply too, goes on with the span."""
+    made = span.get_span_context()
+    if made.is_valid and d.is_out:
+        d.set_trace_context(*context_of(made))
+
+
+def _end(span: Span, verdict: Verdict | None, name: str, text: str, error: BaseException | None) -> None:
+    if verdict is not None:
+        span.set_attribute("kca.verdict", Verdict(verdict).name.lower())
+    if error is not None or verdict in (FAILED, REJECTED):
+        _fail(span, name, text, error)
+    span.end()
 
 
 def _client_id(described: dict[str, Any]) -> str:

@@ -56,6 +56,7 @@ class Work:
         self.stores: dict[str, DeduplicationStore] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
+        self.spans: Any = None  # of OpenTelemetry: kca.telemetry's
         self.watch: Callable[[Delivery], None] | None = None  # told of deliveries without a consumer, by kca.testing
         # Deliveries whose handlers were interrupted; they stay unsettled. Hasty: a shutdown need not wait for handlers.
         self.abandoned: list[Delivery] = []
