@@ -2,6 +2,7 @@
 #include "system/handle.h"
 
 #include "base/error.h"
+#include "base/id.h"
 #include "outbound/publisher_hooks.h"
 #include "system/local_bus.h"
 
@@ -113,6 +114,38 @@ kca_error *kca_bus_drop(kca_event **out, kca_bus *bus, uint64_t token) {
     if (!e && !bus->publisher)
         return kca__local_bus_drop(out, bus->system, token);
     return e ? e : kca__publisher_drop(out, bus->publisher, token);
+}
+
+/* Ids by which others may know it, and the record's too. */
+static kca_error *give_ids(kca_message *m) {
+    char id[37];
+    kca__id_uuid4(id);
+    if (!m->texts[KCA__TEXT_MESSAGE_ID][0])
+        kca__message_set_text(m, KCA__TEXT_MESSAGE_ID, id);
+    kca__id_uuid4(id);
+    if (!m->texts[KCA__TEXT_CORRELATION_ID][0])
+        kca__message_set_text(m, KCA__TEXT_CORRELATION_ID, id);
+    return kca__message_check(m);
+}
+
+kca_error *kca_bus_record(kca_message **out, kca_bus *bus, kca_message *m) {
+    if (out)
+        *out = NULL;
+    if (!bus || !m || !out)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "bus: record: %s is missing",
+                              !bus ? "bus"
+                              : !m ? "message"
+                                   : "out");
+    if (m->inbound)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "bus: record: a delivery's message cannot be changed: copy it");
+    kca_error *e = kca__system_check_process(bus->system);
+    if (e || m->raw)
+        return e;
+    e = give_ids(m);
+    return e ? e
+             : kca__publisher_record(out, bus->publisher, m, bus->type,
+                                     kca__trace_context_current());
 }
 
 kca_error *kca_bus_flush(kca_bus *bus, int timeout_ms) {

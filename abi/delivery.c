@@ -3,6 +3,7 @@
 #include "base/generation.h"
 #include "base/text.h"
 #include "inbound/local.h"
+#include "inbound/translation.h"
 #include "kafka/record_headers.h"
 #include "system/call.h"
 #include "system/handle.h"
@@ -173,6 +174,24 @@ kca_error *kca_delivery_publish(kca_delivery *d, kca_bus *bus, const kca_message
     kca__message_let_go(kept);
     kca__call_end(call);
     return e;
+}
+
+kca_error *kca_delivery_record(kca_message **out, const kca_delivery *d) {
+    if (out)
+        *out = NULL;
+    if (!out || !d)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "delivery: record: %s is missing",
+                              d ? "out" : "delivery");
+    return kca__translation_record(out, d->record);
+}
+
+kca_error *kca_delivery_translate(kca_delivery *d, const kca_message *m) {
+    if (!d || !m)
+        return kca__error_new(KCA_ERROR_ARGUMENT, "delivery: translate: %s is missing",
+                              d ? "message" : "delivery");
+    if (d->event.generation != kca__generation())
+        return kca__error_new(KCA_ERROR_FORKED, "this delivery belongs to the parent process");
+    return kca__translation_give(d, m);
 }
 
 int kca_delivery_wants_reply(const kca_delivery *d) {

@@ -120,6 +120,26 @@ void kca_message_set_raw(kca_message *m, int raw) {
         kca__message_set_raw(m, raw != 0);
 }
 
+void kca_message_set_name(kca_message *m, const char *name) {
+    if (writable(m))
+        kca__message_set_text(m, KCA__TEXT_NAME, name);
+}
+
+void kca_message_set_all(kca_message *m, const kca_message *from) {
+    if (writable(m) && from)
+        kca__message_set_all(m, from);
+}
+
+void kca_message_set_record(kca_message *m, const kca_message *record) {
+    if (writable(m))
+        kca__message_set_record(m, record);
+}
+
+void kca_message_explain(kca_message *m, const char *error_name, const char *text) {
+    if (writable(m))
+        kca__message_explain(m, error_name, text);
+}
+
 void kca_message_set_unnamed(kca_message *m, int unnamed) {
     if (writable(m))
         m->unnamed = unnamed != 0;

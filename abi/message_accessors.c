@@ -44,6 +44,10 @@ const char *kca_message_reply_to(const kca_message *m) {
     return text(m, KCA__TEXT_REPLY_TO);
 }
 
+int kca_message_partition(const kca_message *m) {
+    return m ? m->partition : -1;
+}
+
 const char *kca_message_traceparent(const kca_message *m) {
     return text(m, KCA__TEXT_TRACEPARENT);
 }

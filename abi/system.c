@@ -121,6 +121,19 @@ kca_error *kca_system_add_handling_hook(kca_system *s, kca_hook_fn before, kca_h
     return add_hook(s, before, after, user, free_user, kca__system_add_handling_hook);
 }
 
+kca_error *kca_system_set_translator(kca_system *s, const char *channel,
+                                     kca_translator_fn to_record, kca_translator_fn to_message,
+                                     void *user, kca_free_fn free_user) {
+    kca_error *e = s && channel ? check_adding("set translator", s->core)
+                                : null_argument("system: set translator", s ? "channel" : "system");
+    if (!e)
+        return kca__system_set_translator(
+            s->core,
+            (kca__own_translator){(char *)channel, to_record, to_message, user, free_user});
+    kca__callback_free_user(s ? s->core : NULL, free_user, user);
+    return e;
+}
+
 kca_error *kca_system_set_event_handler(kca_system *s, int event_type, kca_event_fn fn, void *user,
                                         kca_free_fn free_user) {
     kca_error *e = s ? check_adding("set event handler", s->core)

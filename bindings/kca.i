@@ -11,6 +11,9 @@
 %ignore kca_system_set_interrupt;
 %ignore kca_system_set_deduplication_store;
 
+/* For translators in C. */
+%ignore kca_message_explain;
+
 /* Each language calls its own hooks. */
 %rename("$ignore", regexmatch$name="^kca_hooked_|^kca_system_add_(publish|handling)_hook$") "";
 
@@ -27,6 +30,13 @@
   $1 = NULL;
   $2 = NULL;
   $3 = NULL;
+%}
+%typemap(in, numinputs=0) (kca_translator_fn to_record, kca_translator_fn to_message, void *user,
+                           kca_free_fn free_user) %{
+  $1 = NULL;
+  $2 = NULL;
+  $3 = NULL;
+  $4 = NULL;
 %}
 
 /* Failures and texts belong to the typemaps. */

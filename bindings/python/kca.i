@@ -362,6 +362,7 @@ static bool kca_py_take_double(double *out, PyObject *value, const char *functio
 
 %include "hot_path.i"
 %include "serving.i"
+%include "translators.i"
 
 %{
 static PyObject *kca_py_heed(PyObject *self, PyObject *args) {

@@ -16,7 +16,7 @@ void kca__callback_end(const kca__callback *c) {
 const char *kca__callback_inside(const void *owner) {
     static const char *const names[] = {
         "a handler", "an event handler", "the interrupt function", "the deduplication store",
-        "a hook",    "a hook",           "a free_user function"};
+        "a hook",    "a hook",           "a translator",           "a free_user function"};
     for (const kca__callback *c = innermost; c; c = c->outer)
         if (c->owner == owner)
             return names[c->kind];

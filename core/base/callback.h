@@ -18,6 +18,7 @@ typedef enum kca__callback_kind {
     KCA__CALLBACK_STORE,
     KCA__CALLBACK_PUBLISH_HOOK,
     KCA__CALLBACK_HANDLING_HOOK,
+    KCA__CALLBACK_TRANSLATOR,
     KCA__CALLBACK_FREE_USER
 } kca__callback_kind;
 

@@ -95,6 +95,6 @@ const char *kca__error_name(const kca_error *e) {
         "ok",          "argument", "state",          "memory",        "forked",      "timeout",
         "unreachable", "tls",      "authentication", "authorization", "buffer_full", "not_stored",
         "too_large",   "payload",  "not_found",      "duplicate",     "handler",     "stopped",
-        "broker",      "offset",   "hook",           "reply",         "cancelled"};
+        "broker",      "offset",   "hook",           "reply",         "cancelled",   "translator"};
     return names[e ? e->code : KCA_OK];
 }

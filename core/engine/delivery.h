@@ -104,10 +104,11 @@ struct kca_delivery {
     uint64_t key_hash; /* 0: it has no key that may be parked */
     kca__parked parked;
     kca__parked_place place;
-    bool is_letter; /* its dead letter is stored */
-    int batch;      /* which of the engine's it is handled in; 0: by itself */
-    int batch_size; /* of the one that it is out in */
-    bool alone;     /* that failed as a whole: the next one holds this delivery only */
+    kca_message *question; /* where its reply goes, if not as the record says; NULL: it does */
+    bool is_letter;        /* its dead letter is stored */
+    int batch;             /* which of the engine's it is handled in; 0: by itself */
+    int batch_size;        /* of the one that it is out in */
+    bool alone;            /* that failed as a whole: the next one holds this delivery only */
     bool is_gathered;
     bool behind_failed;       /* while it is out: one before it in its lane is kept as failed */
     int verdict;              /* while it is kept, as the next */

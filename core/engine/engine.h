@@ -165,6 +165,9 @@ bool kca__engine_has_out(kca_delivery *d);
 /* Takes the span of this attempt, which ends with it. */
 void kca__engine_begin_span(kca_delivery *d, kca__span *span);
 
+/* Keeps where its reply goes, and takes it; NULL: as the record says. For who has it out. */
+void kca__engine_keep_question(kca_delivery *d, kca_message *question);
+
 /* Milliseconds until its processing time is over; -1: there is no limit. For whoever has it. */
 int kca__engine_left_ms(const kca_delivery *d);
 

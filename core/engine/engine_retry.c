@@ -208,6 +208,8 @@ static kca_delivery *stand_in_for_locked(kca__engine *e, kca_delivery *late) {
     d->reply_form = late->reply_form;
     d->refusal_text = late->refusal_text;
     late->refusal_text = NULL;
+    d->question = late->question;
+    late->question = NULL;
     atomic_store_explicit(&d->asked, atomic_load_explicit(&late->asked, memory_order_relaxed),
                           memory_order_relaxed);
     d->sharing = late->sharing;

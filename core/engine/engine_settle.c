@@ -238,6 +238,18 @@ bool kca__engine_has_out(kca_delivery *d) {
     return counts;
 }
 
+void kca__engine_keep_question(kca_delivery *d, kca_message *question) {
+    kca__engine *e = d->engine;
+    pthread_mutex_lock(&e->lock);
+    kca_message *old = question;
+    if (d->state == KCA__DELIVERY_OUT) {
+        old = d->question;
+        d->question = question;
+    }
+    pthread_mutex_unlock(&e->lock);
+    kca__message_free(old);
+}
+
 /* Nobody writes its deadline while the application has it. */
 int kca__engine_left_ms(const kca_delivery *d) {
     if (d->deadline_ms == KCA__CLOCK_NEVER)
@@ -288,6 +300,8 @@ static void forget_record(kca_delivery *d) {
     free(d->failure_text);
     free(d->id.bytes);
     free(d->refusal_text);
+    kca__message_free(d->question);
+    d->question = NULL;
     d->failure_name = d->failure_text = d->refusal_text = NULL;
     d->id = (kca__kept_id){NULL, 0};
     d->record = NULL;

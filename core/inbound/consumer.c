@@ -96,6 +96,7 @@ static kca_error *join_locked(kca__consumer *c, kca__event_queue *note_queue) {
                                       .publisher_count = c->publisher_count,
                                       .deduplication = c->deduplication,
                                       .handlers = c->setup.handlers,
+                                      .translators = c->setup.translators,
                                       .largest_bytes = c->largest_bytes,
                                       .exporter = c->exporter,
                                       .client_id = c->client_id.text,

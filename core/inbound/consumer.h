@@ -8,11 +8,13 @@
 #include "inbound/handlers.h"
 #include "inbound/inbound.h"
 #include "message/hooks.h"
+#include "message/own_translator.h"
 
 /* What a consumer needs of its system; all of it outlives the consumer. */
 typedef struct kca__consumer_setup {
     const kca__handlers *handlers;
     const kca__hooks *hooks; /* on handling */
+    const kca__own_translators *translators;
     kca__log *log;
     kca__event_queue *events; /* faults and rebalances of the callback form go there */
     void (*hold)(void *user); /* the system's memory is needed until `release` */

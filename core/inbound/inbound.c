@@ -7,6 +7,7 @@
 #include "inbound/fetch.h"
 #include "inbound/poller.h"
 #include "inbound/rebalance.h"
+#include "inbound/translation.h"
 #include "kafka/record_headers.h"
 #include "message/cloud_event.h"
 
@@ -90,8 +91,8 @@ static void begin_span(const kca__inbound *in, kca_delivery *d) {
     kca__engine_begin_span(d, span);
 }
 
-/* Makes the delivery readable. Outside the lock: only its taker knows it. */
-static bool prepare(kca__inbound *in, kca_delivery *d) {
+/* Makes the delivery's message readable, in the consumer's dialect. */
+static bool read_message(kca__inbound *in, kca_delivery *d) {
     const rd_kafka_message_t *m = d->record;
     rd_kafka_timestamp_type_t type;
     d->timestamp_ms = rd_kafka_message_timestamp(m, &type);
@@ -104,40 +105,60 @@ static bool prepare(kca__inbound *in, kca_delivery *d) {
     if (!read_headers(d, &record, m))
         return false;
     int64_t now_ms = d->timestamp_ms >= 0 ? d->timestamp_ms : kca__clock_unix_ms();
-    if (!kca__cloud_event_read(&d->message, in->dialect, &record, now_ms))
-        return false;
+    return kca__cloud_event_read(&d->message, in->dialect, &record, now_ms);
+}
+
+/* What a record is when its message cannot be had: a half-read one must not be handed out. */
+enum { NO_MEMORY = -1 };
+
+/* Makes the delivery readable. Outside the lock: only its taker knows it. KCA_DONE: it is to be
+ * handed out; KCA_FAILED or KCA_REJECTED: the application's translator failed, and it is explained.
+ */
+static int prepare(kca__inbound *in, kca_delivery *d) {
+    if (!read_message(in, d))
+        return NO_MEMORY;
     d->event.topic = d->assigned->topic_partition->topic;
     d->event.partition = d->assigned->topic_partition->number;
     d->event.offset = d->offset;
-    if (in->options->reply)
+    int verdict = KCA_DONE;
+    if (in->setup.translators->count > 0 && !kca__translation_read(&verdict, in, d))
+        return NO_MEMORY;
+    if (in->options->reply && verdict == KCA_DONE)
         kca__replies_look(in, d);
     if (in->setup.exporter)
         begin_span(in, d);
-    return true;
+    return verdict;
 }
 
 /* ---- taking ---- */
 
-/* A half-read message must not be handed out: the consumer ends with it unsettled. */
+/* The consumer ends with it unsettled. */
 static void give_up_reading(kca__engine *e, kca_delivery *d) {
     kca__engine_fail(e, kca__error_memory());
     kca__engine_withdraw(d);
 }
 
-static bool is_duplicate(const kca__inbound *in, const kca_delivery *d) {
+bool kca__inbound_is_duplicate(const kca__inbound *in, const kca_delivery *d) {
     kca__deduplication *memory = in->setup.deduplication;
     size_t len;
     const char *id = memory ? kca__message_identity(&len, &d->message) : NULL;
     return id && kca__deduplication_has(memory, id, len);
 }
 
-static void put_away_duplicate(kca_delivery *d) {
-    kca__engine_settle(d, KCA_DUPLICATE);
+static void put_away(kca_delivery *d, int verdict) {
+    kca__engine_settle(d, verdict);
     kca__engine_give_back(d);
 }
 
+/* Whether it is handed out: else `verdict` is what becomes of it. */
+static bool is_for_handlers(const kca__inbound *in, const kca_delivery *d, int *verdict) {
+    if (*verdict == KCA_DONE && kca__inbound_is_duplicate(in, d))
+        *verdict = KCA_DUPLICATE;
+    return *verdict == KCA_DONE;
+}
+
 /* Its name says in which batch it is handled, so it is read already when it comes. */
-int kca__inbound_batch_of(const kca__inbound *in, const rd_kafka_message_t *m) {
+int kca__inbound_batch_of(kca__inbound *in, const rd_kafka_message_t *m) {
     const kca__handlers *handlers = in->setup.handlers;
     kca__header room[KCA__DELIVERY_HEADERS];
     kca_message message;
@@ -151,6 +172,8 @@ int kca__inbound_batch_of(const kca__inbound *in, const rd_kafka_message_t *m) {
         return 0;
     kca__message_init_inbound(&message);
     bool readable = kca__cloud_event_read(&message, in->dialect, &record, 0);
+    if (readable && in->setup.translators->count > 0)
+        readable = kca__translation_look(in, m, &message);
     const kca__handler *handler =
         readable ? kca__handlers_find(handlers, message.texts[KCA__TEXT_NAME]) : NULL;
     int batch = handler ? handler->batch : 0;
@@ -160,51 +183,63 @@ int kca__inbound_batch_of(const kca__inbound *in, const rd_kafka_message_t *m) {
     return batch;
 }
 
-/* The batch without those that were handled before; NULL: none is left, or some of it cannot be
- * read, which ends the consumer. */
+/* Settles those of a batch that are not to be handled. When one could not be translated, those of
+ * its key behind it no longer count, and come again after it. False: memory is out. */
+static bool prepare_chain(kca__inbound *in, kca_delivery **at) {
+    bool failed = false;
+    kca_delivery *d;
+    while ((d = *at)) {
+        int verdict = prepare(in, d);
+        if (verdict == NO_MEMORY)
+            return false;
+        if (is_for_handlers(in, d, &verdict) && (!failed || kca__engine_has_out(d))) {
+            at = &d->batch_next;
+            continue;
+        }
+        failed |= verdict == KCA_FAILED || verdict == KCA_REJECTED;
+        *at = d->batch_next;
+        put_away(d, verdict);
+    }
+    return true;
+}
+
+/* The batch without those that were handled before or cannot be translated; NULL: none is left, or
+ * some of it cannot be read, which ends the consumer. */
 static kca_event *prepare_batch(kca__inbound *in, kca_event *batch) {
-    kca_delivery *first = kca__batch_open(batch), *d = first;
-    while (d && prepare(in, d))
-        d = d->batch_next;
-    if (d) {
+    kca_delivery *first = kca__batch_open(batch);
+    if (!prepare_chain(in, &first)) {
         kca__engine_fail(in->engine, kca__error_memory());
         kca__engine_withdraw_batch(first);
         return NULL;
     }
-    for (kca_delivery **at = &first; (d = *at);) {
-        if (is_duplicate(in, d)) {
-            *at = d->batch_next;
-            put_away_duplicate(d);
-        } else {
-            at = &d->batch_next;
-        }
-    }
     return first ? kca__batch_close(first) : NULL;
 }
 
-/* Gives how many are ready to be read; 0: all were duplicates, which are settled, or could not be
- * read, which ends the consumer: the next look tells. */
+/* NULL: it is settled, or could not be read. */
+static kca_event *prepare_single(kca__inbound *in, kca_event *event) {
+    kca_delivery *d = (kca_delivery *)event;
+    int verdict = prepare(in, d);
+    if (verdict == NO_MEMORY)
+        give_up_reading(in->engine, d);
+    else if (!is_for_handlers(in, d, &verdict))
+        put_away(d, verdict);
+    else
+        return event;
+    return NULL;
+}
+
+/* Gives how many are ready to be read; 0: all are settled, as duplicates for example, or could not
+ * be read, which ends the consumer: the next look tells. */
 static int prepare_all(kca__inbound *in, kca_event **all, int count) {
     int prepared = 0;
     for (int i = 0; i < count; i++) {
-        if (all[i]->type == KCA_EVENT_BATCH) {
-            kca_event *batch = prepare_batch(in, all[i]);
-            if (batch)
-                all[prepared++] = batch;
-            continue;
-        }
-        if (all[i]->type != KCA_EVENT_DELIVERY) {
-            all[prepared++] = all[i];
-            continue;
-        }
-        kca_delivery *d = (kca_delivery *)all[i];
-        if (!prepare(in, d)) {
-            give_up_reading(in->engine, d);
-        } else if (is_duplicate(in, d)) {
-            put_away_duplicate(d);
-        } else {
-            all[prepared++] = all[i];
-        }
+        kca_event *event = all[i];
+        if (event->type == KCA_EVENT_BATCH)
+            event = prepare_batch(in, event);
+        else if (event->type == KCA_EVENT_DELIVERY)
+            event = prepare_single(in, event);
+        if (event)
+            all[prepared++] = event;
     }
     return prepared;
 }

@@ -25,6 +25,7 @@
 #include "inbound/seek.h"
 #include "inbound/transaction.h"
 #include "kafka/client.h"
+#include "message/own_translator.h"
 #include "outbound/lone_publisher.h"
 
 /* What an adapter is opened with; all of it outlives the adapter. */
@@ -39,6 +40,7 @@ typedef struct kca__inbound_setup {
     int publisher_count;
     kca__deduplication *deduplication;
     const kca__handlers *handlers; /* which of them take batches */
+    const kca__own_translators *translators;
     int largest_bytes;             /* of a record that is published in a transaction */
     kca__exporter *exporter;       /* NULL: none */
     const char *client_id;
@@ -127,7 +129,10 @@ bool kca__inbound_has_come(const kca__inbound *in);
 kca__publisher *kca__inbound_find_publisher(const kca__inbound *in, const char *channel);
 
 /* The number of the batch that a record is handled in; 0: it is handled by itself. */
-int kca__inbound_batch_of(const kca__inbound *in, const rd_kafka_message_t *m);
+int kca__inbound_batch_of(kca__inbound *in, const rd_kafka_message_t *m);
+
+/* Its message was handled before, as far as the process remembers. */
+bool kca__inbound_is_duplicate(const kca__inbound *in, const kca_delivery *d);
 
 /* Sends a partition's records to the fetch queue, or leaves those of a paused one in its own queue,
  * which is bounded. */

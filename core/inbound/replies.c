@@ -87,27 +87,38 @@ void kca__replies_look(kca__inbound *in, kca_delivery *d) {
                               memory_order_relaxed);
 }
 
+void kca__replies_look_again(kca__inbound *in, kca_delivery *d) {
+    atomic_store_explicit(&d->asked, KCA__ASKED_UNKNOWN, memory_order_relaxed);
+    kca__replies_look(in, d);
+}
+
 /* ---- the message that asks, read from its record ---- */
 
 typedef struct question {
     kca_message message;
-    kca__header *headers;
+    kca__header *headers;    /* the message's, to be freed */
     kca__publisher *channel; /* NULL: it cannot be answered */
 } question;
 
-/* False when memory is out. */
-static bool read_question(question *out, const kca__inbound *in, const kca_delivery *d) {
-    const rd_kafka_message_t *m = d->record;
+static bool read_record(question *out, const kca__inbound *in, const rd_kafka_message_t *m) {
     kca__record record = {.value = m->payload, .value_len = m->len, .timestamp_ms = -1};
-    *out = (question){.channel = NULL};
     kca__message_init_inbound(&out->message);
     if (!kca__record_headers(&out->headers, &record.header_count, m, NULL, 0))
         return false;
     record.headers = out->headers;
-    if (!kca__cloud_event_read(&out->message, in->dialect, &record, 0)) {
-        free(out->headers);
+    if (kca__cloud_event_read(&out->message, in->dialect, &record, 0))
+        return true;
+    free(out->headers);
+    return false;
+}
+
+/* False when memory is out. */
+static bool read_question(question *out, const kca__inbound *in, const kca_delivery *d) {
+    *out = (question){.channel = NULL};
+    if (d->question)
+        kca__message_view(&out->message, d->question);
+    else if (!read_record(out, in, d->record))
         return false;
-    }
     kca__publisher *p = kca__inbound_find_publisher(in, asked_channel(&out->message));
     out->channel = may_answer(in, p) ? p : NULL;
     return true;

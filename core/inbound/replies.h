@@ -36,6 +36,9 @@ void kca__replies_close(kca__replies *r);
  * Its message is read. On the thread that has taken it. */
 void kca__replies_look(struct kca__inbound *in, kca_delivery *d);
 
+/* ... when its message is another now. */
+void kca__replies_look_again(struct kca__inbound *in, kca_delivery *d);
+
 /* See kca__engine_setup. */
 bool kca__replies_is_asked(void *inbound, const kca_delivery *d);
 

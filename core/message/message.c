@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/option.h"
+#include "base/text.h"
 #include "base/utf8.h"
 #include "message/cloud_event.h"
 #include "message/custom_headers.h"
@@ -122,6 +123,22 @@ void kca__message_clear_inbound(kca_message *m) {
         kca__old_wire_clear(m);
     if (m->event_block)
         kca__cloud_event_clear(m);
+    if (m->translated)
+        kca__message_free(m->translated);
+    m->translated = NULL;
+}
+
+void kca__message_view(kca_message *m, const kca_message *of) {
+    kca__message_init_inbound(m);
+    memcpy(m->texts, of->texts, sizeof m->texts);
+    m->type = of->type;
+    m->timestamp_ms = of->timestamp_ms;
+    m->payload = of->payload;
+    m->payload_len = of->payload_len;
+    m->key = of->key;
+    m->key_len = of->key_len;
+    m->headers = of->headers;
+    m->header_count = of->header_count;
 }
 
 /* ---- outbound messages ---- */
@@ -141,9 +158,21 @@ kca_error *kca__message_new(kca_message **out, const char *name) {
     return e;
 }
 
+/* What translators have said and made of it. */
+static void forget_translation(kca__message_store *store) {
+    if (!store->why_name && !store->why_text && !store->record)
+        return;
+    free(store->why_name);
+    free(store->why_text);
+    kca__message_free(store->record);
+    store->why_name = store->why_text = NULL;
+    store->record = NULL;
+}
+
 kca_error *kca__message_reset(kca_message *m, const char *name) {
     kca__error_free(m->error);
     m->error = NULL;
+    forget_translation(m->store);
     for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
         m->texts[i] = kca__message_default_text(i);
     kca__message_set_text(m, KCA__TEXT_NAME, name);
@@ -177,18 +206,12 @@ static bool copy_texts(kca_message *to, const kca_message *from) {
     return true;
 }
 
-kca_error *kca__message_clone(kca_message **out, const kca_message *m) {
-    kca_error *e = kca__message_new(out, NULL);
-    if (e)
-        return e;
-    kca_message *copy = *out;
+/* Makes an empty message as another; false: memory is out. */
+static bool fill(kca_message *copy, const kca_message *m) {
     kca__message_set_payload(copy, m->payload, m->payload_len);
     kca__message_set_key(copy, m->key, m->key_len);
-    if (copy->error || !copy_texts(copy, m) || !kca__custom_headers_copy(copy, m)) {
-        kca__message_free(copy);
-        *out = NULL;
-        return kca__error_memory();
-    }
+    if (copy->error || !copy_texts(copy, m) || !kca__custom_headers_copy(copy, m))
+        return false;
     copy->type = m->type;
     copy->timestamp_ms = m->timestamp_ms;
     copy->partition = m->partition;
@@ -196,7 +219,24 @@ kca_error *kca__message_clone(kca_message **out, const kca_message *m) {
     copy->raw = m->raw;
     copy->unnamed = m->unnamed || m->inbound;
     copy->error = kca__error_copy(m->error);
-    return NULL;
+    return true;
+}
+
+kca_error *kca__message_clone(kca_message **out, const kca_message *m) {
+    kca_error *e = kca__message_new(out, NULL);
+    if (e || fill(*out, m))
+        return e;
+    kca__message_free(*out);
+    *out = NULL;
+    return kca__error_memory();
+}
+
+void kca__message_set_all(kca_message *m, const kca_message *from) {
+    if (m == from)
+        return;
+    kca__error_free(kca__message_reset(m, NULL));
+    if (!fill(m, from))
+        kca__error_keep_first(&m->error, kca__error_memory());
 }
 
 kca_message *kca__message_keep(const kca_message *m) {
@@ -221,6 +261,7 @@ void kca__message_free(kca_message *m) {
     }
     kca__json_payload_forget(m);
     kca__custom_headers_free(m);
+    forget_translation(m->store);
     for (int i = 0; i < KCA__MESSAGE_TEXTS; i++)
         kca__buffer_free(&m->store->texts[i]);
     kca__buffer_free(&m->store->payload);
@@ -314,6 +355,24 @@ void kca__message_set_deliver_at_ms(kca_message *m, int64_t ms) {
 
 void kca__message_set_raw(kca_message *m, bool raw) {
     m->raw = raw;
+}
+
+void kca__message_set_record(kca_message *m, const kca_message *record) {
+    kca_message *copy = NULL;
+    kca_error *e = record ? kca__message_clone(&copy, record) : NULL;
+    if (e) {
+        kca__error_keep_first(&m->error, e);
+        return;
+    }
+    if (copy)
+        copy->raw = true;
+    kca__message_free(m->store->record);
+    m->store->record = copy;
+}
+
+void kca__message_explain(kca_message *m, const char *error_name, const char *text) {
+    kca__text_set(&m->store->why_name, error_name);
+    kca__text_set(&m->store->why_text, text);
 }
 
 void kca__message_set_trace_context(kca_message *m, const char *traceparent,

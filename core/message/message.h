@@ -50,6 +50,8 @@ typedef struct kca__message_store {
     kca__buffer key;
     kca__buffer *headers; /* header_capacity of them: a name and a value each, those in use first */
     int header_capacity;
+    char *why_name, *why_text;  /* explained by the translator that makes it; NULL: not */
+    struct kca_message *record; /* it is written as this one; NULL: as a translator makes it */
 } kca__message_store;
 
 struct kca_message {
@@ -76,9 +78,10 @@ struct kca_message {
     struct cJSON *json;        /* parsed payload, when asked for */
     struct cJSON *old_headers; /* inbound: parsed `customHeaders` of the old wire; texts point in */
     void *event_block;         /* inbound: what a CloudEvent's envelope holds, read */
-    kca__header *grown_headers; /* inbound: `headers` when the record's own array had no room */
-    kca_error *error;           /* outbound: first failure of the setters */
-    kca__message_store *store;  /* outbound */
+    kca__header *grown_headers;     /* inbound: `headers` when the record's own array had no room */
+    struct kca_message *translated; /* inbound: what an own translator made, whose view this is */
+    kca_error *error;               /* outbound: first failure of the setters */
+    kca__message_store *store;      /* outbound */
 };
 
 /* Makes `m` an empty inbound view; no allocation. */
@@ -90,6 +93,9 @@ const char *kca__message_identity(size_t *out_len, const kca_message *m);
 
 /* The trace context and baggage that a message caused by this one goes on with; borrowed. */
 kca__trace_context kca__message_context(const kca_message *m);
+
+/* Makes an inbound view one of another message. What it has come to own is left behind. */
+void kca__message_view(kca_message *m, const kca_message *of);
 
 /* Frees the memory that an inbound view has come to own (JSON, old headers, grown header array);
  * the struct stays the caller's. */
@@ -123,6 +129,11 @@ void kca__message_set_deliver_at_ms(kca_message *m, int64_t ms);
 void kca__message_set_raw(kca_message *m, bool raw);
 void kca__message_set_trace_context(kca_message *m, const char *traceparent,
                                     const char *tracestate);
+
+/* See kca_message_set_all, kca_message_set_record and kca_message_explain. */
+void kca__message_set_all(kca_message *m, const kca_message *from);
+void kca__message_set_record(kca_message *m, const kca_message *record);
+void kca__message_explain(kca_message *m, const char *error_name, const char *text);
 
 /* The time of its record; 0: librdkafka stamps it. */
 int64_t kca__message_record_time_ms(const kca_message *m);

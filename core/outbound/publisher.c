@@ -78,6 +78,8 @@ static kca_error *open_producer(kca__publisher *p, kca__producers *all, rd_kafka
 }
 
 kca_error *kca__publisher_open(kca__publisher *p, kca__producers *all) {
+    if (p->translators)
+        p->own_translator = kca__own_translators_find(p->translators, p->options->topic);
     char *who = kca__text_format("publisher %s", p->options->topic);
     if (!who)
         return kca__error_memory();
@@ -199,6 +201,51 @@ static bool translate(kca__wire *out, const kca__publisher *p, const kca_message
     return kca__cloud_event_write(out, m, &defaults, kca__clock_unix_coarse_ms());
 }
 
+/* ---- own translators ---- */
+
+/* Whether the application makes its record. A raw message is one, and what a translator itself
+ * publishes goes without one, or it would have no end. */
+static bool is_translated(const kca__publisher *p, const kca_message *m) {
+    return p->own_translator && !m->raw && !kca__callback_is_inside(KCA__CALLBACK_TRANSLATOR);
+}
+
+kca_error *kca__publisher_record(kca_message **out, const kca__publisher *p, const kca_message *m,
+                                 int type, const kca__trace_context *context) {
+    *out = NULL;
+    kca_error *e = kca__message_check(m);
+    kca__wire wire;
+    if (e)
+        return e;
+    if (!translate(&wire, p, m, type, context))
+        return kca__error_memory();
+    e = kca__raw_record_new(out, m, &wire);
+    kca__wire_clear(&wire);
+    return e;
+}
+
+/* The record that the application makes, or has made already. */
+static kca_error *make_record(kca_message **out, const kca__publisher *p, const kca_message *m,
+                              int type, const kca__trace_context *context) {
+    const kca__own_translator *t = p->own_translator;
+    if (m->store && m->store->record)
+        return kca__message_clone(out, m->store->record);
+    kca_error *e = kca__publisher_record(out, p, m, type, context);
+    if (e || !t->to_record)
+        return e;
+    kca__translated said = kca__own_translator_call(p->translators, t, t->to_record, *out, m);
+    (*out)->raw = true;
+    if (said.verdict == KCA_DONE)
+        return NULL;
+    e = kca__error_new(KCA_ERROR_TRANSLATOR, "publisher %s: its translator failed: %s: %s",
+                       p->options->topic, said.name, said.text);
+    kca__error_mark(e, 0, said.verdict == KCA_FAILED ? KCA__RETRIABLE : 0);
+    kca__message_free(*out);
+    *out = NULL;
+    return e;
+}
+
+/* ---- producing ---- */
+
 /* Gives librdkafka the message's record. */
 static kca_error *produce(kca__publisher *p, const kca_message *m, int type, kca__slot *slot,
                           const kca__trace_context *context) {
@@ -247,9 +294,8 @@ static kca_error *check_partition(kca__publisher *p, int partition) {
     return e;
 }
 
-kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const kca_message *m,
-                               int type, const kca__trace_context *context) {
-    *out = NULL;
+static kca_error *hold_plain(kca__held_record **out, kca__publisher *p, const kca_message *m,
+                             int type, const kca__trace_context *context) {
     kca_error *e = kca__message_check(m);
     if (!e)
         e = kca__detour_check(p, m);
@@ -279,6 +325,19 @@ kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const 
     held->channel = p;
     *out = held;
     return NULL;
+}
+
+kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const kca_message *m,
+                               int type, const kca__trace_context *context) {
+    *out = NULL;
+    if (!is_translated(p, m))
+        return hold_plain(out, p, m, type, context);
+    kca_message *record;
+    kca_error *e = make_record(&record, p, m, type, context);
+    if (!e)
+        e = hold_plain(out, p, record, type, context);
+    kca__message_free(record);
+    return e;
 }
 
 kca_error *kca__publisher_write(kca__publisher *p, const kca__record *r, int partition,
@@ -502,8 +561,8 @@ kca_error *kca__publisher_publish(kca_event **out, kca__publisher *p, const kca_
     return kca__publisher_put(out, p, m, type, token, timeout_ms);
 }
 
-kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_message *m, int type,
-                              uint64_t token, int timeout_ms) {
+static kca_error *put_plain(kca_event **out, kca__publisher *p, const kca_message *m, int type,
+                            uint64_t token, int timeout_ms) {
     const patience limit = {timeout_ms,
                             timeout_ms < 0 ? KCA__CLOCK_NEVER : kca__clock_deadline(timeout_ms)};
     kca__publish_trace trace;
@@ -524,8 +583,20 @@ kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_mess
     return e;
 }
 
-kca_error *kca__publisher_send(kca__publisher *p, const kca_message *m, int type,
-                               kca__written_fn fn, void *user) {
+kca_error *kca__publisher_put(kca_event **out, kca__publisher *p, const kca_message *m, int type,
+                              uint64_t token, int timeout_ms) {
+    if (!is_translated(p, m))
+        return put_plain(out, p, m, type, token, timeout_ms);
+    kca_message *record;
+    kca_error *e = make_record(&record, p, m, type, kca__trace_context_current());
+    if (!e)
+        e = put_plain(out, p, record, type, token, timeout_ms);
+    kca__message_free(record);
+    return e;
+}
+
+static kca_error *send_plain(kca__publisher *p, const kca_message *m, int type, kca__written_fn fn,
+                             void *user) {
     const patience own = {KCA__PUBLISHER_OWN_LIMIT, KCA__CLOCK_NEVER};
     kca__publish_trace trace;
     kca__slot *slot;
@@ -539,5 +610,17 @@ kca_error *kca__publisher_send(kca__publisher *p, const kca_message *m, int type
         return publish_later(p, m, type, slot, &trace.context);
     e = publish_and_go(p, m, type, slot, &trace.context);
     kca__in_flight_leave(p->in_flight);
+    return e;
+}
+
+kca_error *kca__publisher_send(kca__publisher *p, const kca_message *m, int type,
+                               kca__written_fn fn, void *user) {
+    if (!is_translated(p, m))
+        return send_plain(p, m, type, fn, user);
+    kca_message *record;
+    kca_error *e = make_record(&record, p, m, type, kca__trace_context_current());
+    if (!e)
+        e = send_plain(p, record, type, fn, user);
+    kca__message_free(record);
     return e;
 }

@@ -13,6 +13,7 @@
 
 #include "message/held_record.h"
 #include "message/hooks.h"
+#include "message/own_translator.h"
 #include "message/translator.h"
 #include "outbound/producer.h"
 #include "outbound/publisher_builder.h"
@@ -23,7 +24,8 @@ typedef struct kca__publisher {
     kca_connection *connection; /* the system's copy */
     kca__log *log;
     kca__in_flight *in_flight;
-    const kca__hooks *hooks; /* the system's; NULL: none */
+    const kca__hooks *hooks;                 /* the system's; NULL: none */
+    const kca__own_translators *translators; /* likewise */
     char *properties; /* effective librdkafka settings, for describe; NULL before the first start */
     kca__exporter *exporter; /* NULL: none. Set by start */
     kca__client_id client_id;
@@ -31,7 +33,8 @@ typedef struct kca__publisher {
     kca__dialect dialect;
 
     /* while started */
-    kca__producer *producer; /* shared with others of equal settings */
+    const kca__own_translator *own_translator; /* NULL: none */
+    kca__producer *producer;                   /* shared with others of equal settings */
     rd_kafka_topic_t *topic;
     atomic_int partitions;      /* that the topic is known to have; 0: not known yet */
     _Atomic(int64_t) no_ask_ms; /* until then the cluster is not asked for them again */
@@ -79,6 +82,10 @@ kca_error *kca__publisher_write_to(kca__publisher *p, const char *topic, const k
  * one of its own. */
 kca_error *kca__publisher_hold(kca__held_record **out, kca__publisher *p, const kca_message *m,
                                int type, const kca__trace_context *context);
+
+/* The record of a message as the channel's dialect makes it, as a raw message. */
+kca_error *kca__publisher_record(kca_message **out, const kca__publisher *p, const kca_message *m,
+                                 int type, const kca__trace_context *context);
 
 /* An error for a record, of `bytes` as kca__record_size has them, that is larger than the publisher
  * takes. */

@@ -13,7 +13,8 @@
 void kca__call_enter(kca__system *s);
 void kca__call_leave(kca__system *s);
 
-/* One that may ask the interrupt function, or call hooks: also the interrupt's scope. */
+/* One that may ask the interrupt function, or call hooks or translators: also the interrupt's
+ * scope. */
 typedef struct kca__call {
     kca__system *system; /* NULL: nobody is called back */
     kca__interrupt_scope before;

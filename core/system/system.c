@@ -23,6 +23,7 @@ static kca_error *new_consumer(kca__consumer **out, kca__system *s, kca_consumer
     return kca__consumer_new(out, options,
                              &(kca__consumer_setup){.handlers = &s->handlers,
                                                     .hooks = &s->handling_hooks,
+                                                    .translators = &s->translators,
                                                     .log = &s->log,
                                                     .events = &s->events,
                                                     .hold = hold_system,
@@ -58,6 +59,7 @@ kca_error *kca__system_new(kca__system **out) {
     kca__watch_init(&s->watch);
     s->publish_hooks = (kca__hooks){.of_publish = true, .owner = s};
     s->handling_hooks = (kca__hooks){.owner = s};
+    s->translators = (kca__own_translators){.owner = s};
     pthread_mutex_init(&s->lifecycle_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     atomic_init(&s->closing, false);
@@ -82,6 +84,7 @@ static void free_system(kca__system *s) {
     free(s->publishers);
     free(s->reply_channels);
     free(s->connections);
+    kca__own_translators_free(&s->translators);
     kca__event_queue_close(&s->events);
     kca__event_queue_close(&s->logs);
     kca__log_close(&s->log);
@@ -101,6 +104,7 @@ static void free_users(kca__system *s) {
     kca__handlers_close(&s->handlers);
     kca__hooks_close(&s->publish_hooks);
     kca__hooks_close(&s->handling_hooks);
+    kca__own_translators_close(&s->translators);
     for (int i = 0; i < KCA__EVENT_TYPES; i++)
         if (s->event_handlers[i].free_user)
             s->event_handlers[i].free_user(s->event_handlers[i].user);
@@ -330,8 +334,10 @@ static kca_error *add_publisher_locked(kca__system *s, const kca_publisher_build
     kca__publisher *p = NULL;
     if (!e)
         e = kca__publisher_new(&p, options, NULL, &s->log);
-    if (!e)
+    if (!e) {
         p->hooks = &s->publish_hooks;
+        p->translators = &s->translators;
+    }
     if (!e)
         e = add_reply_channel_locked(s, b);
     if (!e && !append((void ***)&s->publishers, &s->publisher_count, p))
@@ -444,6 +450,32 @@ kca_error *kca__system_add_publish_hook(kca__system *s, kca__hook hook) {
 
 kca_error *kca__system_add_handling_hook(kca__system *s, kca__hook hook) {
     return add_hook(s, &s->handling_hooks, hook);
+}
+
+/* Whether anything that is declared writes or reads the channel. */
+static bool has_channel_locked(kca__system *s, const char *channel) {
+    if (find_publisher_locked(s, channel))
+        return true;
+    for (int i = 0; i < s->consumer_count; i++)
+        for (int j = 0; j < s->consumers[i]->options->topic_count; j++)
+            if (strcmp(s->consumers[i]->options->topics[j], channel) == 0)
+                return true;
+    return false;
+}
+
+kca_error *kca__system_set_translator(kca__system *s, kca__own_translator translator) {
+    lock_for_adding(s);
+    kca_error *e = check_not_started_locked(s, "translator of channel", translator.channel);
+    if (!e && !has_channel_locked(s, translator.channel))
+        e = kca__error_new(KCA_ERROR_NOT_FOUND,
+                           "channel %s: no publisher and no consumer is declared for it",
+                           translator.channel);
+    if (!e)
+        e = kca__own_translators_add(&s->translators, &translator);
+    unlock_after_adding(s);
+    if (e)
+        kca__callback_free_user(s, translator.free_user, translator.user);
+    return e;
 }
 
 kca_error *kca__system_set_event_handler(kca__system *s, int event_type, kca_event_fn fn,

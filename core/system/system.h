@@ -67,6 +67,7 @@ typedef struct kca__system {
     kca__consumer *local; /* joins no group: of what buses without a channel hand over */
     kca__handlers handlers;
     kca__hooks publish_hooks, handling_hooks;
+    kca__own_translators translators;
     kca__event_handler event_handlers[KCA__EVENT_TYPES];
     kca__exporter *exporter;  /* NULL: none */
     kca__interrupt interrupt; /* asked by calls that wait */
@@ -106,6 +107,9 @@ kca_error *kca__system_add_handler(kca__system *s, const char *name, kca_handler
                                    kca_free_fn free_user);
 
 /* Take `user`: on failure free_user has run. */
+/* On failure frees the translator's user, too. */
+kca_error *kca__system_set_translator(kca__system *s, kca__own_translator translator);
+
 kca_error *kca__system_add_publish_hook(kca__system *s, kca__hook hook);
 kca_error *kca__system_add_handling_hook(kca__system *s, kca__hook hook);
 

@@ -41,6 +41,7 @@ CALLBACKS = {
     "kca_mark_fn": "on_id",
     "kca_interrupt_fn": "on_interrupt",
     "kca_hook_fn": "on_hook",
+    "kca_translator_fn": "on_translation",
 }
 NUMBERS = {"int", "int64_t", "uint64_t", "size_t", "double"}
 
@@ -88,6 +89,11 @@ static int on_interrupt(void *user) {
 static int on_hook(kca_hooked *h, void *user) {
     (void)h, (void)user;
     return KCA_GO_ON;
+}
+
+static int on_translation(kca_message *out, const kca_message *in, void *user) {
+    (void)out, (void)in, (void)user;
+    return KCA_DONE;
 }
 
 static int on_id(const char *message_id, void *user) {

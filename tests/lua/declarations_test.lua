@@ -176,7 +176,9 @@ local OWN = {
 --- Every function of kca_abi.h is called somewhere in the modules, or built into a class by its name.
 function tests.every_function_of_the_contract_is_reachable()
   local sources = {}
-  local modules = { "api", "builders", "bus", "consumer", "errors", "hooks", "local", "message", "queue", "system" }
+  local modules = {
+    "api", "builders", "bus", "consumer", "errors", "hooks", "local", "message", "queue", "system", "translators",
+  }
   for _, name in ipairs(modules) do
     local path = assert(package.path:match("[^;]*bindings/lua/")) .. "kca/" .. name .. ".lua"
     local file = assert(io.open(path))

@@ -21,6 +21,8 @@ OTHERWISE = {
     "kca_message_error", "kca_message_payload_len", "kca_message_key_len", "kca_message_header_value_len",
     "kca_message_reset",  # publish
     "kca_message_set_binary_header", "kca_delivery_header_value_len",  # kca_message_add_header, and with the value
+    "kca_bus_record", "kca_message_set_record", "kca_message_set_all", "kca_delivery_translate",
+    "kca_delivery_record", "kca_system_set_translator",  # set_translator
     "kca_rdkafka_version", "kca_monotonic_us",
     "kca_wake_socket_new", "kca_wake_socket_path", "kca_wake_socket_accept", "kca_wake_socket_watch",
     "kca_wake_socket_wake",  # asyncio has fds

@@ -248,6 +248,140 @@ def test_in_a_loop_a_consumer_that_stops_and_one_that_hangs_are_told() -> None:
     asyncio.run(asyncio.wait_for(work(), DEADLINE_SECONDS))
 
 
+HOUR_MS = 3600000
+
+
+class UnknownItemError(kca.Rejected):
+    pass
+
+
+@dataclass
+class Price:
+    price: float
+
+
+def prices(**options: Any) -> kca.System:
+    """It answers what a thing costs, and what an order costs by asking itself."""
+    system = kca.System(
+        kca.Connection("kafka", "nowhere.invalid:9092"),
+        kca.PublisherBuilder("kafka", "prices", reply_channel="prices.answers", required_acks=-1),
+        kca.PublisherBuilder("kafka", "prices.answers", required_acks=-1),
+        kca.PublisherBuilder("kafka", "dead", required_acks=-1),
+        kca.ConsumerBuilder("kafka", "prices", "pricing", reply=True, dead_letter_channel="dead", **options),
+        kca.ConsumerBuilder("kafka", "orders", "ordering", reply=True, dead_letter_channel="dead", **options),
+        kca.ConsumerBuilder("kafka", "silent", "silence"),
+    )
+
+    @system.handler
+    def price_of(question: dict[str, str], d: kca.Delivery) -> dict[str, float] | None:
+        if question["item"] == "gold":
+            raise UnknownItemError("no gold here")
+        if question["item"] == "salt" and d.attempt < 3:
+            raise ValueError("not yet")
+        return None if question["item"] == "air" else {"price": 4.5}
+
+    @system.handler
+    def total_of(order: list[str]) -> float:
+        bus = system.query_bus("prices")
+        prices: list[Price] = [bus.send("priceOf", {"item": item}, returns=Price) for item in order]
+        return sum(price.price for price in prices)
+
+    @system.batch_handler("stockOf", wait_ms=HOUR_MS)
+    def stock_of(items: list[str], deliveries: list[kca.Delivery]) -> None:
+        for item, d in zip(items, deliveries, strict=True):
+            d.reply(len(item))
+
+    return system
+
+
+def test_a_question_is_answered() -> None:
+    with embedded(prices()) as app:
+        assert app.send("prices", "priceOf", {"item": "tea"}) == {"price": 4.5}
+        assert app.send("prices", "priceOf", {"item": "tea"}, returns=Price) == Price(4.5)
+        assert app.send("prices", kca.Message("priceOf", {"item": "air"})) is None
+        with pytest.raises(kca.ReplyError, match="no gold here"):
+            app.send("prices", "priceOf", {"item": "gold"}, correlation_id="c-1", reply_to="kca.testing.replies")
+        with pytest.raises(kca.PayloadError):
+            app.send("prices", "priceOf", {"item": "air"}, returns=Price)
+        reply = app.assert_replied("priceOf", {"price": 4.5}, times=2)
+        assert (reply.topic, reply.question, reply.error) == ("prices.answers", "priceOf", None)
+        app.assert_replied("priceOf", None, times=2)
+        error = app.assert_replied("priceOf", error="no gold", times=1)
+        assert (error.topic, error.correlation_id, error.error) == ("kca.testing.replies", "c-1", "no gold here")
+        assert [reply.error for reply in app.replies] == [None, None, None, "no gold here", None]
+        app.assert_dead_lettered("dead", "priceOf", error="UnknownItemError")
+        with pytest.raises(AssertionError, match="priceOf was answered 4 times, not 5 times"):
+            app.assert_replied("priceOf", times=5)
+        with pytest.raises(AssertionError, match="the reply to priceOf"):
+            app.assert_replied("priceOf", {"price": 5})
+
+
+def test_who_asks_while_it_handles_is_answered_in_the_same_thread() -> None:
+    with embedded(prices()) as app:
+        assert app.send("orders", "totalOf", ["tea", "milk"]) == 9.0
+        with pytest.raises(kca.ReplyError, match="no gold here"):
+            app.send("orders", "totalOf", ["gold"])
+        bus = app.system.query_bus("prices")
+        assert bus.send("priceOf", {"item": "tea"}) == {"price": 4.5}
+        with pytest.raises(kca.ReplyError):
+            bus.send("priceOf", {"item": "gold"})
+        app.assert_replied("priceOf", {"price": 4.5}, times=3)
+    with pytest.raises(kca.StateError):  # the bus of the time before and after is an ordinary one
+        app.system.query_bus("prices").send("priceOf", {"item": "tea"})
+
+
+def test_replies_wait_for_no_time_either() -> None:
+    options = {"max_attempts": 3, "retry_delay_ms": HOUR_MS, "delay_ms": HOUR_MS}
+    with embedded(prices(**options)) as app:
+        assert app.send("prices", "priceOf", {"item": "salt"}) == {"price": 4.5}
+        app.assert_failed("priceOf", error="ValueError", times=2)
+        app.assert_replied("priceOf", times=1)
+        assert app.send("prices", "stockOf", '"milk"') == 4  # by a batch that would wait for an hour
+
+
+def test_who_is_not_answered_is_told_what_there_was() -> None:
+    with embedded(prices()) as app:
+        with pytest.raises(AssertionError, match="(?s)stockOf was not answered; there was:.*silent: stockOf"):
+            app.send("silent", "stockOf", '"milk"')
+        with pytest.raises(AssertionError, match="stockOf was answered 0 times"):
+            app.assert_replied("stockOf")
+        assert app.replies == []
+
+
+def test_a_question_is_answered_in_the_tests_loop() -> None:
+    async def work() -> None:
+        system = kca.asyncio.System(
+            kca.Connection("kafka", "nowhere.invalid:9092"),
+            kca.PublisherBuilder("kafka", "prices", reply_channel="prices.answers", required_acks=-1),
+            kca.PublisherBuilder("kafka", "prices.answers", required_acks=-1),
+            kca.ConsumerBuilder("kafka", "prices", "pricing", reply=True, failure_policy="skip", delay_ms=HOUR_MS),
+        )
+
+        @system.handler("priceOf")
+        async def price_of(question: dict[str, str]) -> Any:
+            await asyncio.sleep(0)
+            if question["item"] == "gold":
+                raise UnknownItemError("no gold here")
+            return {"price": 4.5}
+
+        @system.handler("totalOf")
+        async def total_of(order: list[str]) -> float:
+            bus = system.query_bus("prices")
+            asks = (bus.send("priceOf", {"item": item}, returns=Price) for item in order)
+            found: list[Price] = await asyncio.gather(*asks)
+            return sum(price.price for price in found)
+
+        async with embedded(system) as app:
+            assert await app.send("prices", "priceOf", {"item": "tea"}, returns=Price) == Price(4.5)
+            assert await app.send("prices", "totalOf", ["tea", "milk"]) == 9.0
+            with pytest.raises(kca.ReplyError, match="no gold here"):
+                await app.send("prices", "priceOf", {"item": "gold"})
+            assert (await app.assert_replied("priceOf", {"price": 4.5}, times=3)).question == "priceOf"
+            await app.assert_replied("priceOf", error="gold", times=1)
+
+    asyncio.run(asyncio.wait_for(work(), DEADLINE_SECONDS))
+
+
 def test_transactions_need_a_real_broker() -> None:
     with (
         pytest.raises(

@@ -8,9 +8,9 @@ local types = require("kca.types")
 local SEND_MS = 30000
 local SLICE_MS = 250 -- a wait in C ends at least this often, so that Lua sees Ctrl-C
 
-return function(M, core, Message, Work, hooks)
+return function(M, core, Message, Work, hooks, translators)
   local Bus = classes.new()
-  Bus.hooks = hooks
+  Bus.hooks, Bus.translators = hooks, translators
 
   --- The message made of the arguments of `publish`, and its fields; or nil and the error.
   -- @local
@@ -80,12 +80,13 @@ return function(M, core, Message, Work, hooks)
   -- @local
   function Bus:put(message, token, timeout_ms)
     local cause, had_baggage = follow_cause(message)
-    local ok, result
-    if timeout_ms then
+    local ok, result = translators.write(self, message)
+    if ok and timeout_ms then
       ok, result = core.kca_bus_publish_within(self.handle, message.handle, token, timeout_ms)
-    else
+    elseif ok then
       ok, result = core.kca_bus_publish_for_receipt(self.handle, message.handle, token)
     end
+    translators.release(self, message)
     if cause then
       forget_cause(message.handle, had_baggage)
     end
@@ -155,12 +156,13 @@ return function(M, core, Message, Work, hooks)
   -- @local
   function Bus:ask(message, token, timeout_ms)
     local cause, had_baggage = follow_cause(message)
-    local ok, result
-    if token == 0 then
+    local ok, result = translators.write(self, message)
+    if ok and token == 0 then
       ok, result = core.kca_bus_send_for_reply(self.handle, message.handle, timeout_ms)
-    else
+    elseif ok then
       ok, result = core.kca_bus_send(self.handle, message.handle, token, timeout_ms)
     end
+    translators.release(self, message)
     if cause then
       forget_cause(message.handle, had_baggage)
     end

@@ -39,6 +39,7 @@ local UNUSED = {
   kca_system_set_interrupt = true,
   kca_system_add_publish_hook = true,
   kca_system_add_handling_hook = true,
+  kca_message_explain = true,
   kca_event_batch_count = true,
   kca_event_into_batch = true, -- into_batch
   kca_batch_settle = true, -- settle_batch

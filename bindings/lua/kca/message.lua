@@ -37,6 +37,7 @@ local function new_message_class(core)
     end
   end
   classes.add_setters(Message, core, "kca_message_", "set")
+  Message.set_record, Message.set_all = nil, nil -- see kca.translators
 
   --- @local
   function Message:title()
@@ -273,7 +274,13 @@ local function new_delivery_class(M, core, Message)
       return nil, made.mistake
     end
     local function put(m)
-      return fallible(core.kca_delivery_publish(self.delivery, bus.handle, m.handle))
+      local fine, wrong = bus.translators.write(bus, m)
+      if not fine then
+        return nil, wrong
+      end
+      fine, wrong = core.kca_delivery_publish(self.delivery, bus.handle, m.handle)
+      bus.translators.release(bus, m)
+      return fallible(fine, wrong)
     end
     local ok
     if bus.hooks.apply(bus.system.work.publish_hooks) then

@@ -128,10 +128,27 @@ local function maker_of(core, Message, Delivery)
   end
 end
 
-return function(core, Message, Delivery)
+return function(core, Message, Delivery, translators)
   local Queue = classes.new()
   local take = maker_of(core, Message, Delivery)
   Queue.take = take -- turns one event of the core into a table or delivery
+
+  --- As `next`; a delivery that could not be translated is among them no more, so there may be none though some came.
+  -- @return the events, and whether some came; or nil and the error
+  local function next_of(self, max, slice_ms)
+    local ok, events = core.kca_queue_next(self.handle, max or 1, slice_ms)
+    if not ok then
+      return nil, errors.of(events)
+    end
+    local came = events[1] ~= nil
+    for i, event in ipairs(events) do
+      events[i] = take(event)
+    end
+    if came and self.work and next(self.work.translators) then
+      events = translators.read_all(self.work, events)
+    end
+    return events, came
+  end
 
   --- Up to `max` events (at most 1024); none if none came in time; `timeout_ms` -1 waits for ever. Each has a `kind`:
   -- "delivery", "batch" (with its `deliveries`), "receipt", "reply", "fault", "rebalance", "state", "end" or "log". A
@@ -140,19 +157,17 @@ return function(core, Message, Delivery)
   -- @return an array, or nil and the error ("stopped": the consumer has stopped, and nothing is left)
   function Queue:next(max, timeout_ms)
     local left_ms = timeout_ms or -1
-    local ok, events
     repeat
       local slice_ms = (left_ms == -1 or left_ms > SLICE_MS) and SLICE_MS or left_ms
-      ok, events = core.kca_queue_next(self.handle, max or 1, slice_ms)
-      if not ok then
-        return nil, errors.of(events)
+      local events, came = next_of(self, max, slice_ms)
+      if not events then
+        return nil, came
+      elseif events[1] then
+        return events
       end
-      left_ms = left_ms == -1 and -1 or left_ms - slice_ms
-    until events[1] or left_ms == 0
-    for i, event in ipairs(events) do
-      events[i] = take(event)
-    end
-    return events
+      left_ms = (left_ms == -1 or came) and left_ms or left_ms - slice_ms
+    until left_ms == 0 and not came
+    return {}
   end
 
   --- Takes events as `next` does and handles each: deliveries and batches by the handlers of their names, other events

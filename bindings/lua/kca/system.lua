@@ -164,6 +164,31 @@ return function(M, core, Work, buses, Consumer, Queue)
     return self
   end
 
+  local set_translator = types.checked(core, "kca_system_set_translator", "translator")
+
+  --- Gives a channel its own translator, before the start: `functions` has `to_record`, `to_message`, or both, see
+  -- kca.translators; for payloads that are not JSON, and for records of others. What it cannot translate is an error
+  -- of the publish ("translator"), or fails the delivery without a handler; a dead letter has the record's bytes as
+  -- they are. A retry channel has one of its own. Batches are gathered by the names that the consumer's dialect
+  -- reads. Replies, dead letters and answers to `send` go without it.
+  function System:set_translator(channel, functions)
+    functions = type(functions) == "table" and functions or {}
+    for place, fn in pairs(functions) do
+      if (place ~= "to_record" and place ~= "to_message") or not is_callable(fn) then
+        return refuse("translator of %s: %s must be a function to_record or to_message", tostring(channel), tostring(place))
+      end
+    end
+    if next(functions) == nil then
+      return refuse("translator of %s must have a function to_record, to_message, or both", tostring(channel))
+    end
+    local ok, err = set_translator(self.handle, channel)
+    if not ok then
+      return nil, errors.of(err)
+    end
+    self.work.translators[channel] = functions
+    return self
+  end
+
   --- An error inside a handler of this system, for which the call would wait; else nil.
   local function inside(self, call)
     if not self.work:is_inside() then

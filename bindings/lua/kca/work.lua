@@ -19,7 +19,7 @@ return function(M, core, hooks)
   local Work = classes.new()
 
   function Work.new()
-    local work = { handlers = {}, batch_handlers = {}, stores = {}, listeners = {}, told = {} }
+    local work = { handlers = {}, batch_handlers = {}, stores = {}, listeners = {}, told = {}, translators = {} }
     work.publish_hooks, work.handling_hooks = {}, {}
     return setmetatable(work, Work)
   end

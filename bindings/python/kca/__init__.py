@@ -53,6 +53,7 @@ from .errors import (
     TimedOutError,
     TlsError,
     TooLargeError,
+    TranslatorError,
     UnreachableError,
 )
 from .health import HEALTH_NOT_LIVE, HEALTH_NOT_READY, HEALTH_READY, HEALTH_STUCK, Health
@@ -148,6 +149,7 @@ __all__ = [
     "TimedOutError",
     "TlsError",
     "TooLargeError",
+    "TranslatorError",
     "UnreachableError",
     "Verdict",
 ]

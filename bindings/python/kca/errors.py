@@ -151,6 +151,12 @@ class ReplyError(Error):
     code = _kca.KCA_ERROR_REPLY
 
 
+class TranslatorError(Error):
+    """A translator of the application's failed."""
+
+    code = _kca.KCA_ERROR_TRANSLATOR
+
+
 class CancelledError(Error):
     """The application cancelled it."""
 

@@ -175,6 +175,12 @@ class Message:
         return _kca.kca_message_reply_to(self._handle)
 
     @property
+    def partition(self) -> int:
+        """The partition to write to, or of a record that a translator reads, the one it is in; -1: the key chooses."""
+        partition: int = _kca.kca_message_partition(self._handle)
+        return partition
+
+    @property
     def trace_context(self) -> tuple[str, str]:
         """W3C `traceparent` and `tracestate`."""
         return _kca.kca_message_traceparent(self._handle), _kca.kca_message_tracestate(self._handle)
@@ -207,6 +213,14 @@ class Message:
         """The custom header of this name as text."""
         return _kca.kca_message_header(self._handle, name)
 
+    @staticmethod
+    def _of(handle: Any, is_raw: bool) -> Message:
+        """The message of a handle."""
+        message = Message.__new__(Message)
+        message._handle = handle
+        message._is_raw = is_raw
+        return message
+
     def _copied(self) -> Message:
         """A message to publish that is as this one."""
         copy = Message.__new__(Message)
@@ -219,6 +233,11 @@ class Message:
         error = _kca.kca_message_error(self._handle)
         if error is not None:
             raise error
+
+    def set_name(self, name: str | None) -> None:
+        """Sets the name; None: none."""
+        _kca.kca_message_set_name(self._handle, name)
+        self._is_set()
 
     def set_payload(self, payload: Any) -> None:
         """Sets the payload, given as to `Message`. Like the other `set_...` it changes messages to publish only."""

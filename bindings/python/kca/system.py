@@ -23,6 +23,7 @@ from .hooks import Hook
 from .local import LocalBus
 from .logs import Bridge, level_of
 from .queue import End, Fault, Log, Queue, Rebalance, Receipt, Reply, State
+from .translators import Translate, Translator
 from .work import DeduplicationStore, Work
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -230,6 +231,28 @@ class BaseSystem(Generic[B, C]):
             raise StateError("hook: the system is started: declare it before start")
         hooks.append(made)
         return hook
+
+    def set_translator(
+        self: S, channel: str, *, to_record: Translate | None = None, to_message: Translate | None = None
+    ) -> S:
+        """Gives a channel its own translator, before the start: for payloads that are not JSON, for wires of others.
+
+        `to_record(record, message)` is called with each message that is published, on the thread that publishes.
+        `record` is the raw message that would be written: the function changes it, or returns another. Its exception is
+        a `TranslatorError` of the publish, and nothing is sent.
+
+        `to_message(message, record)` is called with each record that a consumer takes, before its handler, on the
+        thread of that (in asyncio: the loop's). `message` is what the consumer's dialect reads: the function changes
+        it, or returns another. `record` is the raw record, with its `channel` (the topic), `partition` and
+        `timestamp_ms`. Its exception fails the delivery without a handler, by the exception's name; `Rejected` rejects
+        it. A dead letter has the record's bytes as they are.
+
+        Replies and dead letters are written, and answers to `send` are read, without it.
+        """
+        translator = Translator(to_record, to_message)
+        translator.declare(self._handle, channel)
+        self._work.translators[channel] = translator
+        return self
 
     def set_deduplication_store(self: S, consumer: str, store: DeduplicationStore) -> S:
         """Gives the consumer of this name a store of handled messages; it does not handle these again.

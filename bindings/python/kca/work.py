@@ -17,6 +17,7 @@ from .hooks import Handling, Hook, drive, run
 from .message import Delivery, Message, Verdict, handled
 from .payload import result_of
 from .queue import Batch, End, Event, Fault, Log, Rebalance, Receipt, Reply, State
+from .translators import Translator
 from .visible import visible
 
 Answer = tuple[Verdict, str, str]
@@ -54,6 +55,7 @@ class Work:
         self.handling_hooks: list[Hook] = []
         self.batch_handlers: dict[str, BatchHandler] = {}
         self.stores: dict[str, DeduplicationStore] = {}
+        self.translators: dict[str, Translator] = {}
         self.listeners: dict[type, Callable[[Any], Any]] = {}
         self.traced = False
         self.spans: Any = None  # of OpenTelemetry: kca.telemetry's

@@ -14,9 +14,9 @@
  *            or -1.
  * Threads    The library calls the application only inside kca_queue_dispatch (on that thread), inside
  *            kca_consumer_run (on the processors' threads, which live only inside it), inside calls that publish, if
- *            there are hooks or the bus has no channel, and inside calls that wait, if kca_system_set_interrupt asked for
- *            it. System, bus, consumer and queue handles may be used from any thread; a message, delivery, event or builder
- *            by one thread at a time.
+ *            there are hooks or translators or the bus has no channel, inside calls that take deliveries, if there are
+ *            translators, and inside calls that wait, if kca_system_set_interrupt asked for it. System, bus, consumer and
+ *            queue handles may be used from any thread; a message, delivery, event or builder by one thread at a time.
  *            The threads that the library makes, librdkafka's and the embedded broker's included, block all signals:
  *            signals come to the application's own threads. Processors, which run handlers, leave those open that a
  *            fault of their own raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS). A program that a handler
@@ -40,7 +40,8 @@
  * ------------------------
  * The library calls the application's handlers (a processor's, or inside kca_queue_dispatch), event handlers, interrupt
  * function, deduplication stores ("store": `seen` and `mark`) and `free_user` functions without holding a lock that
- * matters to them. The functions of hooks may call what handlers may. Inside these, of a system's own functions:
+ * matters to them. The functions of hooks may call what handlers may, those of translators what stores may, but for
+ * freeing a handle that is in use. Inside these, of a system's own functions:
  *
  *                                          handler,  event     interrupt  store   free_user   signal   child of
  *                                          hook      handler   function                       handler  a fork
@@ -134,7 +135,8 @@ enum {
     KCA_ERROR_OFFSET = 19,        /* an offset is gone, is of another topic, or lies outside its partition */
     KCA_ERROR_HOOK = 20,          /* a hook refused the message, or failed after it was published */
     KCA_ERROR_REPLY = 21,         /* who was asked answered with an error, whose text this is */
-    KCA_ERROR_CANCELLED = 22      /* the application cancelled it */
+    KCA_ERROR_CANCELLED = 22,     /* the application cancelled it */
+    KCA_ERROR_TRANSLATOR = 23     /* a translator of the application's failed */
 };
 
 void kca_error_free(kca_error *e);
@@ -1065,6 +1067,9 @@ void kca_message_add_header(kca_message *m, const char *name, const void *value,
  */
 void kca_message_set_raw(kca_message *m, int raw);
 
+/* The name, as kca_message_new has it; NULL or "": none. */
+void kca_message_set_name(kca_message *m, const char *name);
+
 /* 1: the message may be published without a name, as replies are; no handler but that of "*" takes it. Default 0. */
 void kca_message_set_unnamed(kca_message *m, int unnamed);
 
@@ -1088,6 +1093,7 @@ const char *kca_message_origin(const kca_message *m);
 const char *kca_message_version(const kca_message *m);
 const char *kca_message_channel(const kca_message *m); /* header `channelName` */
 const char *kca_message_reply_to(const kca_message *m);
+int kca_message_partition(const kca_message *m); /* to write to; -1: the key chooses */
 const char *kca_message_traceparent(const kca_message *m);
 const char *kca_message_tracestate(const kca_message *m);
 const void *kca_message_payload(const kca_message *m); /* NULL: none (a tombstone) */
@@ -1137,6 +1143,9 @@ int kca_message_json_type(const kca_message *m, const char *pointer);
 
 /* A message to publish that is as `m`, which may be a delivery's. */
 kca_error *kca_message_copy(kca_message **out, const kca_message *m);
+
+/* Makes a message as another, which may be a delivery's, in the memory that it already has. */
+void kca_message_set_all(kca_message *m, const kca_message *from);
 
 /* ---- deliveries ------------------------------------------------------------------------------------------- */
 
@@ -1344,6 +1353,66 @@ int64_t kca_hooked_offset(const kca_hooked *h);
  * drops: nothing is sent, and a receipt that is asked for says partition -1. KCA_ERROR_STATE: the system is not started.
  */
 kca_error *kca_bus_drop(kca_event **out, kca_bus *bus, uint64_t token);
+
+/* ---- translators ------------------------------------------------------------------------------------------ */
+
+/*
+ * An own translator is a pair of functions of the application's between the messages of a channel and its records: for
+ * payloads in a binary form (Avro, MessagePack, one of its own), and for wires of others. A record stands as a raw message
+ * (kca_message_set_raw): payload, key, all headers, and the record's own time.
+ *
+ * to_record, when a message is published (kca_bus_publish and kca_bus_send in all of their forms, kca_delivery_publish):
+ * `out` is the record as the publisher's dialect makes it, ids, trace context and key included; the function changes what
+ * it wants, or begins anew (kca_message_reset, then kca_message_set_raw). `in` is the message, after the hooks. On the
+ * thread that publishes, also with `background`. A raw message is a record, and is not translated.
+ *
+ * to_message, when a record of the channel is taken by a consumer: `out` is the message as the consumer's dialect reads
+ * it. `in` is the record; kca_message_channel is its topic, kca_message_partition its partition, kca_message_timestamp_ms
+ * its time, -1: none. On the thread that takes the delivery: a processor's, or inside kca_queue_next, _turn and _dispatch.
+ * It is called once for each attempt, and for consumers with batch handlers once more before, to find the handler.
+ * Handlers, deduplication, replies and hooks then know the message that it made. The key of the record decides the order.
+ *
+ * Each returns KCA_DONE; or KCA_FAILED (it may work another time) or KCA_REJECTED, after kca_message_explain of `out`; what
+ * a setter refused, and any other number, counts as rejected. On publishing the call fails then with
+ * KCA_ERROR_TRANSLATOR, retriable if KCA_FAILED, and nothing is sent. A delivery is settled so, without any handler, with
+ * the explained error name ("translator" without one): retries, the dead-letter channel, which gets the record's bytes as
+ * they are, and the failure policy are those of any delivery.
+ *
+ * Dead letters, redriven records and replies are not translated on their way out, nor are the answers to kca_bus_send:
+ * these are written and read in the dialect. What a translator itself publishes is not translated either.
+ */
+
+/* One of a translator's two functions. Both messages are borrowed until it returns. It may call the functions of messages
+ * and what is in the table at the head. */
+typedef int (*kca_translator_fn)(kca_message *out, const kca_message *in, void *user);
+
+/*
+ * Gives a channel, of a publisher or a consumer's topic, its translator, before start; all publishers and consumers of the
+ * channel have it. A retry channel without one has that of the consumer's first topic, but for bindings that translate by
+ * themselves. They are called on many threads at once. One of the functions, or both, may be NULL: there the dialect
+ * alone counts, or the binding translates, see kca_bus_record. KCA_ERROR_DUPLICATE: it has one. `free_user`: as in
+ * kca_system_add_handler.
+ */
+kca_error *kca_system_set_translator(kca_system *s, const char *channel, kca_translator_fn to_record,
+                                     kca_translator_fn to_message, void *user, kca_free_fn free_user);
+
+/* Inside a translator: says why it is about to answer KCA_FAILED or KCA_REJECTED, as kca_delivery_explain does. */
+void kca_message_explain(kca_message *m, const char *error_name, const char *text);
+
+/*
+ * For bindings whose translators are not functions of C; the channel has one without functions.
+ * kca_bus_record: the record of a message as the dialect makes it, a raw message to be freed with kca_message_free;
+ * a message without ids of its own gets them; NULL: the message is raw. kca_message_set_record: the message is published
+ * as this record, a copy, until kca_message_reset; NULL: as the dialect makes it.
+ * kca_delivery_record: a delivery's record as a raw message. kca_delivery_translate: the delivery's message is as `m` from
+ * now on; what was borrowed of it before is gone. Call it before the handler. KCA_ERROR_DUPLICATE: one with its id was
+ * handled before (kca_consumer_builder_with_deduplication): settle it with KCA_DUPLICATE. KCA_ERROR_STATE: it no longer
+ * counts. Batches are gathered by the names that the dialect reads.
+ */
+kca_error *kca_bus_record(kca_message **out, kca_bus *bus, kca_message *m);
+void kca_message_set_record(kca_message *m, const kca_message *record);
+kca_error *kca_delivery_record(kca_message **out, const kca_delivery *d);
+kca_error *kca_delivery_translate(kca_delivery *d, const kca_message *m);
 
 /* ---- consumer --------------------------------------------------------------------------------------------- */
 

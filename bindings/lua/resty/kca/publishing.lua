@@ -312,6 +312,9 @@ return function(M, core, classes, worker)
     if fields == nil then
       fields = NONE
     end
+    if bus.system.work.translators[bus.channel] then
+      return nil
+    end
     if type(name) ~= "string" or type(fields) ~= "table" or Work.handled() or not is_simple(fields) then
       return nil
     end

@@ -7,6 +7,7 @@ With pytest the fixture `kca_embedded` gives a `TestedSystem`:
         app.publish("orders", OrderCreated("ORD-1", 9.5))
         app.assert_handled("orderCreated")
         app.assert_published("invoices", "invoiceCreated", {"amount": 9.5})
+        assert app.send("prices", "priceOf", {"item": "tea"}) == {"price": 4.5}
 
 Without pytest, use `with embedded(system) as app:`. A system of `kca.asyncio` runs in the test's loop:
 
@@ -25,11 +26,11 @@ from typing import overload
 
 from .. import asyncio as loops
 from ..system import System
-from .seen import Handled, Published
+from .seen import Handled, Published, Replied
 from .tested_loop import AsyncTestedSystem
 from .tested_system import TestedSystem
 
-__all__ = ["AsyncTestedSystem", "Handled", "Published", "TestedSystem", "embedded"]
+__all__ = ["AsyncTestedSystem", "Handled", "Published", "Replied", "TestedSystem", "embedded"]
 
 
 @overload

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..message import Delivery, Verdict
+from ..message import Delivery, Message, Verdict
 from ..payload import encoded
 from ..visible import visible
 
@@ -27,6 +27,7 @@ class Published:
         headers: the custom headers.
         message_id: the message's id.
         correlation_id: the conversation's id.
+        reply_to: the channel that the message wants its reply in; "": none.
     """
 
     topic: str
@@ -36,6 +37,7 @@ class Published:
     headers: Mapping[str, bytes]
     message_id: str
     correlation_id: str
+    reply_to: str = ""
 
     def json(self) -> Any:
         """The payload as Python values."""
@@ -78,6 +80,43 @@ class Handled(Published):
         return f"{said}: {verdict}{why}"
 
 
+@dataclass(frozen=True)
+class Replied(Published):
+    """A reply that is in a topic.
+
+    Attributes:
+        question: the name of the message that it answers.
+        error: the text of the error that it is; None: it is a result.
+    """
+
+    question: str = ""
+    error: str | None = None
+
+    def __str__(self) -> str:
+        said = "no payload" if self.payload is None else self.payload.decode(errors="replace")
+        return visible(f"{self.topic}: the reply to {self.question or '-'} {said}")
+
+
+class Answer(Message):
+    """A reply's payload, for a conversion."""
+
+    __slots__ = ("_payload",)
+
+    def __init__(self, payload: bytes | None) -> None:
+        super().__init__(None, payload, unnamed=True)
+        self._payload = payload
+
+
+def error_of(payload: bytes | None) -> str | None:
+    """The text of a reply that is an error, `{"error": text}`; None: it is none."""
+    try:
+        told = json.loads(payload or b"null")
+    except ValueError:
+        return None
+    is_error = isinstance(told, dict) and list(told) == ["error"] and isinstance(told["error"], str)
+    return told["error"] if is_error else None
+
+
 def fields_of(d: Delivery) -> dict[str, Any]:
     """The fields to keep of a delivery, which is freed."""
     return {
@@ -88,6 +127,7 @@ def fields_of(d: Delivery) -> dict[str, Any]:
         "headers": d.headers,
         "message_id": d.message_id,
         "correlation_id": d.correlation_id,
+        "reply_to": d.reply_to,
     }
 
 

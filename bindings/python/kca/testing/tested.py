@@ -11,22 +11,29 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
+from uuid import uuid4
 
 from .. import _kca
 from ..builders import ConsumerBuilder, PublisherBuilder
+from ..bus import message_of
 from ..connection import Connection
-from ..errors import StoppedError
-from ..message import Delivery, Verdict
+from ..errors import ReplyError, StoppedError, make
+from ..handlers import conversion_of
+from ..message import Delivery, Message, Verdict
 from ..queue import Batch
 from ..system import BaseSystem, new_handle
-from .seen import Handled, Published, fields_of, matches
+from .seen import Answer, Handled, Published, Replied, error_of, fields_of, matches
 
 P = TypeVar("P", bound=Published)
 Watcher = Callable[[int, str, str], None]
 
 ANY: Any = object()
 OBSERVER = "kca.testing."
+# Where the questions of tests are answered, unless their channel's publisher names another.
+REPLIES = "kca.testing.replies"
 SLICE_MS = 5
+# The longest that a batch waits for more messages than there are.
+BATCH_MS = 20
 
 
 class _Watched(Delivery):
@@ -54,6 +61,7 @@ class Tested:
         system: the application's system.
         published: the messages in topics, in the order in which they were seen.
         handled: the deliveries and their outcomes.
+        replies: those of the messages in topics that are replies to what was handled.
         errors: the errors that ended consumers.
     """
 
@@ -62,10 +70,12 @@ class Tested:
     def __init__(self, system: BaseSystem[Any, Any], timeout: float) -> None:
         self.published: list[Published] = []
         self.handled: list[Handled] = []
+        self.replies: list[Replied] = []
         self.errors: list[Exception] = []
         self._base = system
         self._timeout = timeout
         self._open: set[str] = set()
+        self._questions: dict[tuple[str, str], str] = {}  # their names, by where and how they are answered
         declared = system.description()
         if declared["started"]:
             raise ValueError("the system is started already: shut it down, or give one that is not")
@@ -96,23 +106,32 @@ class Tested:
             else:
                 system.add_consumer(_eager(declaration))
         topics = {p["channel"]: p["connection"] for p in declared["publishers"]}
+        self._reply_channels = {p["channel"]: p.get("reply_channel") for p in declared["publishers"]}
         for consumer in declared["consumers"]:
             for topic in consumer["topics"]:
                 if topic not in topics:
                     system.add_publisher(PublisherBuilder(consumer["connection"], topic, required_acks=-1, linger_ms=0))
                     topics[topic] = consumer["connection"]
+        if topics and REPLIES not in topics:
+            topics[REPLIES] = next(iter(topics.values()))
+            system.add_publisher(PublisherBuilder(topics[REPLIES], REPLIES, required_acks=-1, linger_ms=0))
         for connection in set(topics.values()):
             first, *more = [topic for topic in topics if topics[topic] == connection]
-            observer = ConsumerBuilder(connection, first, OBSERVER + connection, group_topic=more or None)
+            observer = ConsumerBuilder(
+                connection, first, OBSERVER + connection, group_topic=more or None, failure_policy="skip"
+            )
             system.add_consumer(_eager(observer))
         del system._declared[len(own) :]
         if system._local_retries:
             retries = _eager(system._local_retries)
             _kca.kca_system_set_local_retries(system._handle, retries._handle)
+        for channel, translator in system._work.translators.items():
+            translator.declare(system._handle, channel)
         for name in system._work.handlers:
             _kca.kca_system_add_handler(system._handle, name)
         for name, batch in system._work.batch_handlers.items():
-            _kca.kca_system_add_batch_handler(system._handle, name, batch.batch_max, batch.batch_wait_ms)
+            wait_ms = min(batch.batch_wait_ms, BATCH_MS)
+            _kca.kca_system_add_batch_handler(system._handle, name, batch.batch_max, wait_ms)
         return list(topics)
 
     def _give_back(self) -> None:
@@ -150,7 +169,7 @@ class Tested:
     def _note(self, consumer: str, d: Delivery) -> bool:
         """Keeps what a test may ask of a delivery; gives whether a handler is to run."""
         if consumer.startswith(OBSERVER):
-            self.published.append(Published(**fields_of(d)))
+            self._note_published(d)
             d.done()
             return False
         self._watch(consumer, d)
@@ -159,6 +178,8 @@ class Tested:
     def _watch(self, consumer: str, d: Delivery) -> None:
         """Keeps the delivery and, once it is settled, its outcome."""
         kept = fields_of(d) | {"consumer": consumer, "attempt": d.attempt}
+        if d.reply_to:
+            self._questions[d.reply_to, d.correlation_id] = d.name
         at = len(self.handled)
         self.handled.append(Handled(**kept))
 
@@ -167,9 +188,40 @@ class Tested:
 
         _Watched.watch(d, settled)
 
+    def _note_published(self, d: Delivery) -> None:
+        self.published.append(Published(**fields_of(d)))
+        question = self._questions.get((d.topic, d.correlation_id))
+        if question is not None:
+            self.replies.append(Replied(**fields_of(d), question=question, error=error_of(d.payload)))
+
     def _note_batch(self, consumer: str, batch: Batch) -> bool:
         """`_note`, for each delivery of a batch."""
         return [self._note(consumer, d) for d in batch.deliveries][-1]
+
+    # ---- questions ----
+
+    def _asked(self, channel: str, message: Any, payload: Any, fields: Any) -> Message:
+        """The question, with where and how it is answered."""
+        asked = message_of(message, payload, fields)
+        if not asked.correlation_id:
+            _kca.kca_message_set_correlation_id(asked._handle, str(uuid4()))
+        if not asked.reply_to:
+            _kca.kca_message_set_reply_to(asked._handle, self._reply_channels.get(channel) or REPLIES)
+        if asked.type == _kca.KCA_TYPE_NONE:
+            _kca.kca_message_set_type(asked._handle, _kca.KCA_TYPE_QUERY)
+        return asked
+
+    def _answer(self, asked: Message, returns: Any) -> Any:
+        """The reply to a question, once all messages are handled."""
+        where = asked.reply_to, asked.correlation_id
+        found = [reply for reply in self.replies if (reply.topic, reply.correlation_id) == where]
+        if not found:
+            there = [f"  {seen}" for seen in (*self.handled, *self.published)] or ["  nothing"]
+            lines = [f"{asked.name} was not answered; there was:", *there, *map(str, self.errors)]
+            raise AssertionError("\n".join(lines))
+        if found[-1].error is not None:
+            raise make(ReplyError.code, "reply", found[-1].error, 0, 0, 0)
+        return conversion_of(returns)(Answer(found[-1].payload))
 
     # ---- the assertions' checks, once all messages are handled ----
 
@@ -200,6 +252,17 @@ class Tested:
 
         found = self._matching(is_letter, self.published, name, payload)
         return self._one(f"dead-lettered to {channel}", found, self.published, name, times)
+
+    def _check_replied(self, name: str, payload: Any, error: str | None, times: int | None) -> Replied:
+        def is_meant(reply: Replied) -> bool:
+            result = error is None and reply.error is None
+            told = reply.error is not None and error is not None and error in reply.error
+            return reply.question == name and (result or told)
+
+        expected = b"null" if payload is None else payload
+        replies = [reply for reply in self.replies if is_meant(reply)]
+        found = [reply for reply in replies if payload is ANY or matches(reply.payload, expected)]
+        return self._one("answered", found, [*self.replies, *self.handled], name, times)
 
     def _settled(self, verdicts: set[Verdict], name: str, payload: Any, error: str) -> list[Handled]:
         return self._matching(lambda h: h.verdict in verdicts and error in ("", h.error), self.handled, name, payload)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _kca
 from ..asyncio import Consumer, System, _in_executor
 from ..errors import StoppedError
 from ..message import Delivery
 from ..queue import MAKERS, Batch, Receipt
-from .seen import Handled, Published
+from .seen import Handled, Published, Replied
 from .tested import ANY, SLICE_MS, Tested
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ..bus import Fields
 
 
 class AsyncTestedSystem(Tested):
@@ -67,6 +72,17 @@ class AsyncTestedSystem(Tested):
         if channel not in self._publishers:
             raise LookupError(f"no channel {channel} is declared; there are {', '.join(self._publishers)}")
         return await self._publishers[channel].publish(message, payload, **fields)
+
+    async def send(
+        self, channel: str, message: Any, payload: Any = None, *, returns: Any = None, **fields: Unpack[Fields]
+    ) -> Any:
+        """Sends a question to a topic, as another application would, lets the handlers work, and gives the reply's
+        payload; see `TestedSystem.send`.
+        """
+        asked = self._asked(channel, message, payload, fields)
+        await self.publish(channel, asked)
+        await self.run()
+        return self._answer(asked, returns)
 
     async def run(self) -> None:
         """Lets the handlers work until all messages are handled, including retries and messages of handlers.
@@ -148,3 +164,12 @@ class AsyncTestedSystem(Tested):
         """Asserts that a message of this name is a dead letter in the topic, by this error if given; gives it."""
         await self.run()
         return self._check_dead_lettered(channel, name, payload, error, times)
+
+    async def assert_replied(
+        self, name: str, payload: Any = ANY, *, error: str | None = None, times: int | None = None
+    ) -> Replied:
+        """Asserts that a message of this name was answered, by an error with this in its text if given; gives the first
+        reply.
+        """
+        await self.run()
+        return self._check_replied(name, payload, error, times)

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
+from .. import _kca
+from ..bus import Bus, Fields
 from ..errors import StoppedError
 from ..message import Delivery
-from ..queue import Batch, Queue
+from ..queue import Batch, Queue, Reply
 from ..system import System
-from .seen import Handled, Published
+from .seen import Handled, Published, Replied
 from .tested import ANY, SLICE_MS, Tested
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_tokens = count(1 << 62)  # which no application uses
+
+
+class _AskingBus(Bus):
+    """A bus whose `send` lets the handlers work while it waits: they run in the same thread."""
+
+    _wait: Callable[[int], Any]
+
+    def _ask(self, m: Any, timeout_ms: int) -> Any:
+        token = next(_tokens)
+        _kca.kca_bus_send(self._handle, m, token, timeout_ms)
+        return self._wait(token)
 
 
 class TestedSystem(Tested):
@@ -19,6 +39,8 @@ class TestedSystem(Tested):
     def __init__(self, system: System, timeout: float = 10.0) -> None:
         super().__init__(system, timeout)
         self.system = system
+        self._answers: dict[int, Reply] = {}
+        setattr(system, "_bus", self._bus)  # noqa: B010 - mypy knows it as a method
         try:
             self._publishers = {channel: system.event_bus(channel) for channel in self._channels}
             for bus in self._publishers.values():
@@ -33,6 +55,15 @@ class TestedSystem(Tested):
         self._open.update(names)
         if system._work.handlers and names:
             system._work.begin(names[0])
+
+    def _bus(self, handle: Any, channel: str) -> Bus:
+        bus = _AskingBus(handle, channel, self.system._work.publish_hooks, self.system._life)
+        bus._wait = self._wait
+        return bus
+
+    def _give_back(self) -> None:
+        super()._give_back()
+        self._base.__dict__.pop("_bus", None)
 
     def close(self) -> None:
         """Shuts the system down; it is then as it was before."""
@@ -53,6 +84,29 @@ class TestedSystem(Tested):
             raise LookupError(f"no channel {channel} is declared; there are {', '.join(self._publishers)}")
         self._publishers[channel].publish(message, payload, **fields)
 
+    def send(
+        self, channel: str, message: Any, payload: Any = None, *, returns: Any = None, **fields: Unpack[Fields]
+    ) -> Any:
+        """Sends a question to a topic, as another application would, lets the handlers work, and gives the reply's
+        payload. The reply comes on the `reply_to` of the question, or the `reply_channel` of the channel's publisher,
+        or else on a channel of the test's own.
+
+        Args:
+            channel: the topic.
+            message: the message's name, or what else `Bus.publish` takes.
+            payload: as for `Bus.publish`.
+            returns: the type of the reply's payload, as a handler's annotation; None: the values of the JSON.
+            **fields: as for `Bus.publish`.
+
+        Raises:
+            ReplyError: the reply is an error, whose text this is.
+            AssertionError: there is no reply: no handler took it, or the consumer's `reply` is off.
+        """
+        asked = self._asked(channel, message, payload, fields)
+        self.publish(channel, asked)
+        self.run()
+        return self._answer(asked, returns)
+
     def run(self) -> None:
         """Lets the handlers work until all messages are handled, including retries and messages of handlers.
 
@@ -63,8 +117,27 @@ class TestedSystem(Tested):
         while not self._is_idle():
             if time.monotonic() > deadline:
                 raise self._no_time()
-            for name in list(self._open):
-                self._take(name)
+            self._handle_all()
+
+    def _handle_all(self) -> None:
+        """Lets the handlers handle what is there."""
+        for name in list(self._open):
+            self._take(name)
+
+    def _wait(self, token: int) -> Any:
+        """Lets the handlers work until what was sent with this token has its reply; gives the event of that."""
+        queue = self.system.queue()
+        while token not in self._answers:
+            self._handle_all()
+            for event in queue.next(64, 0):
+                if isinstance(event, Reply) and event.token >= 1 << 62:
+                    self._answers[event.token] = event
+                elif not isinstance(event, Delivery | Batch):
+                    self.system._work.tell(event)
+        answer = self._answers.pop(token)
+        if answer.error:
+            raise answer.error
+        return answer.message._event if answer.message else None
 
     def _take(self, name: str) -> None:
         try:
@@ -120,3 +193,17 @@ class TestedSystem(Tested):
         """Asserts that a message of this name is a dead letter in the topic, by this error if given; gives it."""
         self.run()
         return self._check_dead_lettered(channel, name, payload, error, times)
+
+    def assert_replied(
+        self, name: str, payload: Any = ANY, *, error: str | None = None, times: int | None = None
+    ) -> Replied:
+        """Asserts that a message of this name was answered; gives the first reply.
+
+        Args:
+            name: the name of the message that is answered.
+            payload: the reply's payload, or the members that an object must have at least. Default: any payload.
+            error: the reply is an error, and this is in its text. Default: it is a result.
+            times: how often, 1 or more. Default: at least once.
+        """
+        self.run()
+        return self._check_replied(name, payload, error, times)
