@@ -172,6 +172,37 @@ def test_hooks_surround_publishes_and_handlers(begin: Begin) -> None:
     assert server.json("/receipts") == {"receipts": 1}
 
 
+def test_translators_make_records_and_messages(begin: Begin) -> None:
+    server = begin(
+        """M.seen[#M.seen + 1] = ("%s %s"):format(order.id, message:header("content-type"))
+        end)
+        system:set_translator("orders", {
+          to_record = function(record, message)
+            local id = message:json().id
+            if id == 4 then
+              error(kca.rejected("NoId", "four has no form"))
+            end
+            record:set_payload("id=" .. tostring(id or 7))
+            record:set_header("content-type", "application/x-id")
+          end,
+          to_message = function(message, record)
+            message:set_payload('{"id":' .. record:payload():match("^id=(.+)$") .. "}")
+          end,
+        })
+        system:on("state", function()
+        """
+    )
+    assert server.json("/publish?id=1&key=k")["offset"] == 0
+    refused = json.loads(server.get("/publish?id=4&key=k")[1])
+    assert (refused["name"], refused["text"]) == (
+        "translator",
+        "publisher orders: its translator failed: NoId: four has no form",
+    )
+    server.get("/fire?n=1")
+    wait_until(lambda: len(server.json("/status")["seen"]) == 2, "both are handled")
+    assert server.json("/status")["seen"] == ["1 application/x-id"] * 2
+
+
 def test_a_message_takes_nothing_over_from_the_one_before(begin: Begin) -> None:
     server = begin(
         "app.seen[#app.seen + 1] = { order.id or 0, message:key() == message:correlation_id(), message:message_id() }"
