@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _kca
 from ..bus import Bus, Fields
 from ..errors import StoppedError
-from ..message import Delivery
+from ..message import Delivery, Message, ReplyMessage
 from ..queue import Batch, Queue, Reply
 from ..system import System
 from .seen import Handled, Published, Replied
@@ -25,12 +25,12 @@ _tokens = count(1 << 62)  # which no application uses
 class _AskingBus(Bus):
     """A bus whose `send` lets the handlers work while it waits: they run in the same thread."""
 
-    _wait: Callable[[int], Any]
+    _wait: Callable[[int], ReplyMessage | None]
 
-    def _ask(self, m: Any, timeout_ms: int) -> Any:
-        token = next(_tokens)
-        _kca.kca_bus_send(self._handle, m, token, timeout_ms)
-        return self._wait(token)
+    def _ask(self, asked: Message, token: int, timeout_ms: int) -> ReplyMessage | None:
+        own = token or next(_tokens)
+        super()._ask(asked, own, timeout_ms)
+        return None if token else self._wait(own)
 
 
 class TestedSystem(Tested):
@@ -124,8 +124,8 @@ class TestedSystem(Tested):
         for name in list(self._open):
             self._take(name)
 
-    def _wait(self, token: int) -> Any:
-        """Lets the handlers work until what was sent with this token has its reply; gives the event of that."""
+    def _wait(self, token: int) -> ReplyMessage | None:
+        """Lets the handlers work until what was sent with this token has its reply; gives that."""
         queue = self.system.queue()
         while token not in self._answers:
             self._handle_all()
@@ -137,7 +137,7 @@ class TestedSystem(Tested):
         answer = self._answers.pop(token)
         if answer.error:
             raise answer.error
-        return answer.message._event if answer.message else None
+        return answer.message
 
     def _take(self, name: str) -> None:
         try:
