@@ -56,7 +56,9 @@ class TestedSystem(Tested):
         if system._work.handlers and names:
             system._work.begin(names[0])
 
-    def _bus(self, handle: Any, channel: str) -> Bus:
+    def _bus(self, handle: Any, channel: str | None) -> Bus:
+        if channel is None:
+            return type(self.system)._bus(self.system, handle, None)
         bus = _AskingBus(handle, channel, self.system._work.publish_hooks, self.system._life)
         bus._wait = self._wait
         return bus
