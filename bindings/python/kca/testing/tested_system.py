@@ -7,7 +7,6 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from .. import _kca
 from ..bus import Bus, Fields
 from ..errors import StoppedError
 from ..message import Delivery, Message, ReplyMessage
