@@ -30,11 +30,13 @@ if(KCA_BUILD_PYTHON)
     string(REGEX REPLACE "^.*/test_(.*)\\.py$" "\\1" name ${source})
     kca_add_tooled_pytest(python.${name} ${source})
   endforeach()
-  add_test(NAME docs.python
-           COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/docs/snippets ${PROJECT_SOURCE_DIR}/docs/python.md python
-                   ${python_tools} {})
-  set_tests_properties(docs.python PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_REQUIRED python_tools
-                       ENVIRONMENT PYTHONPATH=${python_folder})
+  foreach(page python telemetry)
+    add_test(NAME docs.${page}
+             COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/docs/snippets ${PROJECT_SOURCE_DIR}/docs/${page}.md python
+                     ${python_tools} {})
+    set_tests_properties(docs.${page} PROPERTIES LABELS python TIMEOUT ${KCA_TEST_SECONDS} FIXTURES_REQUIRED python_tools
+                         ENVIRONMENT PYTHONPATH=${python_folder})
+  endforeach()
   add_test(NAME docs.command_line
            COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/docs/snippets ${PROJECT_SOURCE_DIR}/docs/command-line.md sh
                    ${python_tools} ${CMAKE_CURRENT_SOURCE_DIR}/docs/command_line {})

@@ -41,8 +41,8 @@ typedef struct kca__inbound_setup {
     kca__deduplication *deduplication;
     const kca__handlers *handlers; /* which of them take batches */
     const kca__own_translators *translators;
-    int largest_bytes;             /* of a record that is published in a transaction */
-    kca__exporter *exporter;       /* NULL: none */
+    int largest_bytes;       /* of a record that is published in a transaction */
+    kca__exporter *exporter; /* NULL: none */
     const char *client_id;
     void (*let_go)(void *user); /* runs once, after the adapter's memory is gone; also on failure */
     void *user;
