@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
 import kca
+import kca.asyncio
 import pytest
+from kca.testing import embedded
 from support import KEY, declared
-from waits import DEADLINE_SECONDS, wait_for
+from waits import DEADLINE_SECONDS, wait_for, wait_in_loop_for
 
 DEAD = {
     "kca-dead-letter-topic": "orders",
@@ -87,6 +90,65 @@ def test_what_follows_a_dead_letter_is_handled_behind_it() -> None:
         wait_for(lambda: seen == [1, 2, 3, 4], "what comes after the key was let go")
         consumer.stop()
         thread.join(DEADLINE_SECONDS)
+
+
+def test_in_a_loop_what_follows_a_dead_letter_is_handled_behind_it() -> None:
+    system = kca.asyncio.System(
+        kca.Connection("local", "embedded://"),
+        kca.PublisherBuilder("local", "orders", required_acks=-1),
+        kca.PublisherBuilder("local", "orders.dead", required_acks=-1, linger_ms=0),
+        kca.ConsumerBuilder("local", "orders", "shop", partition=0, dead_letter_channel="orders.dead", park=True),
+    )
+    seen: list[int] = []
+    failing = {1}
+
+    @system.handler("orderCreated")
+    async def handle(order: Any) -> None:
+        if order["id"] in failing:
+            raise TimeoutError("it was too early")
+        seen.append(order["id"])
+
+    def told(name: str) -> Any:
+        consumer = system.description()["consumers"][0]
+        return consumer.get(name, [each.get(name) for each in consumer["partitions"]])
+
+    async def work() -> None:
+        async with system, system.consumer("shop").running() as consumer:
+            bus = system.event_bus("orders")
+            for number in 1, 2, 3:
+                await bus.publish("orderCreated", {"id": number}, key=KEY)
+            await wait_in_loop_for(lambda: told("parked") == 2, "those behind it")
+            failing.clear()
+            await system.redrive(kca.RedriveBuilder("local", "orders.dead", dry_run=False))
+            await wait_in_loop_for(lambda: told("parked_keys") == [0], "the end of the line")
+            assert seen == [1, 2, 3]
+            failing.add(4)
+            await bus.publish("orderCreated", {"id": 4}, key=KEY)
+            await wait_in_loop_for(lambda: told("parked_keys") == [1], "the next dead letter")
+            consumer.unpark(KEY)
+            await bus.publish("orderCreated", {"id": 5}, key=KEY)
+            await wait_in_loop_for(lambda: seen == [1, 2, 3, 5], "what comes after the key was let go")
+
+    asyncio.run(asyncio.wait_for(work(), DEADLINE_SECONDS))
+
+
+def test_the_testing_helper_shows_what_is_parked() -> None:
+    system = declared(dead_letter_channel="orders.dead", park=True)
+    system.add_publisher(kca.PublisherBuilder("local", "orders.dead").with_required_acks(-1).with_linger_ms(0))
+
+    @system.handler("orderCreated")
+    def handle(order: Any) -> None:
+        if order["id"] == 1:
+            raise TimeoutError("it was too early")
+
+    with embedded(system) as app:
+        for number in 1, 2:
+            app.publish("orders", "orderCreated", {"id": number}, key=KEY)
+        app.publish("orders", "orderCreated", {"id": 3}, key="another")
+        app.assert_dead_lettered("orders.dead", "orderCreated", {"id": 1}, error="TimeoutError", times=1)
+        parked = app.assert_dead_lettered("orders.dead", "orderCreated", {"id": 2}, error="parked", times=1)
+        assert parked.headers["kca-dead-letter-waits-for"] == b"0"
+        app.assert_handled("orderCreated", {"id": 3}, times=1)
 
 
 def test_a_topic_that_a_stranger_names_must_be_allowed() -> None:

@@ -159,6 +159,17 @@ def test_the_testing_helper_translates_and_answers() -> None:
         assert (letter.topic, letter.payload) == ("dead", b"foreign")
 
 
+def test_what_is_delivered_later_keeps_its_form() -> None:
+    system = shop()
+    ladder = kca.PublisherBuilder("local", "later", delay_channel="an.hour", delay_channel_ms=3600000)
+    system.add_publisher(ladder.with_required_acks(-1))
+    system.add_consumer(kca.ConsumerBuilder("local", "an.hour", "relay", partition=0, relay=True))
+    system.set_translator("later", to_record=pack, to_message=unpack)
+    with embedded(system) as app:
+        system.event_bus("later").publish("order", {"number": 7, "total": 9.5}, deliver_at=4102444800000)
+        app.assert_published("later", "order", {"number": 7, "total": 9.5}, times=1)
+
+
 def test_the_loop_translates_too() -> None:
     async def work() -> None:
         system = kca.asyncio.System(

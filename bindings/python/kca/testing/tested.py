@@ -298,5 +298,7 @@ def _eager(consumer: ConsumerBuilder) -> ConsumerBuilder:
     made = ConsumerBuilder(*consumer._names)
     for method, arguments in consumer._given:
         getattr(made, method)(*((0,) if method == "with_retry_delay_ms" else arguments))
+    if not consumer._last("park", False):  # which keeps its keys in commits
+        made.with_commit_interval_ms(0)
     made.with_retry_backoff_ms(0).with_delay_ms(0)
-    return made.with_partition(_kca.KCA_PARTITION_EVERY).with_commit_interval_ms(0).with_max_wait_ms(SLICE_MS)
+    return made.with_partition(_kca.KCA_PARTITION_EVERY).with_max_wait_ms(SLICE_MS)
