@@ -26,6 +26,7 @@ OTHERWISE = {
     "kca_rdkafka_version", "kca_monotonic_us",
     "kca_wake_socket_new", "kca_wake_socket_path", "kca_wake_socket_accept", "kca_wake_socket_watch",
     "kca_wake_socket_wake",  # asyncio has fds
+    "kca_system_health_code",  # System.health
     "kca_system_set_exporter",  # kca.telemetry, by the SDK
 }  # fmt: skip
 
