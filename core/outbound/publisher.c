@@ -67,7 +67,8 @@ static kca_error *open_producer(kca__publisher *p, kca__producers *all, rd_kafka
     if (!e) {
         free(p->properties);
         p->properties = kca__property_dump(conf);
-        kca__property_client_id(&p->client_id, conf);
+        if (!p->client_id.text[0])
+            kca__property_client_id(&p->client_id, conf);
     }
     if (e)
         rd_kafka_conf_destroy(conf);
@@ -79,7 +80,8 @@ static kca_error *open_producer(kca__publisher *p, kca__producers *all, rd_kafka
 
 kca_error *kca__publisher_open(kca__publisher *p, kca__producers *all) {
     if (p->translators)
-        p->own_translator = kca__own_translators_find(p->translators, p->options->topic);
+        atomic_store(&p->own_translator,
+                     kca__own_translators_find(p->translators, p->options->topic));
     char *who = kca__text_format("publisher %s", p->options->topic);
     if (!who)
         return kca__error_memory();
@@ -206,7 +208,8 @@ static bool translate(kca__wire *out, const kca__publisher *p, const kca_message
 /* Whether the application makes its record. A raw message is one, and what a translator itself
  * publishes goes without one, or it would have no end. */
 static bool is_translated(const kca__publisher *p, const kca_message *m) {
-    return p->own_translator && !m->raw && !kca__callback_is_inside(KCA__CALLBACK_TRANSLATOR);
+    return atomic_load_explicit(&p->own_translator, memory_order_acquire) && !m->raw &&
+           !kca__callback_is_inside(KCA__CALLBACK_TRANSLATOR);
 }
 
 kca_error *kca__publisher_record(kca_message **out, const kca__publisher *p, const kca_message *m,
@@ -226,7 +229,7 @@ kca_error *kca__publisher_record(kca_message **out, const kca__publisher *p, con
 /* The record that the application makes, or has made already. */
 static kca_error *make_record(kca_message **out, const kca__publisher *p, const kca_message *m,
                               int type, const kca__trace_context *context) {
-    const kca__own_translator *t = p->own_translator;
+    const kca__own_translator *t = atomic_load(&p->own_translator);
     if (m->store && m->store->record)
         return kca__message_clone(out, m->store->record);
     kca_error *e = kca__publisher_record(out, p, m, type, context);
@@ -533,7 +536,8 @@ static bool goes_later(const kca__publisher *p) {
 
 static void begin_trace(kca__publish_trace *out, const kca__publisher *p, const kca_message *m) {
     const kca__span_owner owner = {p->options->topic, p->client_id.text, NULL};
-    kca__exporter_begin_publish(out, p->exporter, m, &owner);
+    kca__exporter_begin_publish(out, atomic_load_explicit(&p->exporter, memory_order_acquire), m,
+                                &owner);
 }
 
 /* Takes a slot for a message that may be published; the trace's span goes with it. */

@@ -27,14 +27,14 @@ typedef struct kca__publisher {
     const kca__hooks *hooks;                 /* the system's; NULL: none */
     const kca__own_translators *translators; /* likewise */
     char *properties; /* effective librdkafka settings, for describe; NULL before the first start */
-    kca__exporter *exporter; /* NULL: none. Set by start */
-    kca__client_id client_id;
-    bool has_warned; /* that nobody confirms */
+    kca__exporter *_Atomic exporter; /* NULL: none. Set by start, when the client's id is there */
+    kca__client_id client_id;        /* the same at each start */
+    bool has_warned;                 /* that nobody confirms */
     kca__dialect dialect;
 
     /* while started */
-    const kca__own_translator *own_translator; /* NULL: none */
-    kca__producer *producer;                   /* shared with others of equal settings */
+    const kca__own_translator *_Atomic own_translator; /* NULL: none */
+    kca__producer *producer;                           /* shared with others of equal settings */
     rd_kafka_topic_t *topic;
     atomic_int partitions;      /* that the topic is known to have; 0: not known yet */
     _Atomic(int64_t) no_ask_ms; /* until then the cluster is not asked for them again */

@@ -134,7 +134,6 @@ static kca_error *check_delay_channels(const kca__system *s, const kca_publisher
 static kca_error *resolve_connections(kca__system *s) {
     for (int i = 0; i < s->publisher_count; i++) {
         kca__publisher *p = s->publishers[i];
-        p->exporter = s->exporter;
         if (!(p->connection = kca__system_find_connection_locked(s, p->options->connection)))
             return unknown_connection("publisher", p->options->topic, p->options->connection);
         kca_error *e = check_delay_channels(s, p->options);
@@ -188,6 +187,7 @@ static kca_error *open_publishers(kca__system *s) {
     for (int i = 0; i < s->publisher_count && !e; i++) {
         const kca_publisher_builder *o = s->publishers[i]->options;
         e = kca__publisher_open(s->publishers[i], &s->producers);
+        atomic_store(&s->publishers[i]->exporter, s->exporter);
         if (!e && o->required_acks == 0)
             warn_of_acks(s, s->publishers[i]);
     }
