@@ -1,5 +1,6 @@
 #include "system/call.h"
 #include "system/handle.h"
+#include "system/metrics.h"
 
 #include "base/callback.h"
 #include "base/error.h"
@@ -229,6 +230,19 @@ kca_error *kca_system_describe(kca_system *s, int format, char **out) {
                               KCA_FORMAT_TEXT, KCA_FORMAT_JSON, format);
     kca_error *e = kca__system_check_process(s->core);
     return e ? e : kca__system_describe(out, s->core, format);
+}
+
+kca_error *kca_system_metrics(kca_system *s, int format, char **out) {
+    if (out)
+        *out = NULL;
+    if (!s || !out)
+        return null_argument("system: metrics", s ? "out" : "system");
+    if (format != KCA_METRICS_PROMETHEUS && format != KCA_METRICS_OPENMETRICS)
+        return kca__error_new(KCA_ERROR_ARGUMENT,
+                              "metrics: format must be %d (Prometheus) or %d (OpenMetrics), got %d",
+                              KCA_METRICS_PROMETHEUS, KCA_METRICS_OPENMETRICS, format);
+    kca_error *e = kca__system_check_process(s->core);
+    return e ? e : kca__metrics_write(out, s->core, format);
 }
 
 static kca_error *look_at_health(char **out, int *out_code, kca_system *s, int stuck_after_ms) {

@@ -91,6 +91,7 @@ static void check_system(kca_system *s) {
     check_forked(kca_system_queue(s, &queue), "queue");
     check_forked(kca_system_describe(s, KCA_FORMAT_JSON, &text), "describe");
     check_forked(kca_system_health(s, 0, &text), "health");
+    check_forked(kca_system_metrics(s, KCA_METRICS_PROMETHEUS, &text), "metrics");
     check(!bus && !consumer && !queue && !text, "out is NULL after a failure");
     check_forked(kca_system_log_to_queue(s, KCA_LOG_DEBUG), "log_to_queue");
     check_forked(kca_system_log_to_stderr(s, KCA_LOG_OFF), "log_to_stderr");

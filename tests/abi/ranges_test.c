@@ -51,6 +51,8 @@ static void test_a_system_refuses_them(void **state) {
     assert_int_equal(freed, 4);
     refuses(beyond_of(KCA_FORMAT_TEXT, KCA_FORMAT_JSON), kca_system_describe(s, value, &out),
             "describe: format");
+    refuses(beyond_of(KCA_METRICS_PROMETHEUS, KCA_METRICS_OPENMETRICS),
+            kca_system_metrics(s, value, &out), "metrics: format");
     refuses(below(-1), kca_system_start(s, value), "start: timeout_ms");
     refuses(below(-1), kca_system_shutdown(s, value), "shutdown: timeout_ms");
     refuses(below(-1), kca_system_describe_cluster(s, "kafka", NULL, NULL, value, &out),

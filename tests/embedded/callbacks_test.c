@@ -95,6 +95,8 @@ static void asks(world *w) {
     kca_string_free(out);
     must(kca_system_health(w->system, 0, &out));
     kca_string_free(out);
+    must(kca_system_metrics(w->system, KCA_METRICS_OPENMETRICS, &out));
+    kca_string_free(out);
     must(kca_system_describe_cluster(w->system, "kafka", w->topic, NULL, PATIENCE_MS, &out));
     kca_string_free(out);
     kca_redrive *r;

@@ -452,6 +452,8 @@ function tests.a_consumer_tells_that_it_has_joined()
   assert(not refused)
   check.contains(problem.text, "stuck_after_ms")
   assert(system:start(10000))
+  check.contains(assert(system:metrics()), "\nkca_connection_ready{")
+  check.contains(assert(system:metrics(kca.METRICS_OPENMETRICS)), "\n# EOF\n")
   local health = assert(system:health())
   check.equal(health.code, kca.HEALTH_READY) -- a consumer that does not run is no reason
   check.equal(#health.reasons, 0)

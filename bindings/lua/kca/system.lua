@@ -323,6 +323,14 @@ return function(M, core, Work, buses, Consumer, Queue)
     return json.decode(text)
   end
 
+  local metrics = types.checked(core, "kca_system_metrics", "metrics")
+
+  --- What the system counts, as text that Prometheus reads: METRICS_PROMETHEUS, the default, or METRICS_OPENMETRICS.
+  -- Nobody is asked for it: it comes at once.
+  function System:metrics(format)
+    return fallible(metrics(self.handle, format or core.KCA_METRICS_PROMETHEUS))
+  end
+
   local describe_cluster = types.checked(core, "kca_system_describe_cluster", "describe cluster")
 
   --- Describes the connection's cluster, all topics or one; with a group, which need not be one of the system's, also

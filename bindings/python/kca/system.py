@@ -344,6 +344,15 @@ class BaseSystem(Generic[B, C]):
         """
         return health_of(self._handle, stuck_after_ms)
 
+    def metrics(self, format: int = _kca.KCA_METRICS_PROMETHEUS) -> str:
+        """What the system counts, as text that Prometheus reads: at once, and nobody is asked for it.
+
+        Args:
+            format: `METRICS_PROMETHEUS`, to be served as "text/plain; version=0.0.4", or `METRICS_OPENMETRICS`, as
+                "application/openmetrics-text; version=1.0.0; charset=utf-8".
+        """
+        return _kca.kca_system_metrics(self._handle, format)
+
     def log_to_queue(self: S, level: int) -> S:
         """Makes log lines up to `level` `Log` events on the system's queue, or on its log queue."""
         _kca.kca_system_log_to_queue(self._handle, level)
