@@ -180,7 +180,8 @@ static void walk_partition(void *user, const kca__partition_look *look, int64_t 
 
 static void walk_consumer(walk *w, kca__consumer *c) {
     kca__state state = kca__consumer_state(c);
-    consumer_numbers n = {kca__consumer_count(c), state.now == KCA_STATE_JOINED, c->processors};
+    bool is_ready = state.now == KCA_STATE_JOINED || state.now == KCA_STATE_CONNECTED;
+    consumer_numbers n = {kca__consumer_count(c), is_ready, c->processors};
     w->consumer = c->options;
     tell(w, KCA__METRIC_OF_CONSUMER, &n,
          (kca__metric_label[KCA__METRIC_LABELS]){

@@ -46,6 +46,7 @@ static void must_tell_of_consumer(kca_system *s) {
     must_tell(s, "kca_consumer_retried_total", label, rest, 1);
     must_tell(s, "kca_consumer_skipped_total", label, rest, 1);
     must_tell(s, "kca_consumer_duplicates_total", label, rest, 0);
+    must_tell(s, "kca_consumer_ready", label, rest, 1);
     must_tell(s, "kca_consumer_in_flight", label, rest, 0);
 }
 
@@ -67,6 +68,7 @@ static void test_counts_are_those_of_what_happened(void **state) {
     orders->behave = behave;
     kca_consumer_builder_with_start_offset(b, "earliest");
     kca_consumer_builder_with_partition(b, KCA_PARTITION_EVERY);
+    kca_consumer_builder_with_max_attempts(b, 2);
     kca_consumer_builder_with_failure_policy(b, "skip");
     give_publisher(s, publisher_of(topic));
     give_consumer(s, b);
