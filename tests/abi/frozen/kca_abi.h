@@ -51,7 +51,7 @@
  *   kca_..._free, of any handle (2)        yes       yes       yes        yes     yes         no       yes
  *   publish, send (3), cancel, flush       yes       yes       yes        yes     yes         no       FORKED
  *   buses, consumers, queues, logs         yes       yes       yes        yes     yes         no       FORKED
- *   health                                 yes       yes       yes        yes     yes         no       FORKED
+ *   health, metrics                        yes       yes       yes        yes     yes         no       FORKED
  *   describe, describe_cluster, redrive    yes       yes       yes        yes     yes         no       FORKED
  *   queue_next, _turn, _dispatch           yes       yes       yes        yes     yes         no       FORKED
  *   consumer_stop, pause, resume, seek     yes       yes       yes        yes     yes         no       FORKED (4)
@@ -885,6 +885,18 @@ kca_error *kca_system_health(kca_system *s, int stuck_after_ms, char **out);
 
 /* The code alone, KCA_HEALTH_...; with an error KCA_HEALTH_NOT_READY. */
 kca_error *kca_system_health_code(kca_system *s, int stuck_after_ms, int *out);
+
+/* How kca_system_metrics writes. */
+enum { KCA_METRICS_PROMETHEUS = 0, KCA_METRICS_OPENMETRICS = 1 };
+
+/*
+ * What the system counts, as text that Prometheus reads: in its own format (version 0.0.4), or in OpenMetrics' (1.0.0),
+ * which ends with "# EOF". Nobody is asked for it: any thread may ask, as often as it likes. The names are
+ * in a table of docs/telemetry.md. Counters are those of kca_system_describe, since the publisher or
+ * consumer was added. A connection is told of while the system is started, a partition while it is assigned, its lag
+ * once the broker has told where it ends. Free with kca_string_free.
+ */
+kca_error *kca_system_metrics(kca_system *s, int format, char **out);
 
 /*
  * Describes the cluster of a connection, for tools; the system must be started. `topic` NULL: all topics. `group`: also
