@@ -108,6 +108,8 @@ const kca__metric kca__metrics[] = {
     LOCAL(stopped, "Messages of buses without a channel that ended with the system."),
     {NULL, NULL, false, NULL, KCA__METRIC_OF_CONNECTION, 0, false}};
 
+_Static_assert(sizeof kca__metrics / sizeof *kca__metrics <= KCA__METRIC_ROWS, "see the header");
+
 typedef struct walk {
     kca__metric_fn fn;
     void *user;

@@ -30,10 +30,10 @@ typedef struct kca__metric {
     bool is_wide; /* int64_t there, else int */
 } kca__metric;
 
+enum { KCA__METRIC_ROWS = 64, KCA__METRIC_LABELS = 5 }; /* at most */
+
 /* The last one has no name. */
 extern const kca__metric kca__metrics[];
-
-enum { KCA__METRIC_LABELS = 5 };
 
 /* As OpenTelemetry names attributes; the last one has no name. */
 typedef struct kca__metric_label {

@@ -8,12 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROWS = 64 };
-
 typedef struct page {
-    FILE *lines[ROWS];
-    char *text[ROWS];
-    size_t size[ROWS];
+    FILE *lines[KCA__METRIC_ROWS];
+    char *text[KCA__METRIC_ROWS];
+    size_t size[KCA__METRIC_ROWS];
     bool failed;
 } page;
 
@@ -72,7 +70,7 @@ static void write_row(FILE *out, const kca__metric *row, const char *lines, int 
 }
 
 static bool close_lines(page *p) {
-    for (int i = 0; i < ROWS; i++)
+    for (int i = 0; i < KCA__METRIC_ROWS; i++)
         if (p->lines[i] && fclose(p->lines[i]) != 0)
             p->failed = true;
     return !p->failed;
@@ -87,7 +85,7 @@ static char *assemble(page *p, int format) {
             write_row(out, &kca__metrics[i], p->text[i], format);
     if (out && format == KCA_METRICS_OPENMETRICS)
         fputs("# EOF\n", out);
-    for (int i = 0; i < ROWS; i++)
+    for (int i = 0; i < KCA__METRIC_ROWS; i++)
         free(p->text[i]);
     if (out && fclose(out) != 0) {
         free(text);
