@@ -426,20 +426,21 @@ static int handle_batch(kca_delivery *const *all, int n, void *user) {
 
 static void test_a_batch_is_found_by_the_translated_name(void **state) {
     scene *x = new_scene((options){0});
-    batch b = {.wanted = 4};
+    batch b = {.wanted = 0}; /* it is not stopped inside: a letter may be under way */
     must(kca_system_add_batch_handler(x->system, "thing", 4, COME_MS, handle_batch, &b, NULL));
     begin(x);
-    b.stop = x->consumer;
     for (int id = 0; id < 2; id++)
         publish(x, id, NULL);
     publish_raw(x, "bad");
     for (int id = 2; id < 4; id++)
         publish(x, id, NULL);
-    must(kca_consumer_run(x->consumer));
+    x->runs = true;
+    runner_start(&x->runner, x->consumer);
+    must_count(x, "handled", 4);
+    must_count(x, "dead_lettered", 1);
     assert_int_equal(b.calls, 1);
     for (int id = 0; id < 4; id++)
         assert_int_equal(b.ids[id], id);
-    assert_int_equal(counted(x, "dead_lettered"), 1);
     end(x);
 }
 
