@@ -18,7 +18,9 @@ M.system = assert(kca.system(
   kca.publisher("kafka", "orders", { required_acks = -1, linger_ms = 0 }),
   kca.consumer("kafka", "orders", "shop", { partition = kca.PARTITION_EVERY })))
 assert(M.system:handler("*", function()
+  local over = ngx.now() + 600
   while not ngx.shared.test:get("free") do
+    assert(ngx.now() < over, "nobody freed the handler")
     ngx.sleep(0.01)
   end
 end))

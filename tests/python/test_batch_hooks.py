@@ -14,6 +14,7 @@ import kca.asyncio
 import kca.testing
 import pytest
 from support import DEADLINE_SECONDS, KEY, declared
+from waits import take_turns
 
 FORMS = ["threads", "loop", "loop with a plain handler"]
 LONG_MS = DEADLINE_SECONDS * 1000
@@ -86,7 +87,7 @@ class Shop:
 
             async def hook(h: kca.Handling) -> AsyncIterator[None]:
                 with contextmanager(self.hook)(h):
-                    await asyncio.sleep(0)
+                    await take_turns()
                     yield
 
             self.system.handling_hook(hook)
@@ -108,7 +109,7 @@ class Shop:
             return self.called(deliveries)
 
         async def awaited(deliveries: list[kca.Delivery]) -> Any:
-            await asyncio.sleep(0)
+            await take_turns()
             return self.called(deliveries)
 
         handler: Any = awaited if self.form == "loop" else plain
@@ -306,7 +307,7 @@ def test_a_cancelled_run_leaves_all_hooks_of_a_batch_which_comes_again() -> None
             running = asyncio.create_task(shop.system.consumer("shop").run())
             await begun.wait()
             running.cancel()
-            await asyncio.sleep(0)
+            await take_turns()
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running

@@ -13,7 +13,7 @@ import kca.asyncio
 import kca.testing
 import pytest
 from support import DEADLINE_SECONDS, declared
-from waits import wait_in_loop_for
+from waits import take_turns, wait_in_loop_for
 
 MANY, KEYS, LIMIT_MS = 200, 5, 300
 
@@ -170,7 +170,7 @@ def test_the_loop_awaits_batches() -> None:
 
         @system.batch_handler("row", max=50, wait_ms=50)
         async def insert(rows: list[Row], deliveries: list[kca.Delivery]) -> None:
-            await asyncio.sleep(0)
+            await take_turns()
             if any(each.id == 77 for each in rows):
                 raise ValueError("a duplicate")
             seen.extend(each.id for each in rows)

@@ -13,6 +13,7 @@ import kca
 import kca.asyncio
 import kca.testing
 import pytest
+from waits import take_turns
 
 DEADLINE = 60
 PATIENCE_MS = 60000
@@ -248,7 +249,7 @@ def test_in_a_loop_handlers_are_awaited_or_run_in_the_executor() -> None:
         @system.handler
         async def slowly(asked: Any, d: kca.Delivery) -> Any:
             threads.append(threading.current_thread())
-            await asyncio.sleep(0)
+            await take_turns()
             return [asked, await bus.send("plain", asked, timeout_ms=PATIENCE_MS)]
 
         @system.handler

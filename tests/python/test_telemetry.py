@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.semconv._incubating.attributes import messaging_attributes
 from opentelemetry.trace import SpanKind, StatusCode
 from support import DEADLINE_SECONDS, KEY, declared
+from waits import take_turns
 
 CONVENTION = {value for value in vars(messaging_attributes).values() if isinstance(value, str)} | {"error.type"}
 OWN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -447,7 +448,7 @@ def test_in_asyncio_a_batch_has_its_span_as_the_current_one(exported: Exported) 
 
         @system.batch_handler("row", max=2, wait_ms=DEADLINE_SECONDS * 1000)
         async def handle(rows: list[Any]) -> None:
-            await asyncio.sleep(0)
+            await take_turns()
             current.append(trace.get_current_span().get_span_context().span_id)
             system.consumer("shop").stop()
 

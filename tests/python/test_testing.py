@@ -14,6 +14,7 @@ import kca.asyncio
 import pytest
 from kca.testing import TestedSystem, embedded
 from support import DEADLINE_SECONDS
+from waits import take_turns
 
 pytest_plugins = ["pytester", "kca.testing.plugin"]
 
@@ -359,7 +360,7 @@ def test_a_question_is_answered_in_the_tests_loop() -> None:
 
         @system.handler("priceOf")
         async def price_of(question: dict[str, str]) -> Any:
-            await asyncio.sleep(0)
+            await take_turns()
             if question["item"] == "gold":
                 raise UnknownItemError("no gold here")
             return {"price": 4.5}

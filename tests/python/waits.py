@@ -23,3 +23,10 @@ async def wait_in_loop_for(condition: Callable[[], bool], what: str, seconds: fl
     while not condition():
         assert time.monotonic() < end, f"waited in vain for {what}"
         await asyncio.sleep(0)
+
+
+async def take_turns() -> None:
+    """Lets the loop's other tasks go on once: what awaits this is truly left and entered again."""
+    turn = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(turn.set_result, None)
+    await turn
